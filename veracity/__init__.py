@@ -1,0 +1,30 @@
+"""Test bench for explanations in audio classification.
+
+Each module is one idea and can be used from a notebook: ``import veracity`` loads none of them (and neither torch nor
+librosa) until an attribute is asked for, as in ``veracity.lime.explain``.
+"""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=[
+        "attacks",
+        "corpus",
+        "detector",
+        "drawings",
+        "evaluation",
+        "excerpts",
+        "experiments",
+        "figures",
+        "frontend",
+        "games",
+        "lime",
+        "readouts",
+        "synthesis",
+        "tables",
+        "training",
+    ],
+)
