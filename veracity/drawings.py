@@ -1,11 +1,11 @@
 """Drawings on a spectrogram that a detector takes for singing (paper section 5.1, Figure 1).
 
-A shape lives in the unit square, x along time and y along frequency, upwards. Rasterised it is a *coverage*: an array of
-shape (n_frames, n_mels) in [0, 1], band 0 lowest, that tells how much of each cell lies under the pen. A drawing raises the
-log-mel spectrogram towards a level where it is covered and never makes anything quieter.
+A shape lives in the unit square, x along time and y along frequency, upwards. Rasterised it is a *coverage*: an array
+of shape (n_frames, n_mels) in [0, 1], band 0 lowest, that tells how much of each cell lies under the pen. A drawing
+raises the log-mel spectrogram towards a level where it is covered and never makes anything quieter.
 
-The idea is that of https://github.com/f0k/singing_horse (reference [17] of the paper). The shapes are our own; the authors'
-drawings can be brought in with `import_drawings`.
+The idea is that of https://github.com/f0k/singing_horse (reference [17] of the paper). The shapes are our own; the
+authors' drawings can be brought in with `import_drawings`.
 """
 
 import os
@@ -26,6 +26,7 @@ SUPERSAMPLING = 8  # sub-cells per cell and axis: coverage is a multiple of 1/64
 THINNEST = 1.5  # least thickness of a line, in cells: anything thinner fades away between them
 RATIOS = (2 / 3, 3 / 2)  # relative height of a placement to its width: shapes stay recognisable
 LETTERS = "letters:"  # what follows is written out
+DEEPEST = 4  # levels of containers in files of drawings
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -70,8 +71,8 @@ class Drawing:
     strength: float = note("level above the mean of the clean excerpt, natural log units")
     clean_p_sing: float = note("probability of singing before drawing")
     drawn_p_sing: float = note("probability of singing after drawing")
-    log_mel: np.ndarray = array("frame", "mel", unit="ln(mel magnitude)", doc="the excerpt, drawn upon")
-    coverage: np.ndarray = array("frame", "mel", unit="1", doc="how much of each cell is under the pen")
+    log_mel: np.ndarray = array("frame", "mel", unit="ln(mel magnitude)", doc="the excerpt, drawn upon")  # noqa: RUF009 (a declaration)
+    coverage: np.ndarray = array("frame", "mel", unit="1", doc="cells' share under the pen")  # noqa: RUF009 (a declaration)
 
 
 # --- Shapes ----------------------------------------------------------------------------------------------------------
@@ -79,14 +80,14 @@ class Drawing:
 # A horse at a trot, facing the future. Own drawing, in hundredths, from the ear clockwise.
 # fmt: off
 _HORSE = (
-    (78, 100), (82, 94), (88, 90), (94, 82), (99, 75), (99, 71), (96, 68), (92, 69), (88, 73), (83, 75), (80, 72),  # head
-    (78, 65), (77, 57), (75, 50),  # throat and chest
-    (80, 46), (90, 42), (92, 39), (88, 26), (84, 20), (80, 21), (83, 27), (85, 36), (76, 38), (69, 39),  # raised foreleg
-    (68, 32), (68, 22), (66, 8), (70, 0), (61, 0), (62, 9), (62, 22), (59, 38),  # standing foreleg
+    (78, 100), (82, 94), (88, 90), (94, 82), (99, 75), (99, 71), (96, 68), (92, 69), (88, 73), (83, 75),  # head
+    (80, 72), (78, 65), (77, 57), (75, 50),  # throat and chest
+    (80, 46), (90, 42), (92, 39), (88, 26), (84, 20), (80, 21), (83, 27), (85, 36), (76, 38),  # raised foreleg
+    (69, 39), (68, 32), (68, 22), (66, 8), (70, 0), (61, 0), (62, 9), (62, 22), (59, 38),  # standing foreleg
     (50, 39), (40, 43),  # belly
     (39, 36), (35, 29), (38, 17), (37, 8), (41, 0), (32, 0), (33, 8), (32, 17), (28, 29), (27, 36),  # hind leg
-    (23, 31), (18, 25), (14, 14), (12, 6), (14, 1), (5, 3), (8, 8), (9, 16), (12, 27), (14, 38), (14, 48),  # pushing off
-    (12, 54), (9, 46), (8, 34), (3, 26), (4, 36), (0, 30), (2, 46), (6, 58), (12, 64),  # tail
+    (23, 31), (18, 25), (14, 14), (12, 6), (14, 1), (5, 3), (8, 8), (9, 16), (12, 27), (14, 38),  # pushing off
+    (14, 48), (12, 54), (9, 46), (8, 34), (3, 26), (4, 36), (0, 30), (2, 46), (6, 58), (12, 64),  # tail
     (19, 68), (27, 69), (36, 66), (46, 65), (55, 68),  # back and withers
     (59, 76), (63, 85), (68, 92), (73, 95), (75, 96),  # mane
 )
@@ -103,7 +104,7 @@ def _vibrato(y: float, amplitude: float, n_periods: float) -> np.ndarray:
 
 
 def _wiggle() -> Shape:
-    return Shape(lines=(_vibrato(0.5, 0.4, 4),), thickness=0.09)
+    return Shape(lines=(_vibrato(0.5, 0.38, 3),), thickness=0.09)
 
 
 def _harmonics() -> Shape:
@@ -274,7 +275,7 @@ def _stroke(painter: Any, points: Sequence[tuple[float, float]], pen: float) -> 
 
 @cache
 def _glyphs(text: str) -> tuple[np.ndarray, ...]:
-    """Outlines of a text in the unit square, in the bold face that comes with matplotlib (the same on every machine)."""
+    """Outline a text in the unit square, in the face that comes with matplotlib: the same on every machine."""
     if not text:
         return ()
     from matplotlib import get_data_path
@@ -402,7 +403,8 @@ def fit_drawing(
 
 
 def _chosen(shapes: Sequence[str], imported: Mapping[str, np.ndarray]) -> dict[str, Shape | np.ndarray]:
-    chosen = {**{name: shape_named(name) for name in shapes}, **imported}
+    chosen: dict[str, Shape | np.ndarray] = {name: shape_named(name) for name in shapes}
+    chosen.update(imported)
     if not chosen:
         raise ConfigError(f"there is no shape to draw: choose from {', '.join(SHAPES)}")
     return chosen
@@ -485,18 +487,19 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     """Read drawings that others made, as the authors' own.
 
     Arrays may be masks or whole spectrograms that were drawn on: each is scaled so that its smallest value becomes
-    0 and its largest 1, and is then a coverage. (A drawn spectrogram keeps its background, faintly.) An array of shape
-    (n_mels, n_frames) is transposed, unless the two are equal; axes of length 1 are dropped; a stack of drawings is taken apart.
+    0 and its largest 1, and is then a coverage. (A drawn spectrogram keeps its background.) An array of shape
+    (n_mels, n_frames) is transposed, unless the two are equal; axes of length 1 are dropped; a stack of drawings is
+    taken apart.
 
-    Pickles are read by an unpickler that builds arrays in dictionaries, lists and tuples and refuses all else, so that a
-    file from a stranger runs no code. Numbers and texts beside the arrays are left out.
+    Pickles are read by an unpickler that builds arrays in dictionaries, lists and tuples and refuses all else, so that
+    a file from a stranger runs no code. Numbers and texts beside the arrays are left out.
 
     Parameters
     ----------
     path : path-like
-        A file ``.npy``, ``.npz``, ``.png``, ``.pkl``, ``.pickle`` or ``.p``, or a folder of such. Images show time from left to
-        right and low frequencies at the bottom, have any size, and are transparent where nothing is drawn or else
-        dark on light.
+        A file ``.npy``, ``.npz``, ``.png``, ``.pkl``, ``.pickle`` or ``.p``, or a folder of such. Images show time
+        from left to right and low frequencies at the bottom, have any size, and are transparent where nothing is drawn
+        or else dark on light.
     n_frames, n_mels : int
         Shape of the excerpts to draw on.
 
@@ -580,6 +583,10 @@ _READERS: dict[str, Callable[[IO[bytes], int, int], Any]] = {
 }
 
 
+# What may lie beside the arrays and is left out: texts and numbers.
+_BESIDE = (str, bytes, bool, int, float, np.generic, np.ndarray)
+
+
 def _encode(text: str, encoding: str) -> bytes:
     """Stand in for `_codecs.encode`, with which pickles before protocol 3 write bytes: always as latin1."""
     if encoding != "latin1":
@@ -587,7 +594,7 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-class _ArraysOnly(pickle.Unpickler):  # noqa: S301 (an unpickler that calls nothing but what builds arrays)
+class _ArraysOnly(pickle.Unpickler):
     """Unpickle NumPy arrays and Python's plain containers, and nothing else."""
 
     # NumPy's functions as its arrays name them themselves, whatever module they lie in: 1.x and 2.x differ.
@@ -611,25 +618,20 @@ class _ArraysOnly(pickle.Unpickler):  # noqa: S301 (an unpickler that calls noth
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays are admitted from pickles")
 
 
-def _arrays_in(content: Any, name: str, path: Path, n_frames: int, n_mels: int) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays_in(
+    content: Any, name: str, path: Path, n_frames: int, n_mels: int, depth: int = 0
+) -> Iterator[tuple[str, np.ndarray]]:
     """Flatten containers to arrays, named by keys and places."""
-    if isinstance(content, Mapping):
-        members = [(f"{name}.{key}", member) for key, member in content.items()]
-    elif isinstance(content, list | tuple):
-        members = [(f"{name}.{place}", member) for place, member in enumerate(content)]
+    if depth > DEEPEST:
+        raise DrawingError(f"{path} nests its arrays more than {DEEPEST} deep: give a dictionary of arrays")
+    if isinstance(content, Mapping | list | tuple):
+        members = content.items() if isinstance(content, Mapping) else enumerate(content)
+        for key, member in members:
+            yield from _arrays_in(member, f"{name}.{key}", path, n_frames, n_mels, depth + 1)
     elif isinstance(content, np.ndarray) and content.size > 1:
         yield from _unstacked(content, name, n_frames, n_mels)
-        return
-    elif content is None or isinstance(content, str | bytes | bool | int | float | np.generic | np.ndarray):
-        return  # numbers and texts that lie beside the arrays
-    else:
-        raise DrawingError(
-            f"{path} holds {type(content).__name__} {name}: give arrays, or lists or dictionaries of them"
-        )
-    if name.count(".") - path.stem.count(".") >= 8:
-        raise DrawingError(f"{path} nests its arrays more than 8 deep: give a dictionary of arrays")
-    for member_name, member in members:
-        yield from _arrays_in(member, member_name, path, n_frames, n_mels)
+    elif not (content is None or isinstance(content, _BESIDE)):
+        raise DrawingError(f"{path} holds {type(content).__name__} {name}: give arrays, or a dictionary of them")
 
 
 def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Iterator[tuple[str, np.ndarray]]:
