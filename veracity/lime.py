@@ -12,13 +12,11 @@ M. T. Ribeiro, S. Singh and C. Guestrin, "Why should I trust you?", KDD 2016.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from .decisions import Label
 from .readouts import n_segments_of, sizes, sums_where_on
-
-Label = Literal["sing", "nosing"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,361 @@
+"""Adversarial perturbations with a known target: the attack of Carlini and Wagner (paper section 3).
+
+The attack pushes the detector's decision on every frame to the opposite of its own. It minimises
+``sum(delta**2) + alpha * mean(BCE(logit, target))`` and keeps ``delta`` within ``[-eps, eps]``. It works on the waveform or on the
+linear magnitude spectrogram, and either finds one perturbation for a whole song (scope ``song``, the paper) or one for
+each of some single excerpts (scope ``excerpt``: a different, easier problem, since the excerpts of a song overlap).
+
+References
+----------
+N. Carlini and D. Wagner, "Audio adversarial examples", IEEE S&P Workshops 2019.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import store
+from .decisions import flipped, is_sing
+from .detector import Network
+from .errors import ConfigError
+from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, pad_silence
+from .progress import Progress
+
+Domain = Literal["waveform", "spectrogram"]
+DOMAINS: tuple[Domain, Domain] = ("waveform", "spectrogram")
+GPU_STOP_EVERY = 32  # updates between looks at whether all has flipped: each look makes the host wait
+
+
+@dataclass(frozen=True)
+class AttackSettings:
+    """Settings of an attack; see `PAPER` for the published ones.
+
+    Attributes
+    ----------
+    eps : float
+        Largest change of a sample, or of a magnitude.
+    eta : float
+        Step size of an update, in the same unit.
+    alpha : float
+        Weight of the detector's loss against the squared norm of the perturbation.
+    max_updates : int
+        The attack stops earlier when every frame has flipped.
+    update_rule : {"adam", "sign"}
+        ``adam``: Adam with learning rate `eta` fed with the sign of the gradient, as the published implementation does.
+        ``sign``: the paper's equation 2.
+    """
+
+    eps: float
+    eta: float
+    alpha: float
+    max_updates: int = 1000
+    update_rule: Literal["adam", "sign"] = "adam"
+
+    def __post_init__(self) -> None:
+        if self.update_rule not in ("adam", "sign"):
+            raise ConfigError(f"unknown update rule {self.update_rule!r}: choose adam or sign")
+
+
+PAPER: dict[Domain, AttackSettings] = {
+    "waveform": AttackSettings(eps=0.01, eta=0.0003, alpha=2.0),
+    "spectrogram": AttackSettings(eps=0.1, eta=0.0005, alpha=15.0),
+}
+
+
+@dataclass(frozen=True)
+class SongAttack:
+    """One perturbation for a song, and what the detector makes of it."""
+
+    domain: str = store.note("waveform or spectrogram: what delta is added to")
+    threshold: float = store.note("sing is P(sing) > threshold")
+    start_seconds: float = store.note("where the attacked part begins in the song, seconds")
+    snr_db: float = store.note("energy of the clean input over that of delta, dB")
+    delta_l2: float = store.note("Euclidean norm of delta")
+    delta_max: float = store.note("largest absolute value of delta")
+    delta: np.ndarray = store.array(
+        "sample | padded_frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbation, kept in float32"
+    )
+    clean_log_mel: np.ndarray = store.array("padded_frame", "mel", unit="ln magnitude", doc="57 frames of silence on both sides")
+    adversarial_log_mel: np.ndarray = store.array("padded_frame", "mel", unit="ln magnitude", doc="the same of the perturbed input")
+    clean_logit: np.ndarray = store.array("frame", unit="logit", doc="of P(sing), one for each frame of the song")
+    adversarial_logit: np.ndarray = store.array("frame", unit="logit", doc="the same of the perturbed input")
+    loss_history: np.ndarray = store.array("update", unit="1", doc="total loss before each update, and at the end")
+    flipped_history: np.ndarray = store.array("update", unit="frames", doc="frames flipped before each update, and at the end")
+
+
+@dataclass(frozen=True)
+class ExcerptAttack:
+    """One perturbation for each of some single excerpts."""
+
+    domain: str = store.note("waveform or spectrogram: what delta is added to")
+    threshold: float = store.note("sing is P(sing) > threshold")
+    start_seconds: float = store.note("where the attacked part begins in the song, seconds")
+    start_frame: np.ndarray = store.array("excerpt", unit="frames", doc="first frame of each excerpt in the attacked part")
+    delta: np.ndarray = store.array(
+        "excerpt", "sample | frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbations, float32"
+    )
+    snr_db: np.ndarray = store.array("excerpt", unit="dB", doc="energy of the clean input over that of delta")
+    clean_log_mel: np.ndarray = store.array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
+    adversarial_log_mel: np.ndarray = store.array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")
+    clean_logit: np.ndarray = store.array("excerpt", unit="logit", doc="of P(sing)")
+    adversarial_logit: np.ndarray = store.array("excerpt", unit="logit", doc="of P(sing)")
+    loss_history: np.ndarray = store.array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
+    flipped_history: np.ndarray = store.array("update", unit="excerpts", doc="excerpts flipped before each update, and at the end")
+
+
+@dataclass(frozen=True)
+class _Found:
+    delta: Tensor
+    logits: Tensor
+    was_sing: Tensor
+    loss_history: np.ndarray
+    flipped_history: np.ndarray
+
+
+def minimise(
+    delta: Tensor,
+    gradient: Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]],
+    was_sing: Tensor,
+    settings: AttackSettings,
+    *,
+    threshold: float,
+    description: str = "attack",
+) -> _Found:
+    """Run the attack's updates on one or more independent perturbations.
+
+    The forward pass of an update also tells whether the update before it has flipped everything.
+
+    Parameters
+    ----------
+    delta : Tensor, shape (n_items, ...)
+        Where to start.
+    gradient : callable
+        ``gradient(delta, target, alpha)`` returns logits, shape (n_items, n_frames), and the gradient, with the shape of
+        `delta`, of ``alpha`` times the mean over frames of the binary cross-entropy with `target` (0 or 1).
+    was_sing : Tensor of bool, shape (n_items, n_frames)
+        The decisions to be turned round.
+    settings : AttackSettings
+    threshold : float
+    description : str
+        For the progress bar.
+    """
+    target = (~was_sing).float()
+    delta = delta.clone()
+    moments = (torch.zeros_like(delta), torch.zeros_like(delta))
+    losses, counts = [], []
+    look_every = 1 if delta.device.type == "cpu" else GPU_STOP_EVERY
+    with Progress(settings.max_updates, description) as progress:
+        for update in range(settings.max_updates + 1):
+            logits, slope = gradient(delta, target, settings.alpha)
+            has_flipped = flipped(torch.sigmoid(logits), threshold, was_sing)
+            entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1).sum()
+            losses.append((delta**2).sum() + settings.alpha * entropy)
+            counts.append(has_flipped.sum())
+            done = has_flipped.all(dim=1)
+            if update == settings.max_updates or (update % look_every == 0 and bool(done.all())):
+                break
+            step = _step((slope + 2 * delta).sign(), moments, update + 1, settings)
+            moved = (delta - step).clamp(-settings.eps, settings.eps)
+            delta = torch.where(done.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # what has flipped stays as it is
+            progress.advance()
+    history = torch.stack(losses).double().cpu().numpy(), torch.stack(counts).cpu().numpy()
+    return _Found(delta, logits, was_sing, *history)
+
+
+def _step(sign: Tensor, moments: tuple[Tensor, Tensor], n_updates: int, settings: AttackSettings) -> Tensor:
+    """Return what is subtracted from the perturbation."""
+    if settings.update_rule == "sign":
+        return settings.eta * sign
+    # Adam with its usual constants, written out since the perturbations that have flipped must not move.
+    mean, square = moments[0].lerp_(sign, 0.1), moments[1].lerp_(sign**2, 0.001)
+    return settings.eta * (mean / (1 - 0.9**n_updates)) / ((square / (1 - 0.999**n_updates)).sqrt() + 1e-8)
+
+
+def attack_song(
+    audio: np.ndarray,
+    network: Network,
+    frontend: FrontEnd,
+    settings: AttackSettings,
+    *,
+    domain: Domain,
+    threshold: float,
+    start_seconds: float = 0.0,
+    chunk_frames: int = 4096,
+) -> SongAttack:
+    """Find one perturbation that flips as many frames of a song as possible.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,), float32
+    network : Network
+        Its device does the work.
+    frontend : FrontEnd
+    settings : AttackSettings
+    domain : {"waveform", "spectrogram"}
+        ``spectrogram`` perturbs the linear magnitudes, with the silence before and after the song, as the published
+        implementation does.
+    threshold : float
+        "sing" is P(sing) > threshold.
+    start_seconds : float
+        Where `audio` begins in its song; only recorded.
+    chunk_frames : int
+        The detector is run on so many frames at a time, which bounds memory; the gradient is that of the whole.
+
+    Returns
+    -------
+    SongAttack
+        Holds the last iterate.
+    """
+    samples = torch.as_tensor(audio, device=network.device)
+    if domain == "waveform":
+        clean = samples
+
+        def spectrogram(x: Tensor) -> Tensor:
+            return pad_silence(log_mel(magnitudes(x, frontend), frontend), frontend)
+    else:
+        clean = functional.pad(magnitudes(samples, frontend), (0, 0, frontend.half_excerpt, frontend.half_excerpt))
+
+        def spectrogram(x: Tensor) -> Tensor:
+            return log_mel(x, frontend)
+
+    context = frontend.excerpt_frames - 1
+
+    def gradient(delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        x = (clean + delta[0]).requires_grad_()
+        frames = spectrogram(x)
+        leaf = frames.detach().requires_grad_()  # the network's gradient is gathered here, chunk by chunk
+        logits = []
+        for start in range(0, target.shape[1], chunk_frames):
+            part = network.dense_logits(leaf[start : start + chunk_frames + context])
+            goal = target[0, start : start + chunk_frames]
+            functional.binary_cross_entropy_with_logits(part, goal, reduction="sum").backward()
+            logits.append(part.detach())
+        frames.backward(leaf.grad * (alpha / target.shape[1]))
+        assert x.grad is not None
+        return torch.cat(logits)[None], x.grad[None]
+
+    with torch.no_grad():
+        clean_frames = spectrogram(clean)
+        clean_logits = dense_in_chunks(network, clean_frames, chunk_frames)
+    was_sing = is_sing(torch.sigmoid(clean_logits), threshold)[None]
+    start = torch.zeros_like(clean)[None]
+    found = minimise(start, gradient, was_sing, settings, threshold=threshold, description=f"{domain} attack")
+    delta = found.delta[0]
+    with torch.no_grad():
+        adversarial_frames = spectrogram(clean + delta)
+    return SongAttack(
+        domain=domain,
+        threshold=threshold,
+        start_seconds=start_seconds,
+        snr_db=float(snr_db(clean[None], delta[None])),
+        delta_l2=float(torch.linalg.vector_norm(delta.double())),
+        delta_max=float(delta.abs().max()),
+        delta=delta.cpu().numpy().reshape(len(delta), -1),
+        clean_log_mel=clean_frames.cpu().numpy(),
+        adversarial_log_mel=adversarial_frames.cpu().numpy(),
+        clean_logit=clean_logits.cpu().numpy(),
+        adversarial_logit=found.logits[0].cpu().numpy(),
+        loss_history=found.loss_history,
+        flipped_history=found.flipped_history,
+    )
+
+
+def dense_in_chunks(network: Network, log_mel_frames: Tensor, chunk_frames: int = 4096) -> Tensor:
+    """Compute `Network.dense_logits` of a padded song, a bounded number of frames at a time."""
+    context = network.excerpt_frames - 1
+    starts = range(0, len(log_mel_frames) - context, chunk_frames)
+    return torch.cat([network.dense_logits(log_mel_frames[s : s + chunk_frames + context]) for s in starts])
+
+
+def attack_excerpts(
+    audio: np.ndarray,
+    start_frames: np.ndarray,
+    network: Network,
+    frontend: FrontEnd,
+    settings: AttackSettings,
+    *,
+    domain: Domain,
+    threshold: float,
+    start_seconds: float = 0.0,
+) -> ExcerptAttack:
+    """Find a perturbation of its own for each of some excerpts; parameters as `attack_song`.
+
+    Parameters
+    ----------
+    start_frames : ndarray of int, shape (n_excerpts,)
+        First frame of each excerpt; see `inner_start_frames`.
+
+    Returns
+    -------
+    ExcerptAttack
+
+    Notes
+    -----
+    Differs from the paper, which perturbs whole songs.
+    """
+    windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
+    samples = torch.as_tensor(windows, device=network.device)
+
+    def to_magnitudes(x: Tensor) -> Tensor:
+        return excerpt_magnitudes(x, frontend) if domain == "waveform" else x
+
+    clean = samples if domain == "waveform" else excerpt_magnitudes(samples, frontend)
+
+    def gradient(delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        x = (clean + delta).requires_grad_()
+        logits = network.logits(log_mel(to_magnitudes(x), frontend))[:, None]
+        loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+        (slope,) = torch.autograd.grad(alpha * loss, x)
+        return logits.detach(), slope
+
+    with torch.no_grad():
+        clean_frames = log_mel(to_magnitudes(clean), frontend)
+        clean_logits = network.logits(clean_frames)
+    was_sing = is_sing(torch.sigmoid(clean_logits), threshold)[:, None]
+    found = minimise(
+        torch.zeros_like(clean), gradient, was_sing, settings, threshold=threshold, description=f"{domain} attack on excerpts"
+    )
+    with torch.no_grad():
+        adversarial_frames = log_mel(to_magnitudes(clean + found.delta), frontend)
+    delta = found.delta.cpu().numpy()
+    return ExcerptAttack(
+        domain=domain,
+        threshold=threshold,
+        start_seconds=start_seconds,
+        start_frame=np.asarray(start_frames, dtype=np.int64),
+        delta=delta.reshape(*delta.shape[:2], -1),
+        snr_db=snr_db(clean, found.delta).cpu().numpy(),
+        clean_log_mel=clean_frames.cpu().numpy(),
+        adversarial_log_mel=adversarial_frames.cpu().numpy(),
+        clean_logit=clean_logits.cpu().numpy(),
+        adversarial_logit=found.logits[:, 0].cpu().numpy(),
+        loss_history=found.loss_history,
+        flipped_history=found.flipped_history,
+    )
+
+
+def inner_start_frames(n_samples: int, frontend: FrontEnd) -> np.ndarray:
+    """Return the first frames of all excerpts whose analysis windows lie wholly inside the audio."""
+    margin = -(-(frontend.frame_samples // 2) // frontend.hop_samples)  # frames whose window begins before the audio
+    last = excerpt_samples(0, frontend).stop
+    return np.arange(margin, max(margin, (n_samples - last) // frontend.hop_samples + 1))
+
+
+def snr_db(clean: Tensor, delta: Tensor) -> Tensor:
+    """Return the energy of the clean input over that of the perturbation in dB; shape (n, ...) to (n,)."""
+    signal, noise = (x.double().flatten(1).pow(2).sum(dim=1) for x in (clean, delta))
+    return 10 * torch.log10(signal / noise)
+
+
+def central(audio: np.ndarray, seconds: float | None, frontend: FrontEnd) -> tuple[np.ndarray, float]:
+    """Return the central seconds of a song and where they begin; all of it when `seconds` is None or longer."""
+    if seconds is None or seconds * frontend.sample_rate >= len(audio):
+        return audio, 0.0
+    length = round(seconds * frontend.sample_rate)
+    start = (len(audio) - length) // 2 // frontend.hop_samples * frontend.hop_samples  # on a frame of the whole song
+    return audio[start : start + length], start / frontend.sample_rate
