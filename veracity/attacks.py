@@ -1,9 +1,9 @@
 """Adversarial perturbations with a known target: the attack of Carlini and Wagner (paper section 3).
 
 The attack pushes the detector's decision on every frame to the opposite of its own. It minimises
-``sum(delta**2) + alpha * mean(BCE(logit, target))`` and keeps ``delta`` within ``[-eps, eps]``. It works on the waveform or on the
-linear magnitude spectrogram, and either finds one perturbation for a whole song (scope ``song``, the paper) or one for
-each of some single excerpts (scope ``excerpt``: a different, easier problem, since the excerpts of a song overlap).
+``sum(delta**2) + alpha * mean(BCE(logit, target))`` and keeps ``delta`` within ``[-eps, eps]``. It works on the waveform or on
+the linear magnitude spectrogram, and either finds one perturbation for a whole song (scope ``song``, the paper) or one for each
+of some single excerpts (scope ``excerpt``: a different, easier problem, since the excerpts of a song overlap).
 
 References
 ----------
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import store
+from .artefacts import ExcerptAttack, SongAttack
 from .decisions import flipped, is_sing
 from .detector import Network
 from .errors import ConfigError
@@ -65,47 +65,6 @@ PAPER: dict[Domain, AttackSettings] = {
     "waveform": AttackSettings(eps=0.01, eta=0.0003, alpha=2.0),
     "spectrogram": AttackSettings(eps=0.1, eta=0.0005, alpha=15.0),
 }
-
-
-@dataclass(frozen=True)
-class SongAttack:
-    """One perturbation for a song, and what the detector makes of it."""
-
-    domain: str = store.note("waveform or spectrogram: what delta is added to")
-    threshold: float = store.note("sing is P(sing) > threshold")
-    start_seconds: float = store.note("where the attacked part begins in the song, seconds")
-    snr_db: float = store.note("energy of the clean input over that of delta, dB")
-    delta_l2: float = store.note("Euclidean norm of delta")
-    delta_max: float = store.note("largest absolute value of delta")
-    delta: np.ndarray = store.array(
-        "sample | padded_frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbation, kept in float32"
-    )
-    clean_log_mel: np.ndarray = store.array("padded_frame", "mel", unit="ln magnitude", doc="57 frames of silence on both sides")
-    adversarial_log_mel: np.ndarray = store.array("padded_frame", "mel", unit="ln magnitude", doc="the same of the perturbed input")
-    clean_logit: np.ndarray = store.array("frame", unit="logit", doc="of P(sing), one for each frame of the song")
-    adversarial_logit: np.ndarray = store.array("frame", unit="logit", doc="the same of the perturbed input")
-    loss_history: np.ndarray = store.array("update", unit="1", doc="total loss before each update, and at the end")
-    flipped_history: np.ndarray = store.array("update", unit="frames", doc="frames flipped before each update, and at the end")
-
-
-@dataclass(frozen=True)
-class ExcerptAttack:
-    """One perturbation for each of some single excerpts."""
-
-    domain: str = store.note("waveform or spectrogram: what delta is added to")
-    threshold: float = store.note("sing is P(sing) > threshold")
-    start_seconds: float = store.note("where the attacked part begins in the song, seconds")
-    start_frame: np.ndarray = store.array("excerpt", unit="frames", doc="first frame of each excerpt in the attacked part")
-    delta: np.ndarray = store.array(
-        "excerpt", "sample | frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbations, float32"
-    )
-    snr_db: np.ndarray = store.array("excerpt", unit="dB", doc="energy of the clean input over that of delta")
-    clean_log_mel: np.ndarray = store.array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
-    adversarial_log_mel: np.ndarray = store.array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")
-    clean_logit: np.ndarray = store.array("excerpt", unit="logit", doc="of P(sing)")
-    adversarial_logit: np.ndarray = store.array("excerpt", unit="logit", doc="of P(sing)")
-    loss_history: np.ndarray = store.array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
-    flipped_history: np.ndarray = store.array("update", unit="excerpts", doc="excerpts flipped before each update, and at the end")
 
 
 @dataclass(frozen=True)
@@ -235,6 +194,7 @@ def attack_song(
             goal = target[0, start : start + chunk_frames]
             functional.binary_cross_entropy_with_logits(part, goal, reduction="sum").backward()
             logits.append(part.detach())
+        assert leaf.grad is not None
         frames.backward(leaf.grad * (alpha / target.shape[1]))
         assert x.grad is not None
         return torch.cat(logits)[None], x.grad[None]
@@ -318,7 +278,12 @@ def attack_excerpts(
         clean_logits = network.logits(clean_frames)
     was_sing = is_sing(torch.sigmoid(clean_logits), threshold)[:, None]
     found = minimise(
-        torch.zeros_like(clean), gradient, was_sing, settings, threshold=threshold, description=f"{domain} attack on excerpts"
+        torch.zeros_like(clean),
+        gradient,
+        was_sing,
+        settings,
+        threshold=threshold,
+        description=f"{domain} attack on excerpts",
     )
     with torch.no_grad():
         adversarial_frames = log_mel(to_magnitudes(clean + found.delta), frontend)

@@ -1,4 +1,4 @@
-"""The two facts that everything else asks for: is this "sing", and did it flip?
+"""The two facts that everything else asks for: whether this is "sing", and whether it flipped.
 
 Both work alike on NumPy arrays and torch tensors. Comparisons with the threshold are strict, as in the paper.
 """

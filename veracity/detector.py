@@ -184,6 +184,7 @@ def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> 
             x = functional.max_pool2d(x, layer.kernel, stride, dilation=(dilation, 1))
             dilation *= layer.kernel[0] if dense else 1
         else:
+            assert layer.weight is not None
             x = functional.conv2d(x, layer.weight, layer.bias, dilation=(dilation, 1))
             if x.device.type == "cpu":  # faster there for all but the first, single-channel convolution
                 x = x.contiguous(memory_format=torch.channels_last)
@@ -220,7 +221,7 @@ class Detector(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.orthogonal_(module.weight)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def _norms(self) -> dict[str, nn.Conv2d]:
         """Batch norms by name, with the convolution that each follows, in the order of the published checkpoint."""
@@ -277,6 +278,7 @@ class Detector(nn.Module):
         """Fold batch norm and zero-mean kernels: what the detector computes in evaluation mode."""
         with torch.no_grad():
             layers = tuple(self._folded(step) for step in self._plan())
+            assert self.freq_norm.running_var is not None and self.freq_norm.running_mean is not None  # noqa: PT018
             scale = torch.rsqrt(self.freq_norm.running_var.double() + EPSILON).float()
             mean = self.freq_norm.running_mean.clone()
         return Network(mean, scale, layers, n_dense=3, excerpt_frames=self.frontend.excerpt_frames)

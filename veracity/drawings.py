@@ -71,8 +71,8 @@ class Drawing:
     strength: float = note("level above the mean of the clean excerpt, natural log units")
     clean_p_sing: float = note("probability of singing before drawing")
     drawn_p_sing: float = note("probability of singing after drawing")
-    log_mel: np.ndarray = array("frame", "mel", unit="ln(mel magnitude)", doc="the excerpt, drawn upon")  # noqa: RUF009 (a declaration)
-    coverage: np.ndarray = array("frame", "mel", unit="1", doc="cells' share under the pen")  # noqa: RUF009 (a declaration)
+    log_mel: np.ndarray = array("frame", "mel", unit="ln(mel magnitude)", doc="the excerpt, drawn upon")
+    coverage: np.ndarray = array("frame", "mel", unit="1", doc="cells' share under the pen")
 
 
 # --- Shapes ----------------------------------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ def fit_drawing(
     shapes: Sequence[str] = tuple(SHAPES),
     imported: Mapping[str, np.ndarray] | None = None,
     n_placements: int = 8,
-    sizes: tuple[float, float] = (0.25, 0.8),
+    sizes: tuple[float, float] = (0.25, 0.5),
     strengths: Sequence[float] = (1, 2, 3, 4, 5, 6, 7, 8),
     batch_size: int = 64,
 ) -> Drawing | None:
@@ -372,7 +372,8 @@ def fit_drawing(
     n_placements : int
         Places and sizes to try for each shape.
     sizes : tuple of float
-        Smallest and largest width and height, in fractions of the excerpt.
+        Smallest and largest width and height, in fractions of the excerpt. Small ones touch few segments, so that an
+        explanation of 3 segments can point at them.
     strengths : sequence of float
         Levels above the mean of the excerpt, in natural log units, tried from low to high.
     batch_size : int
@@ -541,9 +542,7 @@ def _contents(path: Path, n_frames: int, n_mels: int) -> Any:
         with path.open("rb") as file:
             return _READERS[path.suffix.lower()](file, n_frames, n_mels)
     except Exception as error:  # these files come from strangers: their readers may raise anything
-        raise DrawingError(
-            f"{path} cannot be read as drawings ({error}): export the drawings as .npy or .png"
-        ) from error
+        raise DrawingError(f"{path} cannot be read as drawings ({error}): export the drawings as .npy or .png") from error
 
 
 def _read_npy(file: IO[bytes], n_frames: int, n_mels: int) -> np.ndarray:

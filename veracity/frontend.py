@@ -88,7 +88,7 @@ def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
         the published implementation.
     """
     mel_edges = 1127 * np.log1p(np.array([frontend.f_min, frontend.f_max]) / 700)
-    edges_hz = 700 * np.expm1(np.linspace(*mel_edges, frontend.n_mels + 2) / 1127)
+    edges_hz = 700 * np.expm1(np.linspace(mel_edges[0], mel_edges[1], frontend.n_mels + 2) / 1127)
     bins_hz = np.arange(frontend.n_bins) * (frontend.sample_rate / frontend.frame_samples)
     # Each slope runs along the exact frequencies, but where it starts and how wide it counts is snapped to FFT bins.
     snapped = np.searchsorted(bins_hz, edges_hz)

@@ -4,8 +4,8 @@ A mask over the segments of a grid defines an input ``z * on + (1 - z) * off`` a
 explained excerpt and ``off`` its fill, this is LIME's neighbourhood (paper section 2); with ``on`` the adversarial and ``off``
 the clean excerpt, it tells which subsets of a perturbation flip the label (section 5.2).
 
-Masks are boolean arrays of shape (n_masks, n_segments). Bit ``i`` of a mask's index is segment ``i``, so that "all masks" are the
-indices 0 .. 2**n_segments - 1 in order. Segment index = time index * n_band + band index, band 0 lowest (paper 4.4).
+Masks are boolean arrays of shape (n_masks, n_segments). Bit ``i`` of a mask's index is segment ``i``, so that "all masks" are
+the indices 0 .. 2**n_segments - 1 in order. Segment index = time index * n_band + band index, band 0 lowest (paper 4.4).
 """
 
 import importlib
@@ -101,6 +101,10 @@ class Game:
         if tuple(self.on.shape) != expected or tuple(self.off.shape) != expected:
             raise ValueError(f"on {tuple(self.on.shape)} and off {tuple(self.off.shape)} must have the grid's shape {expected}")
 
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Game":
+        """Return the game on another device or in another precision."""
+        return Game(self.on.to(device, dtype), self.off.to(device, dtype), self.grid)
+
     def inputs(self, masks: np.ndarray | Tensor) -> Tensor:
         """Return the masked excerpts, shape (n_masks, n_frames, n_mels)."""
         segments = torch.as_tensor(self.grid.segment_map().ravel(), device=self.on.device)
@@ -119,7 +123,11 @@ def fill_game(excerpt: Tensor, grid: SegmentGrid, fill: Fill) -> Game:
     fill : {"mean", "zero", "min"}
         The mean of the excerpt (the paper's choice), log-mel 0 (magnitude 1: loud), or the minimum of the excerpt.
     """
-    fills: dict[str, Callable[[Tensor], Tensor]] = {"mean": Tensor.mean, "zero": lambda x: x.new_zeros(()), "min": Tensor.min}
+    fills: dict[str, Callable[[Tensor], Tensor]] = {
+        "mean": Tensor.mean,
+        "zero": lambda x: x.new_zeros(()),
+        "min": Tensor.min,
+    }
     if fill not in fills:
         raise ConfigError(f"unknown fill {fill!r}: choose from {', '.join(fills)}")
     return Game(excerpt, fills[fill](excerpt).expand_as(excerpt), grid)
@@ -258,7 +266,9 @@ def callable_evaluator(target: str) -> DirectEvaluator:
     try:
         predict = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"{target!r} cannot be imported ({error}): give module:callable, with the module on PYTHONPATH") from error
+        raise ConfigError(
+            f"{target!r} cannot be imported ({error}): give module:callable, with the module on PYTHONPATH"
+        ) from error
 
     def predict_logits(excerpts: Tensor) -> Tensor:
         p = np.asarray(predict(excerpts.numpy()), dtype=np.float64)
@@ -270,7 +280,11 @@ def callable_evaluator(target: str) -> DirectEvaluator:
 
 
 def audit(
-    evaluator: Evaluator, predict_logits: Callable[[Tensor], Tensor], game: Game, rng: np.random.Generator, n_masks: int = 16
+    evaluator: Evaluator,
+    predict_logits: Callable[[Tensor], Tensor],
+    game: Game,
+    rng: np.random.Generator,
+    n_masks: int = 16,
 ) -> float:
     """Evaluate some random masks directly and return the largest difference.
 

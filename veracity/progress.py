@@ -39,7 +39,11 @@ class Progress:
 
     def _line(self, note: str) -> None:
         seconds = time.monotonic() - self._started
-        print(f"{self._description}: {self._done}/{self._total} in {seconds:.0f} s {note}".rstrip(), file=sys.stderr, flush=True)
+        print(
+            f"{self._description}: {self._done}/{self._total} in {seconds:.0f} s {note}".rstrip(),
+            file=sys.stderr,
+            flush=True,
+        )
 
     def __enter__(self) -> "Progress":
         return self

@@ -1,8 +1,8 @@
 """Artefacts: frozen dataclasses of arrays, written to and read from HDF5 with one layout.
 
 A field that is an array becomes a dataset with the attributes ``axes``, ``unit`` and ``description``; a number or a text
-becomes an attribute of the file; a dictionary of artefacts becomes a group with one subgroup for each key. Provenance (settings,
-seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives identical bytes.
+becomes an attribute of the file; a dictionary of artefacts becomes a group with one subgroup for each key. Provenance
+(settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives identical bytes.
 """
 
 import dataclasses

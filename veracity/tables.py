@@ -133,7 +133,10 @@ def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tup
         if 0 < 2 ** prod(repeats) <= MAX_PATTERNS and min(repeats) > 0:
             break
     else:
-        return None, f"an output of the first layer already sees {repeats[0]} x {repeats[1]} segments: the grid is too fine"
+        return (
+            None,
+            f"an output of the first layer already sees {repeats[0]} x {repeats[1]} segments: the grid is too fine",
+        )
 
     trunk, neck = features[:n_trunk], features[n_trunk:]
     spans = tuple(_spans(axes[axis], trunk, axis) for axis in (0, 1))
@@ -141,10 +144,16 @@ def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tup
     cells = _cells(spans, window, stride)
     widest = max((t1 - t0 + 1) * (b1 - b0 + 1) for (t0, t1), (b0, b1) in cells)
     if widest > MAX_CELL_BITS:
-        return None, f"one input of the dense layer depends on {widest} segments, at most {MAX_CELL_BITS} can be tabulated"
+        return (
+            None,
+            f"one input of the dense layer depends on {widest} segments, at most {MAX_CELL_BITS} can be tabulated",
+        )
     n_shown = max(last - first + 1 for (first, last), _ in cells)
     if grid.n_band * n_shown > MAX_TABLE_BITS:
-        return None, f"a table of {n_shown} x {grid.n_band} segments is needed, at most {MAX_TABLE_BITS} can be tabulated"
+        return (
+            None,
+            f"a table of {n_shown} x {grid.n_band} segments is needed, at most {MAX_TABLE_BITS} can be tabulated",
+        )
 
     groups = tuple(_group(rectangle, members, spans, window, stride, repeats, grid) for rectangle, members in cells.items())
     tables = _table_segments([times for times, _ in cells], grid.n_band)
@@ -317,7 +326,7 @@ def build_tables(network: Network, plan: TablePlan, games: Sequence[Game]) -> li
     trunk, neck = features[: plan.n_trunk], features[plan.n_trunk :]
     first_dense = network.layers[-network.n_dense]
     with torch.inference_mode():
-        moved = [Game(*(x.to(network.device, network.dtype) for x in (game.on, game.off)), plan.grid) for game in games]
+        moved = [game.to(network.device, network.dtype) for game in games]
         inputs = torch.cat([network.standardise(game.inputs(plan.patterns)) for game in moved])
         at_once = CPU_RUNS if network.device.type == "cpu" else len(inputs)
         runs = torch.cat([apply_layers(trunk, part[:, None]).permute(0, 2, 3, 1) for part in inputs.split(at_once)])

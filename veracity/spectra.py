@@ -1,0 +1,39 @@
+"""Spectrograms of songs with a label for each frame: the first artefact of a song."""
+
+import logging
+
+import torch
+
+from .artefacts import Spectrogram
+from .corpus import Song, frame_labels, label_overhang_seconds, load_audio, read_labels
+from .frontend import FrontEnd, log_mel, magnitudes, pad_silence
+
+log = logging.getLogger(__name__)
+
+
+def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
+    """Decode a song, compute its magnitudes and align its labels.
+
+    Parameters
+    ----------
+    song : Song
+    frontend : FrontEnd
+
+    Raises
+    ------
+    CorpusError
+        When audio or labels cannot be used, or the audio is shorter than one excerpt.
+    """
+    intervals = read_labels(song.labels)
+    audio = load_audio(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    overhang = label_overhang_seconds(intervals, len(audio) / frontend.sample_rate)
+    if overhang > 0.1:
+        log.warning("%s: labels run %.1f s past the end of the audio and are clipped to it", song.labels, overhang)
+    magnitude = magnitudes(torch.as_tensor(audio), frontend).numpy()
+    is_sing = frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second)
+    return Spectrogram(song=song.name, split=song.split, label_overhang_seconds=overhang, magnitude=magnitude, is_sing=is_sing)
+
+
+def padded_log_mel(spectrogram: Spectrogram, frontend: FrontEnd) -> torch.Tensor:
+    """Return the log-mel spectrogram with silence around, shape (n_frames + excerpt_frames - 1, n_mels)."""
+    return pad_silence(log_mel(torch.as_tensor(spectrogram.magnitude), frontend), frontend)

@@ -1,0 +1,323 @@
+"""Training the detector: excerpts, augmentation, schedule (paper section 4.2, Schlüter and Grill 2015).
+
+Every update draws its random numbers by its own number (`veracity.seeds`), so that a training that was killed and resumed
+ends with the weights of one that was not.
+
+References
+----------
+J. Schlüter and T. Grill, "Exploring data augmentation for improved singing voice detection with neural networks",
+ISMIR 2015.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .detector import Architecture, Detector, load_tensors, save_tensors
+from .errors import CheckpointError, ConfigError
+from .frontend import FrontEnd, log_mel, mel_filterbank
+from .progress import Progress
+from .seeds import rng_for, seed_for
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of the training; the defaults are the paper's.
+
+    Attributes
+    ----------
+    n_updates, batch : int
+    learning_rate, decay : float
+        Adam's, multiplied by `decay` every `decay_every` updates.
+    decay_every : int
+    targets : tuple of float
+        Smoothed labels of "no sing" and "sing".
+    stretch, shift : float
+        Time stretch and pitch shift are uniform in 1 +- these.
+    filter_db : float
+        Gain of the random filter, uniform within +- this, dB. Its centre is log-uniform between `filter_min_hz` and
+        `filter_max_hz`, its width uniform between `filter_min_semitones` and `filter_max_semitones`.
+    standardisation : {"exact", "running"}
+        Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of
+        the augmented batches (its published implementation).
+    """
+
+    n_updates: int = 40000
+    batch: int = 32
+    learning_rate: float = 1e-3
+    decay: float = 0.85
+    decay_every: int = 2000
+    targets: tuple[float, float] = (0.02, 0.98)
+    stretch: float = 0.3
+    shift: float = 0.3
+    filter_db: float = 10.0
+    filter_min_hz: float = 150.0
+    filter_max_hz: float = 8000.0
+    filter_min_semitones: float = 5.0
+    filter_max_semitones: float = 7.0
+    standardisation: Literal["exact", "running"] = "exact"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "targets", tuple(self.targets))
+        if self.standardisation not in ("exact", "running"):
+            raise ConfigError(f"unknown standardisation {self.standardisation!r}: choose exact or running")
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One point of a training curve: means over the updates since the last point."""
+
+    update: int
+    learning_rate: float
+    loss: float
+    error: float
+
+
+class TrainingData:
+    """Magnitudes of the training songs, one after another, held as float16 (a relative precision of 5e-4).
+
+    Songs are parted by silence, so that an excerpt may begin before or end after its song.
+
+    Parameters
+    ----------
+    magnitudes : sequence of ndarray, shape (n_frames, n_bins)
+    is_sing : sequence of ndarray of bool, shape (n_frames,)
+    frontend : FrontEnd
+    settings : TrainingSettings
+    """
+
+    def __init__(
+        self,
+        magnitudes: Sequence[np.ndarray],
+        is_sing: Sequence[np.ndarray],
+        frontend: FrontEnd,
+        settings: TrainingSettings,
+    ) -> None:
+        self.frontend, self.settings = frontend, settings
+        # Frames that the strongest stretch can reach on either side of the centre.
+        self.reach = int(np.ceil(frontend.half_excerpt / (1 - settings.stretch))) + 1
+        self.n_bins = int(np.flatnonzero(mel_filterbank(frontend).any(axis=1))[-1]) + 1  # higher bins reach no mel band
+        n_reachable = min(frontend.n_bins, int(np.ceil(self.n_bins / (1 - settings.shift))) + 1)
+        total = sum(len(m) for m in magnitudes) + self.reach * (len(magnitudes) + 1)
+        held = np.zeros((total, n_reachable), dtype=np.float16)
+        centres, labels = [], []
+        position = self.reach
+        for magnitude, sung in zip(magnitudes, is_sing, strict=True):
+            held[position : position + len(magnitude)] = magnitude[:, :n_reachable]
+            centres.append(np.arange(position, position + len(magnitude)))
+            labels.append(sung)
+            position += len(magnitude) + self.reach
+        self.held = torch.as_tensor(held)
+        self.centres, self.labels = np.concatenate(centres), np.concatenate(labels).astype(bool)
+
+    def to(self, device: torch.device) -> "TrainingData":
+        """Move the magnitudes to the training device."""
+        self.held = self.held.to(device)
+        return self
+
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Draw an augmented batch.
+
+        Returns
+        -------
+        log_mel : Tensor, shape (batch, excerpt_frames, n_mels)
+        is_sing : Tensor of bool, shape (batch,)
+            Label of the centre frames.
+        """
+        settings = self.settings
+        chosen = rng.integers(len(self.centres), size=settings.batch)
+        stretch = 1 + settings.stretch * rng.uniform(-1, 1, settings.batch)
+        shift = 1 + settings.shift * rng.uniform(-1, 1, settings.batch)
+        response = filter_responses(rng, self.n_bins, self.frontend, settings)
+        device = self.held.device
+        frames = self.centres[chosen][:, None] + np.arange(-self.reach, self.reach + 1)
+        source = self.held[torch.as_tensor(frames, device=device)].float()  # (batch, 2 * reach + 1, n_reachable)
+        warped = warp(source, stretch, shift, n_frames=self.frontend.excerpt_frames, n_bins=self.n_bins)
+        warped = warped * torch.as_tensor(response, dtype=torch.float32, device=device)[:, None]
+        full = functional.pad(warped, (0, self.frontend.n_bins - self.n_bins))
+        return log_mel(full, self.frontend), torch.as_tensor(self.labels[chosen], device=device)
+
+    def statistics(self, frames_at_once: int = 16384) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of each mel band over all frames of all songs, without augmentation."""
+        total = torch.zeros(2, self.frontend.n_mels, dtype=torch.float64)
+        for start in range(0, len(self.centres), frames_at_once):
+            rows = torch.as_tensor(self.centres[start : start + frames_at_once], device=self.held.device)
+            magnitude = self.held[rows].float()
+            full = functional.pad(magnitude, (0, self.frontend.n_bins - magnitude.shape[1]))
+            values = log_mel(full, self.frontend).double()
+            total += torch.stack([values.sum(dim=0), (values**2).sum(dim=0)]).cpu()
+        mean, square = total / len(self.centres)
+        return mean.float(), (square - mean**2).float()
+
+
+def warp(source: Tensor, stretch: np.ndarray, shift: np.ndarray, *, n_frames: int, n_bins: int) -> Tensor:
+    """Stretch excerpts in time about their centre and shift them in frequency, by linear interpolation.
+
+    Parameters
+    ----------
+    source : Tensor, shape (n, n_source_frames, n_source_bins)
+        Linear magnitudes; the centre frame is the middle one.
+    stretch, shift : ndarray, shape (n,)
+        Factors: 1.2 makes an excerpt 1.2 times as long, or as high.
+    n_frames, n_bins : int
+        Shape of the result.
+
+    Returns
+    -------
+    Tensor, shape (n, n_frames, n_bins)
+        Zero where nothing is known.
+
+    Notes
+    -----
+    Differs from the paper, whose source interpolates by splines of order 2 and clips what is negative.
+    """
+    middle, half = source.shape[1] // 2, n_frames // 2
+    times = middle + (np.arange(n_frames) - half) / stretch[:, None]  # (n, n_frames)
+    bins = np.arange(n_bins) / shift[:, None]  # (n, n_bins)
+    # grid_sample wants -1 .. 1 from the first to the last point.
+    y = torch.as_tensor(times / (source.shape[1] - 1) * 2 - 1, dtype=source.dtype, device=source.device)
+    x = torch.as_tensor(bins / (source.shape[2] - 1) * 2 - 1, dtype=source.dtype, device=source.device)
+    grid = torch.stack([x[:, None, :].expand(-1, n_frames, -1), y[:, :, None].expand(-1, -1, n_bins)], dim=-1)
+    return functional.grid_sample(source[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=True)[:, 0]
+
+
+def filter_responses(rng: np.random.Generator, n_bins: int, frontend: FrontEnd, settings: TrainingSettings) -> np.ndarray:
+    """Draw random filters: a Gaussian bump in log-frequency.
+
+    Returns
+    -------
+    ndarray, shape (batch, n_bins)
+        Factors of the magnitudes.
+
+    Notes
+    -----
+    Differs from the published implementation, whose centres lie at 32-150 Hz by a slip; this follows the paper's source.
+    """
+    n = settings.batch
+    gain_db = settings.filter_db * rng.uniform(-1, 1, n)
+    centre_octaves = rng.uniform(np.log2(settings.filter_min_hz), np.log2(settings.filter_max_hz), n)
+    width_octaves = rng.uniform(settings.filter_min_semitones, settings.filter_max_semitones, n) / 12
+    bins_hz = np.arange(n_bins) * frontend.sample_rate / frontend.frame_samples
+    octaves = np.log2(np.maximum(bins_hz, bins_hz[1] / 2))
+    bump = np.exp(-0.5 * ((octaves - centre_octaves[:, None]) / width_octaves[:, None]) ** 2)
+    return 10 ** (gain_db[:, None] * bump / 20)
+
+
+def train(
+    data: TrainingData,
+    architecture: Architecture,
+    *,
+    seed: int,
+    device: torch.device,
+    resume: str | os.PathLike | None = None,
+    save_every_seconds: float = 60.0,
+    curve_every: int = 50,
+) -> tuple[Detector, list[CurvePoint]]:
+    """Train a detector.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Tells front end and settings too.
+    architecture : Architecture
+    seed : int
+        Decides initial weights, excerpts, augmentation and dropout.
+    device : torch.device
+    resume : path-like, optional
+        A file to which the state is saved now and then; training goes on from it when it is there and fits. It is removed
+        at the end.
+    save_every_seconds : float
+    curve_every : int
+        Updates per point of the training curve.
+
+    Returns
+    -------
+    detector : Detector
+        In evaluation mode, the last weights (the paper keeps the last).
+    curve : list of CurvePoint
+    """
+    settings = data.settings
+    torch.manual_seed(seed_for(seed, "initial weights"))
+    detector = Detector(architecture, data.frontend).to(device)
+    if settings.standardisation == "exact":
+        mean, variance = data.statistics()
+        detector.freq_norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+        detector.freq_norm.running_var.copy_(variance)  # type: ignore[union-attr]
+    optimiser = torch.optim.Adam(detector.parameters(), lr=settings.learning_rate)
+    identity = {"seed": seed, "settings": asdict(settings), "architecture": asdict(architecture)}
+    first, curve = _restore(resume, detector, optimiser, identity) if resume else (0, [])
+    data.to(device)
+    detector.train()
+    detector.freq_norm.train(settings.standardisation == "running")
+    low, high = settings.targets
+    sums, saved = torch.zeros(2, device=device), time.monotonic()
+    with Progress(settings.n_updates, f"training {seed}", done=first) as progress:
+        for update in range(first, settings.n_updates):
+            excerpts, is_sing = data.batch(rng_for(seed, "batch", update))
+            torch.manual_seed(seed_for(seed, "dropout", update))
+            learning_rate = settings.learning_rate * settings.decay ** (update // settings.decay_every)
+            sums += _update(detector, optimiser, excerpts, torch.where(is_sing, high, low), learning_rate)
+            progress.advance()
+            if (update + 1) % curve_every == 0 or update + 1 == settings.n_updates:
+                n_since = update + 1 - (curve[-1].update if curve else 0)
+                loss, error = (sums / n_since).tolist()
+                curve.append(CurvePoint(update + 1, learning_rate, loss, error))
+                sums.zero_()
+                # Saved only at points of the curve, so that a resumed training's curve is the same too.
+                if resume and time.monotonic() - saved > save_every_seconds:
+                    _save(resume, detector, optimiser, identity, update + 1, curve)
+                    saved = time.monotonic()
+    if resume:
+        Path(resume).unlink(missing_ok=True)
+    return detector.eval(), curve
+
+
+def _update(
+    detector: Detector, optimiser: torch.optim.Optimizer, excerpts: Tensor, target: Tensor, learning_rate: float
+) -> Tensor:
+    """Take one step; return loss and error of the batch, shape (2,)."""
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    logits = detector(excerpts)
+    loss = functional.binary_cross_entropy_with_logits(logits, target)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    optimiser.step()
+    return torch.stack([loss.detach(), ((logits.detach() > 0) != (target > 0.5)).float().mean()])
+
+
+def _save(
+    path: str | os.PathLike,
+    detector: Detector,
+    optimiser: torch.optim.Optimizer,
+    identity: dict[str, Any],
+    update: int,
+    curve: list[CurvePoint],
+) -> None:
+    state = {"detector": detector.state_dict(), "optimiser": optimiser.state_dict(), "update": update}
+    save_tensors(path, {**state, "identity": identity, "curve": [asdict(point) for point in curve]})
+
+
+def _restore(
+    path: str | os.PathLike, detector: Detector, optimiser: torch.optim.Optimizer, identity: dict[str, Any]
+) -> tuple[int, list[CurvePoint]]:
+    """Go on from a saved state if it is there, whole, and of the same training; otherwise begin anew."""
+    if not Path(path).is_file():
+        return 0, []
+    try:
+        state = load_tensors(path)
+    except CheckpointError:
+        return 0, []
+    if state["identity"] != identity:
+        return 0, []
+    detector.load_state_dict(state["detector"])
+    optimiser.load_state_dict(state["optimiser"])
+    return state["update"], [CurvePoint(**point) for point in state["curve"]]
