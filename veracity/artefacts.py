@@ -37,6 +37,8 @@ class Predictions:
     """What one detector says of the songs that it was not trained on."""
 
     detector: str = note("name of the detector")
+    threshold: float = note("sing is P(sing) > threshold")
+    threshold_source: str = note("given, or tuned on the validation songs")
     songs: dict[str, SongPrediction] = note("one group for each song")
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from .artefacts import ExcerptAttack, SongAttack
 from .decisions import flipped, is_sing
-from .detector import Network
+from .detector import Network, dense_in_chunks
 from .errors import ConfigError
 from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, pad_silence
 from .progress import Progress
@@ -223,13 +223,6 @@ def attack_song(
         loss_history=found.loss_history,
         flipped_history=found.flipped_history,
     )
-
-
-def dense_in_chunks(network: Network, log_mel_frames: Tensor, chunk_frames: int = 4096) -> Tensor:
-    """Compute `Network.dense_logits` of a padded song, a bounded number of frames at a time."""
-    context = network.excerpt_frames - 1
-    starts = range(0, len(log_mel_frames) - context, chunk_frames)
-    return torch.cat([network.dense_logits(log_mel_frames[s : s + chunk_frames + context]) for s in starts])
 
 
 def attack_excerpts(

@@ -193,6 +193,13 @@ def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> 
     return x
 
 
+def dense_in_chunks(network: Network, log_mel_frames: Tensor, chunk_frames: int = 4096) -> Tensor:
+    """Compute `Network.dense_logits` of a padded song, a bounded number of frames at a time."""
+    context = network.excerpt_frames - 1
+    starts = range(0, len(log_mel_frames) - context, chunk_frames)
+    return torch.cat([network.dense_logits(log_mel_frames[s : s + chunk_frames + context]) for s in starts])
+
+
 class Detector(nn.Module):
     """The network to be trained; parameters are named as in the published checkpoint.
 
@@ -213,7 +220,7 @@ class Detector(nn.Module):
         self.conv3 = nn.Conv2d(32, 128, 3)
         self.conv4 = nn.Conv2d(128, 64, 3)
         self.conv_16 = nn.Conv2d(64, 128, (3, 18))
-        self.fc1 = nn.Conv2d(128 if is_2016 else 64, 256, (31, 1) if is_2016 else (11, 7))
+        self.fc1 = nn.Conv2d(128 if is_2016 else 64, 256, self._dense_kernel())
         self.fc2 = nn.Conv2d(256, 64, 1)
         self.fc3 = nn.Conv2d(64, 1, 1)
         for norm, convolution in {**self._norms(), "bn_16": self.conv_16}.items():
@@ -222,6 +229,20 @@ class Detector(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.orthogonal_(module.weight)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def _dense_kernel(self) -> tuple[int, int]:
+        """Return what the convolutions and pools leave of an excerpt: 11 x 7, or 31 x 1 for 2016."""
+        left = []
+        for axis, size in enumerate((self.frontend.excerpt_frames, self.frontend.n_mels)):
+            for step in self._plan()[:-3]:
+                size = size // step[axis] if isinstance(step[0], int) else size - getattr(self, step[0]).kernel_size[axis] + 1
+            left.append(size)
+        if min(left) < 1:
+            raise ConfigError(
+                f"excerpts of {self.frontend.excerpt_frames} frames x {self.frontend.n_mels} bands are too small for "
+                f"{self.architecture.layers}: raise frontend.excerpt_frames or frontend.n_mels"
+            )
+        return left[0], left[1]
 
     def _norms(self) -> dict[str, nn.Conv2d]:
         """Batch norms by name, with the convolution that each follows, in the order of the published checkpoint."""

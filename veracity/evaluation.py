@@ -1,11 +1,19 @@
 """How well a detector detects: smoothing, threshold, scores (paper section 4.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import expit
 
+from .artefacts import Predictions, SongPrediction, Spectrogram
 from .decisions import is_sing
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .detector import Network
+    from .frontend import FrontEnd
 
 #: Candidates for the threshold, as in the published implementation.
 THRESHOLDS = np.array([1e-5, 1e-4, 1e-3, *np.arange(1, 100) / 100, 1 - 1e-3, 1 - 1e-4, 1 - 1e-5])
@@ -97,3 +105,60 @@ def mean_and_std(scores: Sequence[Scores]) -> dict[str, float]:
         columns[field.name] = float(values.mean())
         columns[f"{field.name}_std"] = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
     return columns
+
+
+def predict_songs(
+    network: "Network",
+    spectrograms: Iterable[Spectrogram],
+    frontend: "FrontEnd",
+    *,
+    detector: str,
+    median_frames: int,
+    threshold: float | None,
+) -> Predictions:
+    """Predict songs, and tune the threshold on those of the validation split unless it is given.
+
+    Parameters
+    ----------
+    network : Network
+    spectrograms : iterable of Spectrogram
+        Of validation and test songs.
+    frontend : FrontEnd
+    detector : str
+        Its name.
+    median_frames : int
+        Width of the median filter.
+    threshold : float or None
+
+    Raises
+    ------
+    ConfigError
+        When a threshold is to be tuned and there is no validation song.
+    """
+    from .spectra import predict_frames
+
+    songs = {}
+    for spectrogram in spectrograms:
+        logit = predict_frames(network, spectrogram, frontend)
+        smoothed = smooth(expit(logit.astype(np.float64)), frames=median_frames)
+        songs[spectrogram.song] = SongPrediction(
+            split=spectrogram.split, logit=logit, p_sing_smooth=smoothed, is_sing=spectrogram.is_sing
+        )
+    source = "given"
+    if threshold is None:
+        valid = [song for song in songs.values() if song.split == "valid"]
+        if not valid:
+            raise ConfigError("the corpus has no validation songs to tune the threshold on: set detector.threshold")
+        threshold = tune_threshold(
+            *(np.concatenate(x) for x in zip(*((s.p_sing_smooth, s.is_sing) for s in valid), strict=True))
+        )
+        source = f"tuned on {len(valid)} validation songs"
+    return Predictions(detector=detector, threshold=threshold, threshold_source=source, songs=songs)
+
+
+def score_split(predictions: Predictions, split: str) -> Scores | None:
+    """Score the songs of one split; None when there are none."""
+    songs = [song for song in predictions.songs.values() if song.split == split]
+    if not songs:
+        return None
+    return score([song.p_sing_smooth for song in songs], [song.is_sing for song in songs], predictions.threshold)

@@ -7,7 +7,6 @@ song, domain and excerpt, so that more excerpts or songs change nothing for the 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from . import lime, readouts
 from .artefacts import DrawnExcerpt, Excerpts, Explanations, Flips, Localised, Stability
-from .decisions import flipped, opposite
+from .decisions import flipped, is_sing, opposite
 from .detector import Network
 from .drawings import fit_drawing
 from .errors import ConfigError
@@ -25,15 +24,13 @@ from .games import (
     Evaluator,
     Fill,
     Game,
-    SegmentGrid,
     audit,
     callable_evaluator,
     fill_game,
-    indices_of,
-    masks_of,
     network_evaluator,
     probability,
 )
+from .grid import SegmentGrid, indices_of, masks_of
 from .progress import Progress
 from .seeds import rng_for
 
@@ -486,7 +483,6 @@ def _compare(weights: np.ndarray, exact: np.ndarray, label: lime.Label) -> tuple
 
 def draw(
     padded_log_mel: np.ndarray,
-    p_sing: np.ndarray,
     model: ExplainedModel,
     settings: LimeSettings,
     *,
@@ -503,29 +499,35 @@ def draw(
     Parameters
     ----------
     padded_log_mel : ndarray, shape (n_frames_of_song + n_frames - 1, n_mels)
-    p_sing : ndarray, shape (n_frames_of_song,)
-        Of the excerpt around each frame.
+        With half an excerpt of silence on both sides.
+    model : ExplainedModel
+    settings : LimeSettings
+    threshold : float
+    n_frames : int
+        Length of an excerpt.
     shapes : sequence of str
         Names in `veracity.drawings.SHAPES`.
     imported : mapping of str to ndarray, shape (n_frames, n_mels), optional
         Drawings of one's own; see `veracity.drawings.import_drawings`.
     n_placements : int
-        Places and sizes that are tried.
+        Places and sizes that are tried for each shape.
+    seed : int
+    song : str
+        Names the random numbers.
     """
-    half = n_frames // 2
-    rng = rng_for(seed, "drawings", song)
-    inside = np.arange(half, len(p_sing) - half)
-    candidates = inside[~(p_sing[inside] > threshold)]
-    if len(candidates) == 0:
-        log.warning("%s has no excerpt that is no sing: nothing can be drawn on", song)
-        return _no_drawing(settings, n_frames, padded_log_mel.shape[1])
-    centre = int(rng.choice(candidates))
-    excerpt = np.ascontiguousarray(padded_log_mel[centre : centre + n_frames])
 
     def predict(batch: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return probability(model.predict_logits(torch.as_tensor(batch)).cpu().numpy())
 
+    rng = rng_for(seed, "drawings", song)
+    half = n_frames // 2
+    inside = padded_log_mel[half : len(padded_log_mel) - half]
+    start = _first_nosing(inside, n_frames, predict, threshold, rng)
+    if start is None:
+        log.warning("%s has no excerpt that is no sing: nothing can be drawn on", song)
+        return _no_drawing(padded_log_mel.shape[1])
+    excerpt = np.ascontiguousarray(inside[start : start + n_frames])
     # One shape after the other, in an order of the song's own: together, the broadest shape would win every time.
     choices: list[dict[str, Any]] = [{"shapes": (shape,)} for shape in shapes]
     choices += [{"shapes": (), "imported": {name: drawing}} for name, drawing in (imported or {}).items()]
@@ -535,8 +537,8 @@ def draw(
     )
     drawing = next((drawing for drawing in tries if drawing is not None), None)
     if drawing is None:
-        log.warning("%s: no drawing turned the excerpt at frame %d to sing: raise drawings.n_placements", song, centre - half)
-        return _no_drawing(settings, n_frames, padded_log_mel.shape[1])
+        log.warning("%s: no drawing turned the excerpt at frame %d to sing: raise drawings.n_placements", song, start)
+        return _no_drawing(padded_log_mel.shape[1])
     grid = settings.grid(*excerpt.shape)
     values = next(_values(model, [fill_game(torch.as_tensor(drawing.log_mel), grid, settings.fill)]))
     sampled, exact = _fits(values, settings, rng_for(seed, "lime drawings", song))
@@ -547,7 +549,7 @@ def draw(
         found=True,
         shape=drawing.shape,
         strength=drawing.strength,
-        start_frame=centre - half,
+        start_frame=start,
         fidelity=sampled.fidelity,
         fidelity_exact=exact.fidelity if exact else float("nan"),
         clean_p_sing=drawing.clean_p_sing,
@@ -560,7 +562,24 @@ def draw(
     )
 
 
-def _no_drawing(settings: LimeSettings, n_frames: int, n_mels: int) -> DrawnExcerpt:
+def _first_nosing(
+    frames: np.ndarray,
+    n_frames: int,
+    predict: Callable[[np.ndarray], np.ndarray],
+    threshold: float,
+    rng: np.random.Generator,
+    batch: int = 32,
+) -> int | None:
+    """Return the first frame of a random excerpt that is no sing, or None when there is none."""
+    starts = rng.permutation(len(frames) - n_frames + 1)
+    for part in np.array_split(starts, max(1, len(starts) // batch)):
+        nosing = ~is_sing(predict(np.stack([frames[s : s + n_frames] for s in part])), threshold)
+        if nosing.any():
+            return int(part[np.argmax(nosing)])
+    return None
+
+
+def _no_drawing(n_mels: int) -> DrawnExcerpt:
     nothing, nan = np.zeros((0, n_mels), dtype=np.float32), float("nan")
     return DrawnExcerpt(
         found=False,
@@ -577,8 +596,3 @@ def _no_drawing(settings: LimeSettings, n_frames: int, n_mels: int) -> DrawnExce
         weights=np.zeros(0),
         coverage_by_segment=np.zeros(0),
     )
-
-
-def expected_overlap(k: int, n_segments: int) -> np.ndarray:
-    """Return the chance of finding 0, 1, ... k of k segments when guessing k of all, shape (k + 1,) (hypergeometric)."""
-    return np.array([comb(k, found) * comb(n_segments - k, k - found) for found in range(k + 1)]) / comb(n_segments, k)

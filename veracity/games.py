@@ -4,8 +4,7 @@ A mask over the segments of a grid defines an input ``z * on + (1 - z) * off`` a
 explained excerpt and ``off`` its fill, this is LIME's neighbourhood (paper section 2); with ``on`` the adversarial and ``off``
 the clean excerpt, it tells which subsets of a perturbation flip the label (section 5.2).
 
-Masks are boolean arrays of shape (n_masks, n_segments). Bit ``i`` of a mask's index is segment ``i``, so that "all masks" are
-the indices 0 .. 2**n_segments - 1 in order. Segment index = time index * n_band + band index, band 0 lowest (paper 4.4).
+"All masks" are those with the indices 0 .. 2**n_segments - 1, in order; see `veracity.grid`.
 """
 
 import importlib
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from .errors import AuditError, ConfigError
+from .grid import SegmentGrid, masks_of
 
 if TYPE_CHECKING:
     from .detector import Network
@@ -29,56 +29,6 @@ log = logging.getLogger(__name__)
 AUDIT_TOLERANCE = 1e-4  # largest allowed difference from direct evaluation, in probability
 MAX_SEGMENTS_FOR_ALL = 24  # 2**24 values are 64 MiB
 Fill = Literal["mean", "zero", "min"]
-
-
-@dataclass(frozen=True)
-class SegmentGrid:
-    """Rectangular time-frequency segments of an excerpt.
-
-    Attributes
-    ----------
-    n_time, n_band : int
-        Number of segments along time and frequency; the paper has 5 x 4 of 23 frames x 20 bands. Where the excerpt
-        does not divide evenly, segments differ by one frame or band.
-    n_frames, n_mels : int
-        Shape of the excerpt.
-    """
-
-    n_time: int = 5
-    n_band: int = 4
-    n_frames: int = 115
-    n_mels: int = 80
-
-    def __post_init__(self) -> None:
-        if not (1 <= self.n_time <= self.n_frames and 1 <= self.n_band <= self.n_mels):
-            raise ConfigError(
-                f"a grid of {self.n_time} x {self.n_band} segments does not fit {self.n_frames} frames x {self.n_mels} "
-                "bands: choose lime.n_time and lime.n_band between 1 and these"
-            )
-
-    @property
-    def n_segments(self) -> int:
-        """Number of segments."""
-        return self.n_time * self.n_band
-
-    @property
-    def time_of_frame(self) -> np.ndarray:
-        """Time index of the segment that each frame belongs to, shape (n_frames,)."""
-        return np.arange(self.n_frames) * self.n_time // self.n_frames
-
-    @property
-    def band_of_mel(self) -> np.ndarray:
-        """Band index of the segment that each mel band belongs to, shape (n_mels,)."""
-        return np.arange(self.n_mels) * self.n_band // self.n_mels
-
-    def segment_map(self) -> np.ndarray:
-        """Return the segment of each point of an excerpt, shape (n_frames, n_mels), int64."""
-        return self.time_of_frame[:, None] * self.n_band + self.band_of_mel[None, :]
-
-    def sums(self, excerpts: np.ndarray) -> np.ndarray:
-        """Sum over the points of each segment; shape (..., n_frames, n_mels) to (..., n_segments)."""
-        one_hot = self.segment_map().reshape(-1, 1) == np.arange(self.n_segments)
-        return excerpts.reshape(*excerpts.shape[:-2], -1) @ one_hot.astype(excerpts.dtype)
 
 
 @dataclass(frozen=True)
@@ -131,16 +81,6 @@ def fill_game(excerpt: Tensor, grid: SegmentGrid, fill: Fill) -> Game:
     if fill not in fills:
         raise ConfigError(f"unknown fill {fill!r}: choose from {', '.join(fills)}")
     return Game(excerpt, fills[fill](excerpt).expand_as(excerpt), grid)
-
-
-def masks_of(indices: np.ndarray, n_segments: int) -> np.ndarray:
-    """Return the masks with these indices, shape (n_masks, n_segments), bool."""
-    return (np.asarray(indices)[:, None] >> np.arange(n_segments) & 1).astype(bool)
-
-
-def indices_of(masks: np.ndarray) -> np.ndarray:
-    """Return the indices of these masks (bit i is segment i), shape (n_masks,), int64."""
-    return masks.astype(np.int64) @ (1 << np.arange(masks.shape[1], dtype=np.int64))
 
 
 class Evaluator(ABC):
@@ -207,7 +147,7 @@ class DirectEvaluator(Evaluator):
     def logits(self, games: Sequence[Game], masks: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Yield the logits of each game in turn; see `Evaluator.logits`."""
         for game in games:
-            n_masks = 1 << _checked_for_all(game.grid) if masks is None else len(masks)
+            n_masks = 1 << checked_for_all(game.grid) if masks is None else len(masks)
             parts = [
                 self._batch(game, masks, np.arange(start, min(start + self.batch, n_masks)))
                 for start in range(0, n_masks, self.batch)
@@ -220,7 +160,8 @@ class DirectEvaluator(Evaluator):
             return self.predict_logits(game.inputs(chosen)).cpu().numpy()
 
 
-def _checked_for_all(grid: SegmentGrid) -> int:
+def checked_for_all(grid: SegmentGrid) -> int:
+    """Return the number of segments; raises ConfigError when their masks are too many to evaluate all."""
     if grid.n_segments > MAX_SEGMENTS_FOR_ALL:
         raise ConfigError(
             f"a grid of {grid.n_segments} segments has 2**{grid.n_segments} masks, too many to evaluate all: use at most "

@@ -37,7 +37,7 @@ def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | o
         "settings": json.dumps(settings, sort_keys=True),
         "seed": seed,
         "versions": json.dumps(versions(), sort_keys=True),
-        "inputs": json.dumps({Path(path).name: file_digest(path) for path in sorted(map(str, inputs))}, sort_keys=True),
+        "inputs": json.dumps({"/".join(Path(p).parts[-3:]): file_digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
     }
 
 

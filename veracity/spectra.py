@@ -2,10 +2,12 @@
 
 import logging
 
+import numpy as np
 import torch
 
 from .artefacts import Spectrogram
 from .corpus import Song, frame_labels, label_overhang_seconds, load_audio, read_labels
+from .detector import Network, dense_in_chunks
 from .frontend import FrontEnd, log_mel, magnitudes, pad_silence
 
 log = logging.getLogger(__name__)
@@ -37,3 +39,10 @@ def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
 def padded_log_mel(spectrogram: Spectrogram, frontend: FrontEnd) -> torch.Tensor:
     """Return the log-mel spectrogram with silence around, shape (n_frames + excerpt_frames - 1, n_mels)."""
     return pad_silence(log_mel(torch.as_tensor(spectrogram.magnitude), frontend), frontend)
+
+
+def predict_frames(network: Network, spectrogram: Spectrogram, frontend: FrontEnd) -> np.ndarray:
+    """Return the logit of P(sing) for the excerpt around each frame of a song, shape (n_frames,), float32."""
+    with torch.inference_mode():
+        padded = padded_log_mel(spectrogram, frontend).to(network.device)
+        return dense_in_chunks(network, padded).cpu().numpy()

@@ -38,7 +38,7 @@ def array(*axes: str, unit: str, doc: str, optional: bool = False) -> Any:
         Whether the field may be None; it is then left out of the file.
     """
     metadata = {"axes": axes, "unit": unit, "doc": doc}
-    return dataclasses.field(metadata=metadata, **({"default": None} if optional else {}))
+    return dataclasses.field(metadata=metadata, default=None) if optional else dataclasses.field(metadata=metadata)
 
 
 def note(doc: str, **kwargs: Any) -> Any:

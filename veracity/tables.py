@@ -28,7 +28,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .detector import SLOPE, Layer, Network, apply_layers
-from .games import Evaluator, Game, SegmentGrid, _checked_for_all, masks_of
+from .games import Evaluator, Game, checked_for_all
+from .grid import SegmentGrid, masks_of
 
 MAX_PATTERNS = 64  # forward passes of the trunk
 MAX_CELL_BITS = 14  # combinations of one cell: 2**14
@@ -160,7 +161,7 @@ def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tup
     patterns = _patterns(repeats, grid)
     sizes = " + ".join(str(2 ** len(table)) for table in tables)
     reason = f"{len(patterns)} forward passes, {sum(len(group.cells) for group in groups)} cells, tables of {sizes} rows"
-    plan = TablePlan(grid, patterns, n_trunk, len(neck), tuple(window), tuple(stride), groups, tables)  # type: ignore[arg-type]
+    plan = TablePlan(grid, patterns, n_trunk, len(neck), tuple(window), tuple(stride), groups, tables)
     return plan, reason
 
 
@@ -414,7 +415,7 @@ class TableEvaluator(Evaluator):
 
     def logits(self, games: Sequence[Game], masks: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Yield the logits of each game in turn; see `Evaluator.logits`."""
-        n_segments = self.plan.grid.n_segments if masks is not None else _checked_for_all(self.plan.grid)
+        n_segments = self.plan.grid.n_segments if masks is not None else checked_for_all(self.plan.grid)
         for start in range(0, len(games), self.games_at_once):
             for tables in build_tables(self.network, self.plan, games[start : start + self.games_at_once]):
                 with torch.inference_mode():

@@ -1,0 +1,36 @@
+# make all: set everything up and run the whole experiment on the embedded corpus.  make test: set up and run the checks and tests.
+# With an environment of your own (environment.yml, or pip install -e .) you need none of this: run snakemake and pytest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+
+.PHONY: all test check setup bench clean
+
+all: setup
+	$(BIN)/snakemake --cores $(CORES) all
+
+test: setup check
+	$(BIN)/pytest -n 2 --dist worksteal
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --quiet Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+setup: $(VENV)/ready
+
+# Exact versions that were tested; torch is the pinned one, from the index that pip is set up with.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake results

@@ -1,0 +1,34 @@
+# The paper's experiment from audio to every figure and table; README.md tells what to run, config/config.yaml what it means.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/detector.smk"
+include: "workflow/rules/attacks.smk"
+include: "workflow/rules/explanations.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        rules.detector.output,
+        rules.attacks.output,
+        rules.table1.output,
+        rules.table2.output,
+        rules.localisation.output,
+        rules.stability.output,
+        rules.audits.output,
+        rules.figure1.output,
+        rules.figure2.output,
+        rules.figure3.output,
+        rules.figure4.output,
+        rules.figure_stability.output,

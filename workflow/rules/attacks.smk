@@ -1,0 +1,99 @@
+# Adversarial perturbations of songs, and the excerpts whose label they flip.
+
+
+rule perturbations:
+    input:
+        unpack(song_files),
+        **SONG_MODEL,
+    output:
+        f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
+    log:
+        f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
+    params:
+        settings=lambda wildcards: settings(
+            "frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", f"attacks.{wildcards.domain}"
+        ),
+        chunk_frames=config["attacks"]["chunk_frames"],
+        device=config["device"],
+        code=code("perturbations"),
+    resources:
+        gpu=1,
+        mem_mb=6000,
+    script:
+        "../scripts/perturbations.py"
+
+
+rule excerpts:
+    input:
+        perturbation=f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
+        **SONG_MODEL,
+    output:
+        f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
+    log:
+        f"{RESULTS}/logs/excerpts/{{domain}}/{{song}}.log",
+    params:
+        settings=settings("frontend", "excerpts", "lime.predict"),
+        device=config["device"],
+        code=code("excerpts"),
+    script:
+        "../scripts/excerpts.py"
+
+
+rule attacks:
+    input:
+        perturbations=per_attack("perturbations"),
+        excerpts=per_attack("excerpts"),
+    output:
+        table=f"{RESULTS}/tables/attacks.csv",
+        page=f"{RESULTS}/tables/attacks.md",
+    log:
+        f"{RESULTS}/logs/attacks.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("attacks"),
+    script:
+        "../scripts/attacks.py"
+
+
+def tuning_settings(domain):
+    grid = config["tuning"][domain]
+    return [f"eps{eps}_eta{eta}_alpha{alpha}" for eps in grid["eps"] for eta in grid["eta"] for alpha in grid["alpha"]]
+
+
+rule tuning_runs:
+    input:
+        unpack(song_files),
+        **SONG_MODEL,
+    output:
+        f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json",
+    log:
+        f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
+    params:
+        settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
+        chunk_frames=config["attacks"]["chunk_frames"],
+        device=config["device"],
+        code=code("tuning_runs"),
+    resources:
+        gpu=1,
+    script:
+        "../scripts/tuning_runs.py"
+
+
+rule tuning:
+    input:
+        lambda wildcards: [
+            f"{RESULTS}/tuning_runs/{domain}/{setting}/{song}.json"
+            for domain in DOMAINS
+            for setting in tuning_settings(domain)
+            for song in names("valid")
+        ],
+    output:
+        table=f"{RESULTS}/tables/tuning.csv",
+        page=f"{RESULTS}/tables/tuning.md",
+    log:
+        f"{RESULTS}/logs/tuning.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("tuning"),
+    script:
+        "../scripts/tuning.py"

@@ -1,0 +1,112 @@
+# What all rules share: the checked configuration, the songs, paths, and the digest that re-runs what a library edit changes.
+import functools
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from veracity.config import check
+from veracity.corpus import read_corpus
+from veracity.errors import VeracityError
+from veracity.provenance import code_digest
+from veracity.synthesis import SynthesisSettings, song_names
+
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
+RESULTS = f"results/{config['run']}" if "run" in config else "results"
+DOMAINS = ("waveform", "spectrogram")
+
+try:
+    check(config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml")
+except VeracityError as error:
+    raise WorkflowError(str(error)) from None
+
+CHECKPOINT = config["detector"]["checkpoint"]
+DETECTORS = ["checkpoint"] if CHECKPOINT else [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
+SYNTHETIC = SynthesisSettings(**config["corpus"]["synthetic"], sample_rate=config["frontend"]["sample_rate"])
+CORPUS = f"{RESULTS}/synthetic_corpus"
+
+
+wildcard_constraints:
+    song="[a-z0-9]+(-[a-z0-9]+)*",
+    domain="waveform|spectrogram",
+    detector="checkpoint|seed[0-9]+",
+    setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
+
+
+@functools.cache
+def songs():
+    """Return name to (split, audio, labels) of every song of the corpus."""
+    if config["corpus"]["kind"] == "synthetic":
+        return {
+            name: (split, f"{CORPUS}/audio/{name}.flac", f"{CORPUS}/labels/{name}.lab")
+            for split, names in song_names(SYNTHETIC).items()
+            for name in names
+        }
+    try:
+        folder = config["corpus"]["folder"]
+        if not folder:
+            raise VeracityError("configuration key 'corpus.folder' is null: set it to a corpus in the Jamendo layout")
+        return {song.name: (song.split, str(song.audio), str(song.labels)) for song in read_corpus(folder)}
+    except VeracityError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def song_split(wildcards):
+    return songs()[wildcards.song][0]
+
+
+def song_files(wildcards):
+    """Return audio and labels of a song, as named inputs."""
+    if wildcards.song not in songs():
+        raise WorkflowError(f"there is no song {wildcards.song!r} in the corpus: known are {', '.join(songs())}")
+    _, audio, labels = songs()[wildcards.song]
+    return {"audio": audio, "labels": labels}
+
+
+def names(*splits):
+    return [name for name, (split, *_) in songs().items() if split in splits]
+
+
+def explained_songs():
+    """Return the songs that are attacked and explained."""
+    found = names(*config["attacks"]["splits"])
+    if not found:
+        raise WorkflowError(f"the corpus has no songs in attacks.splits {config['attacks']['splits']}: name other splits")
+    return found
+
+
+def spectrograms_of(*splits):
+    """Return an input function: the spectrograms of these splits."""
+    return lambda wildcards: [f"{RESULTS}/spectrograms/{name}.h5" for name in names(*splits)]
+
+
+def per_song(stage):
+    """Return an input function: a stage's artefacts of all explained songs."""
+    return lambda wildcards: [f"{RESULTS}/{stage}/{name}.h5" for name in explained_songs()]
+
+
+def per_attack(stage):
+    """Return an input function: a stage's artefacts of all explained songs under both attacks."""
+    return lambda wildcards: [f"{RESULTS}/{stage}/{domain}/{name}.h5" for domain in DOMAINS for name in explained_songs()]
+
+
+def detector_path(name):
+    return f"{RESULTS}/imported/checkpoint.pt" if name == "checkpoint" else f"{RESULTS}/training/{name}.pt"
+
+
+def code(rule):
+    """Return the digest of a rule's script and of all library code that it reaches."""
+    return code_digest(SCRIPTS / f"{rule}.py")
+
+
+def settings(*keys):
+    """Return the parts of the configuration that a rule uses, so that only a change of these re-runs it."""
+    part = {key: config[key] for key in ("seed", *keys) if "." not in key}
+    for key in keys:
+        if "." in key:
+            first, second = key.split(".")
+            part.setdefault(first, {})[second] = config[first][second]
+    return part
+
+
+SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
+EXPLAINED = ("lime", "device")  # what every rule that explains depends on

@@ -1,0 +1,43 @@
+# From a folder of songs to their spectrograms.
+
+
+rule synthetic_corpus:
+    output:
+        audio=[f"{CORPUS}/audio/{name}.flac" for part in song_names(SYNTHETIC).values() for name in part],
+        labels=[f"{CORPUS}/labels/{name}.lab" for part in song_names(SYNTHETIC).values() for name in part],
+        lists=[f"{CORPUS}/filelists/{split}" for split in song_names(SYNTHETIC)],
+    log:
+        f"{RESULTS}/logs/synthetic_corpus.log",
+    params:
+        settings=settings("corpus.synthetic", "frontend.sample_rate"),
+        folder=CORPUS,
+        code=code("synthetic_corpus"),
+    script:
+        "../scripts/synthetic_corpus.py"
+
+
+rule download:
+    localrule: True
+    log:
+        f"{RESULTS}/logs/download.log",
+    params:
+        url=config["corpus"]["url"],
+        folder=config["corpus"]["folder"],
+        sha256=config["corpus"]["sha256"],
+    script:
+        "../scripts/download.py"
+
+
+rule spectrograms:
+    input:
+        unpack(song_files),
+    output:
+        f"{RESULTS}/spectrograms/{{song}}.h5",
+    log:
+        f"{RESULTS}/logs/spectrograms/{{song}}.log",
+    params:
+        settings=settings("frontend"),
+        split=song_split,
+        code=code("spectrograms"),
+    script:
+        "../scripts/spectrograms.py"

@@ -1,0 +1,68 @@
+# The detector: trained here for several seeds, or a checkpoint that is given; its predictions and scores.
+
+
+rule training:
+    input:
+        spectrograms_of("train"),
+    output:
+        checkpoint=f"{RESULTS}/training/{{detector}}.pt",
+        curve=f"{RESULTS}/training/{{detector}}.csv",
+    log:
+        f"{RESULTS}/logs/training/{{detector}}.log",
+    wildcard_constraints:
+        detector="seed[0-9]+",
+    params:
+        settings=settings("frontend", "detector.architecture", "detector.training"),
+        device=config["device"],
+        resume=lambda wildcards: f"{RESULTS}/training/{wildcards.detector}.resume.pt",
+        code=code("training"),
+    resources:
+        gpu=1,
+        mem_mb=6000,
+    script:
+        "../scripts/training.py"
+
+
+rule imported:
+    input:
+        CHECKPOINT or [],
+    output:
+        f"{RESULTS}/imported/checkpoint.pt",
+    log:
+        f"{RESULTS}/logs/imported.log",
+    params:
+        settings=settings("frontend", "detector.architecture"),
+        code=code("imported"),
+    script:
+        "../scripts/imported.py"
+
+
+rule predictions:
+    input:
+        detector=lambda wildcards: detector_path(wildcards.detector),
+        spectrograms=spectrograms_of("valid", "test"),
+    output:
+        f"{RESULTS}/predictions/{{detector}}.h5",
+    log:
+        f"{RESULTS}/logs/predictions/{{detector}}.log",
+    params:
+        settings=settings("frontend", "detector.median_frames", "detector.threshold"),
+        device=config["device"],
+        code=code("predictions"),
+    script:
+        "../scripts/predictions.py"
+
+
+rule detector:
+    input:
+        expand(f"{RESULTS}/predictions/{{detector}}.h5", detector=DETECTORS),
+    output:
+        table=f"{RESULTS}/tables/detector.csv",
+        page=f"{RESULTS}/tables/detector.md",
+    log:
+        f"{RESULTS}/logs/detector.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("detector"),
+    script:
+        "../scripts/detector.py"

@@ -1,0 +1,86 @@
+# Figures: small tables to PNG and PDF, with the numbers shown in a CSV beside them.
+
+rule figure1:
+    input:
+        per_song("drawings"),
+    output:
+        png=f"{RESULTS}/figures/figure1.png",
+        pdf=f"{RESULTS}/figures/figure1.pdf",
+        table=f"{RESULTS}/figures/figure1.csv",
+    log:
+        f"{RESULTS}/logs/figure1.log",
+    params:
+        settings=settings("frontend", "lime"),
+        note=config["corpus"]["note"],
+        code=code("figure1"),
+    script:
+        "../scripts/figure1.py"
+
+
+rule figure2:
+    input:
+        f"{RESULTS}/tables/flip_rates.csv",
+    output:
+        png=f"{RESULTS}/figures/figure2.png",
+        pdf=f"{RESULTS}/figures/figure2.pdf",
+        table=f"{RESULTS}/figures/figure2.csv",
+    log:
+        f"{RESULTS}/logs/figure2.log",
+    params:
+        fill=config["lime"]["fill"],
+        note=config["corpus"]["note"],
+        code=code("figure2"),
+    script:
+        "../scripts/figure2.py"
+
+
+rule figure3:
+    input:
+        f"{RESULTS}/tables/localised_rows.csv",
+    output:
+        png=f"{RESULTS}/figures/figure3.png",
+        pdf=f"{RESULTS}/figures/figure3.pdf",
+        table=f"{RESULTS}/figures/figure3.csv",
+    log:
+        f"{RESULTS}/logs/figure3.log",
+    params:
+        k=config["localised"]["k"],
+        n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
+        note=config["corpus"]["note"],
+        code=code("figure3"),
+    script:
+        "../scripts/figure3.py"
+
+
+rule figure4:
+    input:
+        f"{RESULTS}/tables/localised_rows.csv",
+    output:
+        png=f"{RESULTS}/figures/figure4.png",
+        pdf=f"{RESULTS}/figures/figure4.pdf",
+        table=f"{RESULTS}/figures/figure4.csv",
+    log:
+        f"{RESULTS}/logs/figure4.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("figure4"),
+    script:
+        "../scripts/figure4.py"
+
+
+rule figure_stability:
+    input:
+        f"{RESULTS}/tables/stability.csv",
+    output:
+        png=f"{RESULTS}/figures/figure_stability.png",
+        pdf=f"{RESULTS}/figures/figure_stability.pdf",
+        table=f"{RESULTS}/figures/figure_stability.csv",
+    log:
+        f"{RESULTS}/logs/figure_stability.log",
+    params:
+        n_samples=config["lime"]["n_samples"],
+        n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
+        note=config["corpus"]["note"],
+        code=code("figure_stability"),
+    script:
+        "../scripts/figure_stability.py"

@@ -1,0 +1,107 @@
+# Tables: artefacts of all songs to tidy CSV, and a page to read.
+
+rule flip_rates:
+    input:
+        per_attack("flips"),
+    output:
+        table=f"{RESULTS}/tables/flip_rates.csv",
+    log:
+        f"{RESULTS}/logs/flip_rates.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("flip_rates"),
+    script:
+        "../scripts/flip_rates.py"
+
+
+rule table1:
+    input:
+        f"{RESULTS}/tables/flip_rates.csv",
+    output:
+        table=f"{RESULTS}/tables/table1.csv",
+        page=f"{RESULTS}/tables/table1.md",
+    log:
+        f"{RESULTS}/logs/table1.log",
+    params:
+        fill=config["lime"]["fill"],
+        note=config["corpus"]["note"],
+        code=code("table1"),
+    script:
+        "../scripts/table1.py"
+
+
+rule table2:
+    input:
+        f"{RESULTS}/tables/flip_rates.csv",
+    output:
+        table=f"{RESULTS}/tables/table2.csv",
+        page=f"{RESULTS}/tables/table2.md",
+    log:
+        f"{RESULTS}/logs/table2.log",
+    params:
+        fill=config["lime"]["fill"],
+        note=config["corpus"]["note"],
+        code=code("table2"),
+    script:
+        "../scripts/table2.py"
+
+
+rule localised_rows:
+    input:
+        per_attack("localised"),
+    output:
+        table=f"{RESULTS}/tables/localised_rows.csv",
+    log:
+        f"{RESULTS}/logs/localised_rows.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("localised_rows"),
+    script:
+        "../scripts/localised_rows.py"
+
+
+rule localisation:
+    input:
+        f"{RESULTS}/tables/localised_rows.csv",
+    output:
+        table=f"{RESULTS}/tables/localisation.csv",
+        page=f"{RESULTS}/tables/localisation.md",
+    log:
+        f"{RESULTS}/logs/localisation.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("localisation"),
+    script:
+        "../scripts/localisation.py"
+
+
+rule stability:
+    input:
+        per_attack("stability_study") if config["stability"]["n_samples"] and config["lime"]["exact"] else [],
+    output:
+        table=f"{RESULTS}/tables/stability.csv",
+        page=f"{RESULTS}/tables/stability.md",
+    log:
+        f"{RESULTS}/logs/stability.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("stability"),
+    script:
+        "../scripts/stability.py"
+
+
+rule audits:
+    input:
+        explanations=per_attack("explanations"),
+        flips=per_attack("flips"),
+        localised=per_attack("localised"),
+    output:
+        table=f"{RESULTS}/tables/audits.csv",
+        page=f"{RESULTS}/tables/audits.md",
+    log:
+        f"{RESULTS}/logs/audits.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("audits"),
+    script:
+        "../scripts/audits.py"

@@ -1,0 +1,83 @@
+"""What every script shares: its log, clear errors, provenance, and the detector that is attacked and explained."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from veracity import provenance as provenance_of
+from veracity.errors import VeracityError
+from veracity.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from veracity.detector import Network
+    from veracity.experiments import ExplainedModel, LimeSettings
+    from veracity.frontend import FrontEnd
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[None]:
+    """Send all output to the job's log, and tell a user's mistake in one sentence instead of a traceback."""
+    with Path(snakemake.log[0]).open("w", buffering=1, encoding="utf-8") as log:
+        sys.stdout = sys.stderr = log
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
+        logging.captureWarnings(True)
+        warnings.simplefilter("default")
+        try:
+            yield
+        except VeracityError as error:
+            print(f"error: {error}", file=log)
+            sys.exit(1)
+
+
+def provenance(snakemake: Any) -> dict[str, Any]:
+    """Describe a job for `veracity.store.write`."""
+    settings = dict(snakemake.params.settings)
+    return provenance_of.describe(settings=settings, seed=settings["seed"], inputs=snakemake.input)
+
+
+def attacked_detector(snakemake: Any, device: str) -> "tuple[Network, FrontEnd, float]":
+    """Load the detector that is attacked and explained, with its front end and threshold."""
+    from veracity import store
+    from veracity.detector import load_checkpoint, pick_device
+
+    detector = load_checkpoint(snakemake.input.detector).detector
+    threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])
+    return detector.network().to(pick_device(device)), detector.frontend, threshold
+
+
+def explained(snakemake: Any) -> "tuple[ExplainedModel, LimeSettings, FrontEnd, float]":
+    """Load the model that is explained, LIME's settings, the front end and the threshold."""
+    from veracity.experiments import LimeSettings, explained_model
+
+    settings = dict(snakemake.params.settings["lime"])
+    predict = settings.pop("predict")
+    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.settings["device"])
+    lime = LimeSettings(**settings)
+    model = explained_model(network, lime, n_mels=frontend.n_mels, predict=predict)
+    logging.info("evaluator: %s (%s)", model.evaluator.name, model.evaluator.reason)
+    return model, lime, frontend, threshold
+
+
+def read_all(paths: Any, kind: type) -> list[tuple[str, str, Any]]:
+    """Read artefacts named <domain>/<song>.h5, as (song, domain, artefact)."""
+    from veracity import store
+
+    return [(Path(path).stem, Path(path).parent.name, store.read(path, kind)) for path in paths]
+
+
+def write_table(snakemake: Any, table: "pd.DataFrame", page: "pd.DataFrame | None" = None, title: str = "") -> None:
+    """Write a tidy CSV that names its corpus and, where the rule has one, a page to read."""
+    table = table.assign(corpus=snakemake.params.note)
+    with replacing(snakemake.output.table) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
+        shown = table.drop(columns="corpus") if page is None else page
+        text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown.to_markdown(index=False, floatfmt='.4g')}\n"
+        with replacing(snakemake.output.page) as temporary:
+            temporary.write_text(text, encoding="utf-8")

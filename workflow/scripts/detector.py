@@ -1,0 +1,15 @@
+"""Rule detector: scores of all detectors, with mean and standard deviation over seeds."""
+
+from veracity import store
+from veracity.artefacts import Predictions
+from veracity.evaluation import score_split
+from veracity.summaries import detector_table
+
+from _job import job, write_table
+
+with job(snakemake):
+    predictions = [store.read(path, Predictions) for path in snakemake.input]
+    scores = {split: {p.detector: score_split(p, split) for p in predictions} for split in ("valid", "test")}
+    known = {split: own for split, own in scores.items() if all(own.values())}
+    table = detector_table(known, {p.detector: p.threshold for p in predictions})
+    write_table(snakemake, table, title="Detector, frame by frame after the median filter")

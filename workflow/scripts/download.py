@@ -1,0 +1,11 @@
+"""Rule download: fetch the archive of a corpus and unpack it."""
+
+from veracity.download import fetch_archive
+from veracity.errors import ConfigError
+
+from _job import job
+
+with job(snakemake):
+    if not (snakemake.params.url and snakemake.params.folder):
+        raise ConfigError("set corpus.url and corpus.folder to download a corpus; config/jamendo.yaml has both")
+    fetch_archive(snakemake.params.url, snakemake.params.folder, sha256=snakemake.params.sha256)

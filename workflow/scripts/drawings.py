@@ -1,0 +1,28 @@
+"""Rule drawings: draw on a "no sing" excerpt of one song until it is "sing", and explain it."""
+
+from veracity import store
+from veracity.artefacts import Spectrogram
+from veracity.drawings import import_drawings
+from veracity.experiments import draw
+from veracity.spectra import padded_log_mel
+
+from _job import explained, job, provenance
+
+with job(snakemake):
+    model, settings, frontend, threshold = explained(snakemake)
+    own = snakemake.params.settings["drawings"]
+    shape = {"n_frames": frontend.excerpt_frames, "n_mels": frontend.n_mels}
+    padded = padded_log_mel(store.read(snakemake.input.spectrogram, Spectrogram), frontend).numpy()
+    result = draw(
+        padded,
+        model,
+        settings,
+        threshold=threshold,
+        n_frames=frontend.excerpt_frames,
+        shapes=own["shapes"],
+        imported=import_drawings(own["folder"], **shape) if own["folder"] else None,
+        n_placements=own["n_placements"],
+        seed=snakemake.params.settings["seed"],
+        song=snakemake.wildcards.song,
+    )
+    store.write(snakemake.output[0], result, provenance(snakemake))

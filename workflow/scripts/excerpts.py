@@ -1,0 +1,27 @@
+"""Rule excerpts: pick excerpts of one song whose label the attack has flipped."""
+
+from veracity import store
+from veracity.artefacts import ExcerptAttack, SongAttack
+from veracity.excerpts import pick_excerpts
+from veracity.games import callable_evaluator
+
+from _job import attacked_detector, job, provenance
+
+with job(snakemake):
+    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+    settings = snakemake.params.settings
+    kind = {"SongAttack": SongAttack, "ExcerptAttack": ExcerptAttack}[
+        store.read_attributes(snakemake.input.perturbation)["artefact"]
+    ]
+    predict = settings["lime"]["predict"]
+    excerpts = pick_excerpts(
+        store.read(snakemake.input.perturbation, kind),
+        callable_evaluator(predict).predict_logits if predict else lambda x: network.logits(x.to(network.device)),
+        frontend,
+        threshold=threshold,
+        n_per_direction=settings["excerpts"]["per_direction"],
+        seed=settings["seed"],
+        song=snakemake.wildcards.song,
+    )
+    print(f"{len(excerpts.original)} excerpts picked of {excerpts.n_nosing_flipped + excerpts.n_sing_flipped} flipped")
+    store.write(snakemake.output[0], excerpts, provenance(snakemake))

@@ -1,0 +1,14 @@
+"""Rule explanations: LIME, sampled and exact, of the clean and adversarial excerpts of one song."""
+
+from veracity import store
+from veracity.artefacts import Excerpts
+from veracity.experiments import explain
+
+from _job import explained, job, provenance
+
+with job(snakemake):
+    model, settings, _, _ = explained(snakemake)
+    excerpts = store.read(snakemake.input.excerpts, Excerpts)
+    seed = snakemake.params.settings["seed"]
+    result = explain(excerpts, model, settings, seed=seed, song=snakemake.wildcards.song)
+    store.write(snakemake.output[0], result, provenance(snakemake))

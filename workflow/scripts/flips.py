@@ -1,0 +1,15 @@
+"""Rule flips: which segments of the perturbations of one song flip the label, by LIME, by energy, and in truth."""
+
+from veracity import store
+from veracity.artefacts import Excerpts, Explanations
+from veracity.experiments import flip
+
+from _job import explained, job, provenance
+
+with job(snakemake):
+    model, settings, _, _ = explained(snakemake)
+    excerpts = store.read(snakemake.input.excerpts, Excerpts)
+    explanations = store.read(snakemake.input.explanations, Explanations)
+    seed = snakemake.params.settings["seed"]
+    result = flip(excerpts, explanations, model, settings, seed=seed, song=snakemake.wildcards.song)
+    store.write(snakemake.output[0], result, provenance(snakemake))

@@ -1,0 +1,15 @@
+"""Rule imported: check a given checkpoint and keep it in our own format."""
+
+from veracity.detector import Architecture, load_checkpoint, save_checkpoint
+from veracity.frontend import FrontEnd
+
+from _job import job
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    checkpoint = load_checkpoint(
+        snakemake.input[0],
+        architecture=Architecture(**settings["detector"]["architecture"]),
+        frontend=FrontEnd(**settings["frontend"]),
+    )
+    save_checkpoint(snakemake.output[0], checkpoint)

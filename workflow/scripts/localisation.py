@@ -1,0 +1,11 @@
+"""Rule localisation: what LIME finds of localised perturbations, against the truth."""
+
+import pandas as pd
+
+from veracity.summaries import localised_summary
+
+from _job import job, write_table
+
+with job(snakemake):
+    table = localised_summary(pd.read_csv(snakemake.input[0]))
+    write_table(snakemake, table, title="Localised perturbations: segments found, and segments that were needed")

@@ -1,0 +1,27 @@
+"""Rule perturbations: attack one song, on the waveform or on the spectrogram."""
+
+import numpy as np
+
+from veracity import store
+from veracity.attacks import AttackSettings, attack_excerpts, attack_song, central, inner_start_frames
+from veracity.corpus import load_audio
+from veracity.seeds import rng_for
+
+from _job import attacked_detector, job, provenance
+
+with job(snakemake):
+    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+    settings, domain, song = snakemake.params.settings["attacks"], snakemake.wildcards.domain, snakemake.wildcards.song
+    audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    audio, start_seconds = central(audio, settings["seconds"], frontend)
+    attack = AttackSettings(**settings[domain])
+    common = {"domain": domain, "threshold": threshold, "start_seconds": start_seconds}
+    if settings["scope"] == "song":
+        chunk = snakemake.params.chunk_frames
+        result = attack_song(audio, network, frontend, attack, chunk_frames=chunk, **common)
+    else:
+        starts = inner_start_frames(len(audio), frontend)
+        rng = rng_for(snakemake.params.settings["seed"], "attacked excerpts", domain, song)
+        chosen = np.sort(rng.choice(starts, size=min(settings["candidates"], len(starts)), replace=False))
+        result = attack_excerpts(audio, chosen, network, frontend, attack, **common)
+    store.write(snakemake.output[0], result, provenance(snakemake))

@@ -1,0 +1,20 @@
+"""Rule predictions: what one detector says of validation and test songs, and its threshold."""
+
+from veracity import store
+from veracity.artefacts import Spectrogram
+from veracity.detector import load_checkpoint, pick_device
+from veracity.evaluation import predict_songs
+
+from _job import job, provenance
+
+with job(snakemake):
+    detector = load_checkpoint(snakemake.input.detector).detector
+    settings = snakemake.params.settings["detector"]
+    predictions = predict_songs(
+        detector.network().to(pick_device(snakemake.params.device)),
+        (store.read(path, Spectrogram) for path in snakemake.input.spectrograms),
+        detector.frontend,
+        detector=snakemake.wildcards.detector,
+        **settings,
+    )
+    store.write(snakemake.output[0], predictions, provenance(snakemake))

@@ -1,0 +1,15 @@
+"""Rule spectrograms: decode one song, compute magnitudes, align labels."""
+
+from pathlib import Path
+
+from veracity import store
+from veracity.corpus import Song
+from veracity.frontend import FrontEnd
+from veracity.spectra import compute_spectrogram
+
+from _job import job, provenance
+
+with job(snakemake):
+    song = Song(snakemake.wildcards.song, Path(snakemake.input.audio), Path(snakemake.input.labels), snakemake.params.split)
+    spectrogram = compute_spectrogram(song, FrontEnd(**snakemake.params.settings["frontend"]))
+    store.write(snakemake.output[0], spectrogram, provenance(snakemake))

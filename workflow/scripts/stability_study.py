@@ -1,0 +1,22 @@
+"""Rule stability_study: how sampled LIME scatters about exact LIME on excerpts of one song."""
+
+from veracity import store
+from veracity.artefacts import Excerpts
+from veracity.experiments import stability
+
+from _job import explained, job, provenance
+
+with job(snakemake):
+    model, settings, _, _ = explained(snakemake)
+    study = dict(snakemake.params.settings["stability"])
+    result = stability(
+        store.read(snakemake.input.excerpts, Excerpts),
+        model,
+        settings,
+        n_samples=study["n_samples"],
+        n_repeats=study["n_repeats"],
+        n_per_direction=study["per_direction"],
+        seed=snakemake.params.settings["seed"],
+        song=snakemake.wildcards.song,
+    )
+    store.write(snakemake.output[0], result, provenance(snakemake))

@@ -1,0 +1,35 @@
+"""Rule training: train one detector; goes on where a killed job stopped."""
+
+import pandas as pd
+
+from veracity import store
+from veracity.artefacts import Spectrogram
+from veracity.detector import Architecture, Checkpoint, pick_device, save_checkpoint
+from veracity.files import replacing
+from veracity.frontend import FrontEnd
+from veracity.training import TrainingData, TrainingSettings, train
+
+from _job import job
+
+with job(snakemake):
+    settings = snakemake.params.settings
+    own = dict(settings["detector"]["training"])
+    save_every_seconds = own.pop("save_every_seconds")
+    songs = [store.read(path, Spectrogram) for path in snakemake.input]
+    data = TrainingData(
+        [song.magnitude for song in songs],
+        [song.is_sing for song in songs],
+        FrontEnd(**settings["frontend"]),
+        TrainingSettings(**own),
+    )
+    detector, curve = train(
+        data,
+        Architecture(**settings["detector"]["architecture"]),
+        seed=settings["seed"] + int(snakemake.wildcards.detector.removeprefix("seed")),
+        device=pick_device(snakemake.params.device),
+        resume=snakemake.params.resume,
+        save_every_seconds=save_every_seconds,
+    )
+    save_checkpoint(snakemake.output.checkpoint, Checkpoint(detector, settings=settings))
+    with replacing(snakemake.output.curve) as temporary:
+        pd.DataFrame(curve).to_csv(temporary, index=False, float_format="%.6g")

@@ -1,0 +1,12 @@
+"""Rule tuning: which setting of the attacks flips most excerpts of the validation songs."""
+
+import json
+from pathlib import Path
+
+from veracity.summaries import tuning_table
+
+from _job import job, write_table
+
+with job(snakemake):
+    rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
+    write_table(snakemake, tuning_table(rows), title="Attack settings on the validation songs, best first")

@@ -1,0 +1,26 @@
+"""Rule tuning_runs: attack one validation song with one setting, and count the flips."""
+
+import json
+import re
+from dataclasses import replace
+
+from veracity.attacks import AttackSettings, attack_song, central
+from veracity.corpus import load_audio
+from veracity.files import replacing
+
+from _job import attacked_detector, job
+
+with job(snakemake):
+    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+    settings, domain = snakemake.params.settings["attacks"], snakemake.wildcards.domain
+    audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    audio, _ = central(audio, settings["seconds"], frontend)
+    eps, eta, alpha = map(float, re.fullmatch("eps(.+)_eta(.+)_alpha(.+)", snakemake.wildcards.setting).groups())
+    attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)
+    result = attack_song(
+        audio, network, frontend, attack, domain=domain, threshold=threshold, chunk_frames=snakemake.params.chunk_frames
+    )
+    counts = {"n": len(result.clean_logit), "flipped": int(result.flipped_history[-1]), "snr_db": result.snr_db}
+    row = {"domain": domain, "eps": eps, "eta": eta, "alpha": alpha, "song": snakemake.wildcards.song, **counts}
+    with replacing(snakemake.output[0]) as temporary:
+        temporary.write_text(json.dumps(row), encoding="utf-8")
