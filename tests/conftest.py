@@ -1,7 +1,8 @@
-"""What several test files share: the folder of material that lies beside a checkout, and a skip that says so."""
+"""What several test files share: the material that lies beside a checkout, and a skip that says so."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -12,3 +13,17 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent: this test reads real music, a real detector or published numbers there")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def published(shared):
+    """Return the numbers of the published implementation."""
+    return np.load(shared / "golden" / "published.npz", allow_pickle=False)
+
+
+@pytest.fixture(scope="session")
+def real_detector(shared):
+    """Return a detector trained on real songs."""
+    from veracity.detector import load_checkpoint
+
+    return load_checkpoint(shared / "data" / "detector-jamendo44.pt")

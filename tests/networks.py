@@ -1,0 +1,23 @@
+"""Detectors with random weights and small excerpts, for tests that need no training."""
+
+import torch
+
+from veracity.detector import Architecture, Detector
+from veracity.frontend import FrontEnd
+
+
+def random_detector(architecture: Architecture | None = None, *, seed: int = 0, **frontend: int) -> Detector:
+    """Return a detector whose batch norms are not trivial and whose answers spread over 0 to 1."""
+    torch.manual_seed(seed)
+    detector = Detector(architecture or Architecture(), FrontEnd(**frontend)).eval()
+    with torch.no_grad():
+        for name, module in detector.named_modules():
+            if name.startswith("bn"):
+                module.running_mean.normal_(std=0.2)
+                module.running_var.uniform_(0.5, 2.0)
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(std=0.2)
+        detector.freq_norm.running_mean.normal_(mean=-3)
+        detector.freq_norm.running_var.uniform_(1.0, 6.0)
+        detector.fc3.weight.mul_(8)
+    return detector

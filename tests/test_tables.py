@@ -1,0 +1,150 @@
+"""Exact tables against one forward pass for each mask: architectures, grids, weights, devices."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from networks import random_detector
+
+from veracity.detector import Architecture
+from veracity.errors import AuditError, ConfigError
+from veracity.games import DirectEvaluator, Game, audit, callable_evaluator, fill_game, network_evaluator
+from veracity.grid import SegmentGrid, indices_of, masks_of
+from veracity.tables import TableEvaluator, build_tables, plan_tables
+
+
+def network_of(layers="ismir2015", seed=0, **frontend):
+    return random_detector(Architecture(layers), seed=seed, **frontend).network().to(dtype=torch.float64)
+
+
+def random_game(grid, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    on, off = torch.randn(2, grid.n_frames, grid.n_mels, generator=generator, dtype=torch.float64) * 2 - 3
+    return Game(on, off, grid)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    layers=st.sampled_from(["ismir2015", "ismir2016"]),
+    n_time=st.integers(1, 6),
+    n_band=st.integers(1, 4),
+    seed=st.integers(0, 2**20),
+)
+def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed):
+    network, grid = network_of(layers, seed), SegmentGrid(n_time, n_band)
+    evaluator = network_evaluator(network, grid)
+    game = random_game(grid, seed)
+    masks = np.random.default_rng(seed).random((24, grid.n_segments)) < 0.5
+    direct = next(DirectEvaluator(network.logits).logits([game], masks))
+    np.testing.assert_allclose(next(evaluator.logits([game], masks)), direct, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("layers", "n_time", "n_band"), [("ismir2015", 5, 4), ("ismir2015", 4, 3), ("ismir2015", 7, 1), ("ismir2016", 3, 4), ("ismir2016", 5, 2)]
+)
+def test_all_masks_equal_given_masks(layers, n_time, n_band):
+    network, grid = network_of(layers), SegmentGrid(n_time, n_band)
+    plan, _ = plan_tables(network.layers, network.n_dense, grid)
+    games = [random_game(grid, seed) for seed in (1, 2)]
+    everything = list(TableEvaluator(network, plan).logits(games))
+    masks = np.random.default_rng(0).random((50, grid.n_segments)) < 0.5
+    for game, values in zip(games, everything, strict=True):
+        assert len(values) == 2**grid.n_segments
+        direct = next(DirectEvaluator(network.logits).logits([game], masks))
+        np.testing.assert_allclose(values[indices_of(masks)], direct, atol=1e-9)
+
+
+@pytest.mark.parametrize("block_bits", [1, 3, 6, 9, 12, 20])
+def test_blocks_of_any_size_give_the_same(monkeypatch, block_bits):
+    network, grid = network_of(), SegmentGrid(4, 3)
+    plan, _ = plan_tables(network.layers, network.n_dense, grid)
+    tables = build_tables(network, plan, [random_game(grid)])[0]
+    expected = tables.logits(masks_of(np.arange(2**12), 12))
+    monkeypatch.setattr("veracity.tables.CPU_BLOCK_BITS", block_bits)
+    with torch.inference_mode():
+        torch.testing.assert_close(tables.all_logits(12), expected, atol=1e-10, rtol=0)
+
+
+def test_the_paper_s_grid_is_planned_as_derived_by_hand():
+    network = network_of()
+    plan, _ = plan_tables(network.layers, network.n_dense, SegmentGrid())
+    assert len(plan.patterns) == 16
+    assert sum(len(group.cells) for group in plan.groups) == 77
+    assert [(table[0] // 4, table[-1] // 4) for table in plan.tables] == [(0, 1), (1, 3), (3, 4)]
+    assert max(len(group.bits) for group in plan.groups) == 9
+
+
+def test_float32_stays_within_the_audit():
+    network = random_detector().network()
+    grid = SegmentGrid()
+    game = fill_game(random_game(grid).on.float(), grid, "mean")
+    assert audit(network_evaluator(network, grid), network.logits, game, np.random.default_rng(0)) < 1e-5
+
+
+def test_a_too_fine_grid_is_evaluated_directly_and_the_reason_told():
+    evaluator = network_evaluator(random_detector().network(), SegmentGrid(23, 16))
+    assert isinstance(evaluator, DirectEvaluator)
+    assert "too fine" in evaluator.reason
+
+
+def test_another_excerpt_length():
+    network = network_of(excerpt_frames=61, n_mels=40)
+    grid = SegmentGrid(3, 2, 61, 40)
+    evaluator = network_evaluator(network, grid)
+    assert evaluator.name == "tables"
+    game = random_game(grid)
+    np.testing.assert_allclose(
+        next(evaluator.logits([game])), next(DirectEvaluator(network.logits).logits([game])), atol=1e-9
+    )
+
+
+def test_a_wrong_table_fails_the_audit():
+    network, grid = random_detector().network(), SegmentGrid()
+    other = random_detector(seed=5).network()
+    game = fill_game(random_game(grid).on.float(), grid, "mean")
+    with pytest.raises(AuditError, match="differ from direct evaluation"):
+        audit(network_evaluator(network, grid), other.logits, game, np.random.default_rng(0))
+
+
+def test_too_many_masks_are_refused():
+    evaluator = DirectEvaluator(lambda x: x.mean(dim=(1, 2)))
+    grid = SegmentGrid(5, 5)
+    with pytest.raises(ConfigError, match="at most 24"):
+        next(evaluator.logits([random_game(grid)]))
+
+
+def model_of_a_user(excerpts):
+    return 1 / (1 + np.exp(-excerpts.mean(axis=(1, 2))))
+
+
+def model_that_returns_two_columns(excerpts):
+    return np.zeros((len(excerpts), 2))
+
+
+def test_a_user_s_callable():
+    grid = SegmentGrid(2, 2)
+    game = random_game(grid)
+    values = next(callable_evaluator("test_tables:model_of_a_user").probabilities([game]))
+    np.testing.assert_allclose(values, model_of_a_user(game.inputs(masks_of(np.arange(16), 4)).numpy()), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"), [("no_such_module:f", "cannot be imported"), ("math:no_such", "cannot be imported")]
+)
+def test_a_user_s_callable_that_is_not_there(target, message):
+    with pytest.raises(ConfigError, match=message):
+        callable_evaluator(target)
+
+
+def test_a_user_s_callable_of_the_wrong_shape():
+    with pytest.raises(ConfigError, match="one probability for each excerpt"):
+        next(callable_evaluator("test_tables:model_that_returns_two_columns").logits([random_game(SegmentGrid(1, 2))]))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_tables_on_a_gpu_equal_those_on_the_cpu():
+    network, grid = random_detector().network(), SegmentGrid()
+    game = fill_game(random_game(grid).on.float(), grid, "mean")
+    gpu = next(network_evaluator(network.to("cuda"), grid).probabilities([game]))
+    np.testing.assert_allclose(gpu, next(network_evaluator(network, grid).probabilities([game])), atol=1e-4)
