@@ -29,8 +29,9 @@ def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
     intervals = read_labels(song.labels)
     audio = load_audio(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     overhang = label_overhang_seconds(intervals, len(audio) / frontend.sample_rate)
-    if overhang > 0.1:
-        log.warning("%s: labels run %.1f s past the end of the audio and are clipped to it", song.labels, overhang)
+    if abs(overhang) > 0.1:
+        what = "run %.1f s past the end of the audio and are clipped" if overhang > 0 else "end %.1f s early; the last goes on"
+        log.warning("%s: labels " + what, song.labels, abs(overhang))
     magnitude = magnitudes(torch.as_tensor(audio), frontend).numpy()
     is_sing = frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second)
     return Spectrogram(song=song.name, split=song.split, label_overhang_seconds=overhang, magnitude=magnitude, is_sing=is_sing)
