@@ -7,6 +7,9 @@ min_version("9.27")
 configfile: "config/config.yaml"
 
 
+container: "veracity.sif"  # used with --sdm apptainer only; Dockerfile tells how to build it
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/detector.smk"
@@ -18,7 +21,6 @@ include: "workflow/rules/figures.smk"
 
 rule all:
     default_target: True
-    localrule: True
     input:
         rules.detector.output,
         rules.attacks.output,
@@ -32,3 +34,4 @@ rule all:
         rules.figure3.output,
         rules.figure4.output,
         rules.figure_stability.output,
+    localrule: True

@@ -7,11 +7,13 @@ not draw (chance, bounds, exact LIME) is thin or dashed.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -51,7 +53,7 @@ def save(figure: Figure, *paths: str | os.PathLike) -> None:
             figure.savefig(temporary, dpi=200, metadata=metadata, bbox_inches="tight")
 
 
-def _new(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs: object) -> tuple[Figure, np.ndarray]:
+def _new(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs: Any) -> tuple[Figure, np.ndarray]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
@@ -136,7 +138,7 @@ def figure2(rates: pd.DataFrame, *, fill: str, footnote: str) -> Figure:
     footnote : str
     """
     figure, axes = _new(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for line, original in zip(axes, LABELS, strict=True):
         for ax, domain in zip(line, DOMAINS, strict=True):
             part = rates[(rates.original == original) & (rates.domain == domain) & rates.fill.isin(["", fill])]
@@ -155,7 +157,7 @@ def figure2(rates: pd.DataFrame, *, fill: str, footnote: str) -> Figure:
     for ax in axes[:, 0]:
         ax.set_ylabel("label flips [%]")
         ax.set_ylim(-3, 103)
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     _footnote(figure, footnote)
     return figure
 

@@ -17,13 +17,19 @@ resonators). G. E. Peterson and H. L. Barney, "Control methods used in a study o
 (the men's formants in `PHONEMES`).
 """
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import soundfile
 from scipy.ndimage import gaussian_filter1d
+from scipy.signal import fftconvolve, istft, stft
 
 from .errors import ConfigError
+from .files import replacing
+from .seeds import rng_for
 
 SPLITS = ("train", "valid", "test")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}

@@ -9,6 +9,9 @@ rule perturbations:
         f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
+    resources:
+        gpu=1,
+        mem_mb=6000,
     params:
         settings=lambda wildcards: settings(
             "frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", f"attacks.{wildcards.domain}"
@@ -16,17 +19,14 @@ rule perturbations:
         chunk_frames=config["attacks"]["chunk_frames"],
         device=config["device"],
         code=code("perturbations"),
-    resources:
-        gpu=1,
-        mem_mb=6000,
     script:
         "../scripts/perturbations.py"
 
 
 rule excerpts:
     input:
-        perturbation=f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
         **SONG_MODEL,
+        perturbation=f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
     output:
         f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
     log:
@@ -55,11 +55,6 @@ rule attacks:
         "../scripts/attacks.py"
 
 
-def tuning_settings(domain):
-    grid = config["tuning"][domain]
-    return [f"eps{eps}_eta{eta}_alpha{alpha}" for eps in grid["eps"] for eta in grid["eta"] for alpha in grid["alpha"]]
-
-
 rule tuning_runs:
     input:
         unpack(song_files),
@@ -68,25 +63,20 @@ rule tuning_runs:
         f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json",
     log:
         f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
+    resources:
+        gpu=1,
     params:
         settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
         chunk_frames=config["attacks"]["chunk_frames"],
         device=config["device"],
         code=code("tuning_runs"),
-    resources:
-        gpu=1,
     script:
         "../scripts/tuning_runs.py"
 
 
 rule tuning:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/tuning_runs/{domain}/{setting}/{song}.json"
-            for domain in DOMAINS
-            for setting in tuning_settings(domain)
-            for song in names("valid")
-        ],
+        tuning_runs_of_all,
     output:
         table=f"{RESULTS}/tables/tuning.csv",
         page=f"{RESULTS}/tables/tuning.md",

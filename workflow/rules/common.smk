@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, the songs, paths, and the digest that re-runs what a library edit changes.
 import functools
+import itertools
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -87,6 +88,17 @@ def per_song(stage):
 def per_attack(stage):
     """Return an input function: a stage's artefacts of all explained songs under both attacks."""
     return lambda wildcards: [f"{RESULTS}/{stage}/{domain}/{name}.h5" for domain in DOMAINS for name in explained_songs()]
+
+
+def tuning_runs_of_all(wildcards):
+    """Return the runs of every attack setting on every validation song."""
+    grid = {domain: config["tuning"][domain] for domain in DOMAINS}
+    return [
+        f"{RESULTS}/tuning_runs/{domain}/eps{eps}_eta{eta}_alpha{alpha}/{song}.json"
+        for domain, values in grid.items()
+        for eps, eta, alpha in itertools.product(values["eps"], values["eta"], values["alpha"])
+        for song in names("valid")
+    ]
 
 
 def detector_path(name):

@@ -10,16 +10,16 @@ rule synthetic_corpus:
         f"{RESULTS}/logs/synthetic_corpus.log",
     params:
         settings=settings("corpus.synthetic", "frontend.sample_rate"),
-        folder=CORPUS,
+        folder=lambda wildcards, output: Path(output.lists[0]).parents[1],
         code=code("synthetic_corpus"),
     script:
         "../scripts/synthetic_corpus.py"
 
 
 rule download:
-    localrule: True
     log:
         f"{RESULTS}/logs/download.log",
+    localrule: True
     params:
         url=config["corpus"]["url"],
         folder=config["corpus"]["folder"],

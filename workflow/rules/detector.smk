@@ -11,14 +11,14 @@ rule training:
         f"{RESULTS}/logs/training/{{detector}}.log",
     wildcard_constraints:
         detector="seed[0-9]+",
+    resources:
+        gpu=1,
+        mem_mb=6000,
     params:
         settings=settings("frontend", "detector.architecture", "detector.training"),
         device=config["device"],
         resume=lambda wildcards: f"{RESULTS}/training/{wildcards.detector}.resume.pt",
         code=code("training"),
-    resources:
-        gpu=1,
-        mem_mb=6000,
     script:
         "../scripts/training.py"
 

@@ -1,5 +1,6 @@
 # Figures: small tables to PNG and PDF, with the numbers shown in a CSV beside them.
 
+
 rule figure1:
     input:
         per_song("drawings"),

@@ -1,5 +1,6 @@
 # Tables: artefacts of all songs to tidy CSV, and a page to read.
 
+
 rule flip_rates:
     input:
         per_attack("flips"),

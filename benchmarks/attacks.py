@@ -1,0 +1,95 @@
+"""Attacks on a song: `veracity.attacks` against the plain loop of the published code."""
+
+import numpy as np
+import torch
+from measure import Row, material, quiet, seconds_per_step
+from plain import dense_logits
+from torch.nn import functional
+
+from veracity.attacks import PAPER, AttackSettings, Domain, attack_song, central
+from veracity.decisions import flipped, is_sing
+from veracity.detector import Detector
+from veracity.frontend import log_mel, magnitudes, pad_silence
+
+THRESHOLD = 0.39
+
+
+def plain_attack(audio: np.ndarray, detector: Detector, settings: AttackSettings, domain: Domain) -> list[int]:
+    """Attack in the plain way: Adam on signs, a second forward pass to look, gradients of all weights too.
+
+    Returns
+    -------
+    list of int
+        Frames flipped after each update.
+    """
+    frontend = detector.frontend
+    clean = torch.as_tensor(audio, device=next(detector.parameters()).device)
+    if domain == "spectrogram":
+        clean = functional.pad(magnitudes(clean, frontend), (0, 0, frontend.half_excerpt, frontend.half_excerpt))
+
+    def logits_of(x: torch.Tensor) -> torch.Tensor:
+        if domain == "spectrogram":
+            return dense_logits(detector, log_mel(x, frontend))
+        return dense_logits(detector, pad_silence(log_mel(magnitudes(x, frontend), frontend), frontend))
+
+    with torch.no_grad():
+        was_sing = is_sing(torch.sigmoid(logits_of(clean)), THRESHOLD)
+    target = (~was_sing).float()
+    delta = torch.zeros_like(clean, requires_grad=True)
+    optimiser = torch.optim.Adam([delta], lr=settings.eta)
+    counts = []
+    for _ in range(settings.max_updates):
+        optimiser.zero_grad()
+        entropy = functional.binary_cross_entropy_with_logits(logits_of(clean + delta), target)
+        (delta.square().sum() + settings.alpha * entropy).backward()
+        assert delta.grad is not None
+        delta.grad.sign_()
+        optimiser.step()
+        with torch.no_grad():
+            delta.clamp_(-settings.eps, settings.eps)
+            counts.append(int(flipped(torch.sigmoid(logits_of(clean + delta)), THRESHOLD, was_sing).sum()))
+    return counts
+
+
+def _attack(domain: Domain, device: torch.device, quick: bool) -> Row:
+    given = material(device)
+    frontend, network = given.detector.frontend, given.detector.network()
+    audio, _ = central(given.songs[-1], 10, frontend)
+
+    def settings(n_updates: int) -> AttackSettings:
+        paper = PAPER[domain]
+        return AttackSettings(eps=paper.eps, eta=paper.eta, alpha=paper.alpha, max_updates=n_updates)
+
+    def ours(n_updates: int) -> list[int]:
+        with quiet():
+            found = attack_song(audio, network, frontend, settings(n_updates), domain=domain, threshold=THRESHOLD)
+        assert len(found.flipped_history) == n_updates + 1, "all flipped too early to time"
+        return found.flipped_history[1:].tolist()
+
+    def plain(n_updates: int) -> list[int]:
+        return plain_attack(audio, given.detector, settings(n_updates), domain)
+
+    few, many = (1, 3) if quick else (2, 10)
+    few, many = (10 * few, 10 * many) if device.type == "cuda" else (few, many)
+    repeats = 1 if quick else 3
+    seconds, baseline = (seconds_per_step(run, device, few=few, many=many, repeats=repeats) for run in (ours, plain))
+    n_compared = 8 if quick else 40
+    counts = np.array([ours(n_compared), plain(n_compared)])
+    n_frames = 1 + len(audio) // frontend.hop_samples
+    gap = np.abs(counts[0] - counts[1]).max()
+    detail = (
+        f"goal 2.5x; {given.words}; {n_frames} frames; after {n_compared} updates {counts[0, -1]} flipped, by the plain loop "
+        f"{counts[1, -1]}; on the way at most {gap} apart"
+    )
+    failure = "" if gap <= 0.01 * n_frames else "flips differ from the plain loop's by more than 1 % of the frames"
+    return Row(f"attack_{domain}", device.type, seconds, "s/update", baseline, baseline / seconds, detail, failure)
+
+
+def attack_waveform(device: torch.device, quick: bool) -> Row:
+    """Time one update on 10 s of a waveform; ratio = plain seconds / ours."""
+    return _attack("waveform", device, quick)
+
+
+def attack_spectrogram(device: torch.device, quick: bool) -> Row:
+    """Time one update on the magnitudes of 10 s; ratio = plain seconds / ours."""
+    return _attack("spectrogram", device, quick)

@@ -1,0 +1,91 @@
+"""Values of masks and LIME: by tables against one forward pass for each mask."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from measure import Row, best_seconds, material
+from plain import dense_logits
+
+from veracity import lime
+from veracity.games import DirectEvaluator, Evaluator, Game, fill_game, network_evaluator, probability
+from veracity.grid import SegmentGrid, masks_of
+
+GRID = SegmentGrid()
+
+
+def explain(evaluator: Evaluator, games: Sequence[Game], masks: np.ndarray) -> list[lime.LimeFit]:
+    """Explain excerpts by sampled LIME."""
+    return [lime.fit_sampled(masks, values) for values in evaluator.probabilities(games, masks)]
+
+
+def lime_8192(device: torch.device, quick: bool) -> Row:
+    """Explain one excerpt with 8192 masks; ratio = plain seconds / ours.
+
+    The plain way is the published one: the dilated network, one mask at a time. A sample of it is timed and scaled. That the
+    weights agree is checked with the plain detector's values of all masks (1024 of them when quick).
+    """
+    given = material(device)
+    game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
+    masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)
+    evaluator = network_evaluator(given.detector.network(), GRID)
+    seconds = best_seconds(lambda: explain(evaluator, [game], masks), device, repeats=3 if quick else 10)
+
+    sample = masks[: 64 if quick else 256]
+    logits = []
+
+    def one_by_one() -> None:
+        logits.clear()
+        with torch.inference_mode():
+            logits.extend(dense_logits(given.detector, game.inputs(mask[None])[0]).cpu().numpy() for mask in sample)
+
+    plain = best_seconds(one_by_one, device, repeats=1 if quick else 3) / len(sample) * len(masks)
+    value_gap = np.abs(probability(np.concatenate(logits)) - next(evaluator.probabilities([game], sample))).max()
+
+    checked = masks[: 1024 if quick else 8192]
+    by_tables, by_detector = (explain(e, [game], checked)[0].weights for e in (evaluator, DirectEvaluator(given.detector)))
+    weight_gap = np.abs(by_tables - by_detector).max()
+    detail = (
+        f"goal 400x; {given.words}; baseline: {len(sample)} masks through the dilated network, one by one, scaled to 8192; "
+        f"largest difference {value_gap:.1e} in P(sing) of these, {weight_gap:.1e} in LIME weights from {len(checked)} masks"
+    )
+    failure = "" if max(weight_gap, value_gap) <= 1e-5 else "tables and plain network differ by more than 1e-5"
+    return Row("lime_8192", device.type, seconds, "s", plain, plain / seconds, detail, failure)
+
+
+def all_masks(device: torch.device, quick: bool) -> Row:
+    """Evaluate all 2**20 masks of one excerpt; ratio = seconds of direct evaluation in batches, scaled / ours."""
+    given = material(device)
+    game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
+    network = given.detector.network()
+    evaluator = network_evaluator(network, GRID)
+    seconds = best_seconds(lambda: next(evaluator.logits([game])), device, repeats=3 if quick else 10)
+    indices = np.random.default_rng(0).integers(1 << GRID.n_segments, size=256 if quick else 2048)
+    chosen, direct = masks_of(indices, GRID.n_segments), DirectEvaluator(network.logits)
+    plain = best_seconds(lambda: next(direct.logits([game], chosen)), device, repeats=1 if quick else 3)
+    plain *= (1 << GRID.n_segments) / len(chosen)
+    pair = next(evaluator.probabilities([game]))[indices], next(direct.probabilities([game], chosen))
+    gap = np.abs(pair[0] - pair[1]).max()
+    detail = (
+        f"goal 0.5 s; {given.words}; baseline: {len(chosen)} masks in batches of {direct.batch} through the folded network, "
+        f"scaled to 2^20; largest difference {gap:.1e} in P(sing)"
+    )
+    failure = "" if gap <= 1e-5 else "tables and direct evaluation differ by more than 1e-5"
+    return Row("all_masks", device.type, seconds, "s", plain, plain / seconds, detail, failure)
+
+
+def excerpts_scaling(device: torch.device, quick: bool) -> Row:
+    """Explain many excerpts; value = seconds per excerpt of many, baseline = of one, ratio = baseline / value."""
+    given = material(device)
+    evaluator = network_evaluator(given.detector.network(), GRID)
+    masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)
+    counts = (1, 4, 16) if quick else (1, 10, 100, 640)
+    games = [fill_game(x.to(device), GRID, "mean") for x in given.excerpts(counts[-1])]
+    explain(evaluator, games[:4], masks)
+    each = {
+        n: best_seconds(lambda n=n: explain(evaluator, games[:n], masks), device, repeats=max(1, 20 // n)) / n for n in counts
+    }
+    listed = ", ".join(f"{n}: {1000 * seconds:.0f} ms" for n, seconds in each.items())
+    detail = f"goal flat; {given.words}; 8192 masks; per excerpt at {listed}"
+    first, last = each[counts[0]], each[counts[-1]]
+    return Row("excerpts_scaling", device.type, last, "s/excerpt", first, first / last, detail)

@@ -1,0 +1,116 @@
+"""What all benchmarks share: rows of the table, timing, and the material they are run on."""
+
+import contextlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from veracity.corpus import load_audio
+from veracity.detector import Detector, load_checkpoint
+from veracity.frontend import FrontEnd, log_mel, magnitudes
+from veracity.synthesis import synthesise_song
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, not part of it
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `failure` is not empty when fast and plain way disagree.
+
+    Attributes
+    ----------
+    name, device : str
+    value, baseline : float
+        Ours and the plain way's, in `unit`, both measured in this run.
+    unit : str
+    ratio : float
+        How many times better ours is.
+    detail : str
+        Goal, material, and what was compared.
+    failure : str
+    """
+
+    name: str
+    device: str
+    value: float
+    unit: str
+    baseline: float
+    ratio: float
+    detail: str
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A detector and songs, real ones where they are at hand.
+
+    Attributes
+    ----------
+    detector : Detector
+        In evaluation mode.
+    songs : list of ndarray, shape (n_samples,), float32
+        20 s each.
+    words : str
+        What they are, for `Row.detail`.
+    """
+
+    detector: Detector
+    songs: list[np.ndarray]
+    words: str
+
+    def excerpts(self, count: int) -> list[torch.Tensor]:
+        """Return log-mel excerpts, evenly spread over the songs; shape (excerpt_frames, n_mels) each."""
+        frontend = self.detector.frontend
+        frames = [log_mel(magnitudes(torch.as_tensor(song), frontend), frontend) for song in self.songs]
+        each = -(-count // len(frames))
+        starts = [np.linspace(70, len(f) - frontend.excerpt_frames, each, dtype=int) for f in frames]
+        cut = [f[s : s + frontend.excerpt_frames] for s, f in ((s[i], f) for i in range(each) for s, f in zip(starts, frames))]
+        return cut[:count]
+
+
+def material(device: torch.device) -> Material:
+    """Return detector and songs from beside the project, else an untrained detector and synthetic songs."""
+    weights, audio = SHARED / "detector-jamendo44.pt", sorted((SHARED / "mini_jamendo" / "audio").glob("*.flac"))
+    if weights.is_file() and audio:
+        songs = [load_audio(path, sample_rate=FrontEnd().sample_rate) for path in audio]
+        return Material(load_checkpoint(weights).detector.to(device), songs, "trained detector, real songs")
+    torch.manual_seed(0)
+    rate = FrontEnd().sample_rate
+    songs = [synthesise_song(np.random.default_rng(i), seconds=20, sample_rate=rate).audio for i in range(3)]
+    return Material(Detector().eval().to(device), songs, "random detector, synthetic songs")
+
+
+def best_seconds(work: Callable[[], object], device: torch.device, *, repeats: int, warm_up: bool = True) -> float:
+    """Return the shortest of some runs; the first one, with warm-up, is not counted."""
+    if warm_up:
+        work()
+    return min(_seconds(work, device) for _ in range(repeats))
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
+    wait()
+    start = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - start
+
+
+def seconds_per_step(run: Callable[[int], object], device: torch.device, *, few: int, many: int, repeats: int) -> float:
+    """Return seconds per step of something that also has a set-up: the difference of long and short runs."""
+    run(few)
+    short = min(_seconds(lambda: run(few), device) for _ in range(repeats))
+    long = min(_seconds(lambda: run(many), device) for _ in range(repeats))
+    return (long - short) / (many - few)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep lines of progress out of the way."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield

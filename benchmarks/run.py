@@ -1,0 +1,81 @@
+"""Run the benchmarks (``make bench``): a table on the screen and in ``benchmarks/results.csv``.
+
+Each row is measured on the CPU, and on a GPU when there is one. Ends with 1 when a fast way disagrees with the plain one, not
+when a goal is missed: goals are for a machine that does nothing else.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import attacks
+import corpus
+import masks
+import memory
+import tabulate
+import torch
+import training
+from measure import Row
+
+BENCHMARKS = {
+    benchmark.__name__: benchmark
+    for benchmark in (
+        masks.lime_8192,
+        masks.all_masks,
+        memory.lime_memory,
+        masks.excerpts_scaling,
+        attacks.attack_waveform,
+        attacks.attack_spectrogram,
+        training.training_update,
+        corpus.decode_stft,
+        corpus.dag_build_93,
+    )
+}
+CPU_ONLY = {"decode_stft", "dag_build_93"}
+COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
+
+
+def measured(names: Sequence[str], *, quick: bool) -> list[Row]:
+    """Run benchmarks by name, on each device that they are for."""
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    rows = []
+    for name in names:
+        for device in devices[:1] if name in CPU_ONLY else devices:
+            print(f"{name} on {device} ...", file=sys.stderr, flush=True)
+            rows.append(BENCHMARKS[name](torch.device(device), quick))
+    return rows
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV, numbers with four digits."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row in rows:
+            writer.writerow([f"{cell:.4g}" if isinstance(cell, float) else cell for cell in astuple(row)[: len(COLUMNS)]])
+
+
+def main() -> int:
+    """Read the command line, run, show and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME", help="run these alone"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer repeats: shows that everything works, measures little")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results.csv", help="CSV file to write")
+    options = parser.parse_args()
+    rows = measured(options.only, quick=options.quick)
+    shown = [astuple(row)[: len(COLUMNS)] for row in rows]
+    widths = [None] * (len(COLUMNS) - 1) + [70]
+    print(tabulate.tabulate(shown, headers=COLUMNS, floatfmt=".4g", maxcolwidths=widths))
+    write(options.output, rows)
+    failures = [f"{row.name} on {row.device}: {row.failure}" for row in rows if row.failure]
+    print(*failures, sep="\n", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Training: `veracity.training` against a plain loop with the original's augmentation, one excerpt after the other."""
+
+import numpy as np
+import torch
+from measure import Row, material, quiet, seconds_per_step
+from scipy import ndimage
+from torch.nn import functional
+
+from veracity.detector import Architecture, Detector
+from veracity.frontend import FrontEnd, magnitudes, mel_filterbank
+from veracity.training import TrainingData, TrainingSettings, filter_responses, train
+
+SOURCE_FRAMES = 164  # of which a stretched excerpt is cut, in the original
+SPLINE_ORDER = 2
+
+
+def plain_batch(
+    splines: list[np.ndarray], rng: np.random.Generator, frontend: FrontEnd, settings: TrainingSettings
+) -> np.ndarray:
+    """Augment a batch in the original's way, from spline coefficients; shape (batch, excerpt_frames, n_mels)."""
+    filters = mel_filterbank(frontend)
+    n_bins = int(np.flatnonzero(filters.any(axis=1))[-1]) + 1
+    out = np.empty((settings.batch, frontend.excerpt_frames, n_bins), dtype=np.float32)
+    for excerpt in out:
+        song = splines[rng.integers(len(splines))]
+        start = rng.integers(len(song) - SOURCE_FRAMES)
+        stretch, shift = 1 + settings.stretch * rng.uniform(-1, 1), 1 + settings.shift * rng.uniform(-1, 1)
+        ndimage.affine_transform(
+            song[start : start + SOURCE_FRAMES],
+            (1 / stretch, 1 / shift),
+            offset=(0.5 * (SOURCE_FRAMES - frontend.excerpt_frames / stretch), 0),
+            output_shape=excerpt.shape,
+            output=excerpt,
+            order=SPLINE_ORDER,
+            prefilter=False,
+        )
+    filtered = np.maximum(out, 0) * filter_responses(rng, n_bins, frontend, settings)[:, None].astype(np.float32)
+    return np.log(np.maximum(filtered @ filters[:n_bins], frontend.floor))
+
+
+def training_update(device: torch.device, quick: bool) -> Row:
+    """Time one update, augmentation included; ratio = plain seconds / ours."""
+    given = material(device)
+    frontend, rng = given.detector.frontend, np.random.default_rng(0)
+    spectra = [magnitudes(torch.as_tensor(song), frontend).numpy() for song in given.songs]
+    splines = [ndimage.spline_filter(m, SPLINE_ORDER, output=np.float32) for m in spectra]
+    labels = [rng.random(len(m)) < 0.5 for m in spectra]
+
+    def ours(n_updates: int) -> None:
+        data = TrainingData(spectra, labels, frontend, TrainingSettings(n_updates=n_updates))
+        with quiet():
+            train(data, Architecture(), seed=0, device=device)
+
+    def plain(n_updates: int) -> None:
+        detector, settings = Detector(Architecture(), frontend).to(device).train(), TrainingSettings()
+        optimiser = torch.optim.Adam(detector.parameters(), lr=settings.learning_rate)
+        for _ in range(n_updates):
+            excerpts = torch.as_tensor(plain_batch(splines, rng, frontend, settings), device=device)
+            target = torch.as_tensor(rng.choice(settings.targets, settings.batch), dtype=torch.float32, device=device)
+            loss = functional.binary_cross_entropy_with_logits(detector(excerpts), target)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+    few, many = (1, 4) if quick else (2, 22)
+    repeats = 1 if quick else 3
+    seconds, baseline = (seconds_per_step(run, device, few=few, many=many, repeats=repeats) for run in (ours, plain))
+    detail = (
+        f"{given.words}, random labels; batch of {TrainingSettings().batch}; baseline: splines of order {SPLINE_ORDER} by "
+        "scipy, excerpt by excerpt, prefiltered beforehand, in the training's own process"
+    )
+    return Row("training_update", device.type, seconds, "s/update", baseline, baseline / seconds, detail)
