@@ -1,5 +1,6 @@
 """From files to spectrograms, and from a corpus to the workflow's graph of jobs."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -35,8 +36,8 @@ def decode_stft(device: torch.device, quick: bool) -> Row:
             audio, _ = librosa.load(path, sr=frontend.sample_rate)
             return np.abs(librosa.stft(audio, n_fft=frontend.frame_samples, hop_length=frontend.hop_samples))
 
-        repeats = 1 if quick else 5
-        speed, baseline = (seconds / best_seconds(work, device, repeats=repeats) for work in (ours, plain))
+        best = best_seconds(ours, plain, device=device, repeats=1 if quick else 10)
+    speed, baseline = (seconds / s for s in best)
     what = f"{seconds:.0f} s of a {'real' if found else 'synthetic'} song ({path.suffix[1:]})"
     detail = f"goal 200x real time; {what}; baseline: librosa.load and librosa.stft"
     return Row("decode_stft", device.type, speed, "x real time", baseline, speed / baseline, detail)
@@ -56,7 +57,9 @@ def dag_build_93(device: torch.device, quick: bool) -> Row:
             _write_corpus(Path(folder), dict(zip(("train", "valid", "test"), counts, strict=True)))
             songs = sum(counts)
             jobs[songs] = _plan(folder)  # warms up
-            seconds[songs] = best_seconds(lambda f=folder: _plan(f), device, repeats=1 if quick else 5, warm_up=False)
+            seconds[songs] = best_seconds(
+                functools.partial(_plan, folder), device=device, repeats=1 if quick else 5, warm_up=False
+            )[0]
     detail = (
         f"goal 5 s; snakemake -n all, with its start, for config/jamendo.yaml on files of 2 s: {jobs[93]} jobs; "
         f"baseline: 9 songs, {jobs[9]} jobs"

@@ -1,5 +1,6 @@
 """Values of masks and LIME: by tables against one forward pass for each mask."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,8 +30,6 @@ def lime_8192(device: torch.device, quick: bool) -> Row:
     game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
     masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)
     evaluator = network_evaluator(given.detector.network(), GRID)
-    seconds = best_seconds(lambda: explain(evaluator, [game], masks), device, repeats=3 if quick else 10)
-
     sample = masks[: 64 if quick else 256]
     logits = []
 
@@ -39,7 +38,9 @@ def lime_8192(device: torch.device, quick: bool) -> Row:
         with torch.inference_mode():
             logits.extend(dense_logits(given.detector, game.inputs(mask[None])[0]).cpu().numpy() for mask in sample)
 
-    plain = best_seconds(one_by_one, device, repeats=1 if quick else 3) / len(sample) * len(masks)
+    works = (lambda: explain(evaluator, [game], masks), one_by_one)
+    seconds, plain = best_seconds(*works, device=device, repeats=1 if quick else 5)
+    plain *= len(masks) / len(sample)
     value_gap = np.abs(probability(np.concatenate(logits)) - next(evaluator.probabilities([game], sample))).max()
 
     checked = masks[: 1024 if quick else 8192]
@@ -59,10 +60,10 @@ def all_masks(device: torch.device, quick: bool) -> Row:
     game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
     network = given.detector.network()
     evaluator = network_evaluator(network, GRID)
-    seconds = best_seconds(lambda: next(evaluator.logits([game])), device, repeats=3 if quick else 10)
-    indices = np.random.default_rng(0).integers(1 << GRID.n_segments, size=256 if quick else 2048)
+    indices = np.random.default_rng(0).integers(1 << GRID.n_segments, size=256 if quick else 1024)
     chosen, direct = masks_of(indices, GRID.n_segments), DirectEvaluator(network.logits)
-    plain = best_seconds(lambda: next(direct.logits([game], chosen)), device, repeats=1 if quick else 3)
+    works = (lambda: next(evaluator.logits([game])), lambda: next(direct.logits([game], chosen)))
+    seconds, plain = best_seconds(*works, device=device, repeats=1 if quick else 5)
     plain *= (1 << GRID.n_segments) / len(chosen)
     pair = next(evaluator.probabilities([game]))[indices], next(direct.probabilities([game], chosen))
     gap = np.abs(pair[0] - pair[1]).max()
@@ -81,11 +82,17 @@ def excerpts_scaling(device: torch.device, quick: bool) -> Row:
     masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)
     counts = (1, 4, 16) if quick else (1, 10, 100, 640)
     games = [fill_game(x.to(device), GRID, "mean") for x in given.excerpts(counts[-1])]
-    explain(evaluator, games[:4], masks)
-    each = {
-        n: best_seconds(lambda n=n: explain(evaluator, games[:n], masks), device, repeats=max(1, 20 // n)) / n for n in counts
-    }
-    listed = ", ".join(f"{n}: {1000 * seconds:.0f} ms" for n, seconds in each.items())
+
+    def explain_first(count: int, times: int) -> None:
+        for _ in range(times):
+            explain(evaluator, games[:count], masks)
+
+    explain_first(4, 2)
+    times = [max(1, 20 // n) for n in counts]  # few excerpts are explained more often
+    works = [functools.partial(explain_first, *pair) for pair in zip(counts, times, strict=True)]
+    seconds = best_seconds(*works, device=device, repeats=1 if quick else 2, warm_up=False)
+    each = {n: s / n / t for n, s, t in zip(counts, seconds, times, strict=True)}
+    listed = ", ".join(f"{n}: {1000 * s:.0f} ms" for n, s in each.items())
     detail = f"goal flat; {given.words}; 8192 masks; per excerpt at {listed}"
     first, last = each[counts[0]], each[counts[-1]]
     return Row("excerpts_scaling", device.type, last, "s/excerpt", first, first / last, detail)

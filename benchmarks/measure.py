@@ -1,6 +1,7 @@
 """What all benchmarks share: rows of the table, timing, and the material they are run on."""
 
 import contextlib
+import functools
 import io
 import time
 from collections.abc import Callable, Iterator
@@ -69,8 +70,10 @@ class Material:
         frames = [log_mel(magnitudes(torch.as_tensor(song), frontend), frontend) for song in self.songs]
         each = -(-count // len(frames))
         starts = [np.linspace(70, len(f) - frontend.excerpt_frames, each, dtype=int) for f in frames]
-        cut = [f[s : s + frontend.excerpt_frames] for s, f in ((s[i], f) for i in range(each) for s, f in zip(starts, frames))]
-        return cut[:count]
+        return [
+            frames[i % len(frames)][starts[i % len(frames)][i // len(frames)] :][: frontend.excerpt_frames]
+            for i in range(count)
+        ]
 
 
 def material(device: torch.device) -> Material:
@@ -85,11 +88,16 @@ def material(device: torch.device) -> Material:
     return Material(Detector().eval().to(device), songs, "random detector, synthetic songs")
 
 
-def best_seconds(work: Callable[[], object], device: torch.device, *, repeats: int, warm_up: bool = True) -> float:
-    """Return the shortest of some runs; the first one, with warm-up, is not counted."""
+def best_seconds(*works: Callable[[], object], device: torch.device, repeats: int, warm_up: bool = True) -> list[float]:
+    """Return the shortest of some runs of each work; they take turns, so that a disturbance meets all of them.
+
+    A first run of each, with `warm_up`, is not counted.
+    """
     if warm_up:
-        work()
-    return min(_seconds(work, device) for _ in range(repeats))
+        for work in works:
+            work()
+    rounds = [[_seconds(work, device) for work in works] for _ in range(repeats)]
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -101,12 +109,13 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def seconds_per_step(run: Callable[[int], object], device: torch.device, *, few: int, many: int, repeats: int) -> float:
-    """Return seconds per step of something that also has a set-up: the difference of long and short runs."""
-    run(few)
-    short = min(_seconds(lambda: run(few), device) for _ in range(repeats))
-    long = min(_seconds(lambda: run(many), device) for _ in range(repeats))
-    return (long - short) / (many - few)
+def seconds_per_step(*runs: Callable[[int], object], device: torch.device, few: int, many: int, repeats: int) -> list[float]:
+    """Return seconds per step of works that also have a set-up: the difference of long and short runs."""
+    works = [functools.partial(run, n_steps) for run in runs for n_steps in (few, many)]
+    for run in runs:
+        run(1)
+    times = best_seconds(*works, device=device, repeats=repeats, warm_up=False)
+    return [(long - short) / (many - few) for short, long in zip(times[::2], times[1::2], strict=True)]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ when a goal is missed: goals are for a machine that does nothing else.
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
@@ -38,15 +38,13 @@ CPU_ONLY = {"decode_stft", "dag_build_93"}
 COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
 
 
-def measured(names: Sequence[str], *, quick: bool) -> list[Row]:
+def measured(names: Sequence[str], *, quick: bool) -> Iterator[Row]:
     """Run benchmarks by name, on each device that they are for."""
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    rows = []
     for name in names:
         for device in devices[:1] if name in CPU_ONLY else devices:
             print(f"{name} on {device} ...", file=sys.stderr, flush=True)
-            rows.append(BENCHMARKS[name](torch.device(device), quick))
-    return rows
+            yield BENCHMARKS[name](torch.device(device), quick)
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
@@ -67,13 +65,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer repeats: shows that everything works, measures little")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results.csv", help="CSV file to write")
     options = parser.parse_args()
-    rows = measured(options.only, quick=options.quick)
+    rows = []
+    for row in measured(options.only, quick=options.quick):
+        rows.append(row)
+        write(options.output, rows)  # again for each, so that a later failure loses nothing
     shown = [astuple(row)[: len(COLUMNS)] for row in rows]
     widths = [None] * (len(COLUMNS) - 1) + [70]
     print(tabulate.tabulate(shown, headers=COLUMNS, floatfmt=".4g", maxcolwidths=widths))
-    write(options.output, rows)
     failures = [f"{row.name} on {row.device}: {row.failure}" for row in rows if row.failure]
-    print(*failures, sep="\n", file=sys.stderr)
+    for failure in failures:
+        print(failure, file=sys.stderr)
     return 1 if failures else 0
 
 

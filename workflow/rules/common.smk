@@ -1,5 +1,4 @@
 # What all rules share: the checked configuration, the songs, paths, and the digest that re-runs what a library edit changes.
-import functools
 import itertools
 from pathlib import Path
 
@@ -21,6 +20,8 @@ except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
 CHECKPOINT = config["detector"]["checkpoint"]
+if CHECKPOINT and not Path(CHECKPOINT).is_file():
+    raise WorkflowError(f"there is no checkpoint {CHECKPOINT}: set detector.checkpoint to a .pt, or to null to train")
 DETECTORS = ["checkpoint"] if CHECKPOINT else [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
 SYNTHETIC = SynthesisSettings(**config["corpus"]["synthetic"], sample_rate=config["frontend"]["sample_rate"])
 CORPUS = f"{RESULTS}/synthetic_corpus"
@@ -33,8 +34,7 @@ wildcard_constraints:
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
-@functools.cache
-def songs():
+def read_songs():
     """Return name to (split, audio, labels) of every song of the corpus."""
     if config["corpus"]["kind"] == "synthetic":
         return {
@@ -42,34 +42,43 @@ def songs():
             for split, names in song_names(SYNTHETIC).items()
             for name in names
         }
+    folder = config["corpus"]["folder"]
+    if not folder:
+        raise WorkflowError("configuration key 'corpus.folder' is null: set it to a corpus in the Jamendo layout")
+    if config["corpus"]["url"] and not Path(folder).is_dir():
+        return {}  # so that the target `download` can be asked for
     try:
-        folder = config["corpus"]["folder"]
-        if not folder:
-            raise VeracityError("configuration key 'corpus.folder' is null: set it to a corpus in the Jamendo layout")
         return {song.name: (song.split, str(song.audio), str(song.labels)) for song in read_corpus(folder)}
     except VeracityError as error:
         raise WorkflowError(str(error)) from None
 
 
+SONGS = read_songs()
+
+
 def song_split(wildcards):
-    return songs()[wildcards.song][0]
+    return SONGS[wildcards.song][0]
 
 
 def song_files(wildcards):
     """Return audio and labels of a song, as named inputs."""
-    if wildcards.song not in songs():
-        raise WorkflowError(f"there is no song {wildcards.song!r} in the corpus: known are {', '.join(songs())}")
-    _, audio, labels = songs()[wildcards.song]
+    if wildcards.song not in SONGS:
+        raise WorkflowError(f"there is no song {wildcards.song!r} in the corpus: known are {', '.join(SONGS)}")
+    _, audio, labels = SONGS[wildcards.song]
     return {"audio": audio, "labels": labels}
 
 
 def names(*splits):
-    return [name for name, (split, *_) in songs().items() if split in splits]
+    return [name for name, (split, *_) in SONGS.items() if split in splits]
 
 
 def explained_songs():
     """Return the songs that are attacked and explained."""
     found = names(*config["attacks"]["splits"])
+    if not SONGS:
+        raise WorkflowError(
+            f"there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download"
+        )
     if not found:
         raise WorkflowError(f"the corpus has no songs in attacks.splits {config['attacks']['splits']}: name other splits")
     return found

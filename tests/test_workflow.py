@@ -1,0 +1,246 @@
+"""The whole DAG on seconds of synthetic audio, run as a user runs it, and what it says to a user's mistakes."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path("results", "small")
+SMALL = {
+    "run": "small",
+    "device": "cpu",
+    "corpus": {"note": "synthetic corpus of a test", "synthetic": {"n_train": 3, "n_valid": 1, "n_test": 1, "seconds": 8}},
+    "detector": {"n_seeds": 1, "training": {"n_updates": 30, "batch": 16, "decay_every": 10}},
+    "attacks": {"seconds": 4, "waveform": {"max_updates": 20}, "spectrogram": {"max_updates": 20}},
+    "tuning": {
+        "waveform": {"eps": [0.01], "eta": [0.0003], "alpha": [2, 10]},
+        "spectrogram": {"eps": [0.1], "eta": [0.0005], "alpha": [15]},
+    },
+    "excerpts": {"per_direction": 2},
+    "lime": {"n_samples": 512},
+    "drawings": {"shapes": ["wiggle", "horse"], "n_placements": 2},
+    "stability": {"n_samples": [64, 512], "n_repeats": 2},
+}
+FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability")
+TABLES = ("detector", "attacks", "table1", "table2", "localisation", "stability", "audits")
+
+
+class Workspace:
+    """A checkout of the workflow of its own, with the library that is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in ("workflow", "config", "profiles"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "Snakefile", folder)
+
+    def configure(self, name: str, *parts: dict) -> str:
+        merged: dict = {}
+        for part in parts:
+            _merge(merged, part)
+        (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(merged))
+        return f"{name}.yaml"
+
+    def snakemake(self, *arguments: str, config: str = "small.yaml") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", config]
+        return subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=1200
+        )
+
+    def digests(self) -> dict[str, str]:
+        """Return the digests of all artefacts, tables and pictures; a training curve holds no time."""
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((self.folder / RESULTS).rglob("*.*"))
+            if path.is_file() and path.suffix != ".log"
+        }
+
+
+def _merge(into: dict, part: dict) -> None:
+    for key, value in part.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = yaml.safe_load(yaml.safe_dump(value))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("workspace"))
+    workspace.configure("small", SMALL)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def finished(workspace):
+    """Give the workspace after the whole DAG has run."""
+    done = workspace.snakemake("all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_there_with_its_numbers(finished, name):
+    folder = finished.folder / RESULTS / "figures"
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert (pd.read_csv(folder / f"{name}.csv")["corpus"] == SMALL["corpus"]["note"]).all()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_is_there_with_its_page(finished, name):
+    table = pd.read_csv(finished.folder / RESULTS / "tables" / f"{name}.csv")
+    assert len(table)
+    assert (table["corpus"] == SMALL["corpus"]["note"]).all()
+    assert SMALL["corpus"]["note"] in (finished.folder / RESULTS / "tables" / f"{name}.md").read_text()
+
+
+def test_some_labels_flipped_and_the_audits_are_small(finished):
+    attacks = pd.read_csv(finished.folder / RESULTS / "tables" / "attacks.csv")
+    assert attacks["flipped"].sum() > 0
+    audits = pd.read_csv(finished.folder / RESULTS / "tables" / "audits.csv")
+    assert audits["n_masks"].min() > 0
+    assert audits["largest_difference"].max() < 1e-4
+
+
+def test_every_job_left_a_log_and_nothing_unfinished(finished):
+    results = finished.folder / RESULTS
+    assert {path.stem for path in (results / "logs").glob("*.log")} >= {"figure1", "attacks"}
+    assert not [path for path in results.rglob(".*") if path.is_file() and path.name != ".snakemake_timestamp"]
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    again = finished.snakemake("all")
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_deleted_figure_re_runs_one_job_with_equal_bytes(finished):
+    before = finished.digests()
+    (finished.folder / RESULTS / "figures" / "figure2.png").unlink()
+    again = finished.snakemake("all")
+    assert again.returncode == 0, again.stderr
+    assert "2 of 2 steps (100%) done" in again.stdout + again.stderr  # figure2, and `all` itself
+    assert finished.digests() == before
+
+
+def test_a_change_of_one_setting_re_runs_what_uses_it(finished):
+    finished.configure("wider", SMALL, {"stability": {"n_repeats": 3}})
+    planned = finished.snakemake("--dry-run", "--quiet", "rules", "all", config="wider.yaml")
+    plan = finished.snakemake("--dry-run", "all", config="wider.yaml")
+    assert planned.returncode == plan.returncode == 0
+    jobs = {line.split()[0] for line in plan.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:] if line.strip()}
+    assert jobs == {"all", "stability_study", "stability", "figure_stability"}
+
+
+def test_the_same_seed_gives_the_same_bytes(finished):
+    before = finished.digests()
+    redone = finished.snakemake("--forcerun", "training", "perturbations", "drawings", "all")
+    assert redone.returncode == 0, redone.stdout + redone.stderr
+    assert finished.digests() == before
+
+
+def test_tuning_is_a_target_of_its_own(finished):
+    done = finished.snakemake("tuning")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(finished.folder / RESULTS / "tables" / "tuning.csv")
+    assert len(table) == 3
+
+
+def test_a_truncated_artefact_is_named_with_the_cure(finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy)
+    again = object.__new__(Workspace)
+    again.folder = copy
+    (victim,) = (copy / RESULTS / "excerpts" / "waveform").glob("*.h5")
+    victim.write_bytes(victim.read_bytes()[:3000])
+    failed = again.snakemake(str(RESULTS / "explanations" / "waveform" / victim.name))
+    assert failed.returncode != 0
+    said = failed.stdout + failed.stderr
+    assert victim.name in said
+    assert "delete it" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeed": 1}, "configuration key 'seeed' is unknown: did you mean 'seed'?"),
+        ({"attacks": {"waveform": {"epsilon": 1}}}, "configuration key 'attacks.waveform.epsilon' is unknown"),
+        ({"detector": {"n_seeds": "five"}}, "configuration key 'detector.n_seeds' is wrong"),
+        ({"corpus": {"kind": "folder"}}, "configuration key 'corpus.folder' is null"),
+        ({"corpus": {"kind": "folder", "folder": "nowhere"}}, "There is no corpus folder nowhere"),
+        ({"detector": {"checkpoint": "nowhere.pt"}}, "nowhere.pt"),
+    ],
+)
+def test_mistakes_in_the_configuration_stop_everything_at_once(workspace, change, message):
+    name = "wrong-" + hashlib.sha256(repr(change).encode()).hexdigest()[:8]
+    failed = workspace.snakemake("--dry-run", "all", config=workspace.configure(name, SMALL, change))
+    assert failed.returncode != 0
+    assert message in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stdout + failed.stderr
+
+
+@pytest.fixture
+def own_corpus(workspace, tmp_path):
+    """Give a corpus of one song that can be spoilt."""
+    rng = np.random.default_rng(0)
+    for part in ("audio", "labels", "filelists"):
+        (tmp_path / "corpus" / part).mkdir(parents=True)
+    soundfile.write(tmp_path / "corpus" / "audio" / "a, song.wav", 0.1 * rng.standard_normal(44100), 22050)
+    (tmp_path / "corpus" / "labels" / "a, song.lab").write_text("0 1 sing\n1 2 nosing\n")
+    for split in ("train", "valid", "test"):
+        (tmp_path / "corpus" / "filelists" / split).write_text("a, song.wav\n" if split == "test" else "")
+    own = {"run": tmp_path.name, "corpus": {"kind": "folder", "folder": str(tmp_path / "corpus")}}
+    workspace.configure(tmp_path.name, SMALL, own)
+    return tmp_path / "corpus"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda song: song.write_bytes(b""), "cannot be decoded"),
+        (lambda song: song.write_bytes(b"noise" * 1000), "cannot be decoded"),
+        (lambda song: soundfile.write(song, np.zeros(20000), 22050), "less than one excerpt of 1.64 s"),
+        (lambda song: soundfile.write(song, np.full(44100, np.nan), 22050, subtype="FLOAT"), "not finite"),
+        (lambda song: song.unlink(), "is not in"),
+        (lambda song: (song.parents[1] / "labels" / "a, song.lab").unlink(), "has no labels"),
+        (lambda song: (song.parents[1] / "labels" / "a, song.lab").write_text("0 1\n"), "is malformed"),
+        (lambda song: (song.parents[1] / "labels" / "a, song.lab").write_text("0 2 sing\n1 2 nosing\n"), "is unsorted"),
+    ],
+)
+def test_a_song_that_cannot_be_used_is_named_and_leaves_nothing(workspace, own_corpus, spoil, message):
+    song = own_corpus / "audio" / "a, song.wav"
+    spoil(song)
+    target = Path("results", own_corpus.parent.name, "spectrograms", "a-song.h5")
+    failed = workspace.snakemake(str(target), config=f"{own_corpus.parent.name}.yaml")
+    said = failed.stdout + failed.stderr
+    assert failed.returncode != 0
+    assert message in said
+    assert "a, song" in said
+    assert "Traceback" not in said
+    assert not list((workspace.folder / target).parent.glob("*"))
+
+
+def test_a_checkpoint_of_another_architecture_is_named(workspace, own_corpus, tmp_path):
+    from networks import random_detector
+
+    from veracity.detector import Architecture, Checkpoint, save_checkpoint
+
+    save_checkpoint(tmp_path / "other.pt", Checkpoint(random_detector(Architecture(layers="ismir2016")), settings={}))
+    config = yaml.safe_load((workspace.folder / f"{tmp_path.name}.yaml").read_text())
+    name = workspace.configure(tmp_path.name, config, {"detector": {"checkpoint": str(tmp_path / "other.pt")}})
+    failed = workspace.snakemake(f"results/{tmp_path.name}/imported/checkpoint.pt", config=name)
+    said = failed.stdout + failed.stderr
+    assert failed.returncode != 0
+    assert "other.pt" in said
+    assert "set detector.architecture" in said
+    assert "Traceback" not in said
