@@ -27,6 +27,7 @@ rule all:
         rules.table1.output,
         rules.table2.output,
         rules.localisation.output,
+        rules.fidelity.output,
         rules.stability.output,
         rules.audits.output,
         rules.figure1.output,

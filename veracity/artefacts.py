@@ -17,7 +17,9 @@ class Spectrogram:
 
     song: str = note("name of the song")
     split: str = note("train, valid or test")
-    label_overhang_seconds: float = note("how far the labels run past the audio (negative: end before it); they are clipped or go on to its end")
+    label_overhang_seconds: float = note(
+        "how far the labels run past the audio (negative: end before it); they are clipped or go on to its end"
+    )
     magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes")
     is_sing: np.ndarray = array("frame", unit="1", doc="whether the label at the frame's time is sing")
 

@@ -247,10 +247,17 @@ def attack_excerpts(
     -------
     ExcerptAttack
 
+    Raises
+    ------
+    ConfigError
+        When there is no excerpt to attack.
+
     Notes
     -----
     Differs from the paper, which perturbs whole songs.
     """
+    if len(start_frames) == 0:
+        raise ConfigError("no excerpt lies wholly inside the audio: set attacks.scope to song or leave the song out")
     windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
     samples = torch.as_tensor(windows, device=network.device)
 

@@ -326,7 +326,8 @@ def fidelity_by_fill(explanations: Keyed) -> pd.DataFrame:
             rows.append({"song": song, "domain": domain, **names, "original": item.original[e], "fidelity": value})
     long = pd.DataFrame(rows).dropna(subset="fidelity")
     keys = ["domain", "input", "fill", "method"]
-    return long.groupby(keys, sort=False).fidelity.agg(["mean", "std", "size"]).reset_index()
+    columns = {"n": ("fidelity", "size"), "mean_fidelity": ("fidelity", "mean"), "std_fidelity": ("fidelity", "std")}
+    return long.groupby(keys, sort=False).agg(**columns).reset_index()
 
 
 def audits_summary(audits: pd.DataFrame) -> pd.DataFrame:

@@ -76,6 +76,21 @@ rule localisation:
         "../scripts/localisation.py"
 
 
+rule fidelity:
+    input:
+        per_attack("explanations"),
+    output:
+        table=f"{RESULTS}/tables/fidelity.csv",
+        page=f"{RESULTS}/tables/fidelity.md",
+    log:
+        f"{RESULTS}/logs/fidelity.log",
+    params:
+        note=config["corpus"]["note"],
+        code=code("fidelity"),
+    script:
+        "../scripts/fidelity.py"
+
+
 rule stability:
     input:
         per_attack("stability_study") if config["stability"]["n_samples"] and config["lime"]["exact"] else [],

@@ -22,6 +22,7 @@ with job(snakemake):
         n_per_direction=settings["excerpts"]["per_direction"],
         seed=settings["seed"],
         song=snakemake.wildcards.song,
+        is_attacked_model=not predict,
     )
     print(f"{len(excerpts.original)} excerpts picked of {excerpts.n_nosing_flipped + excerpts.n_sing_flipped} flipped")
     store.write(snakemake.output[0], excerpts, provenance(snakemake))

@@ -1,0 +1,60 @@
+"""Write docs/artefacts.md from the declarations in veracity/artefacts.py: python docs/artefacts.py."""
+
+from pathlib import Path
+
+from veracity import artefacts, store
+
+PAGE = Path(__file__).with_suffix(".md")
+
+#: Where each kind lies under results/<run>/, and the rule that writes it.
+FILES = {
+    artefacts.Spectrogram: "spectrograms/{song}.h5",
+    artefacts.Predictions: "predictions/{detector}.h5",
+    artefacts.SongPrediction: "predictions/{detector}.h5, group songs/{song}",
+    artefacts.SongAttack: "perturbations/{domain}/{song}.h5 with attacks.scope: song",
+    artefacts.ExcerptAttack: "perturbations/{domain}/{song}.h5 with attacks.scope: excerpt",
+    artefacts.Excerpts: "excerpts/{domain}/{song}.h5",
+    artefacts.Explanations: "explanations/{domain}/{song}.h5",
+    artefacts.Flips: "flips/{domain}/{song}.h5",
+    artefacts.Localised: "localised/{domain}/{song}.h5",
+    artefacts.Stability: "stability_study/{domain}/{song}.h5",
+    artefacts.DrawnExcerpt: "drawings/{song}.h5",
+}
+INTRODUCTION = """# What each artefact holds
+
+Written by `python docs/artefacts.py` from `veracity/artefacts.py`; a test compares them.
+
+Everything that a run makes lies under `results/<run>/`. The folder is the name of the rule, which is the name of its script
+in `workflow/scripts/`. `{domain}` is `waveform` or `spectrogram`, `{song}` the song's name in lower-case letters, digits and
+hyphens, `{detector}` is `seed0`, `seed1`, ... or `checkpoint`.
+
+Every HDF5 file carries, as attributes, the name of its `artefact`, the `settings` that made it (JSON), the `seed` of the run,
+the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of each of its `inputs`. Every dataset carries
+`axes`, `unit` and `description`. Read one with `veracity.store.read(path, veracity.artefacts.Flips)`, or with h5py or
+`h5dump`. Files hold no time and no absolute path: the same seed on the same machine gives the same bytes on a CPU.
+
+Segments are numbered time * n_band + band, band 0 lowest. A set of segments is a *mask index*: bit i is set when segment i is
+in the set (`veracity.grid.masks_of`, `veracity.grid.indices_of`).
+
+Beside the HDF5 files: `synthetic_corpus/` (audio, labels and lists in the Jamendo layout), `training/seed0.pt` (a
+checkpoint that carries its architecture, front end and settings, read with `veracity.detector.load_checkpoint`) and
+`training/seed0.csv` (its training curve), `training/seed0.resume.pt` (while a training runs), `tables/*.csv` with a page to
+read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` (one for each job).
+"""
+
+
+def page() -> str:
+    """Return docs/artefacts.md."""
+    parts = [INTRODUCTION]
+    for kind, where in FILES.items():
+        rows = [
+            f"| `{name}` | {axes.replace('|', 'or')} | {unit.replace('|', 'or')} | {doc} |"
+            for name, axes, unit, doc in store.layout(kind)
+        ]
+        table = ["| name | axes | unit | meaning |", "|---|---|---|---|", *rows]
+        parts.append(f"## {kind.__name__}\n\n`{where}`\n\n{(kind.__doc__ or '').strip()}\n\n" + "\n".join(table) + "\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
