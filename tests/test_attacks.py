@@ -211,7 +211,7 @@ def plain_attack(audio, settings, domain):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_attack_equals_a_plain_loop_over_the_unfolded_detector(domain):
-    audio = AUDIO.astype(np.float64)
+    audio = AUDIO[4000:18000].astype(np.float64)
     found = attack(domain, audio=audio, network=NETWORK.to(dtype=torch.float64))
     delta, losses, flips = plain_attack(audio, SETTINGS[domain], domain)
     assert len(set(flips)) > 1
@@ -221,13 +221,11 @@ def test_attack_equals_a_plain_loop_over_the_unfolded_detector(domain):
     assert (np.abs(found.delta.reshape(delta.shape) - delta) > 1e-9).mean() < 1e-3
 
 
-@pytest.mark.parametrize("chunk_frames", [1, 17, 24, 140, 141])
+@pytest.mark.parametrize("chunk_frames", [1, 17, 24, 44])
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_chunks_give_the_same_perturbation_as_the_whole(domain, chunk_frames):
-    if chunk_frames == 1:
-        audio, changes = AUDIO[:9000].astype(np.float64), {"max_updates": 2}
-    else:
-        audio, changes = AUDIO.astype(np.float64), {}
+    audio, changes = (AUDIO[:14000] if chunk_frames > 1 else AUDIO[:2000]).astype(np.float64), {"max_updates": 3}
+    assert chunk_frames < 46  # frames of that
     network = NETWORK.to(dtype=torch.float64)
     whole = attack(domain, audio=audio, network=network, **changes)
     parts = attack(domain, audio=audio, network=network, chunk_frames=chunk_frames, **changes)
@@ -309,16 +307,16 @@ def test_bounds_hold_under_long_steps(domain, rule):
     assert found.delta_max == np.float32(settings.eps)
 
 
-def test_attack_stops_when_every_frame_has_flipped():
-    # A threshold that parts nothing: all frames are no sing, and a strong attack makes all of them sing.
-    logits = clean_logits()
-    threshold = float(torch.sigmoid(logits.max() + 1e-3))
-    # Excerpts of silence at both ends cannot all be had at once on the waveform; magnitudes give freedom enough.
-    settings = AttackSettings(eps=1.0, eta=0.05, alpha=1e4, max_updates=200)
-    found = attack_song(AUDIO, NETWORK, FRONTEND, settings, domain="spectrogram", threshold=threshold)
-    assert found.flipped_history[-1] == len(logits)
-    assert np.all(found.flipped_history[:-1] < len(logits))
-    assert 1 < len(found.flipped_history) == len(found.loss_history) < 201
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_attack_stops_when_every_frame_has_flipped(domain):
+    audio = AUDIO[6000:9000]
+    settings = AttackSettings(eps=1.0, eta=0.01, alpha=1e5, max_updates=100)
+    threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))  # all is no sing, by a little
+    found = attack_song(audio, NETWORK, FRONTEND, settings, domain=domain, threshold=threshold)
+    n = len(found.clean_logit)
+    assert found.flipped_history[-1] == n
+    assert np.all(found.flipped_history[:-1] < n)
+    assert 1 < len(found.flipped_history) == len(found.loss_history) < 101
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

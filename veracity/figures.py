@@ -126,22 +126,20 @@ def _outline(ax: Axes, segments: np.ndarray, grid: SegmentGrid, frames_per_secon
         ax.add_patch(Rectangle(corner, len(frames) / frames_per_second, len(mels), fill=False, ec=PALETTE[8], lw=1.2))
 
 
-def figure2(rates: pd.DataFrame, *, fill: str, footnote: str) -> Figure:
+def figure2(rates: pd.DataFrame, *, footnote: str) -> Figure:
     """Show the percentage of flips against the number of segments (paper Figure 2), with bounds and chance.
 
     Parameters
     ----------
     rates : DataFrame
-        Of `veracity.summaries.flip_rates`, rows with k >= 1.
-    fill : str
-        Whose LIME is shown.
+        Of `veracity.summaries.figure2_table`.
     footnote : str
     """
     figure, axes = _new(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}
     for line, original in zip(axes, LABELS, strict=True):
         for ax, domain in zip(line, DOMAINS, strict=True):
-            part = rates[(rates.original == original) & (rates.domain == domain) & rates.fill.isin(["", fill])]
+            part = rates[(rates.original == original) & (rates.domain == domain)]
             for selection, (title, colour, style, marker) in CURVES.items():
                 curve = part[part.selection == selection].sort_values("k")
                 if len(curve):

@@ -2,9 +2,10 @@
 
 import logging
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,21 @@ if TYPE_CHECKING:
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
     """Send all output to the job's log, and tell a user's mistake in one sentence instead of a traceback."""
-    with Path(snakemake.log[0]).open("w", buffering=1, encoding="utf-8") as log:
-        sys.stdout = sys.stderr = log
+    with (
+        Path(snakemake.log[0]).open("w", buffering=1, encoding="utf-8") as log,
+        redirect_stdout(log),
+        redirect_stderr(log),
+    ):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
         logging.captureWarnings(True)
         warnings.simplefilter("default")
         try:
             yield
         except VeracityError as error:
-            print(f"error: {error}", file=log)
+            print(f"error: {error}")
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
             sys.exit(1)
 
 
