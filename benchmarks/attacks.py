@@ -78,9 +78,7 @@ def _attack(domain: Domain, device: torch.device, quick: bool) -> Row:
     seconds, baseline = seconds_per_step(*runs, device=device, few=few, many=many, repeats=1 if quick else 3)
     histories = [attack(settings(5 if quick else 20)) for attack in (ours, plain)]
     n_frames = 1 + len(audio) // frontend.hop_samples
-    gap = max(
-        abs(a - b) for a, b in zip(*histories, strict=False)
-    )  # either may have flipped all, and stopped, before the other
+    gap = max(abs(a - b) for a, b in zip(*histories, strict=False))  # either may have stopped before the other
     detail = (
         f"goal 2.5x; {given.words}; {n_frames} frames; after {len(histories[0])} updates {histories[0][-1]} flipped, by the "
         f"plain loop after {len(histories[1])} {histories[1][-1]}; on the way at most {gap} apart"

@@ -21,3 +21,10 @@ def random_detector(architecture: Architecture | None = None, *, seed: int = 0, 
         detector.freq_norm.running_var.uniform_(1.0, 6.0)
         detector.fc3.weight.mul_(8)
     return detector
+
+
+def mean_level(excerpts):
+    """Stand in for a model of one's own: the louder the excerpt, the more it sings."""
+    import numpy as np
+
+    return 1 / (1 + np.exp(-3 - np.asarray(excerpts).mean(axis=(1, 2))))

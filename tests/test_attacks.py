@@ -211,7 +211,7 @@ def plain_attack(audio, settings, domain):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_attack_equals_a_plain_loop_over_the_unfolded_detector(domain):
-    audio = AUDIO[4000:18000].astype(np.float64)
+    audio = AUDIO[4000:12000].astype(np.float64)
     found = attack(domain, audio=audio, network=NETWORK.to(dtype=torch.float64))
     delta, losses, flips = plain_attack(audio, SETTINGS[domain], domain)
     assert len(set(flips)) > 1
@@ -307,12 +307,11 @@ def test_bounds_hold_under_long_steps(domain, rule):
     assert found.delta_max == np.float32(settings.eps)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_attack_stops_when_every_frame_has_flipped(domain):
+def test_attack_stops_when_every_frame_has_flipped():
     audio = AUDIO[6000:9000]
     settings = AttackSettings(eps=1.0, eta=0.01, alpha=1e5, max_updates=100)
     threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))  # all is no sing, by a little
-    found = attack_song(audio, NETWORK, FRONTEND, settings, domain=domain, threshold=threshold)
+    found = attack_song(audio, NETWORK, FRONTEND, settings, domain="spectrogram", threshold=threshold)
     n = len(found.clean_logit)
     assert found.flipped_history[-1] == n
     assert np.all(found.flipped_history[:-1] < n)

@@ -104,6 +104,6 @@ def _predict(excerpts: np.ndarray, predict_logits: Callable[[Tensor], Tensor], b
     parts = []
     with torch.inference_mode():
         for start in range(0, len(excerpts), batch):
-            part = np.ascontiguousarray(excerpts[start : start + batch])
+            part = excerpts[start : start + batch].copy()  # whole and writable, as torch wants it
             parts.append(predict_logits(torch.as_tensor(part)).cpu().numpy())
     return probability(np.concatenate(parts)) if parts else np.zeros(0)

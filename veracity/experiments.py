@@ -356,7 +356,7 @@ def localise(
     n = grid.n_segments
     too_many = [k for k in k_tried if k > n]
     if too_many:
-        raise ConfigError(f"experiments.localised_k holds {too_many[0]}, the grid has only {n} segments: use smaller k")
+        raise ConfigError(f"localised.k holds {too_many[0]}, the grid has only {n} segments: use smaller k")
     by_energy = np.argsort(-flips.energy, axis=1, kind="stable")
     rows = [(k, e) for k in k_tried for e in range(n_excerpts) if flips.by_energy[e, k - 1]]
     kept = np.array([(1 << by_energy[e][:k]).sum() for k, e in rows], dtype=np.int64)

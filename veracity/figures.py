@@ -237,7 +237,7 @@ def figure_stability(table: pd.DataFrame, *, n_segments: int, paper_n_samples: i
         Marked by a line.
     footnote : str
     """
-    figure, axes = _new(1, 3, (8.4, 3.0))
+    figure, axes = _new(1, 3, (8.8, 3.0))
     error, overlap, top = axes[0]
     for domain, colour, marker in zip(DOMAINS, (PALETTE[0], PALETTE[1]), "^o", strict=True):
         part = table[table.domain == domain]
@@ -254,10 +254,10 @@ def figure_stability(table: pd.DataFrame, *, n_segments: int, paper_n_samples: i
         ax.set_xlabel("number of samples $N_s$")
     error.set_yscale("log")
     error.set_ylabel("relative error of the weights\n(mean, 5-95 % of fits)")
-    overlap.set_ylabel("of exact LIME's top 3,\nsegments in the sampled top 3")
+    overlap.set_ylabel("segments shared with\nexact LIME's top 3")
     overlap.set_ylim(0, 3.1)
     top.set_ylabel("top segment right [%]")
     top.set_ylim(0, 104)
-    top.legend(frameon=False, fontsize=7, loc="lower right")
+    top.legend(frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.3))
     _footnote(figure, f"{footnote}; vertical line: N_s = {paper_n_samples}")
     return figure

@@ -58,7 +58,7 @@ class SegmentGrid:
     def sums(self, excerpts: np.ndarray) -> np.ndarray:
         """Sum over the points of each segment; shape (..., n_frames, n_mels) to (..., n_segments)."""
         one_hot = self.segment_map().reshape(-1, 1) == np.arange(self.n_segments)
-        return excerpts.reshape(*excerpts.shape[:-2], -1) @ one_hot.astype(excerpts.dtype)
+        return excerpts.reshape(*excerpts.shape[:-2], len(one_hot)) @ one_hot.astype(excerpts.dtype)
 
 
 def masks_of(indices: np.ndarray, n_segments: int) -> np.ndarray:

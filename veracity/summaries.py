@@ -168,7 +168,7 @@ def flip_rates(long: pd.DataFrame) -> pd.DataFrame:
         {**dict(zip(keys, key, strict=True)), "flipped": total, **proportion(total, int(n))}
         for key, total, n in pooled.itertuples()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*keys, "flipped", *proportion(0, 0)])
 
 
 def table1(rates: pd.DataFrame, *, fill: str, k: int = 3) -> pd.DataFrame:
@@ -244,7 +244,7 @@ def figure3_table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int
     rows = []
     for original in LABELS:
         for domain in DOMAINS:
-            for method in long.method.unique():
+            for method in long.method.unique() if len(long) else ["sampled"]:
                 for k in k_tried:
                     part = long[(long.original == original) & (long.domain == domain) & (long.k == k) & (long.method == method)]
                     for found in range(k, -1, -1):
@@ -324,8 +324,8 @@ def fidelity_by_fill(explanations: Keyed) -> pd.DataFrame:
         for (i, f, m, e), value in np.ndenumerate(item.fidelity):
             names = {"input": item.inputs[i], "fill": item.fills[f], "method": item.methods[m]}
             rows.append({"song": song, "domain": domain, **names, "original": item.original[e], "fidelity": value})
-    long = pd.DataFrame(rows).dropna(subset="fidelity")
     keys = ["domain", "input", "fill", "method"]
+    long = pd.DataFrame(rows, columns=["song", *keys, "original", "fidelity"]).dropna(subset="fidelity")
     columns = {"n": ("fidelity", "size"), "mean_fidelity": ("fidelity", "mean"), "std_fidelity": ("fidelity", "std")}
     return long.groupby(keys, sort=False).agg(**columns).reset_index()
 

@@ -11,6 +11,7 @@ ISMIR 2015.
 
 import os
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -252,7 +253,13 @@ def train(
         detector.freq_norm.running_mean.copy_(mean)  # type: ignore[union-attr]
         detector.freq_norm.running_var.copy_(variance)  # type: ignore[union-attr]
     optimiser = torch.optim.Adam(detector.parameters(), lr=settings.learning_rate)
-    identity = {"seed": seed, "settings": asdict(settings), "architecture": asdict(architecture)}
+    identity = {
+        "seed": seed,
+        "settings": asdict(settings),
+        "architecture": asdict(architecture),
+        "frontend": asdict(data.frontend),
+        "labels": zlib.crc32(data.labels.tobytes()),  # tells other songs
+    }
     first, curve = _restore(resume, detector, optimiser, identity) if resume else (0, [])
     data.to(device)
     detector.train()
@@ -316,7 +323,7 @@ def _restore(
         state = load_tensors(path)
     except CheckpointError:
         return 0, []
-    if state["identity"] != identity:
+    if not isinstance(state, dict) or state.get("identity") != identity:
         return 0, []
     detector.load_state_dict(state["detector"])
     optimiser.load_state_dict(state["optimiser"])

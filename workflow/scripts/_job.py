@@ -1,4 +1,7 @@
-"""What every script shares: its log, clear errors, provenance, and the detector that is attacked and explained."""
+"""What every script shares: its log, clear errors, provenance, reading and writing.
+
+What is imported here is part of every rule's code digest; `_attacked` and `_explained` hold what fewer rules need.
+"""
 
 import logging
 import sys
@@ -15,10 +18,6 @@ from veracity.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from veracity.detector import Network
-    from veracity.experiments import ExplainedModel, LimeSettings
-    from veracity.frontend import FrontEnd
 
 
 @contextmanager
@@ -46,29 +45,6 @@ def provenance(snakemake: Any) -> dict[str, Any]:
     """Describe a job for `veracity.store.write`."""
     settings = dict(snakemake.params.settings)
     return provenance_of.describe(settings=settings, seed=settings["seed"], inputs=snakemake.input)
-
-
-def attacked_detector(snakemake: Any, device: str) -> "tuple[Network, FrontEnd, float]":
-    """Load the detector that is attacked and explained, with its front end and threshold."""
-    from veracity import store
-    from veracity.detector import load_checkpoint, pick_device
-
-    detector = load_checkpoint(snakemake.input.detector).detector
-    threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])
-    return detector.network().to(pick_device(device)), detector.frontend, threshold
-
-
-def explained(snakemake: Any) -> "tuple[ExplainedModel, LimeSettings, FrontEnd, float]":
-    """Load the model that is explained, LIME's settings, the front end and the threshold."""
-    from veracity.experiments import LimeSettings, explained_model
-
-    settings = dict(snakemake.params.settings["lime"])
-    predict = settings.pop("predict")
-    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.settings["device"])
-    lime = LimeSettings(**settings)
-    model = explained_model(network, lime, n_mels=frontend.n_mels, predict=predict)
-    logging.info("evaluator: %s (%s)", model.evaluator.name, model.evaluator.reason)
-    return model, lime, frontend, threshold
 
 
 def read_all(paths: Any, kind: type) -> list[tuple[str, str, Any]]:

@@ -6,7 +6,8 @@ from veracity.drawings import import_drawings
 from veracity.experiments import draw
 from veracity.spectra import padded_log_mel
 
-from _job import explained, job, provenance
+from _explained import explained
+from _job import job, provenance
 
 with job(snakemake):
     model, settings, frontend, threshold = explained(snakemake)

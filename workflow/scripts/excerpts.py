@@ -5,7 +5,8 @@ from veracity.artefacts import ExcerptAttack, SongAttack
 from veracity.excerpts import pick_excerpts
 from veracity.games import callable_evaluator
 
-from _job import attacked_detector, job, provenance
+from _attacked import attacked_detector
+from _job import job, provenance
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)

@@ -4,7 +4,8 @@ from veracity import store
 from veracity.artefacts import Excerpts
 from veracity.experiments import explain
 
-from _job import explained, job, provenance
+from _explained import explained
+from _job import job, provenance
 
 with job(snakemake):
     model, settings, _, _ = explained(snakemake)

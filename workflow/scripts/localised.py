@@ -4,7 +4,8 @@ from veracity import store
 from veracity.artefacts import Excerpts, Flips
 from veracity.experiments import localise
 
-from _job import explained, job, provenance
+from _explained import explained
+from _job import job, provenance
 
 with job(snakemake):
     model, settings, _, _ = explained(snakemake)

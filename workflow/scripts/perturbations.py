@@ -7,7 +7,8 @@ from veracity.attacks import AttackSettings, attack_excerpts, attack_song, centr
 from veracity.corpus import load_audio
 from veracity.seeds import rng_for
 
-from _job import attacked_detector, job, provenance
+from _attacked import attacked_detector
+from _job import job, provenance
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)

@@ -8,7 +8,8 @@ from veracity.attacks import AttackSettings, attack_song, central
 from veracity.corpus import load_audio
 from veracity.files import replacing
 
-from _job import attacked_detector, job
+from _attacked import attacked_detector
+from _job import job
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)

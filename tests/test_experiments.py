@@ -1,0 +1,256 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from networks import random_detector
+
+from veracity import store, summaries
+from veracity.artefacts import Excerpts
+from veracity.errors import ConfigError
+from veracity.experiments import (
+    LimeSettings,
+    all_flips,
+    draw,
+    explain,
+    explained_model,
+    flip,
+    localise,
+    segment_energy,
+    stability,
+)
+
+SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
+N = 6
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_detector(seed=3).network()
+
+
+@pytest.fixture(scope="module")
+def excerpts(network) -> Excerpts:
+    """Give pairs of random excerpts on which the detector disagrees, two for each direction."""
+    torch.manual_seed(0)
+    pool = torch.randn(48, 115, 80) * 1.5 - 3
+    p = network.predict(pool).numpy().astype(float)
+    order = np.argsort(p)
+    low, high = order[:2], order[-2:]
+    threshold = float((p[low].max() + p[high].min()) / 2)
+    clean, adversarial = np.concatenate([low, high]), np.concatenate([high, low])
+    return Excerpts(
+        domain="waveform",
+        scope="song",
+        threshold=threshold,
+        start_seconds=0.0,
+        n_nosing=24,
+        n_sing=24,
+        n_nosing_flipped=2,
+        n_sing_flipped=2,
+        start_frame=np.arange(4),
+        original=np.array(["nosing", "nosing", "sing", "sing"]),
+        clean_log_mel=pool[clean].numpy(),
+        adversarial_log_mel=pool[adversarial].numpy(),
+        clean_p_sing=p[clean],
+        adversarial_p_sing=p[adversarial],
+    )
+
+
+@pytest.fixture(scope="module")
+def none(excerpts) -> Excerpts:
+    """Give the excerpts of a song on which the attack has flipped nothing."""
+    fields = ("start_frame", "original", "clean_log_mel", "adversarial_log_mel", "clean_p_sing", "adversarial_p_sing")
+    return replace(excerpts, n_nosing_flipped=0, n_sing_flipped=0, **{name: getattr(excerpts, name)[:0] for name in fields})
+
+
+@pytest.fixture(scope="module")
+def model(network):
+    return explained_model(network, SMALL, n_mels=80)
+
+
+@pytest.fixture(scope="module")
+def explanations(excerpts, model):
+    return explain(excerpts, model, SMALL, seed=0, song="song")
+
+
+@pytest.fixture(scope="module")
+def flips(excerpts, explanations, model):
+    return flip(excerpts, explanations, model, SMALL, seed=0, song="song")
+
+
+def direct_flips(excerpts: Excerpts, network, e: int) -> np.ndarray:
+    """Return whether each of the 64 masks flips excerpt e, by adding segments of the perturbation and asking the network."""
+    grid = SMALL.grid(115, 80)
+    mixed = []
+    for index in range(1 << N):
+        on = np.array([index >> s & 1 for s in range(N)], dtype=bool)
+        where = on.reshape(3, 2)[grid.time_of_frame][:, grid.band_of_mel]
+        mixed.append(np.where(where, excerpts.adversarial_log_mel[e], excerpts.clean_log_mel[e]))
+    is_sing = network.predict(torch.as_tensor(np.stack(mixed))).numpy() > excerpts.threshold
+    return is_sing != (excerpts.original[e] == "sing")
+
+
+def test_every_mask_flips_as_the_network_says(excerpts, flips, network):
+    for e in range(4):
+        np.testing.assert_array_equal(all_flips(flips, e), direct_flips(excerpts, network, e))
+
+
+def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, network):
+    for e in range(4):
+        truth = direct_flips(excerpts, network, e)
+        for k in range(1, N + 1):
+            sets = [truth[sum(1 << s for s in chosen)] for chosen in itertools.combinations(range(N), k)]
+            assert flips.best[e, k - 1] == any(sets)
+            assert flips.worst[e, k - 1] == all(sets)
+            assert flips.random[e, k - 1] == pytest.approx(np.mean(sets))
+            loudest = np.argsort(-flips.energy[e], kind="stable")[:k]
+            assert flips.by_energy[e, k - 1] == truth[(1 << loudest).sum()]
+            weights = explanations.along("weights", fill="mean")[e]
+            sign = 1 if excerpts.original[e] == "nosing" else -1  # the label explained is the one after the flip
+            favoured = np.argsort(-sign * weights, kind="stable")[:k]
+            assert flips.by_lime[0, 0, e, k - 1] == truth[(1 << favoured).sum()]
+        favoured = np.flatnonzero(sign * weights > 0)
+        assert flips.n_positive[0, 0, e] == len(favoured)
+        assert flips.positive_by_lime[0, 0, e] == truth[(1 << favoured).sum()]
+        assert flips.smallest_size[e] == min(index.bit_count() for index in np.flatnonzero(truth).tolist())
+
+
+def test_all_segments_always_flip(flips):
+    assert flips.by_lime[..., -1].all()
+    assert flips.by_energy[:, -1].all()
+    assert flips.best[:, -1].all()
+    assert (flips.best >= flips.random).all()
+    assert (flips.random >= flips.worst).all()
+
+
+def test_tables_and_single_passes_agree(excerpts, explanations, network):
+    settings = replace(SMALL, evaluator="direct")
+    slow = explained_model(network, settings, n_mels=80)
+    again = explain(excerpts, slow, settings, seed=0, song="song")
+    assert (again.evaluator, explanations.evaluator) == ("direct", "tables")
+    np.testing.assert_allclose(again.weights, explanations.weights, atol=1e-5)
+    np.testing.assert_allclose(again.shapley, explanations.shapley, atol=1e-5)
+    assert explanations.audit.max() < 1e-4
+
+
+def test_attributions_share_out_what_the_segments_change(explanations, excerpts):
+    clean = explanations.inputs.tolist().index("clean")
+    off = explanations.shapley[clean, 0].sum(axis=1)
+    assert np.abs(off).max() <= 1  # values of two probabilities
+    assert not np.isnan(explanations.weights).any()
+    assert explanations.variance_by_order.shape[-1] == N
+
+
+def test_energy_is_the_sum_of_squares_of_a_segment(excerpts):
+    energy = segment_energy(excerpts, SMALL.grid(115, 80))
+    difference = excerpts.adversarial_log_mel.astype(float) - excerpts.clean_log_mel
+    np.testing.assert_allclose(energy.sum(axis=1), (difference**2).sum(axis=(1, 2)))
+
+
+def test_localised_perturbations_hold_the_loudest_segments(excerpts, flips, model):
+    localised = localise(excerpts, flips, model, SMALL, k_tried=(1, 3, 5), seed=0, song="song")
+    assert len(localised.k) == flips.by_energy[:, [0, 2, 4]].sum()
+    for row, (k, e) in enumerate(zip(localised.k, localised.excerpt, strict=True)):
+        loudest = np.argsort(-flips.energy[e], kind="stable")[:k]
+        assert localised.kept[row] == (1 << loudest).sum()
+        sign = 1 if excerpts.original[e] == "nosing" else -1
+        for m in range(2):
+            top = np.argsort(-sign * localised.weights[m, row], kind="stable")[:k]
+            assert localised.n_found[m, row] == len(set(top) & set(loudest))
+            found = sum(1 << int(s) for s in set(top) & set(loudest))
+            assert localised.found_flips[m, row] == all_flips(flips, e)[found]
+        assert 1 <= localised.n_needed[row] <= k
+        assert 0 <= localised.needed_found[:, row].min() <= localised.needed_found[:, row].max() <= 1
+
+
+def test_too_many_localised_segments_are_refused(excerpts, flips, model):
+    with pytest.raises(ConfigError, match=r"localised.k holds 7, the grid has only 6 segments"):
+        localise(excerpts, flips, model, SMALL, k_tried=(7,), seed=0, song="song")
+
+
+def test_sampling_error_falls_with_the_number_of_samples(excerpts, model):
+    study = stability(excerpts, model, SMALL, n_samples=(32, 2048), n_repeats=8, n_per_direction=1, seed=0, song="song")
+    assert study.original.tolist() == ["nosing", "sing"]
+    error = study.weight_error.mean(axis=(0, 2))
+    assert error[1] < error[0] / 4  # 8 in the limit
+    assert study.top_overlap.max() <= 3
+
+
+def test_equal_seeds_give_equal_results_and_songs_have_their_own(excerpts, model, explanations):
+    assert np.array_equal(explain(excerpts, model, SMALL, seed=0, song="song").weights, explanations.weights)
+    other = explain(excerpts, model, SMALL, seed=0, song="another")
+    assert not np.allclose(other.weights[:, :, 0], explanations.weights[:, :, 0])
+    np.testing.assert_array_equal(other.weights[:, :, 1], explanations.weights[:, :, 1])  # exact LIME has no seed
+
+
+def test_a_model_of_ones_own_is_explained_without_tables(excerpts, network, explanations):
+    settings = replace(SMALL, n_samples=128)
+    own = explained_model(network, settings, n_mels=80, predict="networks:mean_level")
+    explained = explain(excerpts, own, settings, seed=0, song="song")
+    assert explained.evaluator == "direct"
+    assert explained.audit.max() < 1e-6
+    assert not np.allclose(explained.weights, explanations.weights)
+
+
+def test_a_song_without_flips_goes_through_every_stage(none, model, tmp_path):
+    explained = explain(none, model, SMALL, seed=0, song="song")
+    flips = flip(none, explained, model, SMALL, seed=0, song="song")
+    localised = localise(none, flips, model, SMALL, k_tried=(1, 3), seed=0, song="song")
+    study = stability(none, model, SMALL, n_samples=(32,), n_repeats=2, n_per_direction=1, seed=0, song="song")
+    for item in (none, explained, flips, localised, study):
+        store.write(tmp_path / "empty.h5", item)
+        assert len(store.read(tmp_path / "empty.h5", type(item)).original) == 0
+
+
+@pytest.mark.parametrize("some_songs", [0, 1])
+def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_songs):
+    from veracity import figures
+
+    songs = [("quiet", none)] + [("loud", excerpts)] * some_songs
+    explained = [(song, "waveform", explain(e, model, SMALL, seed=0, song=song)) for song, e in songs]
+    flips = [(s, d, flip(e, x, model, SMALL, seed=0, song=s)) for (s, d, x), (_, e) in zip(explained, songs, strict=True)]
+    localised = [
+        (song, domain, localise(e, f, model, SMALL, k_tried=(1, 3), seed=0, song=song))
+        for (song, domain, f), (_, e) in zip(flips, songs, strict=True)
+    ]
+    size = {"n_samples": (32,), "n_repeats": 2, "n_per_direction": 1, "seed": 0}
+    studies = [(song, "waveform", stability(e, model, SMALL, song=song, **size)) for song, e in songs]
+    rates = summaries.flip_rates(summaries.flips_long(flips))
+    rows = summaries.localised_long(localised)
+    counts = summaries.figure3_table(rows, k_tried=(1, 3), n_segments=N)
+    assert summaries.table1(rates, fill="mean").n.max() == 2 if some_songs else summaries.table1(rates, fill="mean").empty
+    assert len(summaries.table2(rates, fill="mean")) == (4 if some_songs else 0)
+    assert counts.excerpts.sum() == len(rows)
+    summaries.localised_summary(rows)
+    assert len(summaries.fidelity_by_fill(explained)) == 8 * some_songs
+    stable = summaries.stability_table(studies)
+    assert summaries.as_paper_table(summaries.table1(rates, fill="mean"), {"lime": "LIME"}) is not None
+    for figure in (
+        figures.figure2(summaries.figure2_table(rates, fill="mean"), footnote=""),
+        figures.figure3(counts, footnote=""),
+        figures.figure4(summaries.figure4_table(rows), footnote=""),
+        figures.figure_stability(stable, n_segments=N, paper_n_samples=64, footnote=""),
+    ):
+        assert figure.axes
+
+
+def test_something_is_drawn_until_it_sings(network):
+    rng = np.random.default_rng(0)
+    padded = (rng.standard_normal((300, 80)) * 1.5 - 3).astype(np.float32)
+    louder_sings = explained_model(network, SMALL, n_mels=80, predict="networks:mean_level")
+    threshold = 1 / (1 + np.exp(-0.05))  # a mean level of -2.95, which no excerpt of the noise reaches
+    wanted = {"n_frames": 115, "shapes": ("horse", "wiggle", "A"), "n_placements": 2, "seed": 0, "song": "song"}
+    drawn = draw(padded, louder_sings, SMALL, threshold=threshold, **wanted)
+    assert drawn.found
+    assert drawn.clean_p_sing <= threshold < drawn.drawn_p_sing
+    np.testing.assert_allclose(drawn.coverage_by_segment.sum(), 1)
+    outside = drawn.coverage == 0
+    np.testing.assert_array_equal(drawn.drawn_log_mel[outside], drawn.clean_log_mel[outside])
+    assert not draw(padded, louder_sings, SMALL, threshold=0.0, **wanted).found  # everything sings already
+
+
+def test_settings_that_contradict_each_other():
+    with pytest.raises(ConfigError, match=r"lime.fill 'min' is not among lime.fills \['mean'\]"):
+        LimeSettings(fill="min", fills=("mean",))
