@@ -11,7 +11,8 @@ rule perturbations:
         f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=growing(6000),
+        runtime=growing(240),
     params:
         settings=lambda wildcards: settings(
             "frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", f"attacks.{wildcards.domain}"
@@ -65,6 +66,8 @@ rule tuning_runs:
         f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
     resources:
         gpu=1,
+        mem_mb=growing(6000),
+        runtime=growing(240),
     params:
         settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
         chunk_frames=config["attacks"]["chunk_frames"],

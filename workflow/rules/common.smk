@@ -129,5 +129,10 @@ def settings(*keys):
     return part
 
 
+def growing(amount):
+    """Return a resource that grows with each attempt, for profiles that retry."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
 EXPLAINED = ("lime", "device")  # what every rule that explains depends on

@@ -13,7 +13,8 @@ rule training:
         detector="seed[0-9]+",
     resources:
         gpu=1,
-        mem_mb=6000,
+        mem_mb=growing(6000),
+        runtime=growing(480),
     params:
         settings=settings("frontend", "detector.architecture", "detector.training"),
         device=config["device"],

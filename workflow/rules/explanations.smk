@@ -11,7 +11,7 @@ rule explanations:
         f"{RESULTS}/logs/explanations/{{domain}}/{{song}}.log",
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED),
         code=code("explanations"),
@@ -30,7 +30,7 @@ rule flips:
         f"{RESULTS}/logs/flips/{{domain}}/{{song}}.log",
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED),
         code=code("flips"),
@@ -49,7 +49,7 @@ rule localised:
         f"{RESULTS}/logs/localised/{{domain}}/{{song}}.log",
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "localised"),
         code=code("localised"),
@@ -67,7 +67,7 @@ rule stability_study:
         f"{RESULTS}/logs/stability_study/{{domain}}/{{song}}.log",
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "stability"),
         code=code("stability_study"),
@@ -85,7 +85,7 @@ rule drawings:
         f"{RESULTS}/logs/drawings/{{song}}.log",
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "frontend", "drawings"),
         code=code("drawings"),
