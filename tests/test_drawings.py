@@ -228,9 +228,7 @@ def test_drawings_lie_inside_the_excerpt_and_keep_their_proportions():
     seen = []
     for seed in range(30):
         hears_any_change = lambda batch: (batch.sum(axis=(1, 2)) > EXCERPT.sum() + 1).astype(float)  # noqa: E731
-        drawing = fit_drawing(
-            EXCERPT, hears_any_change, 0.5, np.random.default_rng(seed), shapes=["horse"], n_placements=1
-        )
+        drawing = fit_drawing(EXCERPT, hears_any_change, 0.5, np.random.default_rng(seed), shapes=["horse"], n_placements=1)
         seen.append((*drawing.centre, *drawing.size))
     x, y, width, height = np.transpose(seen)
     assert (np.minimum(width, height) >= 0.25).all()

@@ -29,7 +29,10 @@ def test_every_dependency_is_pinned_to_a_tested_version():
 
 @pytest.mark.parametrize(
     "modules",
-    ["veracity", "veracity.corpus, veracity.config, veracity.synthesis, veracity.provenance, veracity.summaries, veracity.figures"],
+    [
+        "veracity",
+        "veracity.corpus, veracity.config, veracity.synthesis, veracity.provenance, veracity.summaries, veracity.figures",
+    ],
 )
 def test_importing_does_not_import_torch_or_librosa(modules):
     code = f"import sys, {modules}; print([name for name in ('torch', 'librosa') if name in sys.modules])"

@@ -41,7 +41,8 @@ def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed):
 
 
 @pytest.mark.parametrize(
-    ("layers", "n_time", "n_band"), [("ismir2015", 5, 4), ("ismir2015", 4, 3), ("ismir2015", 7, 1), ("ismir2016", 3, 4), ("ismir2016", 5, 2)]
+    ("layers", "n_time", "n_band"),
+    [("ismir2015", 5, 4), ("ismir2015", 4, 3), ("ismir2015", 7, 1), ("ismir2016", 3, 4), ("ismir2016", 5, 2)],
 )
 def test_all_masks_equal_given_masks(layers, n_time, n_band):
     network, grid = network_of(layers), SegmentGrid(n_time, n_band)
@@ -94,9 +95,7 @@ def test_another_excerpt_length():
     evaluator = network_evaluator(network, grid)
     assert evaluator.name == "tables"
     game = random_game(grid)
-    np.testing.assert_allclose(
-        next(evaluator.logits([game])), next(DirectEvaluator(network.logits).logits([game])), atol=1e-9
-    )
+    np.testing.assert_allclose(next(evaluator.logits([game])), next(DirectEvaluator(network.logits).logits([game])), atol=1e-9)
 
 
 def test_a_wrong_table_fails_the_audit():

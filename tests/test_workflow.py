@@ -56,11 +56,11 @@ class Workspace:
         )
 
     def digests(self) -> dict[str, str]:
-        """Return the digests of all artefacts, tables and pictures; a training curve holds no time."""
+        """Return the digests of all artefacts, tables and pictures; only logs and measured costs hold times."""
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((self.folder / RESULTS).rglob("*.*"))
-            if path.is_file() and path.suffix != ".log"
+            if path.is_file() and path.suffix not in (".log", ".tsv") and path.stem != "costs"
         }
 
 
@@ -153,6 +153,17 @@ def test_tuning_is_a_target_of_its_own(finished):
     assert done.returncode == 0, done.stdout + done.stderr
     table = pd.read_csv(finished.folder / RESULTS / "tables" / "tuning.csv")
     assert len(table) == 3
+
+
+def test_what_the_run_cost_is_a_target_of_its_own(finished):
+    done = finished.snakemake("costs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(finished.folder / RESULTS / "tables" / "costs.csv").set_index("stage")
+    assert table.loc["perturbations", "jobs"] == 2
+    assert (table.loc[["training", "perturbations", "spectrograms"], ["wall_seconds", "peak_memory_mb", "disk_mb"]] > 0).all(
+        None
+    )
+    assert (finished.folder / RESULTS / "figures" / "costs.png").is_file()
 
 
 def test_a_truncated_artefact_is_named_with_the_cure(finished, tmp_path):

@@ -261,3 +261,30 @@ def figure_stability(table: pd.DataFrame, *, n_segments: int, paper_n_samples: i
     top.legend(frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.3))
     _footnote(figure, f"{footnote}; vertical line: N_s = {paper_n_samples}")
     return figure
+
+
+def figure_costs(table: pd.DataFrame, *, footnote: str) -> Figure:
+    """Show where time, memory and disk of a run went.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `veracity.summaries.costs_table`.
+    footnote : str
+    """
+    figure, axes = _new(1, 3, (7.6, 0.6 + 0.22 * len(table)), sharey=True)
+    place = np.arange(len(table))[::-1]
+    columns = {
+        "wall_seconds": "wall time of all jobs [s]",
+        "peak_memory_mb": "peak memory of a job [MB]",
+        "disk_mb": "on disk [MB]",
+    }
+    for ax, (column, title), colour in zip(axes[0], columns.items(), PALETTE, strict=False):
+        bars = ax.barh(place, table[column], color=colour, height=0.7)
+        ax.bar_label(bars, fmt="%.3g", fontsize=6, padding=2)
+        ax.set_xlabel(title, fontsize=8)
+        ax.margins(x=0.2)
+    names = [f"{stage} ({jobs})" for stage, jobs in zip(table.stage, table.jobs, strict=True)]
+    axes[0, 0].set_yticks(place, names, fontsize=7)
+    _footnote(figure, f"{footnote}; in brackets: number of jobs")
+    return figure

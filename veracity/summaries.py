@@ -5,12 +5,14 @@ proportion; they treat excerpts as independent, which excerpts of one song are n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from .artefacts import DrawnExcerpt, ExcerptAttack, Excerpts, Explanations, Flips, Localised, SongAttack, Stability
 from .decisions import LABELS, direction_title
+from .errors import ArtefactError
 from .evaluation import Scores, mean_and_std
 from .lime import ranking
 
@@ -381,3 +383,37 @@ def tuning_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     )
     best = order.groupby("domain", sort=False).cumcount() == 0
     return order.drop(columns="_d").assign(best=best).reset_index(drop=True)
+
+
+def costs_table(results: Path) -> pd.DataFrame:
+    """Gather what the jobs of a run took, as Snakemake measured it.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of a run; measurements lie in ``benchmarks/<rule>...tsv``.
+
+    Returns
+    -------
+    DataFrame
+        One row for each stage that has run, the dearest first: number of jobs, their wall time in sum and at most, their CPU
+        time in sum, the largest resident memory, and the size of what the stage has left on disk.
+    """
+    folder = results / "benchmarks"
+    parts = [
+        pd.read_csv(path, sep="\t", na_values="-").assign(stage=path.relative_to(folder).with_suffix("").parts[0])
+        for path in sorted(folder.rglob("*.tsv"))
+    ]
+    if not parts:
+        raise ArtefactError(f"{folder} holds no measurements: run the target `all` first")
+    columns = {
+        "jobs": ("s", "size"),
+        "wall_seconds": ("s", "sum"),
+        "longest_job_seconds": ("s", "max"),
+        "cpu_seconds": ("cpu_time", "sum"),
+        "peak_memory_mb": ("max_rss", "max"),
+    }
+    table = pd.concat(parts).groupby("stage").agg(**columns).reset_index()
+    on_disk = {stage: sum(f.stat().st_size for f in (results / stage).rglob("*") if f.is_file()) for stage in table.stage}
+    table["disk_mb"] = table.stage.map(on_disk) / 1e6
+    return table.sort_values("wall_seconds", ascending=False, ignore_index=True)

@@ -9,6 +9,8 @@ rule perturbations:
         f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/perturbations/{{domain}}/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(6000),
@@ -32,6 +34,8 @@ rule excerpts:
         f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/excerpts/{{domain}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/excerpts/{{domain}}/{{song}}.tsv"
     params:
         settings=settings("frontend", "excerpts", "lime.predict"),
         device=config["device"],
@@ -49,6 +53,8 @@ rule attacks:
         page=f"{RESULTS}/tables/attacks.md",
     log:
         f"{RESULTS}/logs/attacks.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/attacks.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("attacks"),
@@ -64,6 +70,8 @@ rule tuning_runs:
         f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json",
     log:
         f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tuning_runs/{{domain}}/{{setting}}/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(6000),
@@ -85,6 +93,8 @@ rule tuning:
         page=f"{RESULTS}/tables/tuning.md",
     log:
         f"{RESULTS}/logs/tuning.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tuning.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("tuning"),

@@ -8,6 +8,8 @@ rule synthetic_corpus:
         lists=[f"{CORPUS}/filelists/{split}" for split in song_names(SYNTHETIC)],
     log:
         f"{RESULTS}/logs/synthetic_corpus.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/synthetic_corpus.tsv"
     params:
         settings=settings("corpus.synthetic", "frontend.sample_rate"),
         folder=lambda wildcards, output: Path(output.lists[0]).parents[1],
@@ -19,6 +21,8 @@ rule synthetic_corpus:
 rule download:
     log:
         f"{RESULTS}/logs/download.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/download.tsv"
     localrule: True
     params:
         url=config["corpus"]["url"],
@@ -35,6 +39,8 @@ rule spectrograms:
         f"{RESULTS}/spectrograms/{{song}}.h5",
     log:
         f"{RESULTS}/logs/spectrograms/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/spectrograms/{{song}}.tsv"
     params:
         settings=settings("frontend"),
         split=song_split,

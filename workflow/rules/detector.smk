@@ -9,6 +9,8 @@ rule training:
         curve=f"{RESULTS}/training/{{detector}}.csv",
     log:
         f"{RESULTS}/logs/training/{{detector}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/training/{{detector}}.tsv"
     wildcard_constraints:
         detector="seed[0-9]+",
     resources:
@@ -31,6 +33,8 @@ rule imported:
         f"{RESULTS}/imported/checkpoint.pt",
     log:
         f"{RESULTS}/logs/imported.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/imported.tsv"
     params:
         settings=settings("frontend", "detector.architecture"),
         code=code("imported"),
@@ -46,6 +50,8 @@ rule predictions:
         f"{RESULTS}/predictions/{{detector}}.h5",
     log:
         f"{RESULTS}/logs/predictions/{{detector}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predictions/{{detector}}.tsv"
     params:
         settings=settings("frontend", "detector.median_frames", "detector.threshold"),
         device=config["device"],
@@ -62,6 +68,8 @@ rule detector:
         page=f"{RESULTS}/tables/detector.md",
     log:
         f"{RESULTS}/logs/detector.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/detector.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("detector"),

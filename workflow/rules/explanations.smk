@@ -9,6 +9,8 @@ rule explanations:
         f"{RESULTS}/explanations/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/explanations/{{domain}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/explanations/{{domain}}/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(3000),
@@ -28,6 +30,8 @@ rule flips:
         f"{RESULTS}/flips/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/flips/{{domain}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/flips/{{domain}}/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(3000),
@@ -47,6 +51,8 @@ rule localised:
         f"{RESULTS}/localised/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/localised/{{domain}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/localised/{{domain}}/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(3000),
@@ -65,6 +71,8 @@ rule stability_study:
         f"{RESULTS}/stability_study/{{domain}}/{{song}}.h5",
     log:
         f"{RESULTS}/logs/stability_study/{{domain}}/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stability_study/{{domain}}/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(3000),
@@ -83,6 +91,8 @@ rule drawings:
         f"{RESULTS}/drawings/{{song}}.h5",
     log:
         f"{RESULTS}/logs/drawings/{{song}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/drawings/{{song}}.tsv"
     resources:
         gpu=1,
         mem_mb=growing(3000),

@@ -10,6 +10,8 @@ rule figure1:
         table=f"{RESULTS}/figures/figure1.csv",
     log:
         f"{RESULTS}/logs/figure1.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure1.tsv"
     params:
         settings=settings("frontend", "lime"),
         note=config["corpus"]["note"],
@@ -27,6 +29,8 @@ rule figure2:
         table=f"{RESULTS}/figures/figure2.csv",
     log:
         f"{RESULTS}/logs/figure2.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure2.tsv"
     params:
         fill=config["lime"]["fill"],
         note=config["corpus"]["note"],
@@ -44,6 +48,8 @@ rule figure3:
         table=f"{RESULTS}/figures/figure3.csv",
     log:
         f"{RESULTS}/logs/figure3.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure3.tsv"
     params:
         k=config["localised"]["k"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
@@ -62,6 +68,8 @@ rule figure4:
         table=f"{RESULTS}/figures/figure4.csv",
     log:
         f"{RESULTS}/logs/figure4.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure4.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("figure4"),
@@ -78,6 +86,8 @@ rule figure_stability:
         table=f"{RESULTS}/figures/figure_stability.csv",
     log:
         f"{RESULTS}/logs/figure_stability.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figure_stability.tsv"
     params:
         n_samples=config["lime"]["n_samples"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
@@ -85,3 +95,25 @@ rule figure_stability:
         code=code("figure_stability"),
     script:
         "../scripts/figure_stability.py"
+
+
+rule costs:
+    input:
+        rules.detector.output,
+        rules.attacks.output,
+        rules.audits.output,
+        rules.figure1.output,
+        rules.figure_stability.output,
+    output:
+        png=f"{RESULTS}/figures/costs.png",
+        pdf=f"{RESULTS}/figures/costs.pdf",
+        table=f"{RESULTS}/tables/costs.csv",
+        page=f"{RESULTS}/tables/costs.md",
+    log:
+        f"{RESULTS}/logs/costs.log",
+    params:
+        results=lambda wildcards, output: Path(output.table).parents[1],
+        note=config["corpus"]["note"],
+        code=code("costs"),
+    script:
+        "../scripts/costs.py"

@@ -8,6 +8,8 @@ rule flip_rates:
         table=f"{RESULTS}/tables/flip_rates.csv",
     log:
         f"{RESULTS}/logs/flip_rates.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/flip_rates.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("flip_rates"),
@@ -23,6 +25,8 @@ rule table1:
         page=f"{RESULTS}/tables/table1.md",
     log:
         f"{RESULTS}/logs/table1.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/table1.tsv"
     params:
         fill=config["lime"]["fill"],
         note=config["corpus"]["note"],
@@ -39,6 +43,8 @@ rule table2:
         page=f"{RESULTS}/tables/table2.md",
     log:
         f"{RESULTS}/logs/table2.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/table2.tsv"
     params:
         fill=config["lime"]["fill"],
         note=config["corpus"]["note"],
@@ -54,6 +60,8 @@ rule localised_rows:
         table=f"{RESULTS}/tables/localised_rows.csv",
     log:
         f"{RESULTS}/logs/localised_rows.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/localised_rows.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("localised_rows"),
@@ -69,6 +77,8 @@ rule localisation:
         page=f"{RESULTS}/tables/localisation.md",
     log:
         f"{RESULTS}/logs/localisation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/localisation.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("localisation"),
@@ -84,6 +94,8 @@ rule fidelity:
         page=f"{RESULTS}/tables/fidelity.md",
     log:
         f"{RESULTS}/logs/fidelity.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fidelity.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("fidelity"),
@@ -99,6 +111,8 @@ rule stability:
         page=f"{RESULTS}/tables/stability.md",
     log:
         f"{RESULTS}/logs/stability.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/stability.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("stability"),
@@ -116,6 +130,8 @@ rule audits:
         page=f"{RESULTS}/tables/audits.md",
     log:
         f"{RESULTS}/logs/audits.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/audits.tsv"
     params:
         note=config["corpus"]["note"],
         code=code("audits"),
