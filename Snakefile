@@ -28,11 +28,10 @@ rule all:
         rules.table2.output,
         rules.localisation.output,
         rules.fidelity.output,
-        rules.stability.output,
         rules.audits.output,
         rules.figure1.output,
         rules.figure2.output,
         rules.figure3.output,
         rules.figure4.output,
-        rules.figure_stability.output,
+        [rules.stability.output, rules.figure_stability.output] if HAS_STUDY else [],
     localrule: True

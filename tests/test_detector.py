@@ -58,7 +58,7 @@ def test_zero_mean_kernels_ignore_level(log_mel):
     detector.freq_norm.running_var.fill_(1.0)
     logits = detector.network().to(dtype=torch.float64).logits
     excerpt = log_mel[None, :115].double()
-    assert logits(excerpt + 3).item() == pytest.approx(logits(excerpt).item(), abs=1e-9)
+    assert logits(excerpt + 3).item() == pytest.approx(logits(excerpt).item(), abs=1e-5)  # kernels are folded in float32
 
 
 def test_initial_kernels_are_orthogonal():

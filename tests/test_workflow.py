@@ -134,11 +134,18 @@ def test_a_deleted_figure_re_runs_one_job_with_equal_bytes(finished):
 
 def test_a_change_of_one_setting_re_runs_what_uses_it(finished):
     finished.configure("wider", SMALL, {"stability": {"n_repeats": 3}})
-    planned = finished.snakemake("--dry-run", "--quiet", "rules", "all", config="wider.yaml")
     plan = finished.snakemake("--dry-run", "all", config="wider.yaml")
-    assert planned.returncode == plan.returncode == 0
+    assert plan.returncode == 0
     jobs = {line.split()[0] for line in plan.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:] if line.strip()}
-    assert jobs == {"all", "stability_study", "stability", "figure_stability"}
+    assert jobs == {"all", "stability_study", "stability", "figure_stability", "audits"}
+
+
+def test_without_all_masks_there_is_no_stability_study(finished):
+    finished.configure("sampled", SMALL, {"lime": {"exact": False}})
+    plan = finished.snakemake("--dry-run", "all", config="sampled.yaml")
+    assert plan.returncode == 0
+    assert "explanations" in plan.stdout
+    assert "stability" not in plan.stdout.split("Job stats:")[1].split("Reasons")[0]
 
 
 def test_the_same_seed_gives_the_same_bytes(finished):

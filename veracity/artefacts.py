@@ -268,6 +268,7 @@ class DrawnExcerpt:
     fidelity_exact: float = note("weighted R^2 of exact LIME; NaN when not computed")
     clean_p_sing: float = note("P(sing) of the clean excerpt")
     drawn_p_sing: float = note("P(sing) of the drawn-on excerpt")
+    audit: float = note("largest difference from direct evaluation, probability; NaN when nothing was explained")
     clean_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the clean excerpt")
     drawn_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the excerpt with the drawing")
     coverage: np.ndarray = array("frame", "mel", unit="1", doc="where the drawing is, 0 to 1")

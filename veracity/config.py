@@ -1,6 +1,7 @@
 """Checking a configuration before anything runs."""
 
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,20 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from .errors import ConfigError
+
+# Stricter than JSON Schema, which takes 8192.0 for an integer (Python's range does not) and .nan for a number above 0.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+        }
+    ),
+)
 
 
 def check(config: Mapping[str, Any], schema: str | os.PathLike) -> None:
@@ -27,7 +40,7 @@ def check(config: Mapping[str, Any], schema: str | os.PathLike) -> None:
     ConfigError
         Names the first offending key with its path, what is wrong, and for an unknown key the nearest known one.
     """
-    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
+    validator = _Validator(yaml.safe_load(Path(schema).read_text(encoding="utf-8")))
     errors = sorted(validator.iter_errors(dict(config)), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         raise ConfigError(_sentence(errors[0]))

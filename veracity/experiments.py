@@ -543,7 +543,6 @@ def draw(
     values = next(_values(model, [fill_game(torch.as_tensor(drawing.log_mel), grid, settings.fill)]))
     sampled, exact = _fits(values, settings, rng_for(seed, "lime drawings", song))
     assert sampled is not None
-    values.audited(rng_for(seed, "audit drawings", song))
     share = grid.sums(drawing.coverage.astype(np.float64))
     return DrawnExcerpt(
         found=True,
@@ -554,6 +553,7 @@ def draw(
         fidelity_exact=exact.fidelity if exact else float("nan"),
         clean_p_sing=drawing.clean_p_sing,
         drawn_p_sing=drawing.drawn_p_sing,
+        audit=values.audited(rng_for(seed, "audit drawings", song)),
         clean_log_mel=excerpt,
         drawn_log_mel=drawing.log_mel,
         coverage=drawing.coverage,
@@ -590,6 +590,7 @@ def _no_drawing(n_mels: int) -> DrawnExcerpt:
         fidelity_exact=nan,
         clean_p_sing=nan,
         drawn_p_sing=nan,
+        audit=nan,
         clean_log_mel=nothing,
         drawn_log_mel=nothing,
         coverage=nothing,

@@ -201,20 +201,24 @@ def callable_evaluator(target: str) -> DirectEvaluator:
     Raises
     ------
     ConfigError
-        When it cannot be imported.
+        When it cannot be imported or called; and later, when it returns anything but probabilities.
     """
     module, _, name = target.partition(":")
     try:
         predict = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{target!r} cannot be imported ({error}): give module:callable, with the module on PYTHONPATH"
         ) from error
+    if not callable(predict):
+        raise ConfigError(f"{target!r} is a {type(predict).__name__}, which cannot be called: give module:callable")
 
     def predict_logits(excerpts: Tensor) -> Tensor:
         p = np.asarray(predict(excerpts.numpy()), dtype=np.float64)
-        if p.shape != (len(excerpts),) or not np.all((p >= 0) & (p <= 1)):
+        if p.shape != (len(excerpts),):
             raise ConfigError(f"{target!r} must return one probability for each excerpt, got shape {p.shape}")
+        if not np.all((p >= 0) & (p <= 1)):
+            raise ConfigError(f"{target!r} must return probabilities, got values from {p.min():g} to {p.max():g}")
         return torch.logit(torch.as_tensor(p), eps=1e-12)
 
     return DirectEvaluator(predict_logits, reason=f"{target} is known only by its predictions")

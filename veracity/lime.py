@@ -83,9 +83,10 @@ def fit_sampled(masks: np.ndarray, p_sing: np.ndarray, *, kernel_width: float = 
 
     features = masks.astype(np.float64)
     sample_weight = kernel(masks.shape[1], kernel_width)[masks.sum(axis=1)]
-    surrogate = Ridge(alpha=alpha).fit(features, p_sing, sample_weight=sample_weight)
-    fidelity = surrogate.score(features, p_sing, sample_weight=sample_weight)
-    weights, intercept = np.asarray(surrogate.coef_), float(surrogate.intercept_)
+    from_first = p_sing - p_sing[0]  # keeps the digits of saturated predictions, and makes constant ones exactly 0
+    surrogate = Ridge(alpha=alpha).fit(features, from_first, sample_weight=sample_weight)
+    fidelity = surrogate.score(features, from_first, sample_weight=sample_weight)
+    weights, intercept = np.asarray(surrogate.coef_), float(surrogate.intercept_ + p_sing[0])
     return LimeFit(weights, intercept, float(fidelity), intercept + float(weights.sum()))
 
 
@@ -118,18 +119,21 @@ def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 
     diagonal = total * (mean_bit - mean_bit**2)
     off_diagonal = both - total * mean_bit**2
 
-    weighted = by_size[size] * p_sing
-    target_mean = weighted.sum() / total
+    # Saturated predictions differ in their last digits only: centre them before anything is squared.
+    centred = p_sing - p_sing[-1]
+    mean_from_last = (by_size[size] * centred).sum() / total
+    centred -= mean_from_last
+    weighted = by_size[size] * centred
     covariance = sums_where_on(weighted) - mean_bit * weighted.sum()
     # (a I + b J)^-1 = (I - b / (a + n b) J) / a, by Sherman and Morrison.
     a, b = diagonal - off_diagonal + penalty, off_diagonal
     weights = (covariance - b / (a + n * b) * covariance.sum()) / a
-    intercept = float(target_mean - mean_bit * weights.sum())
+    intercept = float(p_sing[-1] + mean_from_last - mean_bit * weights.sum())
 
-    spread = (weighted * p_sing).sum() - total * target_mean**2
+    spread = (weighted * centred).sum()
     explained = 2 * weights @ covariance
     model = (diagonal - off_diagonal) * (weights @ weights) + off_diagonal * weights.sum() ** 2
-    fidelity = float((explained - model) / spread) if spread > 1e-14 * total else 1.0
+    fidelity = float((explained - model) / spread) if spread > 0 else 1.0
     return LimeFit(weights, intercept, fidelity, intercept + float(weights.sum()))
 
 

@@ -46,6 +46,7 @@ def sums_where_on(values: np.ndarray) -> np.ndarray:
     ndarray, shape (n_segments,)
     """
     n_segments = n_segments_of(values)
+    values = np.asarray(values, dtype=np.float64)  # booleans and small integers would not add up
     totals = np.empty(n_segments)
     # Folding from the highest bit halves the array each time: 2**(n + 1) additions in all.
     for segment in reversed(range(n_segments)):

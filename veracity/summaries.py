@@ -312,7 +312,7 @@ def audits_table(artefacts: Iterable[tuple[str, str, str, object]]) -> pd.DataFr
     for stage, song, domain, item in artefacts:
         values = getattr(item, "audit", None)
         if values is not None:
-            values = np.asarray(values)
+            values = np.atleast_1d(values)[~np.isnan(np.atleast_1d(values))]
             row = {"stage": stage, "domain": domain, "song": song, "n_games": values.size}
             rows.append({**row, "largest_difference": float(values.max()) if values.size else 0.0})
     return pd.DataFrame(rows)

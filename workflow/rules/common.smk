@@ -135,4 +135,5 @@ def growing(amount):
 
 
 SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
+HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
 EXPLAINED = ("lime", "device")  # what every rule that explains depends on

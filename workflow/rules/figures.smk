@@ -103,7 +103,6 @@ rule costs:
         rules.attacks.output,
         rules.audits.output,
         rules.figure1.output,
-        rules.figure_stability.output,
     output:
         png=f"{RESULTS}/figures/costs.png",
         pdf=f"{RESULTS}/figures/costs.pdf",

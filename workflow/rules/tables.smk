@@ -105,7 +105,7 @@ rule fidelity:
 
 rule stability:
     input:
-        per_attack("stability_study") if config["stability"]["n_samples"] and config["lime"]["exact"] else [],
+        per_attack("stability_study"),
     output:
         table=f"{RESULTS}/tables/stability.csv",
         page=f"{RESULTS}/tables/stability.md",
@@ -125,6 +125,8 @@ rule audits:
         explanations=per_attack("explanations"),
         flips=per_attack("flips"),
         localised=per_attack("localised"),
+        stability_study=per_attack("stability_study") if HAS_STUDY else [],
+        drawings=per_song("drawings"),
     output:
         table=f"{RESULTS}/tables/audits.csv",
         page=f"{RESULTS}/tables/audits.md",
