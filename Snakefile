@@ -17,6 +17,7 @@ include: "workflow/rules/attacks.smk"
 include: "workflow/rules/explanations.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

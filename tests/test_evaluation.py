@@ -123,6 +123,7 @@ def test_counts_are_pooled_over_songs():
     assert score(p, truth, 0.5).error == 3 / 12
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("sung", [True, False])
 def test_undefined_scores_are_nan(sung):
     own = score([np.array([0.2, 0.8, 0.7])], [np.full(3, sung)], 0.5)

@@ -204,7 +204,7 @@ def test_warp_agrees_with_splines_on_a_smooth_spectrogram(stretch, shift):
 
 @pytest.mark.parametrize(("stretch", "shift"), FACTORS[1:])
 def test_warp_agrees_with_splines_on_music(published, stretch, shift):
-    # Tolerance, in log-mel values of three seconds of a real song, after the mel filterbank: RMS 0.2, mean 0.1.
+    # Tolerance, in log-mel values of three seconds of a real song, after the mel filterbank: RMS 0.15, mean 0.05.
     source = published["spectrogram"][: SOURCE[0]].astype(np.float64)
     frontend = FrontEnd()
     pair = []
@@ -213,8 +213,8 @@ def test_warp_agrees_with_splines_on_music(published, stretch, shift):
         pair.append(log_mel(torch.as_tensor(full), frontend).numpy())
     heard = frontend.n_mels if shift > 0.8 else frontend.n_mels - 5  # bands that a strong downward shift leaves empty
     difference = (pair[0] - pair[1])[:, :heard]
-    assert abs(difference.mean()) < 0.1
-    assert np.sqrt(np.mean(difference**2)) < 0.2
+    assert abs(difference.mean()) < 0.05
+    assert np.sqrt(np.mean(difference**2)) < 0.15
 
 
 def test_warp_by_one_is_the_identity():
@@ -406,6 +406,13 @@ def test_an_update_is_a_step_of_adam_on_smoothed_targets(monkeypatch):
     assert excerpts.shape == (32, 25, 25)
     assert sorted(set(target.tolist())) == pytest.approx([0.02, 0.98])
     assert learning_rate == 1e-3
+
+
+def test_every_update_has_its_own_dropout(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(training, "_update", lambda *args: (seeds.append(torch.initial_seed()), torch.zeros(2))[1])
+    run()
+    assert len(set(seeds)) == len(seeds) == 8
 
 
 def test_reported_loss_and_error_are_those_of_the_batch():

@@ -107,7 +107,7 @@ def read(path: str | os.PathLike, kind: type[T]) -> T:
     Raises
     ------
     ArtefactError
-        When the file is missing, truncated, or holds another artefact.
+        When the file is missing, truncated, lacks a field that is not optional, or holds another artefact.
     """
     with _open(path) as file:
         try:
@@ -145,13 +145,13 @@ def _read_group(group: h5py.Group, kind: type[T], path: str | os.PathLike) -> T:
 
 
 def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any, path: str | os.PathLike) -> Any:
+    if type(None) in typing.get_args(hint) and field.name not in group and field.name not in group.attrs:
+        return None
     if "axes" in field.metadata:
-        return _read_dataset(group[field.name]) if field.name in group else None
+        return _read_dataset(group[field.name])
     if typing.get_origin(hint) is dict:
         member = typing.get_args(hint)[1]
         return {key: _read_group(subgroup, member, path) for key, subgroup in group[field.name].items()}
-    if field.name not in group.attrs:
-        return None
     value = group.attrs[field.name]
     return value if isinstance(value, str) else _plain(value, hint)
 

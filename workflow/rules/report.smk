@@ -1,0 +1,16 @@
+# One page of everything.
+
+
+rule report:
+    input:
+        figures=[f"{RESULTS}/figures/{name}.png" for name in FIGURES],
+        tables=[f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    params:
+        configuration=config,
+        code=code("report"),
+    script:
+        "../scripts/report.py"
