@@ -1,6 +1,7 @@
 """The whole DAG on seconds of synthetic audio, run as a user runs it, and what it says to a user's mistakes."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -171,6 +172,19 @@ def test_what_the_run_cost_is_a_target_of_its_own(finished):
         None
     )
     assert (finished.folder / RESULTS / "figures" / "costs.png").is_file()
+
+
+def test_the_report_is_one_page_with_everything(finished):
+    done = finished.snakemake("report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (finished.folder / RESULTS / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(FIGURES) + 1  # and costs
+    assert page.index('id="figures"') < page.index('id="tables"') < page.index('id="provenance"')
+    assert SMALL["corpus"]["note"] in page
+    assert "max_updates: 20" in page
+    assert not re.search(r"""(src|href)=["']?(https?:|//)""", page)
+    for name in TABLES:
+        assert f'id="table-{name}"' in page
 
 
 def test_a_truncated_artefact_is_named_with_the_cure(finished, tmp_path):

@@ -258,7 +258,7 @@ def train(
         "settings": asdict(settings),
         "architecture": asdict(architecture),
         "frontend": asdict(data.frontend),
-        "labels": zlib.crc32(data.labels.tobytes()),  # tells other songs
+        "songs": zlib.crc32(data.labels.tobytes(), zlib.crc32(data.held.numpy())),
     }
     first, curve = _restore(resume, detector, optimiser, identity) if resume else (0, [])
     data.to(device)
