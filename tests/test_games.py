@@ -42,7 +42,13 @@ def mean_level(excerpts):
 
 
 @settings(max_examples=25, deadline=None)
-@given(n_time=st.integers(1, 4), n_band=st.integers(1, 4), n_frames=st.integers(4, 9), n_mels=st.integers(4, 9), seed=st.integers(0, 99))
+@given(
+    n_time=st.integers(1, 4),
+    n_band=st.integers(1, 4),
+    n_frames=st.integers(4, 9),
+    n_mels=st.integers(4, 9),
+    seed=st.integers(0, 99),
+)
 def test_inputs_take_every_point_from_the_side_that_its_segment_says(n_time, n_band, n_frames, n_mels, seed):
     grid = SegmentGrid(n_time, n_band, n_frames, n_mels)
     game = random_game(seed, grid)
@@ -227,7 +233,16 @@ def test_certain_answers_of_a_user_s_model_have_finite_logits_on_the_right_sides
 
 @pytest.mark.parametrize(
     "target",
-    ["", "test_games", "test_games:", ":sure", "no_such_module:f", "test_games:no_such", ".test_games:sure", "test_games:not_callable"],
+    [
+        "",
+        "test_games",
+        "test_games:",
+        ":sure",
+        "no_such_module:f",
+        "test_games:no_such",
+        ".test_games:sure",
+        "test_games:not_callable",
+    ],
 )
 def test_names_that_are_no_callable_give_one_sentence(target):
     with pytest.raises(ConfigError, match="give module:callable") as caught:

@@ -200,7 +200,13 @@ def test_sampled_fit_equals_sklearn_and_its_score():
 
 
 @settings(max_examples=30, deadline=None)
-@given(n=st.integers(1, 6), n_samples=st.integers(2, 60), width=st.floats(0.15, 2), alpha=st.floats(1e-2, 100), seed=st.integers(0, 999))
+@given(
+    n=st.integers(1, 6),
+    n_samples=st.integers(2, 60),
+    width=st.floats(0.15, 2),
+    alpha=st.floats(1e-2, 100),
+    seed=st.integers(0, 999),
+)
 def test_sampled_fit_equals_the_normal_equations(n, n_samples, width, alpha, seed):
     rng = np.random.default_rng(seed)
     masks, p_sing = sample_masks(rng, n_samples, n), rng.random(n_samples)

@@ -19,6 +19,8 @@ from .lime import ranking
 DOMAINS = ("waveform", "spectrogram")  # the paper's order of columns
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
 
+SHARES = ("error", "recall", "specificity", "precision", "f1")  # of the detector's scores, shown in percent
+
 #: How segments are chosen in the flip experiments, in the order of figures.
 SELECTIONS = ("lime", "lime_exact", "energy", "best", "random", "worst")
 
@@ -46,22 +48,46 @@ def detector_table(scores: Mapping[str, Mapping[str, Scores]], thresholds: Mappi
     Returns
     -------
     DataFrame
-        One row for each split and detector, and one named "mean" for each split; shares in percent but AUROC.
+        One row for each split and detector and, where there are several, one of their mean; shares in percent but AUROC.
     """
     rows = []
     for split, of_split in scores.items():
         for name, own in of_split.items():
             rows.append({"split": split, "detector": name, "threshold": thresholds[name], **vars(own)})
+        if len(of_split) == 1:
+            continue
         first = next(iter(of_split.values()))
         counts = {"n_songs": first.n_songs, "n_frames": first.n_frames, "n_sing": first.n_sing}
         mean_threshold = float(np.mean(list(thresholds.values())))
         summary = {"split": split, "detector": f"mean of {len(of_split)}", "threshold": mean_threshold}
         rows.append({**summary, **counts, **mean_and_std(list(of_split.values()))})
     table = pd.DataFrame(rows)
-    for share in ("error", "recall", "specificity", "precision", "f1"):
-        for column in (share, f"{share}_std"):
-            table[column] *= 100
-    return table.rename(columns={"error": "error_percent", "error_std": "error_percent_std"})
+    for column in (*SHARES, "auroc"):
+        if f"{column}_std" not in table:
+            table[f"{column}_std"] = np.nan  # a single detector
+    for share in SHARES:
+        for suffix in ("", "_std"):
+            table[f"{share}_percent{suffix}"] = 100 * table.pop(f"{share}{suffix}")
+    return table[[column for column in table if "auroc" not in column] + ["auroc", "auroc_std"]]
+
+
+def as_detector_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Arrange `detector_table` for reading: mean ± standard deviation where there are several seeds."""
+
+    def cell(row: pd.Series, column: str) -> str:
+        digits = 3 if column == "auroc" else 2
+        spread = "" if np.isnan(row[f"{column}_std"]) else f" ± {row[f'{column}_std']:.{digits}f}"
+        return f"{row[column]:.{digits}f}{spread}"
+
+    titles = {**{f"{share}_percent": f"{share} [%]" for share in SHARES}, "auroc": "AUROC"}
+    rows = [
+        {
+            **row[["split", "detector", "threshold", "n_songs", "n_frames", "n_sing"]],
+            **{title: cell(row, column) for column, title in titles.items()},
+        }
+        for _, row in table.iterrows()
+    ]
+    return pd.DataFrame(rows)
 
 
 def attacks_table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
@@ -267,7 +293,7 @@ def localised_summary(long: pd.DataFrame) -> pd.DataFrame:
         "mean_needed": ("n_needed", "mean"),
         "needed_found_percent": ("needed_found", lambda x: 100 * x.mean()),
     }
-    return long.groupby(keys, sort=False).agg(**columns).reset_index()
+    return _in_paper_order(long.groupby(keys).agg(**columns).reset_index())
 
 
 def figure4_table(long: pd.DataFrame) -> pd.DataFrame:

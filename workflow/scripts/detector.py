@@ -3,7 +3,7 @@
 from veracity import store
 from veracity.artefacts import Predictions
 from veracity.evaluation import score_split
-from veracity.summaries import detector_table
+from veracity.summaries import as_detector_page, detector_table
 
 from _job import job, write_table
 
@@ -12,4 +12,4 @@ with job(snakemake):
     scores = {split: {p.detector: score_split(p, split) for p in predictions} for split in ("valid", "test")}
     known = {split: own for split, own in scores.items() if all(own.values())}
     table = detector_table(known, {p.detector: p.threshold for p in predictions})
-    write_table(snakemake, table, title="Detector, frame by frame after the median filter")
+    write_table(snakemake, table, as_detector_page(table), "Detector, frame by frame after the median filter")

@@ -1,0 +1,234 @@
+"""Digests that decide what runs again, and what is recorded of a result's origin."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from veracity import provenance
+from veracity.provenance import code_digest, describe, file_digest, versions
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SOURCES = {
+    "veracity/alpha.py": '''"""Alpha."""
+
+from .beta import double
+
+
+def answer(x):
+    """Answer."""
+    return double(x) + 1
+''',
+    "veracity/beta.py": "from . import gamma\n\n\ndef double(x):\n    return gamma.TWO * x\n",
+    "veracity/gamma.py": "TWO = 2  # two\n",
+    "veracity/apart.py": "def unused():\n    return 0\n",
+    "scripts/_job.py": "def main(work):\n    work()\n",
+    "scripts/rule.py": """import json
+
+from _job import main
+from veracity.alpha import answer
+
+main(lambda: json.dumps(answer(1)))
+""",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Return the folder of a small package with a script, which stands for veracity and a rule's script."""
+    for name, text in SOURCES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "veracity")
+    return tmp_path
+
+
+def digest_of(project):
+    """Return the digest of the rule, as another process would compute it."""
+    provenance._parse.cache_clear()
+    digest = code_digest(project / "scripts" / "rule.py")
+    provenance._parse.cache_clear()
+    return digest
+
+
+def edit(project, name, old, new):
+    path = project / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_digest_is_stable_and_short(project):
+    digest = digest_of(project)
+    assert digest == digest_of(project)
+    assert len(digest) == 16
+    assert int(digest, 16) >= 0
+
+
+def test_digest_does_not_depend_on_where_the_project_lies(project, tmp_path, monkeypatch):
+    before = digest_of(project)
+    copy = tmp_path / "a copy"
+    for folder in ("veracity", "scripts"):
+        shutil.copytree(project / folder, copy / folder)
+    monkeypatch.setattr(provenance, "PACKAGE", copy / "veracity")
+    assert digest_of(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("scripts/rule.py", "answer(1)", "answer(2)"),
+        ("scripts/_job.py", "work()", "work(), work()"),
+        ("veracity/alpha.py", "+ 1", "+ 2"),
+        ("veracity/beta.py", "gamma.TWO * x", "x * gamma.TWO"),
+        ("veracity/gamma.py", "TWO = 2", "TWO = 2.0"),  # reached through two others
+        ("veracity/alpha.py", "def answer(x)", "def answer(x: int)"),
+        ("veracity/gamma.py", "# two", "\nTHREE = 3"),
+    ],
+)
+def test_a_changed_statement_anywhere_within_reach_changes_the_digest(project, name, old, new):
+    before = digest_of(project)
+    edit(project, name, old, new)
+    assert digest_of(project) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("veracity/gamma.py", "# two", "# the number of hands"),
+        ("veracity/gamma.py", "TWO = 2", "# hands\n\n\nTWO  =  (2)"),
+        ("veracity/alpha.py", '"""Alpha."""', '"""Alpha, explained better.\n\nAt length.\n"""'),
+        ("veracity/alpha.py", '    """Answer."""\n', ""),
+        ("veracity/beta.py", "def double(x):\n", 'def double(x):\n    """Double."""\n'),
+        ("scripts/_job.py", "def main", '"""Help of scripts."""\n\n\ndef main'),
+        ("scripts/rule.py", "answer(1)", "answer(\n    1\n)"),
+        ("veracity/apart.py", "return 0", "return 1"),  # not reached
+    ],
+)
+def test_comments_docstrings_formatting_and_code_out_of_reach_do_not(project, name, old, new):
+    before = digest_of(project)
+    edit(project, name, old, new)
+    assert digest_of(project) == before
+
+
+def test_docstrings_of_classes_and_methods_do_not_count_but_other_texts_do(project):
+    edit(
+        project,
+        "veracity/gamma.py",
+        "TWO = 2",
+        'class C:\n    """C."""\n\n    async def f(self):\n        """F."""\n\n\nTWO = "x"',
+    )
+    before = digest_of(project)
+    edit(project, "veracity/gamma.py", '"""C."""', '"""See."""')
+    edit(project, "veracity/gamma.py", '"""F."""', '"""Eff."""')
+    assert digest_of(project) == before
+    edit(project, "veracity/gamma.py", '"x"', '"y"')
+    assert digest_of(project) != before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import veracity.apart",
+        "import veracity.apart as other",
+        "from veracity import apart",
+        "from veracity import provenance, apart as other",
+        "from veracity.apart import unused",
+        "from veracity.apart import *",
+        "def late():\n    from veracity.apart import unused",
+        "if False:\n    import veracity.apart",
+    ],
+)
+def test_every_form_of_import_is_followed(project, line):
+    edit(project, "scripts/rule.py", "import json", f"import json\n{line}")
+    before = digest_of(project)
+    edit(project, "veracity/apart.py", "return 0", "return 1")
+    assert digest_of(project) != before
+
+
+@pytest.mark.parametrize("line", ["from . import apart", "from .apart import unused", "from .apart import unused as f"])
+def test_every_form_of_relative_import_is_followed(project, line):
+    edit(project, "veracity/gamma.py", "TWO", f"{line}\n\nTWO")
+    before = digest_of(project)
+    edit(project, "veracity/apart.py", "return 0", "return 1")
+    assert digest_of(project) != before
+
+
+def test_modules_that_import_each_other_are_digested_once(project):
+    edit(project, "veracity/gamma.py", "TWO", "from . import alpha\n\nTWO")
+    before = digest_of(project)
+    edit(project, "veracity/alpha.py", "+ 1", "+ 2")
+    assert digest_of(project) != before
+
+
+def test_a_script_named_like_a_module_is_not_mistaken_for_it(project):
+    rule, named = project / "scripts" / "rule.py", project / "scripts" / "alpha.py"
+    rule.rename(named)
+
+    def digest():
+        provenance._parse.cache_clear()
+        return code_digest(named)
+
+    before = digest()
+    edit(project, "veracity/alpha.py", "+ 1", "+ 2")
+    after_module = digest()
+    edit(project, "scripts/alpha.py", "answer(1)", "answer(2)")
+    assert len({before, after_module, digest()}) == 3
+
+
+def test_scripts_of_the_workflow_reach_what_they_compute_with():
+    scripts = ROOT / "workflow" / "scripts"
+    digests = [code_digest(script) for script in scripts.glob("[!_]*.py")]
+    assert len(set(digests)) == len(digests) > 20
+    waiting, reached = [scripts / "explanations.py"], set()
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting.extend(provenance._parse(path)[1])
+    expected = {"_job", "store", "lime", "games", "tables", "readouts", "grid", "seeds", "experiments"}
+    assert expected <= {path.stem for path in reached}
+    assert "figures" not in {path.stem for path in reached}
+
+
+def test_file_digest_is_the_start_of_sha256(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(range(256)) * 5000)
+    assert file_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    (tmp_path / "empty").touch()
+    assert file_digest(str(tmp_path / "empty")) == "e3b0c44298fc1c14"
+
+
+def test_description_holds_settings_versions_and_digests_but_no_place_or_time(tmp_path):
+    path = tmp_path / "run" / "songs" / "a.h5"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"abc")
+    description = describe(settings={"b": 1, "a": [2]}, seed=4, inputs=[path])
+    assert description["settings"] == '{"a": [2], "b": 1}'
+    assert description["seed"] == 4
+    assert json.loads(description["inputs"]) == {"run/songs/a.h5": "ba7816bf8f01cfea"}
+    assert str(tmp_path) not in json.dumps(description)
+    assert description == describe(settings={"a": [2], "b": 1}, seed=4, inputs=[str(path)])
+
+
+def test_description_does_not_depend_on_the_order_of_inputs(tmp_path):
+    paths = [tmp_path / name for name in "cab"]
+    for path in paths:
+        path.write_text(path.name)
+    assert describe(settings={}, seed=0, inputs=paths) == describe(settings={}, seed=0, inputs=reversed(paths))
+
+
+def test_versions_name_what_computes():
+    import numpy
+    import torch
+
+    import veracity
+
+    found = versions()
+    assert found["veracity"] == veracity.__version__
+    assert found["numpy"] == numpy.__version__
+    assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert set(found) == {"python", "veracity", *provenance.LIBRARIES}

@@ -1,0 +1,362 @@
+"""Artefacts in HDF5 files: what is written is read back, whole or with a message that helps."""
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from veracity import artefacts, store
+from veracity.artefacts import Excerpts, Flips, Predictions, SongPrediction, Spectrogram
+from veracity.errors import ArtefactError
+from veracity.files import replacing
+from veracity.provenance import describe
+
+KINDS = [kind for kind in vars(artefacts).values() if dataclasses.is_dataclass(kind)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Everything:
+    """One field of each sort that an artefact may have."""
+
+    text: str = store.note("a text")
+    count: int = store.note("a count")
+    ratio: float = store.note("a ratio")
+    yes: bool = store.note("a truth")
+    perhaps: float | None = store.note("a number or nothing")
+    names: np.ndarray = store.array("item", unit="name", doc="texts")
+    matrix: np.ndarray = store.array("row", "column", unit="m", doc="numbers")
+    flags: np.ndarray = store.array("row", unit="1", doc="truths")
+    extra: np.ndarray | None = store.array("row", unit="s", doc="may be absent", optional=True)
+
+
+def everything(**changes):
+    values = {
+        "text": "Bucle Paranoideal, é",
+        "count": 3,
+        "ratio": 0.1,
+        "yes": True,
+        "perhaps": None,
+        "names": np.array(["sing", "nosing", "ß"]),
+        "matrix": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "flags": np.array([True, False]),
+    }
+    return Everything(**{**values, **changes})
+
+
+def spectrogram(n_frames=300, seed=0):
+    rng = np.random.default_rng(seed)
+    return Spectrogram(
+        song="05-dance",
+        split="test",
+        label_overhang_seconds=-0.5,
+        magnitude=rng.random((n_frames, 513), dtype=np.float32),
+        is_sing=rng.random(n_frames) < 0.5,
+    )
+
+
+def predictions():
+    songs = {
+        name: SongPrediction(split="valid", logit=np.full(n, n / 3), p_sing_smooth=np.ones(n), is_sing=np.ones(n, dtype=bool))
+        for name, n in [("zebra", 3), ("aux-cieux", 5)]
+    }
+    return Predictions(detector="seed0", threshold=0.39, threshold_source="given", songs=songs)
+
+
+def assert_same(one, other):
+    assert type(one) is type(other)
+    for field in dataclasses.fields(one):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            np.testing.assert_array_equal(a, b, strict=a.dtype.kind != "U")
+        elif isinstance(a, dict):
+            assert a.keys() == b.keys()
+            for key in a:
+                assert_same(a[key], b[key])
+        else:
+            assert type(a) is type(b), field.name
+            assert a == b, field.name
+
+
+def filled(kind, rng):
+    """Return an artefact of a kind with some value in each of its fields."""
+    values = {}
+    for name, axes, unit, _ in store.layout(kind):
+        if axes == "attribute":
+            hint = kind.__annotations__[name]
+            values[name] = {str: "some text", int: 7, float: 0.25, bool: False}[hint]
+        elif axes.startswith("group of"):
+            values[name] = {"a-song": filled(getattr(artefacts, axes.removeprefix("group of ")), rng)}
+        else:
+            values[name] = rng.random((2,) * len(axes.split(", ")))
+            if unit in ("name", "label"):
+                values[name] = values[name].astype(str)
+    return kind(**values)
+
+
+# --- There and back
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_artefact_comes_back_as_it_was(tmp_path, kind):
+    artefact = filled(kind, np.random.default_rng(0))
+    store.write(tmp_path / "a.h5", artefact, describe(settings={"k": [1, 2]}, seed=3))
+    assert_same(store.read(tmp_path / "a.h5", kind), artefact)
+
+
+def test_a_large_array_comes_back_bit_for_bit(tmp_path):
+    artefact = spectrogram()
+    assert artefact.magnitude.nbytes > 65536
+    store.write(tmp_path / "a.h5", artefact)
+    assert_same(store.read(tmp_path / "a.h5", Spectrogram), artefact)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["magnitude"].compression == "gzip"
+        assert file["is_sing"].compression is None
+
+
+@pytest.mark.parametrize("extra", [None, np.array([1.5, np.nan])])
+def test_every_sort_of_field_comes_back_with_its_type(tmp_path, extra):
+    artefact = everything(extra=extra, perhaps=None if extra is None else 2.5)
+    store.write(tmp_path / "a.h5", artefact)
+    assert_same(store.read(tmp_path / "a.h5", Everything), artefact)
+
+
+def test_empty_arrays_come_back(tmp_path):
+    artefact = everything(names=np.array([], dtype=str), matrix=np.empty((0, 3)), flags=np.empty(0, dtype=bool))
+    store.write(tmp_path / "a.h5", artefact)
+    back = store.read(tmp_path / "a.h5", Everything)
+    assert_same(back, artefact)
+    assert back.names.dtype.kind == "U"
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(["float64", "float32", "int64", "uint8", "int8", "bool"]).flatmap(
+        lambda dtype: arrays(dtype, st.tuples(st.integers(0, 4), st.integers(0, 4)))
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
+)
+def test_any_numbers_and_text_come_back(tmp_path_factory, matrix, text):
+    path = tmp_path_factory.mktemp("any") / "a.h5"
+    artefact = everything(matrix=matrix, text=text)
+    store.write(path, artefact)
+    assert_same(store.read(path, Everything), artefact)
+
+
+def test_groups_come_back_under_their_names(tmp_path):
+    store.write(tmp_path / "a.h5", predictions())
+    back = store.read(tmp_path / "a.h5", Predictions)
+    assert_same(back, predictions())
+    assert len(back.songs["zebra"].logit) == 3
+    assert isinstance(back.threshold, float)
+
+
+# --- What readers without this package find
+
+
+def test_arrays_carry_axes_unit_and_description(tmp_path):
+    store.write(tmp_path / "a.h5", spectrogram(3))
+    with h5py.File(tmp_path / "a.h5") as file:
+        attributes = dict(file["magnitude"].attrs)
+        assert file.attrs["artefact"] == "Spectrogram"
+        assert file.attrs["song"] == "05-dance"
+    assert attributes == {"axes": "frame, bin", "unit": "linear magnitude", "description": "short-time Fourier magnitudes"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_array_of_every_artefact_says_what_it_holds(tmp_path, kind):
+    store.write(tmp_path / "a.h5", filled(kind, np.random.default_rng(0)))
+    found = []
+    with h5py.File(tmp_path / "a.h5") as file:
+        file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+        for dataset in found:
+            assert set(dataset.attrs) == {"axes", "unit", "description"}
+            assert all(dataset.attrs.values())
+            assert len(dataset.attrs["axes"].split(", ")) == dataset.ndim
+    assert found
+
+
+def test_provenance_is_stored_beside_the_numbers(tmp_path):
+    store.write(tmp_path / "a.h5", spectrogram(2), {"settings": '{"a": 1}', "seed": 5, "nested": {"b": [1, 2], "a": None}})
+    attributes = store.read_attributes(tmp_path / "a.h5")
+    assert attributes["settings"] == '{"a": 1}'
+    assert json.loads(attributes["seed"]) == 5
+    assert attributes["nested"] == '{"a": null, "b": [1, 2]}'
+    assert attributes["split"] == "test"
+
+
+def test_layout_lists_every_field():
+    rows = {name: rest for name, *rest in store.layout(Predictions)}
+    assert rows["threshold"] == ["attribute", "", "sing is P(sing) > threshold"]
+    assert rows["songs"] == ["group of SongPrediction", "", "one group for each song"]
+    assert ("best", "excerpt, k", "1", "does any set of 1, 2, ... segments flip?") in store.layout(Flips)
+    assert [row[0] for row in store.layout(Everything)] == [field.name for field in dataclasses.fields(Everything)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_layout_of_every_artefact_explains_itself(kind):
+    for name, axes, unit, doc in store.layout(kind):
+        assert doc, name
+        assert unit or axes == "attribute" or axes.startswith("group of"), name
+
+
+# --- Bytes
+
+
+def test_equal_content_gives_equal_bytes_under_any_name_and_at_any_time(tmp_path):
+    store.write(tmp_path / "a.h5", predictions(), describe(settings={"x": 1, "a": 2}, seed=0))
+    time.sleep(1.1)  # HDF5 would write seconds
+    store.write(tmp_path / "elsewhere" / "b.h5", predictions(), describe(settings={"a": 2, "x": 1}, seed=0))
+    store.write(tmp_path / "c.h5", predictions(), describe(settings={"a": 3, "x": 1}, seed=0))
+    first = (tmp_path / "a.h5").read_bytes()
+    assert first == (tmp_path / "elsewhere" / "b.h5").read_bytes()
+    assert first != (tmp_path / "c.h5").read_bytes()
+
+
+def test_writing_again_replaces_the_file_with_the_same_bytes(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, spectrogram())
+    first = path.read_bytes()
+    store.write(path, spectrogram(seed=1))
+    assert path.read_bytes() != first
+    store.write(path, spectrogram())
+    assert path.read_bytes() == first
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- Whole or not at all
+
+
+def test_axes_that_do_not_fit_are_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(ValueError, match=r"matrix has shape \(3,\), declared axes are \('row', 'column'\)"):
+        store.write(tmp_path / "a.h5", everything(matrix=np.zeros(3)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_that_fails_midway_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, everything())
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        store.write(path, everything(extra=np.array([object(), object()])))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_provenance_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError):
+        store.write(tmp_path / "a.h5", everything(), {("no", "text"): 1})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replacing_shows_no_half_file_and_keeps_the_suffix(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert (temporary.parent, temporary.suffix) == (path.parent, ".csv")
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_replacing_cleans_up_whatever_goes_wrong(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail_midway():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        fail_midway()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- Files that cannot be read
+
+
+def assert_refused(path, kind, *words):
+    with pytest.raises(ArtefactError) as caught:
+        store.read(path, kind)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "snakemake" in message
+    for word in words:
+        assert word in message
+
+
+def test_a_missing_file(tmp_path):
+    assert_refused(tmp_path / "none.h5", Spectrogram, "does not exist")
+    with pytest.raises(ArtefactError, match=r"none\.h5 does not exist"):
+        store.read_attributes(tmp_path / "none.h5")
+
+
+@pytest.mark.parametrize("keep", [0, 7, 100, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, -1])
+def test_a_truncated_file_is_named_wherever_it_was_cut(tmp_path, keep):
+    path = tmp_path / "song.h5"
+    store.write(path, spectrogram(200))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
+    assert_refused(path, Spectrogram, "truncated")
+    with pytest.raises(ArtefactError, match=r"song\.h5 is truncated"):
+        store.read_attributes(path)
+
+
+def test_a_damaged_block_is_told_as_damage(tmp_path):
+    path = tmp_path / "song.h5"
+    store.write(path, spectrogram())
+    with h5py.File(path) as file:
+        chunk = file["magnitude"].id.get_chunk_info(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset : chunk.byte_offset + 200] = bytes(200)
+    path.write_bytes(data)
+    assert_refused(path, Spectrogram, "delete it and run snakemake again")
+
+
+def test_a_file_of_another_format(tmp_path):
+    path = tmp_path / "a.h5"
+    path.write_text("not HDF5")
+    assert_refused(path, Spectrogram, "not one of our HDF5 files")
+
+
+def test_another_artefact(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, predictions())
+    assert_refused(path, Excerpts, "holds Predictions where Excerpts is expected")
+
+
+def test_a_strange_hdf5_file(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = 1
+    assert_refused(path, Spectrogram, "something unknown")
+
+
+@pytest.mark.parametrize("name", ["matrix", "names", "count", "text"])
+def test_a_file_that_lacks_a_field_is_named_with_the_field(tmp_path, name):
+    path = tmp_path / "a.h5"
+    store.write(path, everything())
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        else:
+            del file.attrs[name]
+    assert_refused(path, Everything, name)
+
+
+def test_a_group_without_its_members_is_named(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, predictions())
+    with h5py.File(path, "r+") as file:
+        del file["songs/zebra/logit"]
+    assert_refused(path, Predictions, "logit")
