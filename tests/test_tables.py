@@ -86,7 +86,7 @@ def test_float32_stays_within_the_audit():
 def test_a_too_fine_grid_is_evaluated_directly_and_the_reason_told():
     evaluator = network_evaluator(random_detector().network(), SegmentGrid(23, 16))
     assert isinstance(evaluator, DirectEvaluator)
-    assert "too fine" in evaluator.reason
+    assert "depends on" in evaluator.reason
 
 
 def test_another_excerpt_length():
@@ -104,6 +104,17 @@ def test_a_wrong_table_fails_the_audit():
     game = fill_game(random_game(grid).on.float(), grid, "mean")
     with pytest.raises(AuditError, match="differ from direct evaluation"):
         audit(network_evaluator(network, grid), other.logits, game, np.random.default_rng(0))
+
+
+def test_a_wrong_value_among_all_masks_fails_the_audit():
+    network, grid = network_of(), SegmentGrid(2, 2)
+    game, evaluator = random_game(grid), network_evaluator(network, grid)
+    (values,) = evaluator.probabilities([game])
+    rng = np.random.default_rng(0)
+    assert audit(evaluator, network.logits, game, rng, all_values=values) < 1e-9
+    values[-1] += 1e-3  # all segments on: always among the audited
+    with pytest.raises(AuditError, match="differ from direct evaluation"):
+        audit(evaluator, network.logits, game, rng, all_values=values)
 
 
 def test_too_many_masks_are_refused():

@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "progress",
         "provenance",
         "readouts",
+        "report",
         "seeds",
         "spectra",
         "store",

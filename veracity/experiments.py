@@ -152,7 +152,7 @@ class _Values:
         return next(self.model.evaluator.probabilities([self.game], masks))
 
     def audited(self, rng: np.random.Generator) -> float:
-        return audit(self.model.evaluator, self.model.predict_logits, self.game, rng)
+        return audit(self.model.evaluator, self.model.predict_logits, self.game, rng, all_values=self.all_values)
 
 
 def _values(model: ExplainedModel, games: Sequence[Game]) -> Iterator[_Values]:

@@ -294,7 +294,7 @@ def _add_spread(block: Tensor, spread: list[tuple[int, int, Tensor]], constant: 
     if len(views) == 1:
         view.copy_(views[0].expand_as(view))
     elif views:
-        torch.add(views[0], views[1], out=view)
+        torch.add(views[0].expand_as(view), views[1], out=view)  # an `out` of another shape would be resized: not written
         for other in views[2:]:
             view.add_(other)
 

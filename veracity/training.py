@@ -258,7 +258,7 @@ def train(
         "settings": asdict(settings),
         "architecture": asdict(architecture),
         "frontend": asdict(data.frontend),
-        "songs": zlib.crc32(data.labels.tobytes(), zlib.crc32(data.held.numpy())),
+        "songs": zlib.crc32(data.labels.tobytes(), zlib.crc32(data.held.numpy().data)),
     }
     first, curve = _restore(resume, detector, optimiser, identity) if resume else (0, [])
     data.to(device)
