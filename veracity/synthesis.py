@@ -410,7 +410,7 @@ def play_phrases(
         start, stop = np.clip(np.round(np.array(span) * clock.sample_rate).astype(int), 0, clock.n_samples)
         player = players[int(rng.integers(len(players)))]
         stem[start:stop] += play_phrase(rng, player, key, Clock(int(stop - start), clock.sample_rate))
-    return at_level(stem, rng.uniform(-2, 5))
+    return at_level(stem, rng.uniform(3, 8))
 
 
 def at_level(stem: np.ndarray, level_db: float) -> np.ndarray:
