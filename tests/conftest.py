@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -27,3 +28,9 @@ def real_detector(shared):
     from veracity.detector import load_checkpoint
 
     return load_checkpoint(shared / "data" / "detector-jamendo44.pt")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Networks of tests are small and quickest on one thread, above all when cores are shared."""
+    torch.set_num_threads(1)

@@ -31,15 +31,6 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """So small a network is quickest on one thread, above all when cores are shared."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def bursts(seconds=2.0, seed=0):
     """Return noise that comes and goes, float32: the detector's answers vary along it."""
     rng = np.random.default_rng(seed)

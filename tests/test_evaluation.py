@@ -13,15 +13,6 @@ from veracity.evaluation import THRESHOLDS, Scores, mean_and_std, predict_songs,
 from veracity.frontend import log_mel, pad_silence
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """So small a network is quickest on one thread, above all when cores are shared."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -21,15 +21,6 @@ THRESHOLD = 0.6
 ARRAYS = [field.name for field in dataclasses.fields(Excerpts) if "axes" in field.metadata]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """So small a network is quickest on one thread, above all when cores are shared."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def predict_logits(excerpts):
     """Stand in for a detector: loud is sing."""
     assert excerpts.shape[1:] == (FRONTEND.excerpt_frames, FRONTEND.n_mels)

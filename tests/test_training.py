@@ -20,15 +20,6 @@ PLAIN = {"stretch": 0.0, "shift": 0.0, "filter_db": 0.0}
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """So small a network is quickest on one thread, above all when cores are shared."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
-
-
 def data_of(magnitudes, is_sing, frontend=SMALL, **settings):
     return TrainingData(magnitudes, is_sing, frontend, TrainingSettings(**settings))
 

@@ -13,6 +13,9 @@ import pytest
 import soundfile
 import yaml
 
+from veracity import store
+from veracity.artefacts import Excerpts
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path("results", "small")
 SMALL = {
@@ -187,14 +190,42 @@ def test_the_report_is_one_page_with_everything(finished):
         assert f'id="table-{name}"' in page
 
 
-def test_a_truncated_artefact_is_named_with_the_cure(finished, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(finished.folder, copy)
-    again = object.__new__(Workspace)
-    again.folder = copy
-    (victim,) = (copy / RESULTS / "excerpts" / "waveform").glob("*.h5")
+@pytest.fixture
+def copy(finished, tmp_path):
+    """Give a copy of the finished workspace that can be spoilt."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    workspace = object.__new__(Workspace)
+    workspace.folder = tmp_path / "copy"
+    return workspace
+
+
+def test_single_excerpts_can_be_attacked(copy):
+    (song,) = (path.name for path in (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5"))
+    copy.configure("small", SMALL, {"attacks": {"scope": "excerpt", "candidates": 6}})
+    done = copy.snakemake(*(str(RESULTS / "excerpts" / domain / song) for domain in ("waveform", "spectrogram")))
+    assert done.returncode == 0, done.stdout + done.stderr
+    excerpts = store.read(copy.folder / RESULTS / "excerpts" / "waveform" / song, Excerpts)
+    assert excerpts.scope == "excerpt"
+    assert excerpts.n_sing + excerpts.n_nosing == 6
+
+
+def test_a_song_without_flips_is_named_and_stops_nothing(copy):
+    (song,) = (path.name for path in (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5"))
+    copy.configure("small", SMALL, {"attacks": {"waveform": {"max_updates": 1, "eps": 1e-9}}})
+    done = copy.snakemake("figure2", "figure3", "table1", "table2", "attacks")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = (copy.folder / RESULTS / "logs" / "excerpts" / "waveform" / song).with_suffix(".log").read_text()
+    assert f"{Path(song).stem}: the waveform attack has flipped no excerpt" in said
+    assert "raise attacks.waveform.max_updates" in said
+    table = pd.read_csv(copy.folder / RESULTS / "tables" / "attacks.csv").set_index(["domain", "original"])
+    assert table.loc[("waveform", "all"), "n_picked"] == 0
+    assert table.loc[("spectrogram", "all"), "n_picked"] > 0
+
+
+def test_a_truncated_artefact_is_named_with_the_cure(copy):
+    (victim,) = (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5")
     victim.write_bytes(victim.read_bytes()[:3000])
-    failed = again.snakemake(str(RESULTS / "explanations" / "waveform" / victim.name))
+    failed = copy.snakemake(str(RESULTS / "explanations" / "waveform" / victim.name))
     assert failed.returncode != 0
     said = failed.stdout + failed.stderr
     assert victim.name in said

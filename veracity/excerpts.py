@@ -4,6 +4,7 @@ An excerpt qualifies when the detector's decisions on its clean and on its adver
 replacement, wholly inside the attacked part of the song, and every pick is verified once more on the very arrays that are kept.
 """
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -15,6 +16,8 @@ from .decisions import LABELS, flipped, is_sing
 from .frontend import FrontEnd
 from .games import probability
 from .seeds import rng_for
+
+log = logging.getLogger(__name__)
 
 
 def pick_excerpts(
@@ -68,6 +71,12 @@ def pick_excerpts(
     chosen = np.concatenate(picks)
     kept_clean, kept_adversarial = np.ascontiguousarray(clean[chosen]), np.ascontiguousarray(adversarial[chosen])
     p_clean, p_adversarial = _predict(kept_clean, predict_logits), _predict(kept_adversarial, predict_logits)
+    if not len(chosen):
+        log.warning(
+            "%s: the %s attack has flipped no excerpt, so the song adds nothing to tables and figures: "
+            "raise attacks.%s.max_updates or attacks.%s.eps",
+            *(song, attack.domain, attack.domain, attack.domain),
+        )
     verified = (is_sing(p_clean, threshold) == was_sing[chosen]) & flipped(p_adversarial, threshold, was_sing[chosen])
     return Excerpts(
         domain=attack.domain,
