@@ -136,7 +136,7 @@ def growing(amount):
 
 SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
-FIGURES = ["figure1", "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else []), "costs"]
+FIGURES = ["figure1", "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
 TABLES = [
     "detector",
     "attacks",
@@ -146,6 +146,5 @@ TABLES = [
     "fidelity",
     *(["stability"] if HAS_STUDY else []),
     "audits",
-    "costs",
 ]
 EXPLAINED = ("lime", "device")  # what every rule that explains depends on

@@ -99,10 +99,8 @@ rule figure_stability:
 
 rule costs:
     input:
-        rules.detector.output,
-        rules.attacks.output,
-        rules.audits.output,
-        rules.figure1.output,
+        [f"{RESULTS}/figures/{name}.png" for name in FIGURES],
+        [f"{RESULTS}/tables/{name}.csv" for name in TABLES],
     output:
         png=f"{RESULTS}/figures/costs.png",
         pdf=f"{RESULTS}/figures/costs.pdf",

@@ -3,8 +3,8 @@
 
 rule report:
     input:
-        figures=[f"{RESULTS}/figures/{name}.png" for name in FIGURES],
-        tables=[f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+        figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],
+        tables=[f"{RESULTS}/tables/{name}.csv" for name in [*TABLES, "costs"]],
     output:
         f"{RESULTS}/report.html",
     log:
