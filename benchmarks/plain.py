@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from veracity.detector import SLOPE, Detector
+from veracity.convolution import SLOPE
+from veracity.detector import Detector
 
 
 def dense_logits(detector: Detector, log_mel: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from .artefacts import ExcerptAttack, SongAttack
 from .decisions import flipped, is_sing
-from .detector import Network, dense_in_chunks
+from .detector import Network, dense_in_chunks, tf32
 from .errors import ConfigError
 from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, pad_silence
 from .progress import Progress
@@ -48,6 +48,9 @@ class AttackSettings:
     update_rule : {"adam", "sign"}
         ``adam``: Adam with learning rate `eta` fed with the sign of the gradient, as the published implementation does.
         ``sign``: the paper's equation 2.
+    precision : {"float32", "tf32", "bfloat16"}
+        Of the detector's arithmetic during the updates; ``tf32`` is float32 but on a GPU. Whether everything has flipped,
+        and what is kept at the end, is computed in float32 in any case.
     """
 
     eps: float
@@ -55,10 +58,13 @@ class AttackSettings:
     alpha: float
     max_updates: int = 1000
     update_rule: Literal["adam", "sign"] = "adam"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         if self.update_rule not in ("adam", "sign"):
             raise ConfigError(f"unknown update rule {self.update_rule!r}: choose adam or sign")
+        if self.precision not in ("float32", "tf32", "bfloat16"):
+            raise ConfigError(f"unknown precision {self.precision!r}: choose float32, tf32 or bfloat16")
 
 
 PAPER: dict[Domain, AttackSettings] = {
@@ -83,6 +89,7 @@ def minimise(
     settings: AttackSettings,
     *,
     threshold: float,
+    exact_logits: Callable[[Tensor], Tensor] | None = None,
     description: str = "attack",
 ) -> _Found:
     """Run the attack's updates on one or more independent perturbations.
@@ -100,6 +107,9 @@ def minimise(
         The decisions to be turned round.
     settings : AttackSettings
     threshold : float
+    exact_logits : callable, optional
+        ``exact_logits(delta)`` returns logits in float32, where `gradient` computes in less; the last word on what has
+        flipped.
     description : str
         For the progress bar.
     """
@@ -108,6 +118,7 @@ def minimise(
     moments = (torch.zeros_like(delta), torch.zeros_like(delta))
     losses, counts = [], []
     look_every = 1 if delta.device.type == "cpu" else GPU_STOP_EVERY
+    confirmed = torch.zeros(len(delta), dtype=torch.bool, device=delta.device)
     with Progress(settings.max_updates, description) as progress:
         for update in range(settings.max_updates + 1):
             logits, slope = gradient(delta, target, settings.alpha)
@@ -116,12 +127,19 @@ def minimise(
             losses.append((delta**2).sum() + settings.alpha * entropy)
             counts.append(has_flipped.sum())
             done = has_flipped.all(dim=1)
-            if update == settings.max_updates or (update % look_every == 0 and bool(done.all())):
+            if exact_logits is None:
+                confirmed = done
+            elif update % look_every == 0 and bool((done & ~confirmed).any()):
+                confirmed = flipped(torch.sigmoid(exact_logits(delta)), threshold, was_sing).all(dim=1)
+            if update == settings.max_updates or (update % look_every == 0 and bool(confirmed.all())):
                 break
             step = _step((slope + 2 * delta).sign(), moments, update + 1, settings)
             moved = (delta - step).clamp(-settings.eps, settings.eps)
-            delta = torch.where(done.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # what has flipped stays as it is
+            delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # what has flipped stays as it is
             progress.advance()
+    if exact_logits is not None:
+        logits = exact_logits(delta)
+        counts[-1] = flipped(torch.sigmoid(logits), threshold, was_sing).sum()
     history = torch.stack(losses).double().cpu().numpy(), torch.stack(counts).cpu().numpy()
     return _Found(delta, logits, was_sing, *history)
 
@@ -183,6 +201,7 @@ def attack_song(
             return log_mel(x, frontend)
 
     context = frontend.excerpt_frames - 1
+    fast = network.lowered(torch.bfloat16) if settings.precision == "bfloat16" else network
 
     def gradient(delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         x = (clean + delta[0]).requires_grad_()
@@ -190,7 +209,7 @@ def attack_song(
         leaf = frames.detach().requires_grad_()  # the network's gradient is gathered here, chunk by chunk
         logits = []
         for start in range(0, target.shape[1], chunk_frames):
-            part = network.dense_logits(leaf[start : start + chunk_frames + context])
+            part = fast.dense_logits(leaf[start : start + chunk_frames + context])
             goal = target[0, start : start + chunk_frames]
             functional.binary_cross_entropy_with_logits(part, goal, reduction="sum").backward()
             logits.append(part.detach())
@@ -199,12 +218,24 @@ def attack_song(
         assert x.grad is not None
         return torch.cat(logits)[None], x.grad[None]
 
-    with torch.no_grad():
+    def exact_logits(delta: Tensor) -> Tensor:
+        with torch.no_grad(), tf32(allowed=False):
+            return dense_in_chunks(network, spectrogram(clean + delta[0]), chunk_frames)[None]
+
+    with torch.no_grad(), tf32(allowed=False):
         clean_frames = spectrogram(clean)
         clean_logits = dense_in_chunks(network, clean_frames, chunk_frames)
     was_sing = is_sing(torch.sigmoid(clean_logits), threshold)[None]
-    start = torch.zeros_like(clean)[None]
-    found = minimise(start, gradient, was_sing, settings, threshold=threshold, description=f"{domain} attack")
+    with tf32(allowed=settings.precision == "tf32"):
+        found = minimise(
+            torch.zeros_like(clean)[None],
+            gradient,
+            was_sing,
+            settings,
+            threshold=threshold,
+            exact_logits=None if settings.precision == "float32" else exact_logits,
+            description=f"{domain} attack",
+        )
     delta = found.delta[0]
     with torch.no_grad():
         adversarial_frames = spectrogram(clean + delta)
@@ -265,26 +296,33 @@ def attack_excerpts(
         return excerpt_magnitudes(x, frontend) if domain == "waveform" else x
 
     clean = samples if domain == "waveform" else excerpt_magnitudes(samples, frontend)
+    fast = network.lowered(torch.bfloat16) if settings.precision == "bfloat16" else network
 
     def gradient(delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         x = (clean + delta).requires_grad_()
-        logits = network.logits(log_mel(to_magnitudes(x), frontend))[:, None]
+        logits = fast.logits(log_mel(to_magnitudes(x), frontend))[:, None]
         loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
         (slope,) = torch.autograd.grad(alpha * loss, x)
         return logits.detach(), slope
 
-    with torch.no_grad():
+    def exact_logits(delta: Tensor) -> Tensor:
+        with torch.no_grad(), tf32(allowed=False):
+            return network.logits(log_mel(to_magnitudes(clean + delta), frontend))[:, None]
+
+    with torch.no_grad(), tf32(allowed=False):
         clean_frames = log_mel(to_magnitudes(clean), frontend)
         clean_logits = network.logits(clean_frames)
     was_sing = is_sing(torch.sigmoid(clean_logits), threshold)[:, None]
-    found = minimise(
-        torch.zeros_like(clean),
-        gradient,
-        was_sing,
-        settings,
-        threshold=threshold,
-        description=f"{domain} attack on excerpts",
-    )
+    with tf32(allowed=settings.precision == "tf32"):
+        found = minimise(
+            torch.zeros_like(clean),
+            gradient,
+            was_sing,
+            settings,
+            threshold=threshold,
+            exact_logits=None if settings.precision == "float32" else exact_logits,
+            description=f"{domain} attack on excerpts",
+        )
     with torch.no_grad():
         adversarial_frames = log_mel(to_magnitudes(clean + found.delta), frontend)
     delta = found.delta.cpu().numpy()

@@ -13,7 +13,8 @@ import io
 import os
 import pickle
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .convolution import SLOPE, channels_last, frozen_convolution
 from .errors import CheckpointError, ConfigError
 from .files import replacing
 from .frontend import FrontEnd
 
-SLOPE = 0.01  # of the leaky ReLU
 EPSILON = 1e-4  # added to variances, in batch norm and in the standardisation
 FORMAT = "veracity detector 1"
 
@@ -107,12 +108,23 @@ class Network:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Network":
         """Return the network on another device or in another precision."""
+        layers = self._layers_to(device, dtype)
+        return replace(self, mean=self.mean.to(device, dtype), scale=self.scale.to(device, dtype), layers=layers)
 
+    def lowered(self, dtype: torch.dtype) -> "Network":
+        """Return a network that computes its layers in a lower precision; it still standardises in its own."""
+        return replace(self, layers=self._layers_to(None, dtype))
+
+    def _layers_to(self, device: torch.device | str | None, dtype: torch.dtype | None) -> tuple[Layer, ...]:
         def move(tensor: Tensor | None) -> Tensor | None:
             return None if tensor is None else tensor.to(device=device, dtype=dtype)
 
-        layers = tuple(replace(layer, weight=move(layer.weight), bias=move(layer.bias)) for layer in self.layers)
-        return replace(self, mean=self.mean.to(device, dtype), scale=self.scale.to(device, dtype), layers=layers)
+        return tuple(replace(layer, weight=move(layer.weight), bias=move(layer.bias)) for layer in self.layers)
+
+    @property
+    def _layers_dtype(self) -> torch.dtype:
+        assert self.layers[0].weight is not None
+        return self.layers[0].weight.dtype
 
     @property
     def device(self) -> torch.device:
@@ -140,8 +152,8 @@ class Network:
         -------
         Tensor, shape (n_excerpts,)
         """
-        x = self.standardise(excerpts)[:, None]  # (n, 1, frames, bands)
-        return apply_layers(self.layers, x).reshape(len(excerpts))
+        x = channels_last(self.standardise(excerpts)).to(self._layers_dtype)
+        return apply_layers(self.layers, x).reshape(len(excerpts)).to(excerpts.dtype)
 
     def dense_logits(self, log_mel: Tensor) -> Tensor:
         """Compute the logit of every excerpt of a song at once (fully convolutional evaluation).
@@ -157,8 +169,8 @@ class Network:
         -------
         Tensor, shape (n_excerpts,)
         """
-        x = self.standardise(log_mel)[None, None]  # (1, 1, frames, bands)
-        return apply_layers(self.layers, x, dense=True).reshape(-1)
+        x = channels_last(self.standardise(log_mel)[None]).to(self._layers_dtype)
+        return apply_layers(self.layers, x, dense=True).reshape(-1).to(log_mel.dtype)
 
     def predict(self, excerpts: Tensor, *, batch: int = 64) -> Tensor:
         """Compute P(sing) of excerpts in batches, without gradients; shapes as `logits`."""
@@ -173,7 +185,7 @@ def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> 
     Parameters
     ----------
     layers : iterable of Layer
-    x : Tensor, shape (n, n_channels, n_frames, n_bands)
+    x : Tensor, shape (n, n_channels, n_frames, n_bands), channels last
     dense : bool
         Evaluate at every frame: pools advance by one frame, later kernels are dilated in time.
     """
@@ -185,11 +197,7 @@ def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> 
             dilation *= layer.kernel[0] if dense else 1
         else:
             assert layer.weight is not None
-            x = functional.conv2d(x, layer.weight, layer.bias, dilation=(dilation, 1))
-            if x.device.type == "cpu":  # faster there for all but the first, single-channel convolution
-                x = x.contiguous(memory_format=torch.channels_last)
-        if layer.activated:
-            x = functional.leaky_relu_(x, SLOPE)  # in place: neither convolution nor pool needs its output for gradients
+            x = frozen_convolution(x, layer.weight, layer.bias, dilation=dilation, activated=layer.activated)
     return x
 
 
@@ -282,7 +290,7 @@ class Detector(nn.Module):
         -------
         Tensor, shape (n,)
         """
-        x = self.freq_norm(log_mel.flatten(0, 1)).reshape(log_mel.shape)[:, None]  # per band: (n, 1, frames, bands)
+        x = channels_last(self.freq_norm(log_mel.flatten(0, 1)).reshape(log_mel.shape))  # normed per band
         for step in self._plan():
             if isinstance(step[0], int):
                 x = functional.max_pool2d(x, step)
@@ -317,7 +325,7 @@ class Detector(nn.Module):
             bias = (bias - module.running_mean.double()) * factor + module.bias.double()
             weight = weight * factor[:, None, None, None]
         kernel = (weight.shape[2], weight.shape[3])
-        return Layer(kernel, weight.float().contiguous(), bias.float(), activated=bool(norm))
+        return Layer(kernel, weight.float().contiguous(memory_format=torch.channels_last), bias.float(), activated=bool(norm))
 
 
 @dataclass(frozen=True)
@@ -347,7 +355,7 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
         "frontend": asdict(detector.frontend),
         "threshold": checkpoint.threshold,
         "settings": checkpoint.settings,
-        "state_dict": {name: tensor.detach().cpu() for name, tensor in detector.state_dict().items()},
+        "state_dict": {name: tensor.detach().cpu().contiguous() for name, tensor in detector.state_dict().items()},
     }
     save_tensors(path, content)
 
@@ -444,3 +452,17 @@ def pick_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r} was asked for and no GPU is there: set device to auto or cpu")
     return device
+
+
+@contextmanager
+def tf32(*, allowed: bool) -> Iterator[None]:
+    """Let a GPU round the factors of products to 10 bits, or not; torch lets convolutions do so unless told otherwise."""
+    places: tuple[Any, ...] = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [place.fp32_precision for place in places]
+    for place in places:
+        place.fp32_precision = "tf32" if allowed else "ieee"
+    try:
+        yield
+    finally:
+        for place, precision in zip(places, before, strict=True):
+            place.fp32_precision = precision

@@ -27,7 +27,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .detector import SLOPE, Layer, Network, apply_layers
+from .convolution import SLOPE, channels_last
+from .detector import Layer, Network, apply_layers
 from .games import Evaluator, Game, checked_for_all
 from .grid import SegmentGrid, masks_of
 
@@ -330,7 +331,7 @@ def build_tables(network: Network, plan: TablePlan, games: Sequence[Game]) -> li
         moved = [game.to(network.device, network.dtype) for game in games]
         inputs = torch.cat([network.standardise(game.inputs(plan.patterns)) for game in moved])
         at_once = CPU_RUNS if network.device.type == "cpu" else len(inputs)
-        runs = torch.cat([apply_layers(trunk, part[:, None]).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
+        runs = torch.cat([apply_layers(trunk, channels_last(part)).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
         runs = runs.unflatten(0, (len(games), len(plan.patterns)))  # (n_games, n_patterns, n_times, n_bands, n_channels)
         by_times = _sum_by_times(runs, neck, first_dense, plan)
         tables = [_merge(segments, by_times, plan) for segments in plan.tables]

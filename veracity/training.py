@@ -49,6 +49,8 @@ class TrainingSettings:
     standardisation : {"exact", "running"}
         Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of
         the augmented batches (its published implementation).
+    precision : {"float32", "bfloat16"}
+        Of the detector's convolutions; weights, statistics, loss and optimiser are float32 in any case.
     """
 
     n_updates: int = 40000
@@ -65,11 +67,14 @@ class TrainingSettings:
     filter_min_semitones: float = 5.0
     filter_max_semitones: float = 7.0
     standardisation: Literal["exact", "running"] = "exact"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "targets", tuple(self.targets))
         if self.standardisation not in ("exact", "running"):
             raise ConfigError(f"unknown standardisation {self.standardisation!r}: choose exact or running")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ConfigError(f"unknown precision {self.precision!r}: choose float32 or bfloat16")
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,7 @@ def train(
     settings = data.settings
     torch.manual_seed(seed_for(seed, "initial weights"))
     detector = Detector(architecture, data.frontend).to(device)
+    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if settings.standardisation == "exact":
         mean, variance = data.statistics()
         detector.freq_norm.running_mean.copy_(mean)  # type: ignore[union-attr]
@@ -271,7 +277,8 @@ def train(
             excerpts, is_sing = data.batch(rng_for(seed, "batch", update))
             torch.manual_seed(seed_for(seed, "dropout", update))
             learning_rate = settings.learning_rate * settings.decay ** (update // settings.decay_every)
-            sums += _update(detector, optimiser, excerpts, torch.where(is_sing, high, low), learning_rate)
+            target = torch.where(is_sing, high, low)
+            sums += _update(detector, optimiser, excerpts, target, learning_rate, settings.precision)
             progress.advance()
             if (update + 1) % curve_every == 0 or update + 1 == settings.n_updates:
                 n_since = update + 1 - (curve[-1].update if curve else 0)
@@ -288,12 +295,18 @@ def train(
 
 
 def _update(
-    detector: Detector, optimiser: torch.optim.Optimizer, excerpts: Tensor, target: Tensor, learning_rate: float
+    detector: Detector,
+    optimiser: torch.optim.Optimizer,
+    excerpts: Tensor,
+    target: Tensor,
+    learning_rate: float,
+    precision: str = "float32",
 ) -> Tensor:
     """Take one step; return loss and error of the batch, shape (2,)."""
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
-    logits = detector(excerpts)
+    with torch.autocast(excerpts.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        logits = detector(excerpts).float()
     loss = functional.binary_cross_entropy_with_logits(logits, target)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

@@ -1,0 +1,118 @@
+"""Convolutions whose weights are fixed: their forward pass, and the gradient of their input alone.
+
+The attacks pass through a trained detector hundreds of times. Three things make that cheap (`benchmarks/attacks.py` measures
+their sum): there are no gradients of weights; images are held channels last; and the two layers that general convolutions
+are slow at, the one that reads a single channel and the one whose kernel spans all bands, are matrix products.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SLOPE = 0.01  # of the leaky ReLU
+
+
+def frozen_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, *, dilation: int, activated: bool) -> Tensor:
+    """Convolve, 'valid' and with stride 1; differentiable once, in `x` alone.
+
+    The backward pass of an activated layer overwrites the gradient that it is handed.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, n_in, n_frames, n_bands), channels last
+    weight : Tensor, shape (n_out, n_in, n_kernel_frames, n_kernel_bands), channels last
+    bias : Tensor, shape (n_out,), or None
+    dilation : int
+        Of the kernel along time.
+    activated : bool
+        Whether a leaky ReLU follows.
+
+    Returns
+    -------
+    Tensor, shape (n, n_out, n_frames - dilation * (n_kernel_frames - 1), n_bands - n_kernel_bands + 1), channels last
+    """
+    return _FrozenConvolution.apply(x, weight, bias, dilation, activated)
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Give single-channel images a channel axis; shape (n, n_frames, n_bands) to (n, 1, n_frames, n_bands).
+
+    Its strides say that it is the last one: torch takes such images for channels first otherwise, and all that follows too.
+    """
+    return images[..., None].permute(0, 3, 1, 2)
+
+
+class _FrozenConvolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, activated: bool) -> Tensor:
+        ctx.shape, ctx.dilation = x.shape, dilation
+        ctx.spans = weight.shape[3] == x.shape[3] and weight.shape[1] > 1
+        y = _spanning(x, weight, bias, dilation) if ctx.spans else functional.conv2d(x, weight, bias, dilation=(dilation, 1))
+        if activated:
+            functional.leaky_relu_(y, SLOPE)
+        ctx.save_for_backward(weight, y if activated else None)  # the sign of y is that of what went into the leaky ReLU
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        (slope,), (weight, y) = slopes, ctx.saved_tensors
+        if y is not None:
+            slope = slope if slope.stride() == y.stride() else slope.contiguous(memory_format=torch.channels_last)
+            slope = torch.ops.aten.leaky_relu_backward.grad_input(slope, y, SLOPE, True, grad_input=slope)
+        if weight.shape[1] == 1:
+            gradient = _gradient_of_single(slope, weight, ctx.shape, ctx.dilation)
+        elif ctx.spans:
+            gradient = _gradient_of_spanning(slope, weight, ctx.shape, ctx.dilation)
+        else:
+            x = torch.empty(ctx.shape, dtype=slope.dtype, device=slope.device, memory_format=torch.channels_last)  # not read
+            gradient = torch.ops.aten.convolution_backward(
+                slope, x, weight, None, [1, 1], [0, 0], [ctx.dilation, 1], False, [0, 0], 1, [True, False, False]
+            )[0]
+        return gradient, None, None, None, None
+
+
+def _spanning(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    """Convolve with a kernel as wide as the image: what each output sees, as a row, times one matrix."""
+    n, n_in, n_frames, n_bands = x.shape
+    n_out, _, n_taps, _ = weight.shape
+    size, n_left = n_in * n_bands, n_frames - dilation * (n_taps - 1)
+    frames = x.permute(0, 2, 3, 1).contiguous()
+    seen = frames.as_strided((n, n_left, n_taps, size), (n_frames * size, size, dilation * size, 1))
+    y = seen.reshape(n * n_left, n_taps * size) @ weight.permute(2, 3, 1, 0).reshape(-1, n_out)
+    return _as_images(y if bias is None else y.add_(bias), n, n_left, 1)
+
+
+def _as_images(rows: Tensor, n: int, n_frames: int, n_bands: int) -> Tensor:
+    """View rows of channels, one a pixel, as images."""
+    return rows.view(n, n_frames, n_bands, -1).permute(0, 3, 1, 2)
+
+
+def _gradient_of_spanning(slope: Tensor, weight: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
+    n, n_in, n_frames, n_bands = shape
+    n_out, _, n_taps, _ = weight.shape
+    n_left = slope.shape[2]
+    parts = slope.permute(0, 2, 3, 1).reshape(-1, n_out) @ weight.permute(0, 2, 3, 1).reshape(n_out, -1)
+    parts = parts.view(n, n_left, n_taps, n_bands * n_in)
+    total = _wide_zeros((n, n_frames, n_bands * n_in), slope)
+    for tap in range(n_taps):
+        total[:, tap * dilation : tap * dilation + n_left] += parts[:, :, tap]
+    return _as_images(total.to(slope.dtype).view(-1, n_in), n, n_frames, n_bands)
+
+
+def _gradient_of_single(slope: Tensor, weight: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
+    n, n_out, n_left, n_bands_left = slope.shape
+    parts = slope.permute(0, 2, 3, 1).reshape(-1, n_out) @ weight.reshape(n_out, -1)
+    parts = parts.view(n, n_left, n_bands_left, *weight.shape[2:])
+    total = _wide_zeros((n, shape[2], shape[3]), slope)
+    for tap in range(weight.shape[2]):
+        for band in range(weight.shape[3]):
+            rows = slice(tap * dilation, tap * dilation + n_left)
+            total[:, rows, band : band + n_bands_left] += parts[..., tap, band]
+    return channels_last(total.to(slope.dtype))
+
+
+def _wide_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return zeros to gather sums in: never in less than float32."""
+    return torch.zeros(shape, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)
