@@ -392,11 +392,11 @@ def test_an_update_is_a_step_of_adam_on_smoothed_targets(monkeypatch):
     seen = []
     monkeypatch.setattr(training, "_update", lambda *args: (seen.append(args), torch.zeros(2))[1])
     run(data=data_of(*toy_songs(), **{**QUICK, "batch": 32, "n_updates": 1}))
-    _, optimiser, excerpts, target, learning_rate = seen[0]
+    _, optimiser, excerpts, target, learning_rate, precision = seen[0]
     assert isinstance(optimiser, torch.optim.Adam)
     assert excerpts.shape == (32, 25, 25)
     assert sorted(set(target.tolist())) == pytest.approx([0.02, 0.98])
-    assert learning_rate == 1e-3
+    assert (learning_rate, precision) == (1e-3, "float32")
 
 
 def test_every_update_has_its_own_dropout(monkeypatch):
