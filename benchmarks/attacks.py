@@ -1,6 +1,7 @@
 """Attacks on a song: `veracity.attacks` against the plain loop of the published code."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -55,13 +56,13 @@ def plain_attack(audio: np.ndarray, detector: Detector, settings: AttackSettings
     return counts
 
 
-def _attack(domain: Domain, device: torch.device, quick: bool) -> Row:
+def _attack(domain: Domain, device: torch.device, quick: bool, precision: Literal["float32", "bfloat16"] = "float32") -> Row:
     given = material(device)
     frontend, network = given.detector.frontend, given.detector.network()
     audio, _ = central(given.songs[-1], 10, frontend)
 
     def settings(n_updates: int, **others: float) -> AttackSettings:
-        return replace(PAPER[domain], max_updates=n_updates, **others)
+        return replace(PAPER[domain], max_updates=n_updates, precision=precision, **others)
 
     def ours(settings: AttackSettings) -> list[int]:
         with quiet():
@@ -79,12 +80,14 @@ def _attack(domain: Domain, device: torch.device, quick: bool) -> Row:
     histories = [attack(settings(5 if quick else 20)) for attack in (ours, plain)]
     n_frames = 1 + len(audio) // frontend.hop_samples
     gap = max(abs(a - b) for a, b in zip(*histories, strict=False))  # either may have stopped before the other
+    goal = "5x" if device.type == "cuda" else {"float32": "2.5x", "bfloat16": "4x"}[precision]
     detail = (
-        f"goal 2.5x; {given.words}; {n_frames} frames; after {len(histories[0])} updates {histories[0][-1]} flipped, by the "
+        f"goal {goal}; {given.words}; {n_frames} frames; after {len(histories[0])} updates {histories[0][-1]} flipped, by the "
         f"plain loop after {len(histories[1])} {histories[1][-1]}; on the way at most {gap} apart"
     )
     failure = "" if gap <= 0.01 * n_frames else "flips differ from the plain loop's by more than 1 % of the frames"
-    return Row(f"attack_{domain}", device.type, seconds, "s/update", baseline, baseline / seconds, detail, failure)
+    name = f"attack_{domain}" if precision == "float32" else f"attack_{domain}_{precision}"
+    return Row(name, device.type, seconds, "s/update", baseline, baseline / seconds, detail, failure)
 
 
 def attack_waveform(device: torch.device, quick: bool) -> Row:
@@ -95,3 +98,13 @@ def attack_waveform(device: torch.device, quick: bool) -> Row:
 def attack_spectrogram(device: torch.device, quick: bool) -> Row:
     """Time one update on the magnitudes of 10 s; ratio = plain seconds / ours."""
     return _attack("spectrogram", device, quick)
+
+
+def attack_waveform_bfloat16(device: torch.device, quick: bool) -> Row:
+    """Time one update on 10 s of a waveform, the detector in bfloat16; ratio = plain seconds (float32) / ours."""
+    return _attack("waveform", device, quick, "bfloat16")
+
+
+def attack_spectrogram_bfloat16(device: torch.device, quick: bool) -> Row:
+    """Time one update on the magnitudes of 10 s, the detector in bfloat16; ratio = plain seconds (float32) / ours."""
+    return _attack("spectrogram", device, quick, "bfloat16")

@@ -28,8 +28,11 @@ BENCHMARKS = {
         memory.lime_memory,
         masks.excerpts_scaling,
         attacks.attack_waveform,
+        attacks.attack_waveform_bfloat16,
         attacks.attack_spectrogram,
+        attacks.attack_spectrogram_bfloat16,
         training.training_update,
+        training.training_update_bfloat16,
         corpus.decode_stft,
         corpus.dag_build_93,
     )

@@ -1,5 +1,7 @@
 """Training: `veracity.training` against a plain loop with the original's augmentation, one excerpt after the other."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from measure import Row, material, quiet, seconds_per_step
@@ -40,6 +42,15 @@ def plain_batch(
 
 def training_update(device: torch.device, quick: bool) -> Row:
     """Time one update, augmentation included; ratio = plain seconds / ours."""
+    return _update(device, quick, "float32")
+
+
+def training_update_bfloat16(device: torch.device, quick: bool) -> Row:
+    """Time one update with convolutions in bfloat16; ratio = plain seconds (float32) / ours."""
+    return _update(device, quick, "bfloat16")
+
+
+def _update(device: torch.device, quick: bool, precision: Literal["float32", "bfloat16"]) -> Row:
     given = material(device)
     frontend, rng = given.detector.frontend, np.random.default_rng(0)
     spectra = [magnitudes(torch.as_tensor(song), frontend).numpy() for song in given.songs]
@@ -47,7 +58,7 @@ def training_update(device: torch.device, quick: bool) -> Row:
     labels = [rng.random(len(m)) < 0.5 for m in spectra]
 
     def ours(n_updates: int) -> None:
-        data = TrainingData(spectra, labels, frontend, TrainingSettings(n_updates=n_updates))
+        data = TrainingData(spectra, labels, frontend, TrainingSettings(n_updates=n_updates, precision=precision))
         with quiet():
             train(data, Architecture(), seed=0, device=device)
 
@@ -68,4 +79,5 @@ def training_update(device: torch.device, quick: bool) -> Row:
         f"{given.words}, random labels; batch of {TrainingSettings().batch}; baseline: splines of order {SPLINE_ORDER} by "
         "scipy, excerpt by excerpt, prefiltered beforehand, in the training's own process"
     )
-    return Row("training_update", device.type, seconds, "s/update", baseline, baseline / seconds, detail)
+    name = "training_update" if precision == "float32" else f"training_update_{precision}"
+    return Row(name, device.type, seconds, "s/update", baseline, baseline / seconds, detail)

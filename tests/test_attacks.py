@@ -426,3 +426,69 @@ def test_central_seconds_begin_on_a_frame(seconds):
     assert first % FRONTEND.hop_samples == 0
     np.testing.assert_array_equal(part, AUDIO[first : first + len(part)])
     assert abs(first + len(part) / 2 - len(AUDIO) / 2) <= FRONTEND.hop_samples
+
+
+# --- precision --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_bfloat16_updates_flip_about_as_much_and_are_counted_in_float32(domain):
+    exact = attack(domain, max_updates=12)
+    found = attack(domain, max_updates=12, precision="bfloat16")
+    n = len(exact.clean_logit)
+    assert not np.array_equal(found.delta, exact.delta)  # the option is used
+    np.testing.assert_array_equal(found.clean_logit, exact.clean_logit)
+    assert abs(found.flipped_history[-1] - exact.flipped_history[-1]) <= 0.1 * n
+    with torch.no_grad():
+        logits = NETWORK.dense_logits(torch.as_tensor(found.adversarial_log_mel)).numpy()
+    np.testing.assert_allclose(found.adversarial_logit, logits, atol=1e-5)
+    was, now = (1 / (1 + np.exp(-x)) > THRESHOLD for x in (found.clean_logit, found.adversarial_logit))
+    assert found.flipped_history[-1] == (was != now).sum()
+
+
+def test_bfloat16_on_excerpts_is_counted_in_float32():
+    starts = np.array([5, 30, 60])
+    settings = AttackSettings(**{**vars(SETTINGS["waveform"]), "precision": "bfloat16"})
+    found = attack_excerpts(AUDIO, starts, NETWORK, FRONTEND, settings, domain="waveform", threshold=THRESHOLD)
+    with torch.no_grad():
+        logits = NETWORK.logits(torch.as_tensor(found.adversarial_log_mel)).numpy()
+    np.testing.assert_allclose(found.adversarial_logit, logits, atol=1e-5)
+
+
+def test_the_attack_goes_on_until_float32_says_that_all_has_flipped():
+    """The lower precision is too hopeful by 0.5: what it calls flipped goes on moving until the exact logits agree."""
+    settings = AttackSettings(eps=10.0, eta=0.1, alpha=1.0, max_updates=50, update_rule="sign")
+    was_sing = torch.tensor([[False], [False]])
+    bias = torch.tensor([[-1.0], [-2.0]])
+
+    def exact(delta):
+        return delta + bias
+
+    def hopeful(delta, target, alpha):
+        return exact(delta) + 0.5, torch.full_like(delta, -100.0)
+
+    alone, checked = (
+        minimise(torch.zeros(2, 1), hopeful, was_sing, settings, threshold=0.5, exact_logits=logits) for logits in (None, exact)
+    )
+    assert (exact(alone.delta) < 0).all()
+    assert (exact(checked.delta) > 0).all()
+    assert (exact(checked.delta) < 0.11).all()  # each stays where it has flipped
+    assert checked.flipped_history[-1] == 2
+    torch.testing.assert_close(checked.logits, exact(checked.delta))
+
+
+def test_tf32_is_asked_for_during_updates_alone(monkeypatch):
+    seen, original = [], Network.dense_logits
+
+    def spy(self, x):
+        seen.append((torch.is_grad_enabled(), torch.backends.cudnn.conv.fp32_precision))
+        return original(self, x)
+
+    monkeypatch.setattr(Network, "dense_logits", spy)
+    attack("waveform", precision="tf32", max_updates=2)
+    assert set(seen) == {(True, "tf32"), (False, "ieee")}
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match="float32, tf32 or bfloat16"):
+        AttackSettings(eps=1, eta=1, alpha=1, precision="float8")

@@ -1,6 +1,7 @@
 import unicodedata
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -182,6 +183,16 @@ def test_channels_are_averaged_and_resampled(tmp_path):
     assert audio.dtype == np.float32
     assert len(audio) == 22050
     np.testing.assert_allclose(audio[500:-500], expected[500:-500], atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 32000, 11025])
+def test_resampling_is_librosa_s(tmp_path, rate):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, rate + 7).astype(np.float32)
+    soundfile.write(tmp_path / "song.wav", samples, rate, subtype="FLOAT")
+    audio = load_audio(tmp_path / "song.wav", sample_rate=22050)
+    expected = librosa.resample(samples, orig_sr=rate, target_sr=22050, res_type="soxr_hq")
+    assert len(expected) - 1 <= len(audio) <= len(expected)  # librosa adds a zero where there is a fraction of a sample
+    np.testing.assert_array_equal(audio, expected[: len(audio)])
 
 
 def test_the_published_spectrogram_needs_no_resampling(shared, published):

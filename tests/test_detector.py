@@ -11,7 +11,6 @@ from veracity.detector import (
     Detector,
     dense_in_chunks,
     load_checkpoint,
-    pick_device,
     save_checkpoint,
 )
 from veracity.errors import CheckpointError, ConfigError
@@ -130,11 +129,3 @@ def test_our_checkpoint_of_another_architecture_is_refused(tmp_path):
 def test_excerpts_too_small_for_the_network_are_refused():
     with pytest.raises(ConfigError, match="too small"):
         random_detector(excerpt_frames=20)
-
-
-def test_device():
-    assert pick_device("cpu").type == "cpu"
-    if not torch.cuda.is_available():
-        assert pick_device("auto").type == "cpu"
-        with pytest.raises(ConfigError, match="no GPU"):
-            pick_device("cuda")

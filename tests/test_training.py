@@ -53,6 +53,11 @@ def test_targets_from_a_configuration_are_the_same_settings():
     assert TrainingSettings(targets=[0.02, 0.98]) == TrainingSettings()
 
 
+def test_unknown_precision_is_refused():
+    with pytest.raises(ConfigError, match="float32 or bfloat16"):
+        TrainingSettings(precision="float8")
+
+
 def test_unknown_standardisation_is_refused():
     with pytest.raises(ConfigError, match="choose exact or running"):
         TrainingSettings(standardisation="none")
@@ -352,6 +357,15 @@ def test_loss_falls_on_a_task_that_can_be_learned():
     assert np.mean((logits.numpy() > 0) == truth) > 0.85
 
 
+def test_bfloat16_learns_the_same_and_keeps_float32_weights():
+    changes = {"n_updates": 80, "batch": 16, "learning_rate": 3e-3, **PLAIN}
+    low, exact = (run(data=data_of(*toy_songs(), precision=p, **changes), curve_every=10) for p in ("bfloat16", "float32"))
+    assert low[1] != exact[1]  # the option is used
+    assert low[1][-1].loss == pytest.approx(exact[1][-1].loss, abs=0.1)
+    assert low[1][-1].error < 0.1
+    assert {parameter.dtype for parameter in low[0].parameters()} == {torch.float32}
+
+
 def test_same_seed_same_bytes(tmp_path, undisturbed):
     detector, curve = run()
     assert contents(tmp_path, detector) == undisturbed[0]
@@ -434,13 +448,14 @@ def test_standardisation(standardisation):
 
 
 @pytest.mark.parametrize(
-    ("killed_after", "standardisation"), [(1, "exact"), (4, "exact"), (5, "exact"), (7, "exact"), (5, "running")]
+    ("killed_after", "changes"),
+    [(1, {}), (4, {}), (5, {}), (7, {}), (5, {"standardisation": "running"}), (5, {"precision": "bfloat16"})],
 )
-def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undisturbed, killed_after, standardisation):
+def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undisturbed, killed_after, changes):
     def data():
-        return data_of(*toy_songs(), **QUICK, standardisation=standardisation)
+        return data_of(*toy_songs(), **QUICK, **changes)
 
-    if standardisation == "exact":
+    if not changes:
         expected, curve = undisturbed
     else:
         detector, curve = run(data=data())

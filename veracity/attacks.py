@@ -21,7 +21,8 @@ from torch.nn import functional
 
 from .artefacts import ExcerptAttack, SongAttack
 from .decisions import flipped, is_sing
-from .detector import Network, dense_in_chunks, tf32
+from .detector import Network, dense_in_chunks
+from .devices import tf32
 from .errors import ConfigError
 from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, pad_silence
 from .progress import Progress

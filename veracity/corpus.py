@@ -233,9 +233,9 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
             "remove its line from the lists."
         )
     if original_rate != sample_rate:
-        import librosa
+        import soxr  # what librosa.resample calls too; librosa takes longer to import than a song to decode
 
-        mono = librosa.resample(mono, orig_sr=original_rate, target_sr=sample_rate, res_type="soxr_hq")
+        mono = soxr.resample(mono, original_rate, sample_rate, quality="HQ")
     return mono
 
 

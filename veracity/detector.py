@@ -13,8 +13,7 @@ import io
 import os
 import pickle
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -442,27 +441,3 @@ def _load_state(detector: Detector, state: Any, path: str | os.PathLike) -> None
     if any(not torch.isfinite(kept[name]).all() for name in kept if name in used):
         raise CheckpointError(f"{path} holds weights that are not finite: train again or give another file")
     detector.load_state_dict({**own, **kept})
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """Return the device of that name; ``auto`` is a GPU when there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for and no GPU is there: set device to auto or cpu")
-    return device
-
-
-@contextmanager
-def tf32(*, allowed: bool) -> Iterator[None]:
-    """Let a GPU round the factors of products to 10 bits, or not; torch lets convolutions do so unless told otherwise."""
-    places: tuple[Any, ...] = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
-    before = [place.fp32_precision for place in places]
-    for place in places:
-        place.fp32_precision = "tf32" if allowed else "ieee"
-    try:
-        yield
-    finally:
-        for place, precision in zip(places, before, strict=True):
-            place.fp32_precision = precision

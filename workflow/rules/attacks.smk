@@ -36,6 +36,8 @@ rule excerpts:
         f"{RESULTS}/logs/excerpts/{{domain}}/{{song}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/excerpts/{{domain}}/{{song}}.tsv"
+    resources:
+        gpu=1,
     params:
         settings=settings("frontend", "excerpts", "lime.predict"),
         device=config["device"],

@@ -52,6 +52,8 @@ rule predictions:
         f"{RESULTS}/logs/predictions/{{detector}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predictions/{{detector}}.tsv"
+    resources:
+        gpu=1,
     params:
         settings=settings("frontend", "detector.median_frames", "detector.threshold"),
         device=config["device"],

@@ -2,7 +2,8 @@
 
 from veracity import store
 from veracity.artefacts import Spectrogram
-from veracity.detector import load_checkpoint, pick_device
+from veracity.detector import load_checkpoint
+from veracity.devices import reserve_device
 from veracity.evaluation import predict_songs
 
 from _job import job, provenance
@@ -11,7 +12,7 @@ with job(snakemake):
     detector = load_checkpoint(snakemake.input.detector).detector
     settings = snakemake.params.settings["detector"]
     predictions = predict_songs(
-        detector.network().to(pick_device(snakemake.params.device)),
+        detector.network().to(reserve_device(snakemake.params.device)),
         (store.read(path, Spectrogram) for path in snakemake.input.spectrograms),
         detector.frontend,
         detector=snakemake.wildcards.detector,

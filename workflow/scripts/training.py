@@ -4,7 +4,8 @@ import pandas as pd
 
 from veracity import store
 from veracity.artefacts import Spectrogram
-from veracity.detector import Architecture, Checkpoint, pick_device, save_checkpoint
+from veracity.detector import Architecture, Checkpoint, save_checkpoint
+from veracity.devices import reserve_device
 from veracity.files import replacing
 from veracity.frontend import FrontEnd
 from veracity.training import TrainingData, TrainingSettings, train
@@ -26,7 +27,7 @@ with job(snakemake):
         data,
         Architecture(**settings["detector"]["architecture"]),
         seed=settings["seed"] + int(snakemake.wildcards.detector.removeprefix("seed")),
-        device=pick_device(snakemake.params.device),
+        device=reserve_device(snakemake.params.device),
         resume=snakemake.params.resume,
         save_every_seconds=save_every_seconds,
     )
