@@ -155,6 +155,9 @@ def test_costs_are_summed_by_stage(tmp_path):
         path = tmp_path / "benchmarks" / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t{100 * seconds}\t-\n")
+    log = tmp_path / "logs" / "attacks" / "x" / "a.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("CPU seconds of start-up: 1.50\nWARNING something\nCPU seconds in all: 6.00\n")
     (tmp_path / "attacks").mkdir()
     (tmp_path / "attacks" / "a.h5").write_bytes(bytes(2_000_000))
     table = summaries.costs_table(tmp_path)
@@ -166,5 +169,6 @@ def test_costs_are_summed_by_stage(tmp_path):
         300,
         2,
     ]
+    assert table.loc[0, ["cpu_seconds", "startup_cpu_seconds", "work_percent"]].tolist() == [6.0, 1.5, 75.0]
     with pytest.raises(ArtefactError, match="holds no measurements"):
         summaries.costs_table(tmp_path / "none")

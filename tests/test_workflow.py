@@ -173,6 +173,8 @@ def test_what_the_run_cost_is_a_target_of_its_own(finished):
     assert table.loc["perturbations", "jobs"] == 2
     measured = table.loc[["training", "perturbations", "spectrograms"], ["wall_seconds", "peak_memory_mb", "disk_mb"]]
     assert (measured.to_numpy() > 0).all()
+    assert (table["startup_cpu_seconds"] > 0).all()
+    assert table["work_percent"].between(0, 100).all()
     assert (finished.folder / RESULTS / "figures" / "costs.png").is_file()
 
 

@@ -4,6 +4,7 @@ Tables are pandas frames; the column names are the vocabulary of the artefacts. 
 proportion; they treat excerpts as independent, which excerpts of one song are not quite.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .decisions import LABELS, direction_title
 from .errors import ArtefactError
 from .evaluation import Scores, mean_and_std
 from .lime import ranking
+from .provenance import logged_seconds
 
 DOMAINS = ("waveform", "spectrogram")  # the paper's order of columns
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
@@ -423,13 +425,21 @@ def costs_table(results: Path) -> pd.DataFrame:
     -------
     DataFrame
         One row for each stage that has run, the dearest first: number of jobs, their wall time in sum and at most, their CPU
-        time in sum, the largest resident memory, and the size of what the stage has left on disk.
+        time in sum, how much of it was start-up and what per cent was work, the largest resident memory, and the size of what the stage has left on
+        disk.
     """
     folder = results / "benchmarks"
-    parts = [
-        pd.read_csv(path, sep="\t", na_values="-").assign(stage=path.relative_to(folder).with_suffix("").parts[0])
-        for path in sorted(folder.rglob("*.tsv"))
-    ]
+    parts = []
+    for path in sorted(folder.rglob("*.tsv")):
+        part = path.relative_to(folder)
+        log = (results / "logs" / part).with_suffix(".log")
+        startup, in_all = logged_seconds(log) if log.is_file() else (math.nan, math.nan)
+        # The job's own count of its CPU time, where there is one: Snakemake's is a sample and misses short jobs.
+        parts.append(
+            pd.read_csv(path, sep="\t", na_values="-")
+            .assign(stage=part.with_suffix("").parts[0], startup=startup)
+            .assign(cpu_time=lambda row, in_all=in_all: row.cpu_time if math.isnan(in_all) else in_all)
+        )
     if not parts:
         raise ArtefactError(f"{folder} holds no measurements: run the target `all` first")
     columns = {
@@ -437,9 +447,11 @@ def costs_table(results: Path) -> pd.DataFrame:
         "wall_seconds": ("s", "sum"),
         "longest_job_seconds": ("s", "max"),
         "cpu_seconds": ("cpu_time", "sum"),
+        "startup_cpu_seconds": ("startup", "sum"),
         "peak_memory_mb": ("max_rss", "max"),
     }
     table = pd.concat(parts).groupby("stage").agg(**columns).reset_index()
     on_disk = {stage: sum(f.stat().st_size for f in (results / stage).rglob("*") if f.is_file()) for stage in table.stage}
+    table["work_percent"] = 100 * (1 - table.startup_cpu_seconds / table.cpu_seconds)
     table["disk_mb"] = table.stage.map(on_disk) / 1e6
     return table.sort_values("wall_seconds", ascending=False, ignore_index=True)
