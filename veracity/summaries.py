@@ -425,8 +425,8 @@ def costs_table(results: Path) -> pd.DataFrame:
     -------
     DataFrame
         One row for each stage that has run, the dearest first: number of jobs, their wall time in sum and at most, their CPU
-        time in sum, how much of it was start-up and what per cent was work, the largest resident memory, and the size of what the stage has left on
-        disk.
+        time in sum, how much of it was start-up and what per cent was work, the largest resident memory, and the size of
+        what the stage has left on disk.
     """
     folder = results / "benchmarks"
     parts = []
