@@ -191,6 +191,15 @@ def test_the_report_is_one_page_with_everything(finished):
         assert f'id="table-{name}"' in page
 
 
+def test_a_browser_shows_every_figure_of_the_report(finished, browser):
+    assert finished.snakemake("report").returncode == 0
+    browser.get((finished.folder / RESULTS / "report.html").as_uri())
+    shown = browser.execute_script(
+        "return [...document.images].map(i => [i.alt, i.complete && i.naturalWidth > 300 && i.checkVisibility()])"
+    )
+    assert shown == [[name, True] for name in (*FIGURES, "costs")]
+
+
 @pytest.fixture
 def copy(finished, tmp_path):
     """Give a copy of the finished workspace that can be spoilt."""
