@@ -3,8 +3,6 @@
 import hashlib
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,68 +10,13 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
+from workspaces import RESULTS, SMALL, Workspace
 
 from veracity import store
 from veracity.artefacts import Excerpts
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path("results", "small")
-SMALL = {
-    "run": "small",
-    "device": "cpu",
-    "corpus": {"note": "synthetic corpus of a test", "synthetic": {"n_train": 3, "n_valid": 1, "n_test": 1, "seconds": 8}},
-    "detector": {"n_seeds": 1, "training": {"n_updates": 30, "batch": 16, "decay_every": 10}},
-    "attacks": {"seconds": 4, "waveform": {"max_updates": 20}, "spectrogram": {"max_updates": 20}},
-    "tuning": {
-        "waveform": {"eps": [0.01], "eta": [0.0003], "alpha": [2, 10]},
-        "spectrogram": {"eps": [0.1], "eta": [0.0005], "alpha": [15]},
-    },
-    "excerpts": {"per_direction": 2},
-    "lime": {"n_samples": 512},
-    "drawings": {"shapes": ["wiggle", "horse"], "n_placements": 2},
-    "stability": {"n_samples": [64, 512], "n_repeats": 2},
-}
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability")
 TABLES = ("detector", "attacks", "table1", "table2", "localisation", "fidelity", "stability", "audits")
-
-
-class Workspace:
-    """A checkout of the workflow of its own, with the library that is installed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for part in ("workflow", "config", "profiles"):
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "Snakefile", folder)
-
-    def configure(self, name: str, *parts: dict) -> str:
-        merged: dict = {}
-        for part in parts:
-            _merge(merged, part)
-        (self.folder / f"{name}.yaml").write_text(yaml.safe_dump(merged))
-        return f"{name}.yaml"
-
-    def snakemake(self, *arguments: str, config: str = "small.yaml") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", config]
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=1200
-        )
-
-    def digests(self) -> dict[str, str]:
-        """Return the digests of all artefacts, tables and pictures; only logs and measured costs hold times."""
-        return {
-            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted((self.folder / RESULTS).rglob("*.*"))
-            if path.is_file() and path.suffix not in (".log", ".tsv") and path.stem != "costs"
-        }
-
-
-def _merge(into: dict, part: dict) -> None:
-    for key, value in part.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = yaml.safe_load(yaml.safe_dump(value))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,10 @@
 # Adversarial perturbations of songs, and the excerpts whose label they flip.
 
 
+localrules:
+    attacks,
+
+
 rule perturbations:
     input:
         unpack(song_files),
@@ -38,6 +42,7 @@ rule excerpts:
         f"{RESULTS}/benchmarks/excerpts/{{domain}}/{{song}}.tsv"
     resources:
         gpu=1,
+        runtime=growing(15),
     params:
         settings=settings("frontend", "excerpts", "lime.predict"),
         device=config["device"],

@@ -41,6 +41,8 @@ rule spectrograms:
         f"{RESULTS}/logs/spectrograms/{{song}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/spectrograms/{{song}}.tsv"
+    resources:
+        runtime=growing(5),
     params:
         settings=settings("frontend"),
         split=song_split,

@@ -1,6 +1,11 @@
 # The detector: trained here for several seeds, or a checkpoint that is given; its predictions and scores.
 
 
+localrules:
+    imported,
+    detector,
+
+
 rule training:
     input:
         spectrograms_of("train"),

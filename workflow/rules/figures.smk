@@ -1,6 +1,15 @@
 # Figures: small tables to PNG and PDF, with the numbers shown in a CSV beside them.
 
 
+localrules:
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure_stability,
+    costs,
+
+
 rule figure1:
     input:
         per_song("drawings"),

@@ -1,6 +1,10 @@
 # One page of everything.
 
 
+localrules:
+    report,
+
+
 rule report:
     input:
         figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],

@@ -1,6 +1,17 @@
 # Tables: artefacts of all songs to tidy CSV, and a page to read.
 
 
+localrules:
+    flip_rates,
+    table1,
+    table2,
+    localised_rows,
+    localisation,
+    fidelity,
+    stability,
+    audits,
+
+
 rule flip_rates:
     input:
         per_attack("flips"),

@@ -1,0 +1,90 @@
+"""The demonstration on a real SLURM through profiles/slurm: a job killed for memory, a coordinator killed, equal artefacts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import slurm_node
+from workspaces import RESULTS, SMALL, Workspace
+
+# The training asks for too little memory at first: SLURM kills it, and the profile's retry asks for more.
+TOO_LITTLE_MEMORY = ("--set-resources", "training:mem_mb=250 * attempt ** 4")
+COMMAND = (
+    *(sys.executable, "-m", "snakemake", "all", "--profile", "profiles/slurm", "--configfile", "small.yaml"),
+    # What a node without an accounting database needs, and no long wait between questions.
+    *("--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2"),
+    *("--latency-wait", "5", *TOO_LITTLE_MEMORY),
+)
+
+
+class Coordinator:
+    """A running ``snakemake`` that submits to SLURM, and what it says."""
+
+    def __init__(self, workspace, name):
+        self.log = workspace.folder / name
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                COMMAND, cwd=workspace.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def said(self):
+        return self.log.read_text()
+
+    def wait_for(self, condition, seconds=240):
+        """Wait until a condition holds, or fail with what the run has said."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, self.said()[-4000:]
+            assert self.process.poll() is None, self.said()[-4000:]
+            time.sleep(0.2)
+
+
+def queue(*arguments):
+    return subprocess.run(["squeue", "--noheader", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    reason = slurm_node.missing()
+    if reason:
+        pytest.skip(f"no SLURM can be run: {reason}")
+    with slurm_node.running(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Give the digests of all artefacts of a local run."""
+    workspace = Workspace(tmp_path_factory.mktemp("local"))
+    workspace.configure("small", SMALL)
+    done = workspace.snakemake("all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace.digests()
+
+
+def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, tmp_path, undisturbed):
+    workspace = Workspace(tmp_path)
+    workspace.configure("small", SMALL)
+    results = workspace.folder / RESULTS
+    first = Coordinator(workspace, "first.log")
+    first.wait_for(lambda: (results / "predictions" / "seed0.h5").is_file())
+    assert "Trying to restart job" in first.said()
+    attempts = sorted((workspace.folder / ".snakemake" / "slurm_logs" / "rule_training" / "seed0").glob("*.log"))
+    assert "exceeded memory limit" in attempts[0].read_text()
+    first.wait_for(lambda: "RUNNING" in queue("--states", "RUNNING", "--format", "%T"))
+    os.killpg(first.process.pid, signal.SIGKILL)  # in the middle of the attacks
+    first.process.wait()
+    running = queue("--states", "RUNNING,PENDING", "--format", "%i").split()
+    assert running  # SLURM goes on with what it was given: cancelled, as docs/cluster.md tells
+    subprocess.run(["scancel", *running], check=True)
+    finished_before = set(workspace.digests())
+    assert finished_before < set(undisturbed)
+
+    assert workspace.snakemake("--unlock").returncode == 0
+    second = Coordinator(workspace, "second.log")
+    assert second.process.wait(timeout=600) == 0, second.said()[-4000:]
+    assert "rule training" not in second.said()  # what had been finished stays
+    assert workspace.digests() == undisturbed
