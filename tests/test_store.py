@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
+import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h5py
 import numpy as np
@@ -360,3 +361,26 @@ def test_a_group_without_its_members_is_named(tmp_path):
     with h5py.File(path, "r+") as file:
         del file["songs/zebra/logit"]
     assert_refused(path, Predictions, "logit")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Give a folder on a disk of its own that holds 600 kB."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", tmp_path], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_full_disk_loses_nothing_and_says_so(small_disk):
+    path = small_disk / "song.h5"
+    magnitude = np.random.default_rng(0).random((1000, 513), dtype=np.float32)  # 2 MB
+    common = {"song": "song", "split": "test", "label_overhang_seconds": 0.0}
+    song = Spectrogram(**common, magnitude=magnitude[:20], is_sing=np.zeros(20, bool))
+    store.write(path, song)
+    before = path.read_bytes()
+    with pytest.raises(ArtefactError, match=r"song\.h5 does not fit on its disk"):
+        store.write(path, replace(song, magnitude=magnitude, is_sing=np.zeros(1000, bool)))
+    assert path.read_bytes() == before
+    assert [p.name for p in small_disk.iterdir()] == ["song.h5"]

@@ -1,9 +1,12 @@
 """Writing files whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import ArtefactError
 
 
 @contextmanager
@@ -23,6 +26,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     ------
     Path
         Where to write.
+
+    Raises
+    ------
+    ArtefactError
+        When the disk is full.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,5 +38,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ArtefactError(f"{path} does not fit on its disk: free some space and run the same command again") from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -58,10 +58,15 @@ def write(path: str | os.PathLike, artefact: Any, provenance: Mapping[str, Any] 
     provenance : mapping, optional
         What made it (`veracity.provenance.describe`); values are stored as JSON attributes.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    # By way of memory: where the disk is full, HDF5 itself fails at closing the file and then takes the process with it.
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
         _write_group(file, artefact)
         for key, value in (provenance or {}).items():
             file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+        file.flush()
+        content = file.id.get_file_image()
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _write_group(group: h5py.Group, artefact: Any) -> None:
