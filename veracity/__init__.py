@@ -31,6 +31,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "games",
         "grid",
         "lime",
+        "planning",
+        "probes",
         "progress",
         "provenance",
         "readouts",
