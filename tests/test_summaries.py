@@ -157,7 +157,9 @@ def test_costs_are_summed_by_stage(tmp_path):
         path.write_text(f"s\tmax_rss\tcpu_time\n{seconds}\t{100 * seconds}\t-\n")
     log = tmp_path / "logs" / "attacks" / "x" / "a.log"
     log.parent.mkdir(parents=True)
-    log.write_text("CPU seconds of start-up: 1.50\nWARNING something\nCPU seconds in all: 6.00\n")
+    log.write_text("CPU seconds of start-up: 1.50\nWARNING something\nCPU seconds in all: 6.00\npeak memory in MB: 812.5\n")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "figure.png").write_bytes(bytes(50_000))
     (tmp_path / "attacks").mkdir()
     (tmp_path / "attacks" / "a.h5").write_bytes(bytes(2_000_000))
     table = summaries.costs_table(tmp_path)
@@ -166,9 +168,10 @@ def test_costs_are_summed_by_stage(tmp_path):
         2,
         5,
         3,
-        300,
+        812.5,
         2,
     ]
+    assert table.loc[1, ["peak_memory_mb", "disk_mb"]].tolist() == [100, 0.05]
     assert table.loc[0, ["cpu_seconds", "startup_cpu_seconds", "work_percent"]].tolist() == [6.0, 1.5, 75.0]
     with pytest.raises(ArtefactError, match="holds no measurements"):
         summaries.costs_table(tmp_path / "none")

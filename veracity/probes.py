@@ -10,7 +10,6 @@ import itertools
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -42,6 +41,7 @@ from .provenance import describe
 from .spectra import compute_spectrogram, padded_log_mel
 from .synthesis import SynthesisSettings, synthesise_song, write_corpus
 from .training import TrainingData, TrainingSettings, train
+from .usage import STATUS, own_mb
 
 Job = Callable[[], list[Path]]  # from its inputs on disk to its outputs
 # How a job starts: Snakemake's lines before the script's own, and what the script imports.
@@ -49,9 +49,7 @@ START_UP = {
     "torch": "import pickle, snakemake.logging, snakemake.iocontainers; from veracity import attacks, corpus, experiments",
     "table": "import pickle, snakemake.logging, snakemake.iocontainers; from veracity import figures, summaries",
 }
-TELL = "import json, pathlib, time; status = pathlib.Path('/proc/self/status'); "
-TELL += "print(json.dumps([time.process_time(), status.read_text() if status.exists() else '']))"
-STATUS = Path("/proc/self/status")
+TELL = "import json, time; from veracity.usage import own_mb; print(json.dumps([time.process_time(), own_mb('VmHWM')]))"
 BLOCK = 65536  # samples; libsndfile's encoder of ogg fails on long songs at once
 
 
@@ -397,11 +395,6 @@ def probe(name: str, config: Mapping[str, Any], stored: Mapping[str, Any], sizes
     return points
 
 
-def own_mb(kind: str) -> float:
-    """Return ``VmRSS`` (now) or ``VmHWM`` (peak) of this process."""
-    return memory_mb(STATUS.read_text(encoding="ascii") if STATUS.exists() else "", kind)
-
-
 def forget_peak() -> None:
     """Hand back what is free and let the peak memory of this process begin anew, as in a new process; on Linux only."""
     gc.collect()
@@ -438,7 +431,7 @@ def measure(config: Mapping[str, Any], songs: Songs, works: Sequence[Work], *, p
     start_ups = {}
     for kind in sorted({part.imports for part in works}):
         runs = [_python("-c", f"{START_UP[kind]}; {TELL}", what="start-up") for _ in range(2)]
-        start_ups[kind] = min(seconds for seconds, _ in runs), memory_mb(runs[0][1], "VmHWM")
+        start_ups[kind] = min(seconds for seconds, _ in runs), runs[0][1]
     with ThreadPoolExecutor(processes) as pool:
         runs = list(pool.map(lambda request: _python("-m", "veracity.probes", what=request["name"], given=request), requests))
     return {
@@ -488,15 +481,6 @@ def _python(*arguments: str, what: str, given: Any = None) -> Any:
     if done.returncode:
         raise VeracityError(f"the cost of {what} cannot be measured: {(done.stderr.splitlines() or ['killed'])[-1]}")
     return json.loads(done.stdout)
-
-
-def memory_mb(status: str, kind: str) -> float:
-    """Read ``VmRSS`` (now) or ``VmHWM`` (peak) of the text of /proc/self/status; NaN where the system has none.
-
-    Not getrusage: its ru_maxrss outlives exec, so that a child starts with its parent's peak.
-    """
-    found = re.search(rf"{kind}:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 / 1e6 if found else math.nan
 
 
 if __name__ == "__main__":

@@ -5,17 +5,13 @@ import functools
 import hashlib
 import importlib.metadata
 import json
-import math
 import os
 import platform
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
-STARTUP = "CPU seconds of start-up: {:.2f}"  # lines of a job's log, see `logged_seconds`
-IN_ALL = "CPU seconds in all: {:.2f}"
 LIBRARIES = ("h5py", "librosa", "numpy", "scikit-learn", "scipy", "torch")
 
 
@@ -54,13 +50,6 @@ def versions() -> dict[str, str]:
         "veracity": __version__,
         **{library: importlib.metadata.version(library) for library in LIBRARIES},
     }
-
-
-def logged_seconds(log: str | os.PathLike) -> tuple[float, float]:
-    """Return the CPU seconds that a job took to start and in all, of its log; NaN for what the log does not tell."""
-    text = Path(log).read_text(encoding="utf-8", errors="replace")
-    startup, in_all = (re.findall(f"^{line.split('{')[0]}([0-9.]+)$", text, re.MULTILINE) for line in (STARTUP, IN_ALL))
-    return float(startup[-1]) if startup else math.nan, float(in_all[-1]) if in_all else math.nan
 
 
 def file_digest(path: str | os.PathLike) -> str:

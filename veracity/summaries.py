@@ -16,7 +16,7 @@ from .decisions import LABELS, direction_title
 from .errors import ArtefactError
 from .evaluation import Scores, mean_and_std
 from .lime import ranking
-from .provenance import logged_seconds
+from .usage import logged
 
 DOMAINS = ("waveform", "spectrogram")  # the paper's order of columns
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
@@ -433,13 +433,11 @@ def costs_table(results: Path) -> pd.DataFrame:
     for path in sorted(folder.rglob("*.tsv")):
         part = path.relative_to(folder)
         log = (results / "logs" / part).with_suffix(".log")
-        startup, in_all = logged_seconds(log) if log.is_file() else (math.nan, math.nan)
-        # The job's own count of its CPU time, where there is one: Snakemake's is a sample and misses short jobs.
-        parts.append(
-            pd.read_csv(path, sep="\t", na_values="-")
-            .assign(stage=part.with_suffix("").parts[0], startup=startup)
-            .assign(cpu_time=lambda row, in_all=in_all: row.cpu_time if math.isnan(in_all) else in_all)
-        )
+        startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
+        row = pd.read_csv(path, sep="\t", na_values="-").assign(stage=part.with_suffix("").parts[0], startup=startup)
+        # What the job has counted itself, where it has: Snakemake takes samples, and misses short jobs.
+        own = {"cpu_time": seconds, "max_rss": peak_mb}
+        parts.append(row.assign(**{column: count for column, count in own.items() if not math.isnan(count)}))
     if not parts:
         raise ArtefactError(f"{folder} holds no measurements: run the target `all` first")
     columns = {
@@ -451,7 +449,10 @@ def costs_table(results: Path) -> pd.DataFrame:
         "peak_memory_mb": ("max_rss", "max"),
     }
     table = pd.concat(parts).groupby("stage").agg(**columns).reset_index()
-    on_disk = {stage: sum(f.stat().st_size for f in (results / stage).rglob("*") if f.is_file()) for stage in table.stage}
+    on_disk = {}
+    for stage in table.stage:
+        left = (f for where in (f"{stage}/**/*", f"figures/{stage}.*", f"tables/{stage}.*") for f in results.glob(where))
+        on_disk[stage] = sum(f.stat().st_size for f in left if f.is_file())
     table["work_percent"] = 100 * (1 - table.startup_cpu_seconds / table.cpu_seconds)
     table["disk_mb"] = table.stage.map(on_disk) / 1e6
     return table.sort_values("wall_seconds", ascending=False, ignore_index=True)

@@ -5,7 +5,6 @@ What is imported here is part of every rule's code digest; `_attacked` and `_exp
 
 import logging
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from veracity import provenance as provenance_of
 from veracity.errors import VeracityError
 from veracity.files import replacing
-from veracity.provenance import IN_ALL, STARTUP
+from veracity.usage import told_at_end, told_at_start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 def job(snakemake: Any) -> Iterator[None]:
     """Send all output to the job's log, and tell a user's mistake in one sentence instead of a traceback.
 
-    The log also tells how much of the job was start-up, which `veracity.summaries.costs_table` gathers.
+    The log also tells CPU time, how much of it was start-up, and memory, which `veracity.summaries.costs_table` gathers.
     """
-    before = time.process_time()
+    before = told_at_start()
     with (
         Path(snakemake.log[0]).open("w", buffering=1, encoding="utf-8") as log,
         redirect_stdout(log),
@@ -37,10 +36,10 @@ def job(snakemake: Any) -> Iterator[None]:
         logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
         logging.captureWarnings(True)
         warnings.simplefilter("default")
-        print(STARTUP.format(before))
+        print(before)
         try:
             yield
-            print(IN_ALL.format(time.process_time()))
+            print(told_at_end())
         except VeracityError as error:
             print(f"error: {error}")
             sys.exit(1)

@@ -1,0 +1,50 @@
+"""CPU time and memory of a job: what the system tells of a process, and what a job's log tells of it."""
+
+import math
+import os
+import re
+import time
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")  # on Linux only
+STARTUP, IN_ALL, PEAK = "CPU seconds of start-up", "CPU seconds in all", "peak memory in MB"  # lines of a job's log
+
+
+def own_mb(kind: str) -> float:
+    """Return ``VmRSS`` (now) or ``VmHWM`` (peak) of this process, or NaN where the system does not tell.
+
+    Not getrusage: its ru_maxrss outlives exec, so that a child starts with its parent's peak.
+    """
+    found = re.search(rf"{kind}:\s+(\d+) kB", STATUS.read_text(encoding="ascii")) if STATUS.exists() else None
+    return int(found[1]) * 1024 / 1e6 if found else math.nan
+
+
+def told_at_start() -> str:
+    """Return the line that a job's log begins with."""
+    return f"{STARTUP}: {time.process_time():.2f}"
+
+
+def told_at_end() -> str:
+    """Return the lines that a job's log ends with."""
+    return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {own_mb('VmHWM'):.1f}"
+
+
+def logged(log: str | os.PathLike) -> tuple[float, float, float]:
+    """Read a job's log.
+
+    Parameters
+    ----------
+    log : path-like
+
+    Returns
+    -------
+    startup_seconds, seconds, peak_memory_mb : float
+        CPU time of start-up and in all, and the most memory that the process held; NaN for what the log does not tell.
+    """
+    text = Path(log).read_text(encoding="utf-8", errors="replace")
+
+    def number(line: str) -> float:
+        found = re.findall(f"^{line}: ([0-9.]+)$", text, re.MULTILINE)
+        return float(found[-1]) if found else math.nan
+
+    return number(STARTUP), number(IN_ALL), number(PEAK)
