@@ -20,6 +20,8 @@ from veracity.attacks import (
 from veracity.detector import Network
 from veracity.errors import ConfigError
 from veracity.frontend import FrontEnd, excerpt_samples, log_mel, magnitudes, pad_silence
+from veracity.probes import forget_peak
+from veracity.usage import STATUS, own_mb
 
 SMALL = {"excerpt_frames": 25, "n_mels": 25}
 DETECTOR = random_detector(**SMALL)
@@ -492,3 +494,15 @@ def test_tf32_is_asked_for_during_updates_alone(monkeypatch):
 def test_unknown_precision_is_refused():
     with pytest.raises(ConfigError, match="float32, tf32 or bfloat16"):
         AttackSettings(eps=1, eta=1, alpha=1, precision="float8")
+
+
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not tell a process's peak memory")
+def test_memory_does_not_grow_with_the_number_of_updates():
+    audio, detector = bursts(10), random_detector()
+    settings = {n: AttackSettings(eps=0.01, eta=0.0003, alpha=2, max_updates=n) for n in (15, 100)}
+    peaks = {}
+    for n, setting in settings.items():
+        forget_peak()
+        attack_song(audio, detector.network(), detector.frontend, setting, domain="waveform", threshold=THRESHOLD)
+        peaks[n] = own_mb("VmHWM")
+    assert peaks[100] < peaks[15] + 100  # twice that before freed memory was given back

@@ -26,10 +26,12 @@ from .devices import tf32
 from .errors import ConfigError
 from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, pad_silence
 from .progress import Progress
+from .usage import give_back_free_memory
 
 Domain = Literal["waveform", "spectrogram"]
 DOMAINS: tuple[Domain, Domain] = ("waveform", "spectrogram")
 GPU_STOP_EVERY = 32  # updates between looks at whether all has flipped: each look makes the host wait
+GIVE_BACK_EVERY = 10  # updates, so that memory stays that of a few
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,8 @@ def minimise(
             moved = (delta - step).clamp(-settings.eps, settings.eps)
             delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # what has flipped stays as it is
             progress.advance()
+            if update % GIVE_BACK_EVERY == 0 and delta.device.type == "cpu":
+                give_back_free_memory()
     if exact_logits is not None:
         logits = exact_logits(delta)
         counts[-1] = flipped(torch.sigmoid(logits), threshold, was_sing).sum()

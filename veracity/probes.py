@@ -4,7 +4,6 @@ A probe runs what the script of a stage runs, on a random detector and synthetic
 process of its own: ``python -m veracity.probes`` reads a request from its input and prints what it has measured.
 """
 
-import ctypes
 import gc
 import itertools
 import json
@@ -41,7 +40,7 @@ from .provenance import describe
 from .spectra import compute_spectrogram, padded_log_mel
 from .synthesis import SynthesisSettings, synthesise_song, write_corpus
 from .training import TrainingData, TrainingSettings, train
-from .usage import STATUS, own_mb
+from .usage import STATUS, give_back_free_memory, own_mb
 
 Job = Callable[[], list[Path]]  # from its inputs on disk to its outputs
 # How a job starts: Snakemake's lines before the script's own, and what the script imports.
@@ -398,9 +397,8 @@ def probe(name: str, config: Mapping[str, Any], stored: Mapping[str, Any], sizes
 def forget_peak() -> None:
     """Hand back what is free and let the peak memory of this process begin anew, as in a new process; on Linux only."""
     gc.collect()
+    give_back_free_memory()
     if STATUS.exists():
-        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-            libc.malloc_trim(0)
         STATUS.with_name("clear_refs").write_text("5", encoding="ascii")
 
 

@@ -1,8 +1,10 @@
 """CPU time and memory of a job: what the system tells of a process, and what a job's log tells of it."""
 
+import ctypes
 import math
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +19,16 @@ def own_mb(kind: str) -> float:
     """
     found = re.search(rf"{kind}:\s+(\d+) kB", STATUS.read_text(encoding="ascii")) if STATUS.exists() else None
     return int(found[1]) * 1024 / 1e6 if found else math.nan
+
+
+def give_back_free_memory() -> None:
+    """Hand what this process has freed back to the system, where the C library keeps it (glibc).
+
+    Loops that allocate and free tensors of many sizes scatter glibc's heap: an attack grew by 10 MB with each of its 1000 updates
+    until this was called now and then (20 ms). A mapping for every large block instead would cost a third of the speed.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def told_at_start() -> str:
