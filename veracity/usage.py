@@ -24,8 +24,8 @@ def own_mb(kind: str) -> float:
 def give_back_free_memory() -> None:
     """Hand what this process has freed back to the system, where the C library keeps it (glibc).
 
-    Loops that allocate and free tensors of many sizes scatter glibc's heap: an attack grew by 10 MB with each update until this was
-    called now and then (20 ms). A mapping for every large block instead would cost a third of the speed.
+    Loops that allocate and free tensors of many sizes scatter glibc's heap: an attack grew by 10 MB with each update
+    until this was called now and then (20 ms). A mapping for every large block instead would cost a third of the speed.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
