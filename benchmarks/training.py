@@ -58,7 +58,8 @@ def _update(device: torch.device, quick: bool, precision: Literal["float32", "bf
     labels = [rng.random(len(m)) < 0.5 for m in spectra]
 
     def ours(n_updates: int) -> None:
-        data = TrainingData(spectra, labels, frontend, TrainingSettings(n_updates=n_updates, precision=precision))
+        settings = TrainingSettings(n_updates=n_updates, precision=precision)
+        data = TrainingData(zip(spectra, labels, strict=True), frontend, settings)
         with quiet():
             train(data, Architecture(), seed=0, device=device)
 

@@ -38,9 +38,10 @@ in the set (`veracity.grid.masks_of`, `veracity.grid.indices_of`).
 
 Beside the HDF5 files: `synthetic_corpus/` (audio, labels and lists in the Jamendo layout), `training/seed0.pt` (a
 checkpoint that carries its architecture, front end and settings, read with `veracity.detector.load_checkpoint`) and
-`training/seed0.csv` (its training curve), `training/seed0.resume.pt` (while a training runs), `tables/*.csv` with a page to
-read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` and `benchmarks/` (one for each job: what
-it said, and the time and memory that Snakemake measured), `report.html` (target `report`).
+`training/seed0.csv` (its training curve), `*.state.pt` beside what a training or an attack will write, while it runs,
+`tables/*.csv` with a page to read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` and
+`benchmarks/` (one for each job: what it said, and the time and memory that Snakemake measured), `report.html` (target
+`report`).
 """
 
 

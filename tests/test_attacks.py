@@ -5,7 +5,9 @@ import pytest
 import torch
 from networks import random_detector
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from veracity import attacks
 from veracity.attacks import (
     DOMAINS,
     PAPER,
@@ -21,6 +23,7 @@ from veracity.detector import Network
 from veracity.errors import ConfigError
 from veracity.frontend import FrontEnd, excerpt_samples, log_mel, magnitudes, pad_silence
 from veracity.probes import forget_peak
+from veracity.resuming import SavedState
 from veracity.usage import STATUS, own_mb
 
 SMALL = {"excerpt_frames": 25, "n_mels": 25}
@@ -239,10 +242,12 @@ def test_chunks_give_the_same_perturbation_as_the_whole(domain, chunk_frames):
     assert np.abs(whole.delta).max() > 0
 
 
-def test_no_more_than_a_chunk_is_evaluated_at_once(monkeypatch):
-    seen, original = [], Network.dense_logits
-    monkeypatch.setattr(Network, "dense_logits", lambda self, x: (seen.append(len(x)), original(self, x))[1])
-    attack("waveform", chunk_frames=50, max_updates=1)
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_no_more_than_a_chunk_is_evaluated_at_once(monkeypatch, domain):
+    seen, dense_logits, log_mel_of = [], Network.dense_logits, attacks.log_mel
+    monkeypatch.setattr(Network, "dense_logits", lambda self, x: (seen.append(len(x)), dense_logits(self, x))[1])
+    monkeypatch.setattr(attacks, "log_mel", lambda x, frontend: (seen.append(len(x)), log_mel_of(x, frontend))[1])
+    attack(domain, chunk_frames=50, max_updates=1)
     assert max(seen) == 50 + FRONTEND.excerpt_frames - 1
 
 
@@ -506,3 +511,150 @@ def test_memory_does_not_grow_with_the_number_of_updates():
         attack_song(audio, detector.network(), detector.frontend, setting, domain="waveform", threshold=THRESHOLD)
         peaks[n] = own_mb("VmHWM")
     assert peaks[100] < peaks[15] + 100  # twice that before freed memory was given back
+
+
+# --- a GPU is never made to wait --------------------------------------------------------------------------------------
+
+
+class Looks(TorchDispatchMode):
+    """Count how often the host asks for a tensor's value: on a GPU it would wait each time."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_updates_do_not_ask_for_values(monkeypatch, domain, precision):
+    monkeypatch.setattr(attacks, "_look_every", lambda device: attacks.GPU_LOOK_EVERY)
+    counts = {}
+    for n_updates in (1, attacks.GPU_LOOK_EVERY - 1):
+        with Looks() as looks:
+            attack(domain, audio=AUDIO[:14000], max_updates=n_updates, precision=precision, chunk_frames=20)
+        counts[n_updates] = looks.count
+    assert counts[attacks.GPU_LOOK_EVERY - 1] == counts[1] > 0
+
+
+def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
+    audio = AUDIO[6000:9000]
+    settings = AttackSettings(eps=1.0, eta=0.01, alpha=1e5, max_updates=100)
+    threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))
+    common = {"domain": "spectrogram", "threshold": threshold}
+    often = attack_song(audio, NETWORK, FRONTEND, settings, **common)
+    monkeypatch.setattr(attacks, "_look_every", lambda device: 32)
+    seldom = attack_song(audio, NETWORK, FRONTEND, settings, **common)
+    n = len(often.flipped_history)
+    assert len(seldom.flipped_history) == 1 + 32 * -(-(n - 1) // 32) > n  # it stands still until the next look
+    np.testing.assert_array_equal(seldom.delta, often.delta)
+    np.testing.assert_array_equal(seldom.flipped_history[n - 1 :], often.flipped_history[-1])
+
+
+# --- going on after a kill --------------------------------------------------------------------------------------------
+
+
+class KilledError(Exception):
+    """Stands in for a kill."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Give a function that lets the attack die in the update after so many."""
+
+    def let(n_updates):
+        count, original = [0], attacks._step
+
+        def step(*args):
+            if count[0] == n_updates:
+                raise KilledError
+            count[0] += 1
+            return original(*args)
+
+        monkeypatch.setattr(attacks, "_step", step)
+        return count
+
+    yield let
+    monkeypatch.undo()
+
+
+def whole_song(
+    saved=None, domain="waveform", *, audio=AUDIO, network=NETWORK, threshold=THRESHOLD, chunk_frames=4096, **changes
+):
+    settings = AttackSettings(**{**vars(SETTINGS[domain]), "max_updates": 8, **changes})
+    common = {"domain": domain, "threshold": threshold, "chunk_frames": chunk_frames, "saved": saved}
+    return attack_song(audio, network, FRONTEND, settings, **common)
+
+
+def some_excerpts(saved=None, domain="waveform", *, audio=AUDIO, starts=(5, 40, 70), network=NETWORK, **changes):
+    slow = {"eta": SETTINGS[domain].eta / 500, "max_updates": 8}  # nothing flips that soon
+    settings = AttackSettings(**{**vars(SETTINGS[domain]), **slow, **changes})
+    common = {"domain": domain, "threshold": THRESHOLD, "saved": saved}
+    return attack_excerpts(audio, np.array(starts), network, FRONTEND, settings, **common)
+
+
+def assert_equal_attacks(one, other):
+    for name, value in vars(one).items():
+        np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
+
+
+@pytest.mark.parametrize("changes", [{}, {"precision": "bfloat16"}, {"update_rule": "sign"}, {"domain": "spectrogram"}])
+@pytest.mark.parametrize("run", [whole_song, some_excerpts])
+def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch, killed_after, run, changes):
+    path = tmp_path / "state.pt"
+    for n_updates in (3, 2):  # killed twice
+        killed_after(n_updates)
+        with pytest.raises(KilledError):
+            run(SavedState(path, every_seconds=0), **changes)
+        assert path.is_file()
+        monkeypatch.undo()
+    count = killed_after(-1)
+    found = run(SavedState(path, every_seconds=0), **changes)
+    assert count[0] == 3
+    assert not path.exists()
+    monkeypatch.undo()
+    assert_equal_attacks(found, run(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"eps": 0.02},
+        {"max_updates": 7},
+        {"precision": "bfloat16"},
+        {"threshold": THRESHOLD + 0.01},
+        {"audio": np.flip(AUDIO).copy()},
+        {"network": random_detector(seed=1, **SMALL).network()},
+        {"chunk_frames": 50},
+    ],
+    ids=["eps", "updates", "precision", "threshold", "song", "detector", "chunks"],
+)
+def test_the_state_of_another_attack_is_not_gone_on_from(tmp_path, monkeypatch, killed_after, changes):
+    killed_after(3)
+    with pytest.raises(KilledError):
+        whole_song(SavedState(tmp_path / "state.pt", every_seconds=0))
+    monkeypatch.undo()
+    assert_equal_attacks(whole_song(SavedState(tmp_path / "state.pt"), **changes), whole_song(**changes))
+
+
+def test_the_state_of_other_code_is_not_gone_on_from(tmp_path, monkeypatch, killed_after):
+    killed_after(3)
+    with pytest.raises(KilledError):
+        whole_song(SavedState(tmp_path / "state.pt", every_seconds=0, made_by="old"))
+    monkeypatch.undo()
+    for made_by, n_left in (("new", 8), ("old", 5)):
+        count = killed_after(-1)
+        (tmp_path / made_by).write_bytes((tmp_path / "state.pt").read_bytes())
+        whole_song(SavedState(tmp_path / made_by, made_by=made_by))
+        assert count[0] == n_left
+        monkeypatch.undo()
+
+
+def test_nothing_is_saved_before_its_time(tmp_path, killed_after):
+    killed_after(3)
+    with pytest.raises(KilledError):
+        whole_song(SavedState(tmp_path / "state.pt", every_seconds=3600))
+    assert not list(tmp_path.iterdir())

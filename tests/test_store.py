@@ -58,6 +58,7 @@ def spectrogram(n_frames=300, seed=0):
         split="test",
         label_overhang_seconds=-0.5,
         magnitude=rng.random((n_frames, 513), dtype=np.float32),
+        log_mel=rng.normal(size=(n_frames, 80)).astype(np.float32),
         is_sing=rng.random(n_frames) < 0.5,
     )
 
@@ -167,7 +168,11 @@ def test_arrays_carry_axes_unit_and_description(tmp_path):
         attributes = dict(file["magnitude"].attrs)
         assert file.attrs["artefact"] == "Spectrogram"
         assert file.attrs["song"] == "05-dance"
-    assert attributes == {"axes": "frame, bin", "unit": "linear magnitude", "description": "short-time Fourier magnitudes"}
+    assert attributes == {
+        "axes": "frame, bin",
+        "unit": "linear magnitude",
+        "description": "short-time Fourier magnitudes, float16",
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -377,7 +382,7 @@ def test_a_full_disk_loses_nothing_and_says_so(small_disk):
     path = small_disk / "song.h5"
     magnitude = np.random.default_rng(0).random((1000, 513), dtype=np.float32)  # 2 MB
     common = {"song": "song", "split": "test", "label_overhang_seconds": 0.0}
-    song = Spectrogram(**common, magnitude=magnitude[:20], is_sing=np.zeros(20, bool))
+    song = Spectrogram(**common, magnitude=magnitude[:20], log_mel=np.zeros((20, 80)), is_sing=np.zeros(20, bool))
     store.write(path, song)
     before = path.read_bytes()
     with pytest.raises(ArtefactError, match=r"song\.h5 does not fit on its disk"):

@@ -1,6 +1,8 @@
 """Training: batches and augmentation against references, determinism, and going on after a kill."""
 
+import contextlib
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from veracity import training
 from veracity.detector import Architecture, Checkpoint, load_tensors, save_checkpoint
 from veracity.errors import ConfigError
 from veracity.frontend import FrontEnd, log_mel
+from veracity.resuming import SavedState
 from veracity.training import TrainingData, TrainingSettings, filter_responses, train, warp
 
 SMALL = FrontEnd(excerpt_frames=25, n_mels=25)
@@ -21,7 +24,12 @@ CPU = torch.device("cpu")
 
 
 def data_of(magnitudes, is_sing, frontend=SMALL, **settings):
-    return TrainingData(magnitudes, is_sing, frontend, TrainingSettings(**settings))
+    return TrainingData(zip(magnitudes, is_sing, strict=True), frontend, TrainingSettings(**settings))
+
+
+def batch_of(data, seed):
+    (batch,) = data.batches([np.random.default_rng(seed)])
+    return batch
 
 
 def toy_songs(seed=0, n_songs=3, n=200):
@@ -83,6 +91,24 @@ def test_stored_magnitudes_are_within_half_precision():
     assert (values[0] - values[1])[loud].abs().max() < 5e-4
 
 
+def test_songs_are_let_go_as_they_are_taken():
+    given, most = [], 0
+
+    def songs():
+        nonlocal most
+        for _ in range(6):
+            magnitude = np.ones((40, SMALL.n_bins), dtype=np.float32)
+            given.append(weakref.ref(magnitude))
+            most = max(most, sum(song() is not None for song in given))
+            yield magnitude, np.ones(40, dtype=bool)
+            del magnitude
+
+    data = TrainingData(songs(), SMALL, TrainingSettings())
+    assert most == 2
+    assert len(data.labels) == 240
+    assert data.held[data.centres].min() == 1
+
+
 @pytest.mark.parametrize("frontend", [SMALL, FrontEnd()])
 def test_no_mel_band_hears_a_bin_that_is_not_stored(frontend):
     rng = np.random.default_rng(0)
@@ -121,7 +147,7 @@ def test_targets_are_labels_of_centre_frames_and_excerpts_lie_round_them(fronten
         labels.append(rng.random(n) < 0.5)
     label_of = {int(m[t, 0]): sung[t] for m, sung in zip(magnitudes, labels, strict=True) for t in range(len(m))}
     data = data_of(magnitudes, labels, frontend, batch=400, **PLAIN)
-    excerpts, targets = data.batch(np.random.default_rng(1))
+    excerpts, targets = batch_of(data, 1)
     assert excerpts.shape == (400, frontend.excerpt_frames, frontend.n_mels)
     numbers = excerpts.exp().mean(dim=2).numpy()
     half = frontend.half_excerpt
@@ -138,7 +164,7 @@ def test_centres_are_drawn_uniformly_over_all_frames():
     n = 30
     magnitude = np.repeat(np.arange(1, n + 1, dtype=np.float32)[:, None], SMALL.n_bins, axis=1)
     data = data_of([magnitude], [np.zeros(n, dtype=bool)], batch=3000, **PLAIN)
-    excerpts, _ = data.batch(np.random.default_rng(0))
+    excerpts, _ = batch_of(data, 0)
     counts = np.bincount(np.round(excerpts[:, 12].exp().mean(dim=1).numpy()).astype(int), minlength=n + 1)[1:]
     assert counts.sum() == 3000
     assert np.sum((counts - 100) ** 2 / 100) < 58.3  # chi squared, 29 degrees of freedom: 0.1 %
@@ -149,20 +175,45 @@ def test_the_strongest_augmentation_never_reaches_another_song():
     levels = (1000.0, 1.0)
     magnitudes = [np.full((20, SMALL.n_bins), level, dtype=np.float32) for level in levels]
     data = data_of(magnitudes, [np.full(20, level > 1) for level in levels], batch=300, shift=0.0, filter_db=0.0)
-    excerpts, is_loud = data.batch(np.random.default_rng(0))
+    excerpts, is_loud = batch_of(data, 0)
     peak = excerpts.exp().amax(dim=(1, 2))
     torch.testing.assert_close(peak, torch.where(is_loud, 1000.0, 1.0), rtol=1e-3, atol=0)
 
 
 def test_a_batch_is_augmented_and_depends_on_its_generator_alone():
     data = data_of(*toy_songs(), batch=8)
-    one, again, other = (data.batch(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, again, other = (batch_of(data, seed) for seed in (1, 1, 2))
     assert torch.equal(one[0], again[0])
     assert torch.equal(one[1], again[1])
     assert not torch.equal(one[0], other[0])
-    plain = data_of(*toy_songs(), batch=8, **PLAIN).batch(np.random.default_rng(1))
+    plain = batch_of(data_of(*toy_songs(), batch=8, **PLAIN), 1)
     assert torch.equal(plain[1], one[1])
     assert (plain[0] - one[0]).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_batches_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch, at_once):
+    data = data_of(*toy_songs(), batch=4)
+    expected = list(data.batches(map(np.random.default_rng, range(7))))
+    monkeypatch.setattr(training, "DRAWN_AT_ONCE", at_once)
+    again = list(data.batches(map(np.random.default_rng, range(7))))
+    assert len(again) == 7
+    assert all(torch.equal(a, b) for pair in zip(again, expected, strict=True) for a, b in zip(*pair, strict=True))
+
+
+def test_neither_batches_nor_updates_ask_for_values(monkeypatch):
+    """Tensors on torch's device `meta` have no values: a host that asked for one, and made a GPU wait, would fail here."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # does not know that device
+    device = torch.device("meta")
+    data = data_of(*toy_songs(), batch=4).to(device)
+    detector = random_detector(excerpt_frames=25, n_mels=25).train().to(device)
+    optimiser = torch.optim.Adam(detector.parameters())
+    for excerpts, is_sing in data.batches(map(np.random.default_rng, range(3))):
+        target = torch.where(is_sing, 0.98, 0.02)
+        shown = training._update(detector, optimiser, excerpts, target, 1e-3)
+        assert (shown.device, shown.shape) == (device, (2,))
+    with pytest.raises(NotImplementedError):
+        shown.tolist()
 
 
 # --- stretch and shift ------------------------------------------------------------------------------------------------
@@ -180,7 +231,8 @@ def by_splines(source, stretch, shift):
 
 
 def warp_one(source, stretch, shift):
-    warped = warp(torch.as_tensor(source)[None], np.array([stretch]), np.array([shift]), n_frames=FRAMES, n_bins=BINS)
+    factors = (torch.tensor([factor], dtype=torch.float64) for factor in (stretch, shift))
+    warped = warp(torch.as_tensor(source)[None], *factors, n_frames=FRAMES, n_bins=BINS)
     return warped[0].numpy()
 
 
@@ -222,7 +274,7 @@ def test_warp_by_one_is_the_identity():
 
 def test_warp_takes_every_excerpt_s_own_factors():
     source = np.random.default_rng(0).random((3, *SOURCE))
-    stretch, shift = np.array([0.8, 1.0, 1.25]), np.array([1.1, 0.7, 1.0])
+    stretch, shift = torch.tensor([[0.8, 1.0, 1.25], [1.1, 0.7, 1.0]], dtype=torch.float64)
     together = warp(torch.as_tensor(source), stretch, shift, n_frames=FRAMES, n_bins=BINS)
     for i in range(3):
         np.testing.assert_allclose(together[i], warp_one(source[i], stretch[i], shift[i]), atol=1e-12)
@@ -295,7 +347,7 @@ def test_filters_without_gain_change_nothing():
 def test_filters_act_on_batches():
     magnitude = np.ones((100, SMALL.n_bins), dtype=np.float32)
     data = data_of([magnitude], [np.zeros(100, dtype=bool)], batch=64, stretch=0.0, shift=0.0)
-    centre = data.batch(np.random.default_rng(0))[0][:, SMALL.half_excerpt]
+    centre = batch_of(data, 0)[0][:, SMALL.half_excerpt]
     highest = centre.abs().amax(dim=1)
     assert highest.max() <= 10 / 20 * np.log(10) + 1e-3
     assert highest.max() > 0.8 * 10 / 20 * np.log(10)
@@ -307,10 +359,10 @@ def test_filters_act_on_batches():
 QUICK = {"n_updates": 8, "batch": 4, "decay_every": 3}
 
 
-def run(tmp_path=None, *, data=None, seed=0, architecture=None, **options):
-    resume = tmp_path / "resume.pt" if tmp_path else None
-    common = {"save_every_seconds": -1.0, "curve_every": 2, "resume": resume, **options}
-    return train(data or data_of(*toy_songs(), **QUICK), architecture or Architecture(), seed=seed, device=CPU, **common)
+def run(tmp_path=None, *, data=None, seed=0, architecture=None, every_seconds=0.0, curve_every=2):
+    saved = SavedState(tmp_path / "state.pt" if tmp_path else None, every_seconds=every_seconds)
+    data, architecture = data or data_of(*toy_songs(), **QUICK), architecture or Architecture()
+    return train(data, architecture, seed=seed, device=CPU, saved=saved, curve_every=curve_every)
 
 
 def contents(tmp_path, detector):
@@ -464,16 +516,13 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undi
         kill_after(patch, killed_after)
         with pytest.raises(KilledError):
             run(tmp_path, data=data())
-    saved = killed_after // 2 * 2  # at the last point of the curve
-    assert (tmp_path / "resume.pt").exists() == (saved > 0)
-    if saved:
-        assert load_tensors(tmp_path / "resume.pt")["update"] == saved
+    assert load_tensors(tmp_path / "state.pt")["state"]["update"] == killed_after
     count = kill_after(monkeypatch, -1)
     detector, again = run(tmp_path, data=data())
-    assert count[0] == 8 - saved
+    assert count[0] == 8 - killed_after
     assert contents(tmp_path, detector) == expected
     assert again == curve
-    assert not (tmp_path / "resume.pt").exists()
+    assert not (tmp_path / "state.pt").exists()
 
 
 def test_a_training_killed_twice_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undisturbed):
@@ -482,7 +531,7 @@ def test_a_training_killed_twice_goes_on_to_the_same_bytes(tmp_path, monkeypatch
             kill_after(patch, n_more)
             with pytest.raises(KilledError):
                 run(tmp_path)
-    assert load_tensors(tmp_path / "resume.pt")["update"] == 4
+    assert load_tensors(tmp_path / "state.pt")["state"]["update"] == 6
     detector, curve = run(tmp_path)
     assert contents(tmp_path, detector) == undisturbed[0]
     assert curve == undisturbed[1]
@@ -492,8 +541,8 @@ def test_state_is_saved_no_oftener_than_asked(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         kill_after(patch, 7)
         with pytest.raises(KilledError):
-            run(tmp_path, save_every_seconds=3600.0)
-    assert not (tmp_path / "resume.pt").exists()
+            run(tmp_path, every_seconds=3600.0)
+    assert not (tmp_path / "state.pt").exists()
 
 
 @pytest.fixture
@@ -520,6 +569,7 @@ def shorter_songs():
     "options",
     [
         lambda: {"seed": 1},
+        lambda: {"curve_every": 3},
         lambda: {"architecture": Architecture(zero_mean=False)},
         lambda: {"data": other_data(n_updates=6)},
         lambda: {"data": other_data(filter_db=3.0)},
@@ -527,14 +577,14 @@ def shorter_songs():
         lambda: {"data": other_data(frontend=dataclasses.replace(SMALL, f_min=60.0))},
         lambda: {"data": shorter_songs()},
     ],
-    ids=["seed", "architecture", "updates", "filter", "bands", "lowest frequency", "songs"],
+    ids=["seed", "curve", "architecture", "updates", "filter", "bands", "lowest frequency", "songs"],
 )
 def test_the_state_of_another_training_is_not_gone_on_from(left_over, monkeypatch, options):
     count = kill_after(monkeypatch, 1)  # one is enough to see that it began anew
     with pytest.raises(KilledError):
-        run(left_over, curve_every=1, **options())
-    state = load_tensors(left_over / "resume.pt")
-    assert count[0] == state["update"] == len(state["curve"]) == 1
+        run(left_over, **options())
+    state = load_tensors(left_over / "state.pt")["state"]
+    assert count[0] == state["update"] == 1
 
 
 @pytest.mark.parametrize(
@@ -548,7 +598,7 @@ def test_the_state_of_another_training_is_not_gone_on_from(left_over, monkeypatc
     ids=["truncated", "empty", "a list", "no identity"],
 )
 def test_a_damaged_state_is_not_gone_on_from(left_over, damage, undisturbed):
-    damage(left_over / "resume.pt")
+    damage(left_over / "state.pt")
     detector, curve = run(left_over)
     assert contents(left_over, detector) == undisturbed[0]
     assert curve == undisturbed[1]

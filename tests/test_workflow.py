@@ -162,6 +162,31 @@ def test_single_excerpts_can_be_attacked(copy):
     assert excerpts.n_sing + excerpts.n_nosing == 6
 
 
+@pytest.mark.parametrize("rule", ["training", "perturbations"])
+def test_a_killed_job_goes_on_to_the_same_bytes(copy, rule):
+    (target,) = (copy.folder / RESULTS / rule).rglob("seed0.pt" if rule == "training" else "waveform/*.h5")
+    settings = (
+        {"detector": {"training": {"n_updates": 100}}}
+        if rule == "training"
+        else {"attacks": {"waveform": {"max_updates": 100}}}
+    )
+    copy.configure("small", SMALL, {"save_every_seconds": 0}, settings)
+    wanted = str(target.relative_to(copy.folder))
+    target.unlink()
+    log = copy.folder / RESULTS / "logs" / target.relative_to(copy.folder / RESULTS).with_suffix(".log")
+    copy.kill_when(target.with_suffix(".state.pt").exists, wanted)
+    assert not target.exists()
+    contents = []
+    for goes_on in (True, False):
+        done = copy.snakemake(wanted)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("going on from the state" in log.read_text()) == goes_on
+        assert not target.with_suffix(".state.pt").exists()
+        contents.append(target.read_bytes())
+        target.unlink()
+    assert contents[0] == contents[1]
+
+
 def test_a_song_without_flips_is_named_and_stops_nothing(copy):
     (song,) = (path.name for path in (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5"))
     copy.configure("small", SMALL, {"attacks": {"waveform": {"max_updates": 1, "eps": 1e-9}}})

@@ -1,9 +1,13 @@
 """A checkout of the workflow for a test to run, and a configuration that takes seconds."""
 
 import hashlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -44,10 +48,24 @@ class Workspace:
         return f"{name}.yaml"
 
     def snakemake(self, *arguments: str, config: str = "small.yaml") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", config]
+        command = self._command(*arguments, config=config)
         return subprocess.run(
             command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=1200
         )
+
+    def kill_when(self, condition: Callable[[], object], *arguments: str, config: str = "small.yaml") -> None:
+        """Start a run, and kill it with all its jobs as soon as a condition holds; then remove the lock that it leaves."""
+        command = self._command(*arguments, config=config)
+        process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True)
+        while not condition():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert self.snakemake("--unlock", config=config).returncode == 0
+
+    def _command(self, *arguments: str, config: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", config]
 
     def digests(self) -> dict[str, str]:
         """Return the digests of all artefacts, tables and pictures; only logs and measured costs hold times."""

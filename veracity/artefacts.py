@@ -13,14 +13,15 @@ from .store import array, note
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrogram:
-    """Linear magnitudes of one song, and what is sung in it."""
+    """Spectrograms of one song, and what is sung in it: magnitudes as training holds them, and what the detector sees."""
 
     song: str = note("name of the song")
     split: str = note("train, valid or test")
     label_overhang_seconds: float = note(
         "how far the labels run past the audio (negative: end before it); they are clipped or go on to its end"
     )
-    magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes")
+    magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes, float16")
+    log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="of the unrounded magnitudes")
     is_sing: np.ndarray = array("frame", unit="1", doc="whether the label at the frame's time is sing")
 
 

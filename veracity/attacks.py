@@ -10,9 +10,11 @@ References
 N. Carlini and D. Wagner, "Audio adversarial examples", IEEE S&P Workshops 2019.
 """
 
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,16 +23,17 @@ from torch.nn import functional
 
 from .artefacts import ExcerptAttack, SongAttack
 from .decisions import flipped, is_sing
-from .detector import Network, dense_in_chunks
+from .detector import Network
 from .devices import tf32
 from .errors import ConfigError
-from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, pad_silence
+from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, n_frames, silence_around
 from .progress import Progress
+from .resuming import SavedState
 from .usage import give_back_free_memory
 
 Domain = Literal["waveform", "spectrogram"]
 DOMAINS: tuple[Domain, Domain] = ("waveform", "spectrogram")
-GPU_STOP_EVERY = 32  # updates between looks at whether all has flipped: each look makes the host wait
+GPU_LOOK_EVERY = 32  # updates between looks at whether all has flipped: each look makes the host wait
 GIVE_BACK_EVERY = 10  # updates, so that memory stays that of a few
 
 
@@ -93,6 +96,8 @@ def minimise(
     *,
     threshold: float,
     exact_logits: Callable[[Tensor], Tensor] | None = None,
+    saved: SavedState | None = None,
+    identity: dict[str, Any] | None = None,
     description: str = "attack",
 ) -> _Found:
     """Run the attack's updates on one or more independent perturbations.
@@ -105,7 +110,8 @@ def minimise(
         Where to start.
     gradient : callable
         ``gradient(delta, target, alpha)`` returns logits, shape (n_items, n_frames), and the gradient, with the shape of
-        `delta`, of ``alpha`` times the mean over frames of the binary cross-entropy with `target` (0 or 1).
+        `delta`, of ``alpha`` times the mean over frames of the binary cross-entropy with `target` (0 or 1). The gradient is
+        overwritten.
     was_sing : Tensor of bool, shape (n_items, n_frames)
         The decisions to be turned round.
     settings : AttackSettings
@@ -113,17 +119,28 @@ def minimise(
     exact_logits : callable, optional
         ``exact_logits(delta)`` returns logits in float32, where `gradient` computes in less; the last word on what has
         flipped.
+    saved : SavedState, optional
+        Where the state is saved now and then; the attack goes on from what is there. It is removed at the end.
+    identity : dict, optional
+        What else than settings and threshold decides how the attack goes on: what is attacked, and how.
     description : str
         For the progress bar.
     """
     target = (~was_sing).float()
     delta = delta.clone()
     moments = (torch.zeros_like(delta), torch.zeros_like(delta))
-    losses, counts = [], []
-    look_every = 1 if delta.device.type == "cpu" else GPU_STOP_EVERY
+    losses: list[Tensor] = []
+    counts: list[Tensor] = []
     confirmed = torch.zeros(len(delta), dtype=torch.bool, device=delta.device)
-    with Progress(settings.max_updates, description) as progress:
-        for update in range(settings.max_updates + 1):
+    saved = saved or SavedState()
+    kept = saved.restore({"attack": asdict(settings), "threshold": threshold, **(identity or {})})
+    if kept is not None:
+        for own, other in zip((delta, *moments, confirmed), kept["tensors"], strict=True):
+            own.copy_(other)
+        losses, counts = (list(kept[name].to(delta.device)) for name in ("losses", "counts"))
+    first, look_every = len(losses), _look_every(delta.device)
+    with Progress(settings.max_updates, description, done=first) as progress:
+        for update in range(first, settings.max_updates + 1):
             logits, slope = gradient(delta, target, settings.alpha)
             has_flipped = flipped(torch.sigmoid(logits), threshold, was_sing)
             entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1).sum()
@@ -136,26 +153,96 @@ def minimise(
                 confirmed = flipped(torch.sigmoid(exact_logits(delta)), threshold, was_sing).all(dim=1)
             if update == settings.max_updates or (update % look_every == 0 and bool(confirmed.all())):
                 break
-            step = _step((slope + 2 * delta).sign(), moments, update + 1, settings)
-            moved = (delta - step).clamp(-settings.eps, settings.eps)
+            # In place: a song's magnitudes are what an attack holds most of.
+            step = _step(slope.add_(delta, alpha=2).sign_(), moments, update + 1, settings)
+            moved = torch.sub(delta, step, out=step).clamp_(-settings.eps, settings.eps)
             delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # what has flipped stays as it is
             progress.advance()
+            saved.save_when_due(partial(_state, (delta, *moments, confirmed), losses, counts))
             if update % GIVE_BACK_EVERY == 0 and delta.device.type == "cpu":
                 give_back_free_memory()
     if exact_logits is not None:
         logits = exact_logits(delta)
         counts[-1] = flipped(torch.sigmoid(logits), threshold, was_sing).sum()
     history = torch.stack(losses).double().cpu().numpy(), torch.stack(counts).cpu().numpy()
+    saved.remove()
     return _Found(delta, logits, was_sing, *history)
 
 
+def _look_every(device: torch.device) -> int:
+    return 1 if device.type == "cpu" else GPU_LOOK_EVERY
+
+
+def _state(tensors: tuple[Tensor, ...], losses: list[Tensor], counts: list[Tensor]) -> dict[str, Any]:
+    return {"tensors": list(tensors), "losses": torch.stack(losses), "counts": torch.stack(counts)}
+
+
 def _step(sign: Tensor, moments: tuple[Tensor, Tensor], n_updates: int, settings: AttackSettings) -> Tensor:
-    """Return what is subtracted from the perturbation."""
+    """Return what is subtracted from the perturbation; it may overwrite `sign`."""
     if settings.update_rule == "sign":
-        return settings.eta * sign
+        return sign.mul_(settings.eta)
     # Adam with its usual constants, written out since the perturbations that have flipped must not move.
     mean, square = moments[0].lerp_(sign, 0.1), moments[1].lerp_(sign**2, 0.001)
-    return settings.eta * (mean / (1 - 0.9**n_updates)) / ((square / (1 - 0.999**n_updates)).sqrt() + 1e-8)
+    scale = (square / (1 - 0.999**n_updates)).sqrt_().add_(1e-8)
+    return (mean / (1 - 0.9**n_updates)).mul_(settings.eta).div_(scale)
+
+
+class _Waveform:
+    """A song whose samples are perturbed, and how the detector's frames follow from any stretch of it.
+
+    ``extended`` is what frames are computed from, ``seen`` which part of it some frames see.
+    """
+
+    def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
+        self.clean, self.frontend = samples, frontend
+        self.n_frames = n_frames(len(samples), frontend)
+        self.margin = frontend.frame_samples // 2
+
+    def extended(self, x: Tensor) -> Tensor:
+        """Reflect the audio at its ends."""
+        return functional.pad(x[None], (self.margin, self.margin), mode="reflect")[0]
+
+    def folded(self, slope: Tensor) -> Tensor:
+        """Turn the gradient of what is extended into that of the samples."""
+        x = torch.zeros_like(self.clean, requires_grad=True)
+        return torch.autograd.grad(self.extended(x), x, slope)[0]
+
+    def _within(self, first: int, last: int) -> tuple[int, int]:
+        """Return which of the song's own frames lie in ``first : last``, which counts the silence before the song too."""
+        half = self.frontend.half_excerpt
+        return max(first - half, 0), min(last - half, self.n_frames)
+
+    def seen(self, first: int, last: int) -> slice:
+        """Return the part of the extended audio that frames ``first : last`` see."""
+        start, stop = (frame * self.frontend.hop_samples for frame in self._within(first, last))
+        return slice(start, stop - self.frontend.hop_samples + self.frontend.frame_samples)
+
+    def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
+        """Compute frames ``first : last`` from what they see."""
+        before, after = self._within(first, last)
+        own = log_mel(excerpt_magnitudes(part, self.frontend), self.frontend)
+        half = self.frontend.half_excerpt
+        return silence_around(own, before + half - first, last - half - after, self.frontend)
+
+
+class _Magnitudes:
+    """A song whose magnitudes are perturbed, those of the silence around it too; see `_Waveform`."""
+
+    def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
+        half = frontend.half_excerpt
+        self.clean, self.frontend = functional.pad(magnitudes(samples, frontend), (0, 0, half, half)), frontend
+        self.n_frames = len(self.clean) - 2 * half
+
+    def extended(self, x: Tensor) -> Tensor:
+        return x
+
+    folded = extended
+
+    def seen(self, first: int, last: int) -> slice:
+        return slice(first, last)
+
+    def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
+        return log_mel(part, self.frontend)
 
 
 def attack_song(
@@ -168,6 +255,7 @@ def attack_song(
     threshold: float,
     start_seconds: float = 0.0,
     chunk_frames: int = 4096,
+    saved: SavedState | None = None,
 ) -> SongAttack:
     """Find one perturbation that flips as many frames of a song as possible.
 
@@ -186,69 +274,63 @@ def attack_song(
     start_seconds : float
         Where `audio` begins in its song; only recorded.
     chunk_frames : int
-        The detector is run on so many frames at a time, which bounds memory; the gradient is that of the whole.
+        Front end and detector are run on so many frames at a time, which bounds memory; the gradient is that of the whole.
+    saved : SavedState, optional
+        Where the state is saved now and then; the attack goes on from what is there. It is removed at the end.
 
     Returns
     -------
     SongAttack
         Holds the last iterate.
     """
-    samples = torch.as_tensor(audio, device=network.device)
-    if domain == "waveform":
-        clean = samples
-
-        def spectrogram(x: Tensor) -> Tensor:
-            return pad_silence(log_mel(magnitudes(x, frontend), frontend), frontend)
-    else:
-        clean = functional.pad(magnitudes(samples, frontend), (0, 0, frontend.half_excerpt, frontend.half_excerpt))
-
-        def spectrogram(x: Tensor) -> Tensor:
-            return log_mel(x, frontend)
-
+    song = (_Waveform if domain == "waveform" else _Magnitudes)(torch.as_tensor(audio, device=network.device), frontend)
     context = frontend.excerpt_frames - 1
+    starts = range(0, song.n_frames, chunk_frames)
+    chunks = [(start, min(start + chunk_frames, song.n_frames) + context) for start in starts]  # overlap by the context
     fast = network.lowered(torch.bfloat16) if settings.precision == "bfloat16" else network
 
     def gradient(delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        x = (clean + delta[0]).requires_grad_()
-        frames = spectrogram(x)
-        leaf = frames.detach().requires_grad_()  # the network's gradient is gathered here, chunk by chunk
-        logits = []
-        for start in range(0, target.shape[1], chunk_frames):
-            part = fast.dense_logits(leaf[start : start + chunk_frames + context])
-            goal = target[0, start : start + chunk_frames]
-            functional.binary_cross_entropy_with_logits(part, goal, reduction="sum").backward()
+        x = song.extended(song.clean + delta[0])
+        slope, logits = torch.zeros_like(x), []
+        for first, last in chunks:
+            seen = song.seen(first, last)
+            leaf = x[seen].detach().requires_grad_()
+            part = fast.dense_logits(song.log_mel(leaf, first, last))
+            goal = target[0, first : last - context]
+            entropy = functional.binary_cross_entropy_with_logits(part, goal, reduction="sum")
+            slope[seen] += torch.autograd.grad(entropy, leaf)[0]
             logits.append(part.detach())
-        assert leaf.grad is not None
-        frames.backward(leaf.grad * (alpha / target.shape[1]))
-        assert x.grad is not None
-        return torch.cat(logits)[None], x.grad[None]
+        return torch.cat(logits)[None], song.folded(slope * (alpha / song.n_frames))[None]
 
-    def exact_logits(delta: Tensor) -> Tensor:
+    def exact(x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits, and the log-mel frames that they are computed from."""
+        x = song.extended(x)
         with torch.no_grad(), tf32(allowed=False):
-            return dense_in_chunks(network, spectrogram(clean + delta[0]), chunk_frames)[None]
+            frames = [song.log_mel(x[song.seen(*chunk)], *chunk) for chunk in chunks]
+            logits = [network.dense_logits(part) for part in frames]
+        return torch.cat(logits), torch.cat([*(part[:-context] for part in frames[:-1]), frames[-1]])
 
-    with torch.no_grad(), tf32(allowed=False):
-        clean_frames = spectrogram(clean)
-        clean_logits = dense_in_chunks(network, clean_frames, chunk_frames)
+    clean_logits, clean_frames = exact(song.clean)
     was_sing = is_sing(torch.sigmoid(clean_logits), threshold)[None]
     with tf32(allowed=settings.precision == "tf32"):
         found = minimise(
-            torch.zeros_like(clean)[None],
+            torch.zeros_like(song.clean)[None],
             gradient,
             was_sing,
             settings,
             threshold=threshold,
-            exact_logits=None if settings.precision == "float32" else exact_logits,
+            exact_logits=None if settings.precision == "float32" else lambda delta: exact(song.clean + delta[0])[0][None],
+            saved=saved,
+            identity={"domain": domain, "chunk_frames": chunk_frames, "clean": _checksum(song.clean, clean_logits)},
             description=f"{domain} attack",
         )
     delta = found.delta[0]
-    with torch.no_grad():
-        adversarial_frames = spectrogram(clean + delta)
+    _, adversarial_frames = exact(song.clean + delta)
     return SongAttack(
         domain=domain,
         threshold=threshold,
         start_seconds=start_seconds,
-        snr_db=float(snr_db(clean[None], delta[None])),
+        snr_db=float(snr_db(song.clean[None], delta[None])),
         delta_l2=float(torch.linalg.vector_norm(delta.double())),
         delta_max=float(delta.abs().max()),
         delta=delta.cpu().numpy().reshape(len(delta), -1),
@@ -261,6 +343,14 @@ def attack_song(
     )
 
 
+def _checksum(*tensors: Tensor) -> int:
+    """Return a number that tells inputs and, by what it made of them, the detector apart."""
+    total = 0
+    for tensor in tensors:
+        total = zlib.crc32(tensor.cpu().contiguous().numpy().data, total)
+    return total
+
+
 def attack_excerpts(
     audio: np.ndarray,
     start_frames: np.ndarray,
@@ -271,6 +361,7 @@ def attack_excerpts(
     domain: Domain,
     threshold: float,
     start_seconds: float = 0.0,
+    saved: SavedState | None = None,
 ) -> ExcerptAttack:
     """Find a perturbation of its own for each of some excerpts; parameters as `attack_song`.
 
@@ -326,6 +417,8 @@ def attack_excerpts(
             settings,
             threshold=threshold,
             exact_logits=None if settings.precision == "float32" else exact_logits,
+            saved=saved,
+            identity={"domain": domain, "clean": _checksum(clean, clean_logits)},
             description=f"{domain} attack on excerpts",
         )
     with torch.no_grad():

@@ -177,5 +177,9 @@ def pad_silence(log_mel_frames: Tensor, frontend: FrontEnd) -> Tensor:
     Tensor, shape (n_frames + excerpt_frames - 1, n_mels)
         Excerpt ``i`` is ``[i : i + excerpt_frames]`` and its centre is frame ``i`` of the song.
     """
-    padding = (0, 0, frontend.half_excerpt, frontend.half_excerpt)
-    return torch.nn.functional.pad(log_mel_frames, padding, value=frontend.silence)
+    return silence_around(log_mel_frames, frontend.half_excerpt, frontend.half_excerpt, frontend)
+
+
+def silence_around(log_mel_frames: Tensor, before: int, after: int, frontend: FrontEnd) -> Tensor:
+    """Add so many frames of digital silence before and after others."""
+    return torch.nn.functional.pad(log_mel_frames, (0, 0, before, after), value=frontend.silence)

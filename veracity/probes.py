@@ -37,6 +37,7 @@ from .excerpts import pick_excerpts
 from .frontend import FrontEnd, log_mel, magnitudes
 from .planning import Cost, Songs, Work
 from .provenance import describe
+from .resuming import SavedState
 from .spectra import compute_spectrogram, padded_log_mel
 from .synthesis import SynthesisSettings, synthesise_song, write_corpus
 from .training import TrainingData, TrainingSettings, train
@@ -227,14 +228,13 @@ def _imported(m: Material, _: float, __: float) -> Job:
 
 def _training(m: Material, seconds: float, updates: float) -> Job:
     paths, out = m.spectrograms(seconds, longest=60), m.folder / "trained.pt"
-    own = {key: value for key, value in m.config["detector"]["training"].items() if key != "save_every_seconds"}
-    settings = TrainingSettings(**{**own, "n_updates": round(updates)})
+    settings = TrainingSettings(**{**m.config["detector"]["training"], "n_updates": round(updates)})
 
     def job() -> list[Path]:
-        songs = [store.read(path, Spectrogram) for path in paths]
-        data = TrainingData([song.magnitude for song in songs], [song.is_sing for song in songs], m.frontend, settings)
+        songs = (store.read(path, Spectrogram) for path in paths)
+        data = TrainingData(((song.magnitude, song.is_sing) for song in songs), m.frontend, settings)
         architecture, device = Architecture(**m.config["detector"]["architecture"]), reserve_device(m.config["device"])
-        detector, _ = train(data, architecture, seed=0, device=device, resume=m.folder / "resume.pt")
+        detector, _ = train(data, architecture, seed=0, device=device, saved=SavedState(m.folder / "state.pt"))
         save_checkpoint(out, Checkpoint(detector))
         return [out]
 

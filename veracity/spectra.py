@@ -32,14 +32,20 @@ def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
     if abs(overhang) > 0.1:
         what = "run %.1f s past the end of the audio and are clipped" if overhang > 0 else "end %.1f s early; the last goes on"
         log.warning("%s: labels " + what, song.labels, abs(overhang))
-    magnitude = magnitudes(torch.as_tensor(audio), frontend).numpy()
-    is_sing = frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second)
-    return Spectrogram(song=song.name, split=song.split, label_overhang_seconds=overhang, magnitude=magnitude, is_sing=is_sing)
+    magnitude = magnitudes(torch.as_tensor(audio), frontend)
+    return Spectrogram(
+        song=song.name,
+        split=song.split,
+        label_overhang_seconds=overhang,
+        magnitude=magnitude.half().numpy(),
+        log_mel=log_mel(magnitude, frontend).numpy(),
+        is_sing=frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second),
+    )
 
 
 def padded_log_mel(spectrogram: Spectrogram, frontend: FrontEnd) -> torch.Tensor:
     """Return the log-mel spectrogram with silence around, shape (n_frames + excerpt_frames - 1, n_mels)."""
-    return pad_silence(log_mel(torch.as_tensor(spectrogram.magnitude), frontend), frontend)
+    return pad_silence(torch.as_tensor(spectrogram.log_mel), frontend)
 
 
 def predict_frames(network: Network, spectrogram: Spectrogram, frontend: FrontEnd) -> np.ndarray:

@@ -9,12 +9,11 @@ J. Schlüter and T. Grill, "Exploring data augmentation for improved singing voi
 ISMIR 2015.
 """
 
-import os
-import time
+import itertools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,11 +21,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .detector import Architecture, Detector, load_tensors, save_tensors
-from .errors import CheckpointError, ConfigError
+from .detector import Architecture, Detector
+from .errors import ConfigError
 from .frontend import FrontEnd, log_mel, mel_filterbank
 from .progress import Progress
+from .resuming import SavedState
 from .seeds import rng_for, seed_for
+
+DRAWN_AT_ONCE = 64  # batches; 4 MB
 
 
 @dataclass(frozen=True)
@@ -94,33 +96,27 @@ class TrainingData:
 
     Parameters
     ----------
-    magnitudes : sequence of ndarray, shape (n_frames, n_bins)
-    is_sing : sequence of ndarray of bool, shape (n_frames,)
+    songs : iterable of (magnitude, is_sing)
+        ndarray, shape (n_frames, n_bins), and ndarray of bool, shape (n_frames,), of each song. Of an iterator, two songs
+        at most are in memory beside what is held.
     frontend : FrontEnd
     settings : TrainingSettings
     """
 
-    def __init__(
-        self,
-        magnitudes: Sequence[np.ndarray],
-        is_sing: Sequence[np.ndarray],
-        frontend: FrontEnd,
-        settings: TrainingSettings,
-    ) -> None:
+    def __init__(self, songs: Iterable[tuple[np.ndarray, np.ndarray]], frontend: FrontEnd, settings: TrainingSettings) -> None:
         self.frontend, self.settings = frontend, settings
         # Frames that the strongest stretch can reach on either side of the centre.
         self.reach = int(np.ceil(frontend.half_excerpt / (1 - settings.stretch))) + 1
         self.n_bins = int(np.flatnonzero(mel_filterbank(frontend).any(axis=1))[-1]) + 1  # higher bins reach no mel band
         n_reachable = min(frontend.n_bins, int(np.ceil(self.n_bins / (1 - settings.shift))) + 1)
-        total = sum(len(m) for m in magnitudes) + self.reach * (len(magnitudes) + 1)
-        held = np.zeros((total, n_reachable), dtype=np.float16)
-        centres, labels = [], []
-        position = self.reach
-        for magnitude, sung in zip(magnitudes, is_sing, strict=True):
-            held[position : position + len(magnitude)] = magnitude[:, :n_reachable]
-            centres.append(np.arange(position, position + len(magnitude)))
+        held = np.zeros((self.reach, n_reachable), dtype=np.float16)
+        centres, labels = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=bool)]
+        for magnitude, sung in songs:
+            first, n = len(held), len(magnitude)
+            held.resize((first + n + self.reach, n_reachable), refcheck=False)  # in place, the new part zero
+            held[first : first + n] = magnitude[:, :n_reachable]
+            centres.append(np.arange(first, first + n))
             labels.append(sung)
-            position += len(magnitude) + self.reach
         self.held = torch.as_tensor(held)
         self.centres, self.labels = np.concatenate(centres), np.concatenate(labels).astype(bool)
 
@@ -129,27 +125,35 @@ class TrainingData:
         self.held = self.held.to(device)
         return self
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Draw an augmented batch.
+    def batches(self, rngs: Iterable[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw an augmented batch with each generator.
 
-        Returns
-        -------
+        All that is random is drawn on the host, for many batches at a time: a GPU waits for it once for them all.
+
+        Yields
+        ------
         log_mel : Tensor, shape (batch, excerpt_frames, n_mels)
         is_sing : Tensor of bool, shape (batch,)
             Label of the centre frames.
         """
+        rngs, device = iter(rngs), self.held.device
+        around = torch.arange(-self.reach, self.reach + 1, device=device)
+        while drawn := [self._draw(rng) for rng in itertools.islice(rngs, DRAWN_AT_ONCE)]:
+            on_device = (torch.as_tensor(np.stack(choices), device=device) for choices in zip(*drawn, strict=True))
+            for centre, is_sing, stretch, shift, response in zip(*on_device, strict=True):
+                source = self.held[centre[:, None] + around].float()  # (batch, 2 * reach + 1, n_reachable)
+                warped = warp(source, stretch, shift, n_frames=self.frontend.excerpt_frames, n_bins=self.n_bins)
+                full = functional.pad(warped * response[:, None], (0, self.frontend.n_bins - self.n_bins))
+                yield log_mel(full, self.frontend), is_sing
+
+    def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """Draw centre frames with their labels, stretch, shift and filters of one batch."""
         settings = self.settings
         chosen = rng.integers(len(self.centres), size=settings.batch)
         stretch = 1 + settings.stretch * rng.uniform(-1, 1, settings.batch)
         shift = 1 + settings.shift * rng.uniform(-1, 1, settings.batch)
-        response = filter_responses(rng, self.n_bins, self.frontend, settings)
-        device = self.held.device
-        frames = self.centres[chosen][:, None] + np.arange(-self.reach, self.reach + 1)
-        source = self.held[torch.as_tensor(frames, device=device)].float()  # (batch, 2 * reach + 1, n_reachable)
-        warped = warp(source, stretch, shift, n_frames=self.frontend.excerpt_frames, n_bins=self.n_bins)
-        warped = warped * torch.as_tensor(response, dtype=torch.float32, device=device)[:, None]
-        full = functional.pad(warped, (0, self.frontend.n_bins - self.n_bins))
-        return log_mel(full, self.frontend), torch.as_tensor(self.labels[chosen], device=device)
+        response = filter_responses(rng, self.n_bins, self.frontend, settings).astype(np.float32)
+        return self.centres[chosen], self.labels[chosen], stretch, shift, response
 
     def statistics(self, frames_at_once: int = 16384) -> tuple[Tensor, Tensor]:
         """Return mean and variance of each mel band over all frames of all songs, without augmentation."""
@@ -164,14 +168,14 @@ class TrainingData:
         return mean.float(), (square - mean**2).float()
 
 
-def warp(source: Tensor, stretch: np.ndarray, shift: np.ndarray, *, n_frames: int, n_bins: int) -> Tensor:
+def warp(source: Tensor, stretch: Tensor, shift: Tensor, *, n_frames: int, n_bins: int) -> Tensor:
     """Stretch excerpts in time about their centre and shift them in frequency, by linear interpolation.
 
     Parameters
     ----------
     source : Tensor, shape (n, n_source_frames, n_source_bins)
         Linear magnitudes; the centre frame is the middle one.
-    stretch, shift : ndarray, shape (n,)
+    stretch, shift : Tensor, shape (n,), float64
         Factors: 1.2 makes an excerpt 1.2 times as long, or as high.
     n_frames, n_bins : int
         Shape of the result.
@@ -183,14 +187,15 @@ def warp(source: Tensor, stretch: np.ndarray, shift: np.ndarray, *, n_frames: in
 
     Notes
     -----
-    Differs from the paper, whose source interpolates by splines of order 2 and clips what is negative.
+    Differs from the paper, whose source interpolates by splines of order 2 and clips what is negative. On a smooth spectrogram
+    the two are within 1 % of the largest magnitude; on music, in log-mel values, 0.15 apart (RMS) and 0.05 in the mean.
     """
     middle, half = source.shape[1] // 2, n_frames // 2
-    times = middle + (np.arange(n_frames) - half) / stretch[:, None]  # (n, n_frames)
-    bins = np.arange(n_bins) / shift[:, None]  # (n, n_bins)
+    times = middle + (torch.arange(n_frames, device=source.device) - half) / stretch[:, None]  # (n, n_frames)
+    bins = torch.arange(n_bins, device=source.device) / shift[:, None]  # (n, n_bins)
     # grid_sample wants -1 .. 1 from the first to the last point.
-    y = torch.as_tensor(times / (source.shape[1] - 1) * 2 - 1, dtype=source.dtype, device=source.device)
-    x = torch.as_tensor(bins / (source.shape[2] - 1) * 2 - 1, dtype=source.dtype, device=source.device)
+    y = (times / (source.shape[1] - 1) * 2 - 1).to(source.dtype)
+    x = (bins / (source.shape[2] - 1) * 2 - 1).to(source.dtype)
     grid = torch.stack([x[:, None, :].expand(-1, n_frames, -1), y[:, :, None].expand(-1, -1, n_bins)], dim=-1)
     return functional.grid_sample(source[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=True)[:, 0]
 
@@ -223,8 +228,7 @@ def train(
     *,
     seed: int,
     device: torch.device,
-    resume: str | os.PathLike | None = None,
-    save_every_seconds: float = 60.0,
+    saved: SavedState | None = None,
     curve_every: int = 50,
 ) -> tuple[Detector, list[CurvePoint]]:
     """Train a detector.
@@ -237,10 +241,8 @@ def train(
     seed : int
         Decides initial weights, excerpts, augmentation and dropout.
     device : torch.device
-    resume : path-like, optional
-        A file to which the state is saved now and then; training goes on from it when it is there and fits. It is removed
-        at the end.
-    save_every_seconds : float
+    saved : SavedState, optional
+        Where the state is saved now and then; training goes on from what is there. It is removed at the end.
     curve_every : int
         Updates per point of the training curve.
 
@@ -250,7 +252,7 @@ def train(
         In evaluation mode, the last weights (the paper keeps the last).
     curve : list of CurvePoint
     """
-    settings = data.settings
+    settings, saved = data.settings, saved or SavedState()
     torch.manual_seed(seed_for(seed, "initial weights"))
     detector = Detector(architecture, data.frontend).to(device)
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -258,39 +260,45 @@ def train(
         mean, variance = data.statistics()
         detector.freq_norm.running_mean.copy_(mean)  # type: ignore[union-attr]
         detector.freq_norm.running_var.copy_(variance)  # type: ignore[union-attr]
-    optimiser = torch.optim.Adam(detector.parameters(), lr=settings.learning_rate)
+    optimiser = torch.optim.Adam(detector.parameters(), lr=settings.learning_rate, fused=device.type == "cuda")
     identity = {
         "seed": seed,
+        "curve_every": curve_every,
         "settings": asdict(settings),
         "architecture": asdict(architecture),
         "frontend": asdict(data.frontend),
-        "songs": zlib.crc32(data.labels.tobytes(), zlib.crc32(data.held.numpy().data)),
+        "songs": zlib.crc32(data.labels.tobytes(), zlib.crc32(data.held.cpu().numpy().data)),
     }
-    first, curve = _restore(resume, detector, optimiser, identity) if resume else (0, [])
+    first, curve, sums = 0, [], torch.zeros(2, device=device)  # sums of loss and error since the last point of the curve
+    if (kept := saved.restore(identity)) is not None:
+        detector.load_state_dict(kept["detector"])
+        optimiser.load_state_dict(kept["optimiser"])
+        first, curve = kept["update"], [CurvePoint(**point) for point in kept["curve"]]
+        sums.copy_(kept["sums"])
     data.to(device)
     detector.train()
     detector.freq_norm.train(settings.standardisation == "running")
     low, high = settings.targets
-    sums, saved = torch.zeros(2, device=device), time.monotonic()
+
+    def state(n_updates: int) -> dict[str, Any]:
+        weights = {"detector": detector.state_dict(), "optimiser": optimiser.state_dict()}
+        return {**weights, "update": n_updates, "curve": [asdict(point) for point in curve], "sums": sums}
+
+    batches = data.batches(rng_for(seed, "batch", update) for update in range(first, settings.n_updates))
     with Progress(settings.n_updates, f"training {seed}", done=first) as progress:
-        for update in range(first, settings.n_updates):
-            excerpts, is_sing = data.batch(rng_for(seed, "batch", update))
-            torch.manual_seed(seed_for(seed, "dropout", update))
-            learning_rate = settings.learning_rate * settings.decay ** (update // settings.decay_every)
+        for n_updates, (excerpts, is_sing) in enumerate(batches, first + 1):
+            torch.manual_seed(seed_for(seed, "dropout", n_updates - 1))
+            learning_rate = settings.learning_rate * settings.decay ** ((n_updates - 1) // settings.decay_every)
             target = torch.where(is_sing, high, low)
             sums += _update(detector, optimiser, excerpts, target, learning_rate, settings.precision)
             progress.advance()
-            if (update + 1) % curve_every == 0 or update + 1 == settings.n_updates:
-                n_since = update + 1 - (curve[-1].update if curve else 0)
+            if n_updates % curve_every == 0 or n_updates == settings.n_updates:
+                n_since = n_updates - (curve[-1].update if curve else 0)
                 loss, error = (sums / n_since).tolist()
-                curve.append(CurvePoint(update + 1, learning_rate, loss, error))
+                curve.append(CurvePoint(n_updates, learning_rate, loss, error))
                 sums.zero_()
-                # Saved only at points of the curve, so that a resumed training's curve is the same too.
-                if resume and time.monotonic() - saved > save_every_seconds:
-                    _save(resume, detector, optimiser, identity, update + 1, curve)
-                    saved = time.monotonic()
-    if resume:
-        Path(resume).unlink(missing_ok=True)
+            saved.save_when_due(partial(state, n_updates))
+    saved.remove()
     return detector.eval(), curve
 
 
@@ -312,32 +320,3 @@ def _update(
     loss.backward()
     optimiser.step()
     return torch.stack([loss.detach(), ((logits.detach() > 0) != (target > 0.5)).float().mean()])
-
-
-def _save(
-    path: str | os.PathLike,
-    detector: Detector,
-    optimiser: torch.optim.Optimizer,
-    identity: dict[str, Any],
-    update: int,
-    curve: list[CurvePoint],
-) -> None:
-    state = {"detector": detector.state_dict(), "optimiser": optimiser.state_dict(), "update": update}
-    save_tensors(path, {**state, "identity": identity, "curve": [asdict(point) for point in curve]})
-
-
-def _restore(
-    path: str | os.PathLike, detector: Detector, optimiser: torch.optim.Optimizer, identity: dict[str, Any]
-) -> tuple[int, list[CurvePoint]]:
-    """Go on from a saved state if it is there, whole, and of the same training; otherwise begin anew."""
-    if not Path(path).is_file():
-        return 0, []
-    try:
-        state = load_tensors(path)
-    except CheckpointError:
-        return 0, []
-    if not isinstance(state, dict) or state.get("identity") != identity:
-        return 0, []
-    detector.load_state_dict(state["detector"])
-    optimiser.load_state_dict(state["optimiser"])
-    return state["update"], [CurvePoint(**point) for point in state["curve"]]

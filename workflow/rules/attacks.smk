@@ -24,6 +24,8 @@ rule perturbations:
             "frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", f"attacks.{wildcards.domain}"
         ),
         chunk_frames=config["attacks"]["chunk_frames"],
+        state=state_beside,
+        save_every_seconds=config["save_every_seconds"],
         device=config["device"],
         code=code("perturbations"),
     script:
@@ -86,6 +88,8 @@ rule tuning_runs:
     params:
         settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
         chunk_frames=config["attacks"]["chunk_frames"],
+        state=state_beside,
+        save_every_seconds=config["save_every_seconds"],
         device=config["device"],
         code=code("tuning_runs"),
     script:

@@ -129,6 +129,11 @@ def settings(*keys):
     return part
 
 
+def state_beside(wildcards, output):
+    """Return where a job keeps its state while it is unfinished."""
+    return str(Path(output[0]).with_suffix(".state.pt"))
+
+
 def growing(amount):
     """Return a resource that grows with each attempt, for profiles that retry."""
     return lambda wildcards, attempt: amount * attempt

@@ -24,8 +24,9 @@ rule training:
         runtime=growing(480),
     params:
         settings=settings("frontend", "detector.architecture", "detector.training"),
+        state=state_beside,
+        save_every_seconds=config["save_every_seconds"],
         device=config["device"],
-        resume=lambda wildcards: f"{RESULTS}/training/{wildcards.detector}.resume.pt",
         code=code("training"),
     script:
         "../scripts/training.py"

@@ -1,4 +1,4 @@
-"""Rule perturbations: attack one song, on the waveform or on the spectrogram."""
+"""Rule perturbations: attack one song, on the waveform or on the spectrogram; goes on where a killed job stopped."""
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from veracity.seeds import rng_for
 
 from _attacked import attacked_detector
 from _job import job, provenance
+from _resumed import saved_state
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
@@ -16,7 +17,7 @@ with job(snakemake):
     audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     audio, start_seconds = central(audio, settings["seconds"], frontend)
     attack = AttackSettings(**settings[domain])
-    common = {"domain": domain, "threshold": threshold, "start_seconds": start_seconds}
+    common = {"domain": domain, "threshold": threshold, "start_seconds": start_seconds, "saved": saved_state(snakemake)}
     if settings["scope"] == "song":
         chunk = snakemake.params.chunk_frames
         result = attack_song(audio, network, frontend, attack, chunk_frames=chunk, **common)

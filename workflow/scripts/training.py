@@ -11,25 +11,22 @@ from veracity.frontend import FrontEnd
 from veracity.training import TrainingData, TrainingSettings, train
 
 from _job import job
+from _resumed import saved_state
 
 with job(snakemake):
     settings = snakemake.params.settings
-    own = dict(settings["detector"]["training"])
-    save_every_seconds = own.pop("save_every_seconds")
-    songs = [store.read(path, Spectrogram) for path in snakemake.input]
+    songs = (store.read(path, Spectrogram) for path in snakemake.input)
     data = TrainingData(
-        [song.magnitude for song in songs],
-        [song.is_sing for song in songs],
+        ((song.magnitude, song.is_sing) for song in songs),
         FrontEnd(**settings["frontend"]),
-        TrainingSettings(**own),
+        TrainingSettings(**settings["detector"]["training"]),
     )
     detector, curve = train(
         data,
         Architecture(**settings["detector"]["architecture"]),
         seed=settings["seed"] + int(snakemake.wildcards.detector.removeprefix("seed")),
         device=reserve_device(snakemake.params.device),
-        resume=snakemake.params.resume,
-        save_every_seconds=save_every_seconds,
+        saved=saved_state(snakemake),
     )
     save_checkpoint(snakemake.output.checkpoint, Checkpoint(detector, settings=settings))
     with replacing(snakemake.output.curve) as temporary:

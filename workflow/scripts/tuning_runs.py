@@ -10,6 +10,7 @@ from veracity.files import replacing
 
 from _attacked import attacked_detector
 from _job import job
+from _resumed import saved_state
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
@@ -18,9 +19,8 @@ with job(snakemake):
     audio, _ = central(audio, settings["seconds"], frontend)
     eps, eta, alpha = map(float, re.fullmatch("eps(.+)_eta(.+)_alpha(.+)", snakemake.wildcards.setting).groups())
     attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)
-    result = attack_song(
-        audio, network, frontend, attack, domain=domain, threshold=threshold, chunk_frames=snakemake.params.chunk_frames
-    )
+    common = {"domain": domain, "threshold": threshold, "chunk_frames": snakemake.params.chunk_frames}
+    result = attack_song(audio, network, frontend, attack, **common, saved=saved_state(snakemake))
     counts = {"n": len(result.clean_logit), "flipped": int(result.flipped_history[-1]), "snr_db": result.snr_db}
     row = {"domain": domain, "eps": eps, "eta": eta, "alpha": alpha, "song": snakemake.wildcards.song, **counts}
     with replacing(snakemake.output[0]) as temporary:
