@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-SPLITS = ((1, 1, 1), (8, 2, 2), (30, 8, 8), (61, 16, 16))  # songs to train on, for the threshold, to attack
+SPLITS = ((1, 1, 1), (8, 2, 2), (20, 5, 5), (61, 16, 16))  # songs to train on, for the threshold, to attack
 SECONDS = 240.0
 
 
@@ -29,7 +29,7 @@ def overlay(counts: tuple[int, int, int]) -> dict:
         "device": "cpu",
         "corpus": {"synthetic": {**songs, "seconds": SECONDS}},
         "detector": {"n_seeds": 1, "training": {"n_updates": 100}},
-        "attacks": {"waveform": {"max_updates": 30}, "spectrogram": {"max_updates": 30}},
+        "attacks": {"waveform": {"max_updates": 12}, "spectrogram": {"max_updates": 12}},
         "excerpts": {"per_direction": 1},
         "lime": {"fills": ["mean"]},
         "stability": {"n_samples": [512], "n_repeats": 2},
