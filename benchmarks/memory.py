@@ -1,41 +1,51 @@
-"""Memory that all 2^20 masks of one excerpt take, measured in a process of its own."""
+"""Memory, measured in processes of their own: all 2^20 masks of one excerpt, and a corpus to train on."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from masks import GRID
 from measure import Row
 
 from veracity.detector import Detector
+from veracity.frontend import FrontEnd, n_frames
 from veracity.games import fill_game, network_evaluator
+from veracity.training import TrainingData, TrainingSettings
+from veracity.usage import own_mb
+
+SONG_SECONDS = 240
 
 
 def lime_memory(device: torch.device, quick: bool) -> Row:
     """Measure the growth of peak memory; baseline = bytes of all masked excerpts, ratio = baseline / growth."""
-    command = [sys.executable, __file__, device.type]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 (this file)
-    growth = float(shown)
+    growth = _in_its_own_process("masks", device.type)
     inputs = (1 << GRID.n_segments) * GRID.n_frames * GRID.n_mels * 4 / 1e6
     where = "resident memory" if device.type == "cpu" else "memory on the GPU"
     detail = f"goal 1024 MB; growth of peak {where} in a fresh process; baseline: what all masked excerpts would take"
     return Row("lime_memory", device.type, growth, "MB", inputs, inputs / growth, detail)
 
 
-def _resident_mb(kind: str) -> float:
-    """Return ``VmRSS`` (now) or ``VmHWM`` (peak) of this process.
+def training_memory(device: torch.device, quick: bool) -> Row:
+    """Measure the growth of peak memory; baseline = bytes of all magnitudes in float32, ratio = baseline / growth."""
+    n_songs = 9 if quick else 93
+    growth = _in_its_own_process("corpus", str(n_songs))
+    frontend = FrontEnd()
+    plain = n_songs * n_frames(SONG_SECONDS * frontend.sample_rate, frontend) * frontend.n_bins * 4 / 1e6
+    detail = (
+        f"goal 3221 MB (3 GiB); growth of peak resident memory in a fresh process that takes in {n_songs} songs of "
+        f"{SONG_SECONDS} s, one after another; baseline: their magnitudes in float32"
+    )
+    return Row("training_memory", device.type, growth, "MB", plain, plain / growth, detail)
 
-    Not getrusage: its ru_maxrss outlives exec, so that a child starts with its parent's peak and a growth below it is lost.
-    """
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(rf"{kind}:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) * 1024 / 1e6
+
+def _in_its_own_process(*arguments: str) -> float:
+    command = [sys.executable, __file__, *arguments]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 (this file)
 
 
-def _growth_mb(device: torch.device) -> float:
+def _masks(device: torch.device) -> float:
     """Evaluate all masks once; weights and excerpt are random, so that little was taken and freed before."""
     evaluator = network_evaluator(Detector().eval().to(device).network(), GRID)
     game = fill_game(torch.randn(GRID.n_frames, GRID.n_mels).to(device), GRID, "mean")
@@ -44,10 +54,24 @@ def _growth_mb(device: torch.device) -> float:
         before = torch.cuda.memory_allocated()
         next(evaluator.probabilities([game]))
         return (torch.cuda.max_memory_allocated() - before) / 1e6
-    before = _resident_mb("VmRSS")
+    before = own_mb("VmRSS")
     next(evaluator.probabilities([game]))
-    return _resident_mb("VmHWM") - before
+    return own_mb("VmHWM") - before
+
+
+def _corpus(n_songs: int) -> float:
+    """Take in songs as rule training reads them."""
+    frontend = FrontEnd()
+    shape = n_frames(SONG_SECONDS * frontend.sample_rate, frontend), frontend.n_bins
+
+    def songs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for _ in range(n_songs):
+            yield np.ones(shape, dtype=np.float16), np.ones(shape[0], dtype=bool)
+
+    before = own_mb("VmRSS")
+    TrainingData(songs(), frontend, TrainingSettings())
+    return own_mb("VmHWM") - before
 
 
 if __name__ == "__main__":
-    print(_growth_mb(torch.device(sys.argv[1])))
+    print(_masks(torch.device(sys.argv[2])) if sys.argv[1] == "masks" else _corpus(int(sys.argv[2])))

@@ -33,11 +33,12 @@ BENCHMARKS = {
         attacks.attack_spectrogram_bfloat16,
         training.training_update,
         training.training_update_bfloat16,
+        memory.training_memory,
         corpus.decode_stft,
         corpus.dag_build_93,
     )
 }
-CPU_ONLY = {"decode_stft", "dag_build_93"}
+CPU_ONLY = {"training_memory", "decode_stft", "dag_build_93"}
 COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
 
 
