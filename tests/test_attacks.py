@@ -7,7 +7,7 @@ from networks import random_detector
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from veracity import attacks
+from veracity import attacks, perturbed
 from veracity.attacks import (
     DOMAINS,
     PAPER,
@@ -244,9 +244,9 @@ def test_chunks_give_the_same_perturbation_as_the_whole(domain, chunk_frames):
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_no_more_than_a_chunk_is_evaluated_at_once(monkeypatch, domain):
-    seen, dense_logits, log_mel_of = [], Network.dense_logits, attacks.log_mel
+    seen, dense_logits, log_mel_of = [], Network.dense_logits, perturbed.log_mel
     monkeypatch.setattr(Network, "dense_logits", lambda self, x: (seen.append(len(x)), dense_logits(self, x))[1])
-    monkeypatch.setattr(attacks, "log_mel", lambda x, frontend: (seen.append(len(x)), log_mel_of(x, frontend))[1])
+    monkeypatch.setattr(perturbed, "log_mel", lambda x, frontend: (seen.append(len(x)), log_mel_of(x, frontend))[1])
     attack(domain, chunk_frames=50, max_updates=1)
     assert max(seen) == 50 + FRONTEND.excerpt_frames - 1
 

@@ -31,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "games",
         "grid",
         "lime",
+        "perturbed",
         "planning",
         "probes",
         "progress",

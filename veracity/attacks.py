@@ -26,7 +26,8 @@ from .decisions import flipped, is_sing
 from .detector import Network
 from .devices import tf32
 from .errors import ConfigError
-from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes, n_frames, silence_around
+from .frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
+from .perturbed import Magnitudes, Waveform
 from .progress import Progress
 from .resuming import SavedState
 from .usage import give_back_free_memory
@@ -187,64 +188,6 @@ def _step(sign: Tensor, moments: tuple[Tensor, Tensor], n_updates: int, settings
     return (mean / (1 - 0.9**n_updates)).mul_(settings.eta).div_(scale)
 
 
-class _Waveform:
-    """A song whose samples are perturbed, and how the detector's frames follow from any stretch of it.
-
-    ``extended`` is what frames are computed from, ``seen`` which part of it some frames see.
-    """
-
-    def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
-        self.clean, self.frontend = samples, frontend
-        self.n_frames = n_frames(len(samples), frontend)
-        self.margin = frontend.frame_samples // 2
-
-    def extended(self, x: Tensor) -> Tensor:
-        """Reflect the audio at its ends."""
-        return functional.pad(x[None], (self.margin, self.margin), mode="reflect")[0]
-
-    def folded(self, slope: Tensor) -> Tensor:
-        """Turn the gradient of what is extended into that of the samples."""
-        x = torch.zeros_like(self.clean, requires_grad=True)
-        return torch.autograd.grad(self.extended(x), x, slope)[0]
-
-    def _within(self, first: int, last: int) -> tuple[int, int]:
-        """Return which of the song's own frames lie in ``first : last``, which counts the silence before the song too."""
-        half = self.frontend.half_excerpt
-        return max(first - half, 0), min(last - half, self.n_frames)
-
-    def seen(self, first: int, last: int) -> slice:
-        """Return the part of the extended audio that frames ``first : last`` see."""
-        start, stop = (frame * self.frontend.hop_samples for frame in self._within(first, last))
-        return slice(start, stop - self.frontend.hop_samples + self.frontend.frame_samples)
-
-    def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
-        """Compute frames ``first : last`` from what they see."""
-        before, after = self._within(first, last)
-        own = log_mel(excerpt_magnitudes(part, self.frontend), self.frontend)
-        half = self.frontend.half_excerpt
-        return silence_around(own, before + half - first, last - half - after, self.frontend)
-
-
-class _Magnitudes:
-    """A song whose magnitudes are perturbed, those of the silence around it too; see `_Waveform`."""
-
-    def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
-        half = frontend.half_excerpt
-        self.clean, self.frontend = functional.pad(magnitudes(samples, frontend), (0, 0, half, half)), frontend
-        self.n_frames = len(self.clean) - 2 * half
-
-    def extended(self, x: Tensor) -> Tensor:
-        return x
-
-    folded = extended
-
-    def seen(self, first: int, last: int) -> slice:
-        return slice(first, last)
-
-    def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
-        return log_mel(part, self.frontend)
-
-
 def attack_song(
     audio: np.ndarray,
     network: Network,
@@ -283,10 +226,8 @@ def attack_song(
     SongAttack
         Holds the last iterate.
     """
-    song = (_Waveform if domain == "waveform" else _Magnitudes)(torch.as_tensor(audio, device=network.device), frontend)
-    context = frontend.excerpt_frames - 1
-    starts = range(0, song.n_frames, chunk_frames)
-    chunks = [(start, min(start + chunk_frames, song.n_frames) + context) for start in starts]  # overlap by the context
+    song = (Waveform if domain == "waveform" else Magnitudes)(torch.as_tensor(audio, device=network.device), frontend)
+    chunks, context = song.chunks(chunk_frames), frontend.excerpt_frames - 1
     fast = network.lowered(torch.bfloat16) if settings.precision == "bfloat16" else network
 
     def gradient(delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -300,7 +241,7 @@ def attack_song(
             entropy = functional.binary_cross_entropy_with_logits(part, goal, reduction="sum")
             slope[seen] += torch.autograd.grad(entropy, leaf)[0]
             logits.append(part.detach())
-        return torch.cat(logits)[None], song.folded(slope * (alpha / song.n_frames))[None]
+        return torch.cat(logits)[None], song.folded(slope * (alpha / song.n_excerpts))[None]
 
     def exact(x: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, and the log-mel frames that they are computed from."""
