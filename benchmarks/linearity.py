@@ -39,7 +39,7 @@ def overlay(counts: tuple[int, int, int]) -> dict:
         "device": "cpu",
         "corpus": {"synthetic": {**songs, "seconds": SECONDS}},
         "detector": {"n_seeds": 1, "training": {"n_updates": 100}},
-        "attacks": {"waveform": {"max_updates": 12}, "spectrogram": {"max_updates": 12}},
+        "attacks": {"seconds": None, "waveform": {"max_updates": 8}, "spectrogram": {"max_updates": 8}},
         "excerpts": {"per_direction": 1},
         "lime": {"fills": ["mean"]},
         "stability": {"n_samples": [512], "n_repeats": 2},
