@@ -8,14 +8,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 import yaml
 from snakemake.utils import update_config
 
 from veracity.config import check
-from veracity.devices import pick_device
 from veracity.planning import as_page, compare, in_words, predict, songs_of, summarise, work
-from veracity.probes import measure
+from veracity.probes import gpu_stages, measure
 from veracity.summaries import costs_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,11 +37,11 @@ def main() -> int:
     parser.add_argument("--against", type=Path, metavar="results/RUN", help="compare with what this run has cost")
     options = parser.parse_args()
     config = configuration(options.configs)
-    gpus = torch.cuda.device_count() if pick_device(config["device"]).type == "cuda" else 0
     songs = songs_of(config)
     works = work(config, songs)
     table = predict(works, measure(config, songs, works, processes=2))
-    print(in_words(summarise(table, cores=options.cores, gpus=gpus), songs), end="\n\n")
+    gpus, stages = gpu_stages(config, works)
+    print(in_words(summarise(table, cores=options.cores, gpus=gpus, gpu_stages=stages), songs), end="\n\n")
     shown = as_page(table)
     if options.against:
         shown = table = compare(table, costs_table(options.against))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 import yaml
 from snakemake.utils import update_config
 from workspaces import SMALL, Workspace
@@ -15,9 +16,10 @@ from workspaces import SMALL, Workspace
 from veracity import planning
 from veracity.errors import VeracityError
 from veracity.planning import POOLED, Cost, compare, in_words, predict, songs_of, summarise, work
-from veracity.probes import fit, measure, probe
+from veracity.probes import fit, gpu_stages, measure, probe
 
 ROOT = Path(__file__).resolve().parents[1]
+EXPLAINING = ("explanations", "flips", "localised", "stability_study", "drawings")
 TINY = {  # six segments instead of twenty, so that all masks are few
     "device": "cpu",
     "corpus": {"synthetic": {"n_train": 1, "n_valid": 1, "n_test": 1, "seconds": 6}},
@@ -172,6 +174,30 @@ def test_what_grows_grows_in_proportion(change, stage, seconds):
     assert plan.loc[stage, "cpu_seconds"] == pytest.approx(seconds)
 
 
+def test_stages_that_explain_work_on_a_gpu_only_where_they_are_told_to(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    long = {"training", "predictions", "perturbations"}
+    for change, expected in (
+        ({"device": "auto"}, (2, long)),
+        ({"device": "cpu"}, (0, set())),
+        ({"device": "cpu", "explaining_device": "cuda:1"}, (2, {"excerpts", *EXPLAINING})),
+        ({"device": "cuda", "explaining_device": "auto"}, (2, {*long, "excerpts", *EXPLAINING})),
+    ):
+        config = configured(change)
+        assert gpu_stages(config, work(config, songs_of(config))) == expected
+
+
+def test_jobs_ask_for_a_gpu_where_they_work_on_one(workspace):
+    config = workspace.configure("devices", SMALL, {"device": "auto", "explaining_device": "cpu"})
+    shown = workspace.snakemake("--dry-run", "all", config=config).stdout
+    asked = {rule: "gpu=1" in text for rule, text in re.findall(r"^rule (\w+):\n(.*?)\n\n", shown, re.MULTILINE | re.DOTALL)}
+    assert {rule for rule, on_gpu in asked.items() if on_gpu} == {"training", "predictions", "perturbations"}
+    assert asked.keys() > set(EXPLAINING)
+    on_cpu = workspace.snakemake("--dry-run", "all", config=workspace.configure("devices", SMALL, {"device": "cpu"})).stdout
+    assert "gpu=1" not in on_cpu
+
+
 def test_the_cost_of_the_stages_of_a_song_is_linear_in_songs():
     totals = []
     for n_songs in (1, 2, 4):
@@ -198,7 +224,7 @@ def test_wall_time_is_bounded_by_cores_chain_and_gpus(cores, gpus, wall):
             "disk_mb": [3.0, 4.0, 5.0],
         }
     )
-    found = summarise(plan, cores=cores, gpus=gpus)
+    found = summarise(plan, cores=cores, gpus=gpus, gpu_stages={"perturbations", "stability_study"})
     assert (found.wall_seconds, found.chain_seconds, found.jobs) == (wall, 17, 8)
     assert (found.work_percent, found.peak_memory_mb, found.disk_mb) == (pytest.approx(80), 900, 12)
 

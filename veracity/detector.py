@@ -299,7 +299,7 @@ class Detector(nn.Module):
                 x = functional.dropout(x, 0.5, self.training)
             x = functional.conv2d(x, *self._kernel(str(name)))
             if norm:
-                x = functional.leaky_relu(getattr(self, str(norm))(x), SLOPE)
+                x = functional.leaky_relu_(getattr(self, str(norm))(x), SLOPE)  # in place: less memory to move
         return x.reshape(len(log_mel))
 
     def network(self) -> Network:

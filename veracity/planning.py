@@ -18,7 +18,7 @@ What is approximate:
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,10 @@ STUDY_PAGES = ("stability", "figure_stability")
 # Each stage waits for one before it, whatever the number of cores.
 CHAIN = ["synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts"]
 CHAIN += ["explanations", "flips", "localised", POOLED]
-ON_CPU = ("synthetic_corpus", "spectrograms", "imported", POOLED)
+DEVICE_OF = {
+    **dict.fromkeys(("training", "predictions", "perturbations"), "device"),
+    **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability_study", "drawings"), "explaining_device"),
+}  # configuration key, by stage; the others work on the CPU
 
 
 @dataclass(frozen=True)
@@ -311,7 +314,12 @@ class Summary:
     disk_mb: float
 
 
-def summarise(plan: pd.DataFrame, *, cores: int, gpus: int = 0) -> Summary:
+def device_of(stage: str, config: Mapping[str, Any]) -> str:
+    """Return the name of the device that a stage works on."""
+    return config[DEVICE_OF[stage]] if stage in DEVICE_OF else "cpu"
+
+
+def summarise(plan: pd.DataFrame, *, cores: int, gpus: int = 0, gpu_stages: Collection[str] = ()) -> Summary:
     """Sum a plan up.
 
     Parameters
@@ -322,10 +330,12 @@ def summarise(plan: pd.DataFrame, *, cores: int, gpus: int = 0) -> Summary:
         Jobs that run at a time.
     gpus : int
         Of these, jobs on a GPU; 0 where the CPU does all the work.
+    gpu_stages : collection of str
+        Stages that work on a GPU.
     """
     seconds = plan.cpu_seconds.sum()
     chain = plan[plan.stage.isin(CHAIN)].longest_job_seconds.sum()
-    on_gpus = plan[~plan.stage.isin(ON_CPU)].cpu_seconds.sum() / gpus if gpus else 0.0
+    on_gpus = plan[plan.stage.isin(gpu_stages)].cpu_seconds.sum() / gpus if gpus else 0.0
     return Summary(
         jobs=int(plan.jobs.sum()),
         cores=cores,

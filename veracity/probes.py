@@ -30,12 +30,12 @@ from .artefacts import ExcerptAttack, Excerpts, Explanations, Flips, SongAttack,
 from .attacks import AttackSettings, Domain, attack_excerpts, attack_song, inner_start_frames
 from .corpus import Song, load_audio, write_labels
 from .detector import Architecture, Checkpoint, Detector, Network, load_checkpoint, save_checkpoint
-from .devices import reserve_device
+from .devices import pick_device, reserve_device
 from .errors import VeracityError
 from .evaluation import predict_songs
 from .excerpts import pick_excerpts
 from .frontend import FrontEnd, log_mel, magnitudes
-from .planning import Cost, Songs, Work
+from .planning import Cost, Songs, Work, device_of
 from .provenance import describe
 from .resuming import SavedState
 from .spectra import compute_spectrogram, padded_log_mel
@@ -64,10 +64,11 @@ class Material:
         ``sample_rate``, ``channels`` and ``suffix`` of the corpus' audio files.
     folder : Path
         Takes all files.
+    device : torch.device
     """
 
-    def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Any], folder: Path) -> None:
-        self.config, self.stored, self.folder = config, stored, folder
+    def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Any], folder: Path, device: torch.device) -> None:
+        self.config, self.stored, self.folder, self.device = config, stored, folder, device
         self.frontend = FrontEnd(**config["frontend"])
         self.predict = config["lime"]["predict"]
         self.lime = experiments.LimeSettings(**{key: value for key, value in config["lime"].items() if key != "predict"})
@@ -90,7 +91,7 @@ class Material:
 
     def network(self) -> Network:
         """Load the detector, as every job does that needs it."""
-        return load_checkpoint(self.checkpoint).detector.network().to(reserve_device(self.config["device"]))
+        return load_checkpoint(self.checkpoint).detector.network().to(self.device)
 
     def model(self) -> experiments.ExplainedModel:
         """Load the model that is explained."""
@@ -233,8 +234,8 @@ def _training(m: Material, seconds: float, updates: float) -> Job:
     def job() -> list[Path]:
         songs = (store.read(path, Spectrogram) for path in paths)
         data = TrainingData(((song.magnitude, song.is_sing) for song in songs), m.frontend, settings)
-        architecture, device = Architecture(**m.config["detector"]["architecture"]), reserve_device(m.config["device"])
-        detector, _ = train(data, architecture, seed=0, device=device, saved=SavedState(m.folder / "state.pt"))
+        architecture = Architecture(**m.config["detector"]["architecture"])
+        detector, _ = train(data, architecture, seed=0, device=m.device, saved=SavedState(m.folder / "state.pt"))
         save_checkpoint(out, Checkpoint(detector))
         return [out]
 
@@ -377,11 +378,11 @@ def probe(name: str, config: Mapping[str, Any], stored: Mapping[str, Any], sizes
         Memory is the peak beyond what this process held after its imports.
     """
     imports_mb = own_mb("VmRSS")
-    on_gpu = reserve_device(config["device"]).type == "cuda"
-    clock = time.perf_counter if on_gpu else time.process_time
+    device = reserve_device(device_of(name.split()[0], config))
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     points = []
     with tempfile.TemporaryDirectory() as folder:
-        material = Material(config, stored, Path(folder))
+        material = Material(config, stored, Path(folder), device)
         jobs = [PROBES[name](material, *size) for size in sizes]
         for job, (units, steps) in zip([jobs[0], *jobs], [sizes[0], *sizes], strict=True):
             forget_peak()
@@ -436,6 +437,12 @@ def measure(config: Mapping[str, Any], songs: Songs, works: Sequence[Work], *, p
         part.probe: fit(points, *start_ups[part.imports], holds_all=part.holds_all)
         for part, points in zip(works, runs, strict=True)
     }
+
+
+def gpu_stages(config: Mapping[str, Any], works: Sequence[Work]) -> tuple[int, set[str]]:
+    """Return how many GPUs work on this machine with that configuration, and the stages that do so."""
+    stages = {part.stage for part in works if pick_device(device_of(part.stage, config)).type == "cuda"}
+    return (torch.cuda.device_count() if stages else 0), stages
 
 
 def fit(points: Sequence[Mapping[str, float]], startup: float, startup_mb: float, *, holds_all: bool) -> Cost:

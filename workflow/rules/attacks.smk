@@ -16,7 +16,7 @@ rule perturbations:
     benchmark:
         f"{RESULTS}/benchmarks/perturbations/{{domain}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("device"),
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
@@ -43,11 +43,11 @@ rule excerpts:
     benchmark:
         f"{RESULTS}/benchmarks/excerpts/{{domain}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("explaining_device"),
         runtime=growing(15),
     params:
         settings=settings("frontend", "excerpts", "lime.predict"),
-        device=config["device"],
+        device=config["explaining_device"],
         code=code("excerpts"),
     script:
         "../scripts/excerpts.py"
@@ -82,7 +82,7 @@ rule tuning_runs:
     benchmark:
         f"{RESULTS}/benchmarks/tuning_runs/{{domain}}/{{setting}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("device"),
         mem_mb=growing(6000),
         runtime=growing(240),
     params:

@@ -134,6 +134,11 @@ def state_beside(wildcards, output):
     return str(Path(output[0]).with_suffix(".state.pt"))
 
 
+def gpus(device):
+    """Return how many GPUs a job asks for that works on the device of that configuration key."""
+    return int(config[device] != "cpu")
+
+
 def growing(amount):
     """Return a resource that grows with each attempt, for profiles that retry."""
     return lambda wildcards, attempt: amount * attempt
@@ -152,4 +157,4 @@ TABLES = [
     *(["stability"] if HAS_STUDY else []),
     "audits",
 ]
-EXPLAINED = ("lime", "device")  # what every rule that explains depends on
+EXPLAINED = ("lime", "explaining_device")  # what every rule that explains depends on

@@ -19,7 +19,7 @@ rule training:
     wildcard_constraints:
         detector="seed[0-9]+",
     resources:
-        gpu=1,
+        gpu=gpus("device"),
         mem_mb=growing(6000),
         runtime=growing(480),
     params:
@@ -59,7 +59,7 @@ rule predictions:
     benchmark:
         f"{RESULTS}/benchmarks/predictions/{{detector}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("device"),
     params:
         settings=settings("frontend", "detector.median_frames", "detector.threshold"),
         device=config["device"],

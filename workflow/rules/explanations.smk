@@ -12,7 +12,7 @@ rule explanations:
     benchmark:
         f"{RESULTS}/benchmarks/explanations/{{domain}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED),
@@ -33,7 +33,7 @@ rule flips:
     benchmark:
         f"{RESULTS}/benchmarks/flips/{{domain}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED),
@@ -54,7 +54,7 @@ rule localised:
     benchmark:
         f"{RESULTS}/benchmarks/localised/{{domain}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "localised"),
@@ -74,7 +74,7 @@ rule stability_study:
     benchmark:
         f"{RESULTS}/benchmarks/stability_study/{{domain}}/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "stability"),
@@ -94,7 +94,7 @@ rule drawings:
     benchmark:
         f"{RESULTS}/benchmarks/drawings/{{song}}.tsv"
     resources:
-        gpu=1,
+        gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "frontend", "drawings"),

@@ -13,7 +13,7 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd, f
     """Load the model that is explained, LIME's settings, the front end and the threshold."""
     settings = dict(snakemake.params.settings["lime"])
     predict = settings.pop("predict")
-    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.settings["device"])
+    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.settings["explaining_device"])
     lime = LimeSettings(**settings)
     model = explained_model(network, lime, n_mels=frontend.n_mels, predict=predict)
     logging.info("evaluator: %s (%s)", model.evaluator.name, model.evaluator.reason)

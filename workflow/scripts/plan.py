@@ -1,20 +1,18 @@
 """Rule plan: what a run with this configuration will cost on this machine; nothing of it is run."""
 
-import torch
-
-from veracity.devices import pick_device
 from veracity.planning import as_page, in_words, predict, songs_of, summarise, work
-from veracity.probes import measure
+from veracity.probes import gpu_stages, measure
 
 from _job import job, write_table
 
 with job(snakemake):
     config = snakemake.params.settings
-    gpus = torch.cuda.device_count() if pick_device(config["device"]).type == "cuda" else 0
     songs = songs_of(config)
     works = work(config, songs)
     plan = predict(works, measure(config, songs, works, processes=snakemake.threads))
-    page, words = as_page(plan), in_words(summarise(plan, cores=snakemake.params.cores, gpus=gpus), songs)
+    gpus, stages = gpu_stages(config, works)
+    summary = summarise(plan, cores=snakemake.params.cores, gpus=gpus, gpu_stages=stages)
+    page, words = as_page(plan), in_words(summary, songs)
     write_table(snakemake, plan, page, f"What this run will cost: {words}")
     text = f"{page.to_markdown(index=False)}\n\n{words}"
     print(text)
