@@ -121,7 +121,7 @@ def minimise(
         ``exact_logits(delta)`` returns logits in float32, where `gradient` computes in less; the last word on what has
         flipped.
     saved : SavedState, optional
-        Where the state is saved now and then; the attack goes on from what is there. It is removed at the end.
+        Where the state is saved now and then; the attack goes on from what is there. To be removed when its result is safe.
     identity : dict, optional
         What else than settings and threshold decides how the attack goes on: what is attacked, and how.
     description : str
@@ -134,7 +134,7 @@ def minimise(
     counts: list[Tensor] = []
     confirmed = torch.zeros(len(delta), dtype=torch.bool, device=delta.device)
     saved = saved or SavedState()
-    kept = saved.restore({"attack": asdict(settings), "threshold": threshold, **(identity or {})})
+    kept = saved.restore({"attack": asdict(settings), "threshold": float(threshold), **(identity or {})})
     if kept is not None:
         for own, other in zip((delta, *moments, confirmed), kept["tensors"], strict=True):
             own.copy_(other)
@@ -166,7 +166,6 @@ def minimise(
         logits = exact_logits(delta)
         counts[-1] = flipped(torch.sigmoid(logits), threshold, was_sing).sum()
     history = torch.stack(losses).double().cpu().numpy(), torch.stack(counts).cpu().numpy()
-    saved.remove()
     return _Found(delta, logits, was_sing, *history)
 
 
@@ -219,7 +218,7 @@ def attack_song(
     chunk_frames : int
         Front end and detector are run on so many frames at a time, which bounds memory; the gradient is that of the whole.
     saved : SavedState, optional
-        Where the state is saved now and then; the attack goes on from what is there. It is removed at the end.
+        Where the state is saved now and then; the attack goes on from what is there. To be removed when its result is safe.
 
     Returns
     -------

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class SavedState:
-    """State of one piece of work, in a file that is there only while the work is unfinished.
+    """State of one piece of work, in a file beside its result, until that is written.
 
     Parameters
     ----------
@@ -59,6 +59,6 @@ class SavedState:
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Forget the state: the work is done."""
+        """Forget the state: the work is done, and its result is safe."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -242,7 +242,7 @@ def train(
         Decides initial weights, excerpts, augmentation and dropout.
     device : torch.device
     saved : SavedState, optional
-        Where the state is saved now and then; training goes on from what is there. It is removed at the end.
+        Where the state is saved now and then; training goes on from what is there. To be removed when its result is safe.
     curve_every : int
         Updates per point of the training curve.
 
@@ -298,7 +298,6 @@ def train(
                 curve.append(CurvePoint(n_updates, learning_rate, loss, error))
                 sums.zero_()
             saved.save_when_due(partial(state, n_updates))
-    saved.remove()
     return detector.eval(), curve
 
 

@@ -17,7 +17,8 @@ with job(snakemake):
     audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     audio, start_seconds = central(audio, settings["seconds"], frontend)
     attack = AttackSettings(**settings[domain])
-    common = {"domain": domain, "threshold": threshold, "start_seconds": start_seconds, "saved": saved_state(snakemake)}
+    saved = saved_state(snakemake)
+    common = {"domain": domain, "threshold": threshold, "start_seconds": start_seconds, "saved": saved}
     if settings["scope"] == "song":
         chunk = snakemake.params.chunk_frames
         result = attack_song(audio, network, frontend, attack, chunk_frames=chunk, **common)
@@ -27,3 +28,4 @@ with job(snakemake):
         chosen = np.sort(rng.choice(starts, size=min(settings["candidates"], len(starts)), replace=False))
         result = attack_excerpts(audio, chosen, network, frontend, attack, **common)
     store.write(snakemake.output[0], result, provenance(snakemake))
+    saved.remove()

@@ -14,7 +14,7 @@ from _job import job
 from _resumed import saved_state
 
 with job(snakemake):
-    settings = snakemake.params.settings
+    settings, saved = snakemake.params.settings, saved_state(snakemake)
     songs = (store.read(path, Spectrogram) for path in snakemake.input)
     data = TrainingData(
         ((song.magnitude, song.is_sing) for song in songs),
@@ -26,8 +26,9 @@ with job(snakemake):
         Architecture(**settings["detector"]["architecture"]),
         seed=settings["seed"] + int(snakemake.wildcards.detector.removeprefix("seed")),
         device=reserve_device(snakemake.params.device),
-        saved=saved_state(snakemake),
+        saved=saved,
     )
     save_checkpoint(snakemake.output.checkpoint, Checkpoint(detector, settings=settings))
     with replacing(snakemake.output.curve) as temporary:
         pd.DataFrame(curve).to_csv(temporary, index=False, float_format="%.6g")
+    saved.remove()

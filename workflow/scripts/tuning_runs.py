@@ -19,9 +19,11 @@ with job(snakemake):
     audio, _ = central(audio, settings["seconds"], frontend)
     eps, eta, alpha = map(float, re.fullmatch("eps(.+)_eta(.+)_alpha(.+)", snakemake.wildcards.setting).groups())
     attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)
-    common = {"domain": domain, "threshold": threshold, "chunk_frames": snakemake.params.chunk_frames}
-    result = attack_song(audio, network, frontend, attack, **common, saved=saved_state(snakemake))
+    saved = saved_state(snakemake)
+    common = {"domain": domain, "threshold": threshold, "chunk_frames": snakemake.params.chunk_frames, "saved": saved}
+    result = attack_song(audio, network, frontend, attack, **common)
     counts = {"n": len(result.clean_logit), "flipped": int(result.flipped_history[-1]), "snr_db": result.snr_db}
     row = {"domain": domain, "eps": eps, "eta": eta, "alpha": alpha, "song": snakemake.wildcards.song, **counts}
     with replacing(snakemake.output[0]) as temporary:
         temporary.write_text(json.dumps(row), encoding="utf-8")
+    saved.remove()
