@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from measure import Row, material, quiet, seconds_per_step
+from measure import Row, gflop_per_step, material, quiet, seconds_per_step
 from plain import dense_logits
 from torch.nn import functional
 
@@ -79,12 +79,14 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
     # Timed with an eps so small that nothing flips: a run that stops early would not hold the updates that it is divided by.
     runs = [lambda n, attack=attack: attack(settings(n, eps=1e-9)) for attack in (ours, plain)]
     seconds, baseline = seconds_per_step(*runs, device=device, few=few, many=many, repeats=1 if quick else 3)
+    gflop = gflop_per_step(runs[0])
     histories = [attack(settings(5 if quick else 20)) for attack in (ours, plain)]
     n_frames = 1 + len(audio) // frontend.hop_samples
     gap = max(abs(a - b) for a, b in zip(*histories, strict=False))  # either may have stopped before the other
     goal = "5x" if device.type == "cuda" else {"float32": "2.5x", "bfloat16": "4x"}[precision]
     detail = (
-        f"goal {goal}; {given.words}; {n_frames} frames; after {len(histories[0])} updates {histories[0][-1]} flipped, by the "
+        f"goal {goal}; {given.words}; {n_frames} frames; {gflop:.1f} GFLOP, {gflop / seconds:.0f} GFLOP/s; "
+        f"after {len(histories[0])} updates {histories[0][-1]} flipped, by the "
         f"plain loop after {len(histories[1])} {histories[1][-1]}; on the way at most {gap} apart"
     )
     failure = "" if gap <= 0.01 * n_frames else "flips differ from the plain loop's by more than 1 % of the frames"

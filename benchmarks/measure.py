@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from veracity.corpus import load_audio
 from veracity.detector import Detector, load_checkpoint
@@ -122,6 +123,16 @@ def seconds_per_step(*runs: Callable[[int], object], device: torch.device, few: 
         run(1)
     times = best_seconds(*works, device=device, repeats=repeats, warm_up=False)
     return [(long - short) / (many - few) for short, long in zip(times[::2], times[1::2], strict=True)]
+
+
+def gflop_per_step(run: Callable[[int], object]) -> float:
+    """Return the products and sums of convolutions and matrix products that a step takes, in 10^9."""
+    counts = []
+    for n_steps in (1, 2):
+        with FlopCounterMode(display=False) as counter:
+            run(n_steps)
+        counts.append(counter.get_total_flops())
+    return (counts[1] - counts[0]) / 1e9
 
 
 @contextlib.contextmanager

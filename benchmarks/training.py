@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from measure import Row, material, quiet, seconds_per_step
+from measure import Row, gflop_per_step, material, quiet, seconds_per_step
 from scipy import ndimage
 from torch.nn import functional
 
@@ -76,8 +76,10 @@ def _update(device: torch.device, quick: bool, precision: Literal["float32", "bf
 
     few, many = (1, 3) if quick else (2, 12)
     seconds, baseline = seconds_per_step(ours, plain, device=device, few=few, many=many, repeats=1 if quick else 3)
+    gflop = gflop_per_step(ours)
     detail = (
-        f"{given.words}, random labels; batch of {TrainingSettings().batch}; baseline: splines of order {SPLINE_ORDER} by "
+        f"{given.words}, random labels; {gflop:.1f} GFLOP, {gflop / seconds:.0f} GFLOP/s; "
+        f"batch of {TrainingSettings().batch}; baseline: splines of order {SPLINE_ORDER} by "
         "scipy, excerpt by excerpt, prefiltered beforehand, in the training's own process"
     )
     name = "training_update" if precision == "float32" else f"training_update_{precision}"
