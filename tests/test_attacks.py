@@ -631,8 +631,14 @@ def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch,
         {"audio": np.flip(AUDIO).copy()},
         {"network": random_detector(seed=1, **SMALL).network()},
         {"chunk_frames": 50},
+        {
+            "domain": "spectrogram",
+            "eps": SETTINGS["waveform"].eps,
+            "eta": SETTINGS["waveform"].eta,
+            "alpha": SETTINGS["waveform"].alpha,
+        },
     ],
-    ids=["eps", "updates", "precision", "threshold", "song", "detector", "chunks"],
+    ids=["eps", "updates", "precision", "threshold", "song", "detector", "chunks", "domain"],
 )
 def test_the_state_of_another_attack_is_not_gone_on_from(tmp_path, monkeypatch, killed_after, changes):
     killed_after(3)

@@ -261,7 +261,7 @@ def attack_song(
             threshold=threshold,
             exact_logits=None if settings.precision == "float32" else lambda delta: exact(song.clean + delta[0])[0][None],
             saved=saved,
-            identity={"domain": domain, "chunk_frames": chunk_frames, "clean": _checksum(song.clean, clean_logits)},
+            identity={"domain": domain, "chunk_frames": chunk_frames, **_identity(audio, network, frontend)},
             description=f"{domain} attack",
         )
     delta = found.delta[0]
@@ -283,12 +283,13 @@ def attack_song(
     )
 
 
-def _checksum(*tensors: Tensor) -> int:
-    """Return a number that tells inputs and, by what it made of them, the detector apart."""
-    total = 0
-    for tensor in tensors:
-        total = zlib.crc32(tensor.cpu().contiguous().numpy().data, total)
-    return total
+def _identity(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict[str, Any]:
+    """Tell audio and detector by what they hold, not by what a machine makes of them: another may go on with the attack."""
+    held = [network.mean, network.scale, *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None)]
+    weights = 0
+    for tensor in held:
+        weights = zlib.crc32(tensor.cpu().contiguous().numpy().data, weights)
+    return {"frontend": asdict(frontend), "audio": zlib.crc32(np.ascontiguousarray(audio).data), "weights": weights}
 
 
 def attack_excerpts(
@@ -358,7 +359,7 @@ def attack_excerpts(
             threshold=threshold,
             exact_logits=None if settings.precision == "float32" else exact_logits,
             saved=saved,
-            identity={"domain": domain, "clean": _checksum(clean, clean_logits)},
+            identity={"domain": domain, **_identity(windows, network, frontend)},
             description=f"{domain} attack on excerpts",
         )
     with torch.no_grad():
