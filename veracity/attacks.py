@@ -225,7 +225,8 @@ def attack_song(
     SongAttack
         Holds the last iterate.
     """
-    song = (Waveform if domain == "waveform" else Magnitudes)(torch.as_tensor(audio, device=network.device), frontend)
+    samples = torch.as_tensor(audio, device=network.device)
+    song = Waveform(samples, frontend) if domain == "waveform" else Magnitudes(samples, frontend)
     chunks, context = song.chunks(chunk_frames), frontend.excerpt_frames - 1
     fast = network.lowered(torch.bfloat16) if settings.precision == "bfloat16" else network
 

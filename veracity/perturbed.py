@@ -4,6 +4,8 @@ Frames are counted with the half excerpt of silence on either side of the song, 
 ``i : i + excerpt_frames``. Chunks overlap by an excerpt less one frame: each excerpt lies within one chunk.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,26 +13,19 @@ from torch.nn import functional
 from .frontend import FrontEnd, excerpt_magnitudes, log_mel, magnitudes, n_frames, silence_around
 
 
-class Magnitudes:
-    """Linear magnitudes, those of the silence around the song too, as in the published implementation.
-
-    Parameters
-    ----------
-    samples : Tensor, shape (n_samples,)
-    frontend : FrontEnd
+class PerturbedSong(ABC):
+    """What is perturbed of a song.
 
     Attributes
     ----------
     clean : Tensor
-        What is perturbed: here shape (n_excerpts + excerpt_frames - 1, n_bins).
     n_excerpts : int
         As many as the song has frames.
+    frontend : FrontEnd
     """
 
-    def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
-        half = frontend.half_excerpt
-        self.clean, self.frontend = functional.pad(magnitudes(samples, frontend), (0, 0, half, half)), frontend
-        self.n_excerpts = len(self.clean) - 2 * half
+    def __init__(self, clean: Tensor, n_excerpts: int, frontend: FrontEnd) -> None:
+        self.clean, self.n_excerpts, self.frontend = clean, n_excerpts, frontend
 
     def chunks(self, n: int) -> list[tuple[int, int]]:
         """Return first and last frame (exclusive) of chunks of at most so many excerpts."""
@@ -38,28 +33,53 @@ class Magnitudes:
         return [(first, min(first + n, self.n_excerpts) + context) for first in range(0, self.n_excerpts, n)]
 
     def extended(self, x: Tensor) -> Tensor:
-        """Return what frames are computed from."""
+        """Return what frames are computed from, `x` being like `clean`."""
         return x
 
     def folded(self, slope: Tensor) -> Tensor:
         """Turn a gradient of what is extended into that of what is perturbed."""
         return slope
 
+    @abstractmethod
     def seen(self, first: int, last: int) -> slice:
         """Return the part of what is extended that frames ``first : last`` see."""
+
+    @abstractmethod
+    def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
+        """Compute frames ``first : last`` from what they see; shape (last - first, n_mels)."""
+
+
+class Magnitudes(PerturbedSong):
+    """Linear magnitudes, those of the silence around the song too, as in the published implementation.
+
+    Parameters
+    ----------
+    samples : Tensor, shape (n_samples,)
+    frontend : FrontEnd
+
+    Notes
+    -----
+    ``clean`` has shape (n_excerpts + excerpt_frames - 1, n_bins).
+    """
+
+    def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
+        own, half = magnitudes(samples, frontend), frontend.half_excerpt
+        super().__init__(functional.pad(own, (0, 0, half, half)), len(own), frontend)
+
+    def seen(self, first: int, last: int) -> slice:
+        """Return those very frames."""
         return slice(first, last)
 
     def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
-        """Compute frames ``first : last`` from what they see; shape (last - first, n_mels)."""
+        """Compute log-mel frames from magnitudes."""
         return log_mel(part, self.frontend)
 
 
-class Waveform(Magnitudes):
-    """Samples, shape (n_samples,); parameters and methods as `Magnitudes`."""
+class Waveform(PerturbedSong):
+    """Samples, shape (n_samples,); parameters as `Magnitudes`."""
 
     def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
-        self.clean, self.frontend = samples, frontend
-        self.n_excerpts = n_frames(len(samples), frontend)
+        super().__init__(samples, n_frames(len(samples), frontend), frontend)
 
     def extended(self, x: Tensor) -> Tensor:
         """Reflect the audio at its ends."""
@@ -77,7 +97,7 @@ class Waveform(Magnitudes):
         return slice(start, stop - self.frontend.hop_samples + self.frontend.frame_samples)
 
     def log_mel(self, part: Tensor, first: int, last: int) -> Tensor:
-        """Compute frames ``first : last`` from the samples that they see, silence where the song has not begun or has ended."""
+        """Compute log-mel frames from the samples that they see, silence where the song has not begun or has ended."""
         start, stop = self._within(first, last)
         half = self.frontend.half_excerpt
         own = log_mel(excerpt_magnitudes(part, self.frontend), self.frontend)
