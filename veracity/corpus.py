@@ -224,7 +224,7 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
         raise CorpusError(f"{path} cannot be decoded ({reason}): replace it by an intact ogg, mp3, flac or wav file.") from None
     if not len(samples):
         raise CorpusError(f"{path} holds no samples: replace it, or remove its line from the lists.")
-    mono = samples.mean(axis=1)
+    mono = sum(samples.T) / samples.shape[1]  # the mean of all, which NumPy takes a quarter of decoding for along this axis
     if not np.isfinite(mono).all():
         raise CorpusError(f"{path} holds samples that are not finite (NaN or infinite): export the audio again.")
     if len(mono) < min_seconds * original_rate:
