@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from killing import KilledError, kill_after
 from networks import random_detector
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -557,30 +558,6 @@ def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
 # --- going on after a kill --------------------------------------------------------------------------------------------
 
 
-class KilledError(Exception):
-    """Stands in for a kill."""
-
-
-@pytest.fixture
-def killed_after(monkeypatch):
-    """Give a function that lets the attack die in the update after so many."""
-
-    def let(n_updates):
-        count, original = [0], attacks._step
-
-        def step(*args):
-            if count[0] == n_updates:
-                raise KilledError
-            count[0] += 1
-            return original(*args)
-
-        monkeypatch.setattr(attacks, "_step", step)
-        return count
-
-    yield let
-    monkeypatch.undo()
-
-
 def whole_song(
     saved=None, domain="waveform", *, audio=AUDIO, network=NETWORK, threshold=THRESHOLD, chunk_frames=4096, **changes
 ):
@@ -603,15 +580,15 @@ def assert_equal_attacks(one, other):
 
 @pytest.mark.parametrize("changes", [{}, {"precision": "bfloat16"}, {"update_rule": "sign"}, {"domain": "spectrogram"}])
 @pytest.mark.parametrize("run", [whole_song, some_excerpts])
-def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch, killed_after, run, changes):
+def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch, run, changes):
     path = tmp_path / "state.pt"
     for n_updates in (3, 2):  # killed twice
-        killed_after(n_updates)
+        kill_after(monkeypatch, attacks, "_step", n_updates)
         with pytest.raises(KilledError):
             run(SavedState(path, every_seconds=0), **changes)
         assert path.is_file()
         monkeypatch.undo()
-    count = killed_after(-1)
+    count = kill_after(monkeypatch, attacks, "_step", -1)
     found = run(SavedState(path, every_seconds=0), **changes)
     assert count[0] == 3
     count[0] = 0  # and killed once more, before its result was safe
@@ -640,29 +617,29 @@ def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch,
     ],
     ids=["eps", "updates", "precision", "threshold", "song", "detector", "chunks", "domain"],
 )
-def test_the_state_of_another_attack_is_not_gone_on_from(tmp_path, monkeypatch, killed_after, changes):
-    killed_after(3)
+def test_the_state_of_another_attack_is_not_gone_on_from(tmp_path, monkeypatch, changes):
+    kill_after(monkeypatch, attacks, "_step", 3)
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=0))
     monkeypatch.undo()
     assert_equal_attacks(whole_song(SavedState(tmp_path / "state.pt"), **changes), whole_song(**changes))
 
 
-def test_the_state_of_other_code_is_not_gone_on_from(tmp_path, monkeypatch, killed_after):
-    killed_after(3)
+def test_the_state_of_other_code_is_not_gone_on_from(tmp_path, monkeypatch):
+    kill_after(monkeypatch, attacks, "_step", 3)
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=0, made_by="old"))
     monkeypatch.undo()
     for made_by, n_left in (("new", 8), ("old", 5)):
-        count = killed_after(-1)
+        count = kill_after(monkeypatch, attacks, "_step", -1)
         (tmp_path / made_by).write_bytes((tmp_path / "state.pt").read_bytes())
         whole_song(SavedState(tmp_path / made_by, made_by=made_by))
         assert count[0] == n_left
         monkeypatch.undo()
 
 
-def test_nothing_is_saved_before_its_time(tmp_path, killed_after):
-    killed_after(3)
+def test_nothing_is_saved_before_its_time(tmp_path, monkeypatch):
+    kill_after(monkeypatch, attacks, "_step", 3)
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=3600))
     assert not list(tmp_path.iterdir())

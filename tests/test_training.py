@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from killing import KilledError, kill_after
 from networks import random_detector
 from scipy.ndimage import map_coordinates
 from scipy.stats import kstest
@@ -370,24 +371,6 @@ def contents(tmp_path, detector):
     return (tmp_path / "now.pt").read_bytes()
 
 
-class KilledError(Exception):
-    """Stands in for a kill."""
-
-
-def kill_after(monkeypatch, n_updates):
-    """Let the training die in the update after so many; return the count of updates, which goes on."""
-    count, original = [0], training._update
-
-    def update(*args):
-        if count[0] == n_updates:
-            raise KilledError
-        count[0] += 1
-        return original(*args)
-
-    monkeypatch.setattr(training, "_update", update)
-    return count
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     detector, curve = run()
@@ -513,11 +496,11 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undi
         detector, curve = run(data=data())
         expected = contents(tmp_path, detector)
     with monkeypatch.context() as patch:
-        kill_after(patch, killed_after)
+        kill_after(patch, training, "_update", killed_after)
         with pytest.raises(KilledError):
             run(tmp_path, data=data())
     assert load_tensors(tmp_path / "state.pt")["state"]["update"] == killed_after
-    count = kill_after(monkeypatch, -1)
+    count = kill_after(monkeypatch, training, "_update", -1)
     detector, again = run(tmp_path, data=data())
     assert count[0] == 8 - killed_after
     assert contents(tmp_path, detector) == expected
@@ -532,7 +515,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undi
 def test_a_training_killed_twice_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undisturbed):
     for n_more in (3, 3):
         with monkeypatch.context() as patch:
-            kill_after(patch, n_more)
+            kill_after(patch, training, "_update", n_more)
             with pytest.raises(KilledError):
                 run(tmp_path)
     assert load_tensors(tmp_path / "state.pt")["state"]["update"] == 6
@@ -543,7 +526,7 @@ def test_a_training_killed_twice_goes_on_to_the_same_bytes(tmp_path, monkeypatch
 
 def test_state_is_saved_no_oftener_than_asked(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        kill_after(patch, 7)
+        kill_after(patch, training, "_update", 7)
         with pytest.raises(KilledError):
             run(tmp_path, every_seconds=3600.0)
     assert not (tmp_path / "state.pt").exists()
@@ -553,7 +536,7 @@ def test_state_is_saved_no_oftener_than_asked(tmp_path, monkeypatch):
 def left_over(tmp_path, monkeypatch):
     """Leave the state of a training that was killed."""
     with monkeypatch.context() as patch:
-        kill_after(patch, 5)
+        kill_after(patch, training, "_update", 5)
         with pytest.raises(KilledError):
             run(tmp_path)
     return tmp_path
@@ -584,7 +567,7 @@ def shorter_songs():
     ids=["seed", "curve", "architecture", "updates", "filter", "bands", "lowest frequency", "songs"],
 )
 def test_the_state_of_another_training_is_not_gone_on_from(left_over, monkeypatch, options):
-    count = kill_after(monkeypatch, 1)  # one is enough to see that it began anew
+    count = kill_after(monkeypatch, training, "_update", 1)  # one is enough to see that it began anew
     with pytest.raises(KilledError):
         run(left_over, **options())
     state = load_tensors(left_over / "state.pt")["state"]
