@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 import h5py
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from veracity import artefacts, store
 from veracity.artefacts import Excerpts, Flips, Predictions, SongPrediction, Spectrogram
+from veracity.detector import load_tensors, save_tensors
 from veracity.errors import ArtefactError
 from veracity.files import replacing
 from veracity.provenance import describe
@@ -389,3 +391,12 @@ def test_a_full_disk_loses_nothing_and_says_so(small_disk):
         store.write(path, replace(song, magnitude=magnitude, is_sing=np.zeros(1000, bool)))
     assert path.read_bytes() == before
     assert [p.name for p in small_disk.iterdir()] == ["song.h5"]
+
+
+def test_a_full_disk_loses_no_tensors_and_says_so(small_disk):
+    path = small_disk / "seed0.pt"
+    save_tensors(path, {"weights": torch.ones(10)})
+    with pytest.raises(ArtefactError, match=r"seed0\.pt does not fit on its disk"):
+        save_tensors(path, {"weights": torch.ones(1_000_000)})
+    assert load_tensors(path)["weights"].sum() == 10
+    assert [p.name for p in small_disk.iterdir()] == ["seed0.pt"]

@@ -9,7 +9,6 @@ References
 J. Schlüter and B. Lehner, "Zero-mean convolutions for level-invariant singing voice detection", ISMIR 2018.
 """
 
-import io
 import os
 import pickle
 import zipfile
@@ -360,11 +359,14 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
 
 
 def save_tensors(path: str | os.PathLike, content: dict[str, Any]) -> None:
-    """Save with torch, whole or not at all; by way of memory, since torch writes the file's name into the file."""
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+    """Save with torch, whole or not at all; into an open file, since torch writes the name of one that it opens into it."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch hides that the disk is full
+                raise error.__context__ from None
+            raise
 
 
 def load_tensors(path: str | os.PathLike) -> Any:
