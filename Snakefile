@@ -35,5 +35,5 @@ rule all:
         rules.figure2.output,
         rules.figure3.output,
         rules.figure4.output,
-        [rules.stability.output, rules.figure_stability.output] if HAS_STUDY else [],
+        [rules.sampling_error.output, rules.figure_stability.output] if HAS_STUDY else [],
     localrule: True

@@ -9,11 +9,13 @@ from measure import Row, gflop_per_step, material, quiet, seconds_per_step
 from plain import dense_logits
 from torch.nn import functional
 
-from veracity.attacks import PAPER, AttackSettings, Domain, attack_song, central
-from veracity.decisions import flipped, is_sing
-from veracity.detector import Detector
-from veracity.devices import tf32
-from veracity.frontend import log_mel, magnitudes, pad_silence
+from veracity.attacks.perturbed import central
+from veracity.attacks.settings import PAPER, AttackSettings, Domain
+from veracity.attacks.song_scope import attack_song
+from veracity.detector.decisions import flipped, is_sing
+from veracity.detector.model import Detector
+from veracity.jobs.devices import tf32
+from veracity.songs.frontend import log_mel, magnitudes, pad_silence
 
 THRESHOLD = 0.39
 

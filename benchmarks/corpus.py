@@ -14,9 +14,9 @@ import torch
 import yaml
 from measure import SHARED, Row, best_seconds
 
-from veracity.corpus import load_audio
-from veracity.frontend import FrontEnd, magnitudes
-from veracity.synthesis import synthesise_song
+from veracity.songs.audio import load_audio
+from veracity.songs.frontend import FrontEnd, magnitudes
+from veracity.songs.synthesis import synthesise_song
 
 ROOT = Path(__file__).resolve().parents[1]
 

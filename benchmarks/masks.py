@@ -8,9 +8,12 @@ import torch
 from measure import Row, best_seconds, material
 from plain import dense_logits
 
-from veracity import lime
-from veracity.games import DirectEvaluator, Evaluator, Game, fill_game, network_evaluator, probability
-from veracity.grid import SegmentGrid, masks_of
+from veracity.detector.decisions import probability
+from veracity.explainers import lime
+from veracity.games.evaluators import DirectEvaluator, Evaluator
+from veracity.games.game import Game, fill_game
+from veracity.games.grid import SegmentGrid, masks_of
+from veracity.games.models import network_evaluator
 
 GRID = SegmentGrid()
 

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from veracity.corpus import load_audio
-from veracity.detector import Detector, load_checkpoint
-from veracity.frontend import FrontEnd, log_mel, magnitudes
-from veracity.synthesis import synthesise_song
+from veracity.detector.checkpoints import load_checkpoint
+from veracity.detector.model import Detector
+from veracity.songs.audio import load_audio
+from veracity.songs.frontend import FrontEnd, log_mel, magnitudes
+from veracity.songs.synthesis import synthesise_song
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, not part of it
 

@@ -9,11 +9,13 @@ import torch
 from masks import GRID
 from measure import Row
 
-from veracity.detector import Detector
-from veracity.frontend import FrontEnd, n_frames
-from veracity.games import fill_game, network_evaluator
-from veracity.training import TrainingData, TrainingSettings
-from veracity.usage import own_mb
+from veracity.detector.model import Detector
+from veracity.detector.settings import TrainingSettings
+from veracity.detector.training_data import TrainingData
+from veracity.games.game import fill_game
+from veracity.games.models import network_evaluator
+from veracity.jobs.usage import own_mb
+from veracity.songs.frontend import FrontEnd, n_frames
 
 SONG_SECONDS = 240
 

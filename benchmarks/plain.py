@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from veracity.convolution import SLOPE
-from veracity.detector import Detector
+from veracity.detector.convolution import SLOPE
+from veracity.detector.model import Detector
 
 
 def dense_logits(detector: Detector, log_mel: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
-from veracity.config import check
-from veracity.planning import as_page, compare, in_words, predict, songs_of, summarise, work
-from veracity.probes import gpu_stages, measure
-from veracity.summaries import costs_table
+from veracity.jobs.config import check
+from veracity.planning.measuring import gpu_stages, measure
+from veracity.planning.prediction import as_page, compare, in_words, predict, summarise
+from veracity.planning.work import songs_of, work
+from veracity.results import costs
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,7 +45,7 @@ def main() -> int:
     print(in_words(summarise(table, cores=options.cores, gpus=gpus, gpu_stages=stages), songs), end="\n\n")
     shown = as_page(table)
     if options.against:
-        shown = table = compare(table, costs_table(options.against))
+        shown = table = compare(table, costs.table(options.against))
     print(shown.to_markdown(index=False, floatfmt=".4g"))
     if options.output:
         table.to_csv(options.output, index=False, float_format="%.4g")

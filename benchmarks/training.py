@@ -8,9 +8,11 @@ from measure import Row, gflop_per_step, material, quiet, seconds_per_step
 from scipy import ndimage
 from torch.nn import functional
 
-from veracity.detector import Architecture, Detector
-from veracity.frontend import FrontEnd, magnitudes, mel_filterbank
-from veracity.training import TrainingData, TrainingSettings, filter_responses, train
+from veracity.detector.model import Detector
+from veracity.detector.settings import Architecture, TrainingSettings
+from veracity.detector.training import train
+from veracity.detector.training_data import TrainingData, filter_responses
+from veracity.songs.frontend import FrontEnd, magnitudes, mel_filterbank
 
 SOURCE_FRAMES = 164  # of which a stretched excerpt is cut, in the original
 SPLINE_ORDER = 2

@@ -1,28 +1,38 @@
-"""Write docs/artefacts.md from the declarations in veracity/artefacts.py: python docs/artefacts.py."""
+"""Write docs/artefacts.md from the declarations of the artefacts: python docs/artefacts.py."""
 
 from pathlib import Path
 
-from veracity import artefacts, store
+from veracity.attacks.excerpts import Excerpts
+from veracity.attacks.perturbations import ExcerptAttack, SongAttack
+from veracity.detector.predictions import Predictions, SongPrediction
+from veracity.experiments.drawings import DrawnExcerpt
+from veracity.experiments.explanations import Explanations
+from veracity.experiments.flips import Flips
+from veracity.experiments.localised import Localised
+from veracity.experiments.stability import Stability
+from veracity.jobs import store
+from veracity.songs.spectrograms import Spectrogram
 
 PAGE = Path(__file__).with_suffix(".md")
 
 #: Where each kind lies under results/<run>/, and the rule that writes it.
 FILES = {
-    artefacts.Spectrogram: "spectrograms/{song}.h5",
-    artefacts.Predictions: "predictions/{detector}.h5",
-    artefacts.SongPrediction: "predictions/{detector}.h5, group songs/{song}",
-    artefacts.SongAttack: "perturbations/{domain}/{song}.h5 with attacks.scope: song",
-    artefacts.ExcerptAttack: "perturbations/{domain}/{song}.h5 with attacks.scope: excerpt",
-    artefacts.Excerpts: "excerpts/{domain}/{song}.h5",
-    artefacts.Explanations: "explanations/{domain}/{song}.h5",
-    artefacts.Flips: "flips/{domain}/{song}.h5",
-    artefacts.Localised: "localised/{domain}/{song}.h5",
-    artefacts.Stability: "stability_study/{domain}/{song}.h5",
-    artefacts.DrawnExcerpt: "drawings/{song}.h5",
+    Spectrogram: "spectrograms/{song}.h5",
+    Predictions: "predictions/{detector}.h5",
+    SongPrediction: "predictions/{detector}.h5, group songs/{song}",
+    SongAttack: "perturbations/{domain}/{song}.h5 with attacks.scope: song",
+    ExcerptAttack: "perturbations/{domain}/{song}.h5 with attacks.scope: excerpt",
+    Excerpts: "excerpts/{domain}/{song}.h5",
+    Explanations: "explanations/{domain}/{song}.h5",
+    Flips: "flips/{domain}/{song}.h5",
+    Localised: "localised/{domain}/{song}.h5",
+    Stability: "stability/{domain}/{song}.h5",
+    DrawnExcerpt: "drawings/{song}.h5",
 }
 INTRODUCTION = """# What each artefact holds
 
-Written by `python docs/artefacts.py` from `veracity/artefacts.py`; a test compares them.
+Written by `python docs/artefacts.py` from the dataclasses that the stages write, each beside what computes it; a test
+compares them.
 
 Everything that a run makes lies under `results/<run>/`. The folder is the name of the rule, which is the name of its script
 in `workflow/scripts/`. `{domain}` is `waveform` or `spectrogram`, `{song}` the song's name in lower-case letters, digits and
@@ -30,14 +40,14 @@ hyphens, `{detector}` is `seed0`, `seed1`, ... or `checkpoint`.
 
 Every HDF5 file carries, as attributes, the name of its `artefact`, the `settings` that made it (JSON), the `seed` of the run,
 the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of each of its `inputs`. Every dataset carries
-`axes`, `unit` and `description`. Read one with `veracity.store.read(path, veracity.artefacts.Flips)`, or with h5py or
-`h5dump`. Files hold no time and no absolute path: the same seed on the same machine gives the same bytes on a CPU.
+`axes`, `unit` and `description`. Read one with `veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`, or with h5py
+or `h5dump`. Files hold no time and no absolute path: the same seed on the same machine gives the same bytes on a CPU.
 
 Segments are numbered time * n_band + band, band 0 lowest. A set of segments is a *mask index*: bit i is set when segment i is
-in the set (`veracity.grid.masks_of`, `veracity.grid.indices_of`).
+in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
 
 Beside the HDF5 files: `synthetic_corpus/` (audio, labels and lists in the Jamendo layout), `training/seed0.pt` (a
-checkpoint that carries its architecture, front end and settings, read with `veracity.detector.load_checkpoint`) and
+checkpoint that carries its architecture, front end and settings, read with `veracity.detector.checkpoints.load_checkpoint`) and
 `training/seed0.csv` (its training curve), `*.state.pt` beside what a training or an attack will write, while it runs,
 `tables/*.csv` with a page to read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` and
 `benchmarks/` (one for each job: what it said, and the time and memory that Snakemake measured), `report.html` (target
@@ -54,7 +64,11 @@ def page() -> str:
             for name, axes, unit, doc in store.layout(kind)
         ]
         table = ["| name | axes | unit | meaning |", "|---|---|---|---|", *rows]
-        parts.append(f"## {kind.__name__}\n\n`{where}`\n\n{(kind.__doc__ or '').strip()}\n\n" + "\n".join(table) + "\n")
+        parts.append(
+            f"## {kind.__name__}\n\n`{where}`\n\n`{kind.__module__}`: {(kind.__doc__ or '').strip()}\n\n"
+            + "\n".join(table)
+            + "\n"
+        )
     return "\n".join(parts)
 
 

@@ -26,7 +26,7 @@ def published(shared):
 @pytest.fixture(scope="session")
 def real_detector(shared):
     """Return a detector trained on real songs."""
-    from veracity.detector import load_checkpoint
+    from veracity.detector.checkpoints import load_checkpoint
 
     return load_checkpoint(shared / "data" / "detector-jamendo44.pt")
 

@@ -2,8 +2,9 @@
 
 import torch
 
-from veracity.detector import Architecture, Detector
-from veracity.frontend import FrontEnd
+from veracity.detector.model import Detector
+from veracity.detector.settings import Architecture
+from veracity.songs.frontend import FrontEnd
 
 
 def random_detector(architecture: Architecture | None = None, *, seed: int = 0, **frontend: int) -> Detector:

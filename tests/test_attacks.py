@@ -8,24 +8,19 @@ from networks import random_detector
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from veracity import attacks, perturbed
-from veracity.attacks import (
-    DOMAINS,
-    PAPER,
-    AttackSettings,
-    attack_excerpts,
-    attack_song,
-    central,
-    inner_start_frames,
-    minimise,
-    snr_db,
-)
-from veracity.detector import Network
+from veracity.attacks import minimiser, perturbed
+from veracity.attacks.attacked import snr_db
+from veracity.attacks.excerpt_scope import attack_excerpts, inner_start_frames
+from veracity.attacks.minimiser import minimise
+from veracity.attacks.perturbed import central
+from veracity.attacks.settings import DOMAINS, PAPER, AttackSettings
+from veracity.attacks.song_scope import attack_song
+from veracity.detector.network import Network
 from veracity.errors import ConfigError
-from veracity.frontend import FrontEnd, excerpt_samples, log_mel, magnitudes, pad_silence
-from veracity.probes import forget_peak
-from veracity.resuming import SavedState
-from veracity.usage import STATUS, own_mb
+from veracity.jobs.resuming import SavedState
+from veracity.jobs.usage import STATUS, own_mb
+from veracity.planning.measuring import forget_peak
+from veracity.songs.frontend import FrontEnd, excerpt_samples, log_mel, magnitudes, pad_silence
 
 SMALL = {"excerpt_frames": 25, "n_mels": 25}
 DETECTOR = random_detector(**SMALL)
@@ -532,13 +527,13 @@ class Looks(TorchDispatchMode):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_updates_do_not_ask_for_values(monkeypatch, domain, precision):
-    monkeypatch.setattr(attacks, "_look_every", lambda device: attacks.GPU_LOOK_EVERY)
+    monkeypatch.setattr(minimiser, "_look_every", lambda device: minimiser.GPU_LOOK_EVERY)
     counts = {}
-    for n_updates in (1, attacks.GPU_LOOK_EVERY - 1):
+    for n_updates in (1, minimiser.GPU_LOOK_EVERY - 1):
         with Looks() as looks:
             attack(domain, audio=AUDIO[:14000], max_updates=n_updates, precision=precision, chunk_frames=20)
         counts[n_updates] = looks.count
-    assert counts[attacks.GPU_LOOK_EVERY - 1] == counts[1] > 0
+    assert counts[minimiser.GPU_LOOK_EVERY - 1] == counts[1] > 0
 
 
 def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
@@ -547,7 +542,7 @@ def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
     threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))
     common = {"domain": "spectrogram", "threshold": threshold}
     often = attack_song(audio, NETWORK, FRONTEND, settings, **common)
-    monkeypatch.setattr(attacks, "_look_every", lambda device: 32)
+    monkeypatch.setattr(minimiser, "_look_every", lambda device: 32)
     seldom = attack_song(audio, NETWORK, FRONTEND, settings, **common)
     n = len(often.flipped_history)
     assert len(seldom.flipped_history) == 1 + 32 * -(-(n - 1) // 32) > n  # it stands still until the next look
@@ -583,12 +578,12 @@ def assert_equal_attacks(one, other):
 def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch, run, changes):
     path = tmp_path / "state.pt"
     for n_updates in (3, 2):  # killed twice
-        kill_after(monkeypatch, attacks, "_step", n_updates)
+        kill_after(monkeypatch, minimiser, "_step", n_updates)
         with pytest.raises(KilledError):
             run(SavedState(path, every_seconds=0), **changes)
         assert path.is_file()
         monkeypatch.undo()
-    count = kill_after(monkeypatch, attacks, "_step", -1)
+    count = kill_after(monkeypatch, minimiser, "_step", -1)
     found = run(SavedState(path, every_seconds=0), **changes)
     assert count[0] == 3
     count[0] = 0  # and killed once more, before its result was safe
@@ -618,7 +613,7 @@ def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch,
     ids=["eps", "updates", "precision", "threshold", "song", "detector", "chunks", "domain"],
 )
 def test_the_state_of_another_attack_is_not_gone_on_from(tmp_path, monkeypatch, changes):
-    kill_after(monkeypatch, attacks, "_step", 3)
+    kill_after(monkeypatch, minimiser, "_step", 3)
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=0))
     monkeypatch.undo()
@@ -626,12 +621,12 @@ def test_the_state_of_another_attack_is_not_gone_on_from(tmp_path, monkeypatch, 
 
 
 def test_the_state_of_other_code_is_not_gone_on_from(tmp_path, monkeypatch):
-    kill_after(monkeypatch, attacks, "_step", 3)
+    kill_after(monkeypatch, minimiser, "_step", 3)
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=0, made_by="old"))
     monkeypatch.undo()
     for made_by, n_left in (("new", 8), ("old", 5)):
-        count = kill_after(monkeypatch, attacks, "_step", -1)
+        count = kill_after(monkeypatch, minimiser, "_step", -1)
         (tmp_path / made_by).write_bytes((tmp_path / "state.pt").read_bytes())
         whole_song(SavedState(tmp_path / made_by, made_by=made_by))
         assert count[0] == n_left
@@ -639,7 +634,7 @@ def test_the_state_of_other_code_is_not_gone_on_from(tmp_path, monkeypatch):
 
 
 def test_nothing_is_saved_before_its_time(tmp_path, monkeypatch):
-    kill_after(monkeypatch, attacks, "_step", 3)
+    kill_after(monkeypatch, minimiser, "_step", 3)
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=3600))
     assert not list(tmp_path.iterdir())

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from veracity.config import check
 from veracity.errors import ConfigError
+from veracity.jobs.config import check
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from veracity.convolution import SLOPE, channels_last, frozen_convolution
+from veracity.detector.convolution import SLOPE, channels_last, frozen_convolution
 
 CASES = {  # n, n_in, n_out, frames, bands, kernel, dilation
     "single channel": (2, 1, 5, 9, 8, (3, 3), 1),

@@ -8,17 +8,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veracity.corpus import (
-    Interval,
-    frame_labels,
-    label_overhang_seconds,
-    load_audio,
-    read_corpus,
-    read_labels,
-    song_name,
-    write_labels,
-)
 from veracity.errors import CorpusError
+from veracity.songs.audio import load_audio
+from veracity.songs.corpus import read_corpus, song_name
+from veracity.songs.label_files import Interval, frame_labels, label_overhang_seconds, read_labels, write_labels
 
 
 def make_corpus(folder: Path, lists: dict[str, list[str]], *, audio: list[str] | None = None, newline: str = "\n") -> Path:

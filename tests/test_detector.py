@@ -5,14 +5,10 @@ import pytest
 import torch
 from networks import random_detector
 
-from veracity.detector import (
-    Architecture,
-    Checkpoint,
-    Detector,
-    dense_in_chunks,
-    load_checkpoint,
-    save_checkpoint,
-)
+from veracity.detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from veracity.detector.model import Detector
+from veracity.detector.network import dense_in_chunks
+from veracity.detector.settings import Architecture
 from veracity.errors import CheckpointError, ConfigError
 
 ARCHITECTURES = [Architecture(layers, zero_mean) for layers in ("ismir2015", "ismir2016") for zero_mean in (True, False)]

@@ -7,12 +7,12 @@ import time
 import pytest
 import torch
 
-from veracity import devices
-from veracity.devices import pick_device, reserve, reserve_device, tf32
 from veracity.errors import ConfigError
+from veracity.jobs import devices
+from veracity.jobs.devices import pick_device, reserve, reserve_device, tf32
 
 GPUS = ["GPU-a", "GPU-b"]
-HOLD = "import sys, time; from veracity.devices import reserve; from pathlib import Path\n"
+HOLD = "import sys, time; from veracity.jobs.devices import reserve; from pathlib import Path\n"
 HOLD += "print(reserve(sys.argv[2:], Path(sys.argv[1])), flush=True); time.sleep(60)"
 
 

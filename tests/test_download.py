@@ -6,9 +6,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from veracity.corpus import read_corpus
-from veracity.download import fetch_archive
 from veracity.errors import CorpusError
+from veracity.songs.corpus import read_corpus
+from veracity.songs.download import fetch_archive
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -11,19 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from veracity import store
-from veracity.drawings import (
-    SHAPES,
-    Drawing,
-    DrawingError,
-    draw,
-    fit_drawing,
-    import_drawings,
-    letters,
-    rasterise,
-    shape_named,
-)
 from veracity.errors import ConfigError, VeracityError
+from veracity.experiments.pen.files import import_drawings
+from veracity.experiments.pen.fitting import Drawing, DrawingError, fit_drawing
+from veracity.experiments.pen.raster import draw, rasterise
+from veracity.experiments.pen.shapes import SHAPES, letters, shape_named
+from veracity.jobs import store
 
 N_FRAMES, N_MELS = 115, 80
 WHOLE = {"centre": (0.5, 0.5), "size": (1.0, 1.0)}
@@ -145,8 +138,9 @@ def test_any_text_can_be_named_and_unknown_names_are_told_the_known_ones():
 
 def test_drawing_loads_no_torch():
     code = (
-        "import sys, veracity.drawings as d; assert not {'torch', 'librosa', 'matplotlib', 'PIL'} & set(sys.modules);"
-        "d.rasterise(d.SHAPES['LIME'], 23, 20, centre=(.5, .5), size=(1, 1)); assert 'torch' not in sys.modules"
+        "import sys; from veracity.experiments import drawings; from veracity.experiments.pen import raster, shapes;"
+        "assert not {'torch', 'librosa', 'matplotlib', 'PIL'} & set(sys.modules);"
+        "raster.rasterise(shapes.SHAPES['LIME'], 23, 20, centre=(.5, .5), size=(1, 1)); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

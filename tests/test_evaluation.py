@@ -7,10 +7,11 @@ from networks import random_detector
 from scipy.ndimage import median_filter
 from sklearn import metrics
 
-from veracity.artefacts import Spectrogram
+from veracity.detector.evaluation import THRESHOLDS, Scores, mean_and_std, score, smooth, tune_threshold
+from veracity.detector.predictions import predict_songs, score_split
 from veracity.errors import ConfigError
-from veracity.evaluation import THRESHOLDS, Scores, mean_and_std, predict_songs, score, score_split, smooth, tune_threshold
-from veracity.frontend import log_mel, pad_silence
+from veracity.songs.frontend import log_mel, pad_silence
+from veracity.songs.spectrograms import Spectrogram
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ import pytest
 import torch
 from networks import random_detector
 
-from veracity import store
-from veracity.artefacts import ExcerptAttack, Excerpts, SongAttack
-from veracity.attacks import AttackSettings, attack_song
-from veracity.decisions import LABELS
-from veracity.excerpts import pick_excerpts
-from veracity.frontend import FrontEnd, pad_silence
+from veracity.attacks.excerpts import Excerpts, pick_excerpts
+from veracity.attacks.perturbations import ExcerptAttack, SongAttack
+from veracity.attacks.settings import AttackSettings
+from veracity.attacks.song_scope import attack_song
+from veracity.jobs import store
+from veracity.labels import LABELS
+from veracity.songs.frontend import FrontEnd, pad_silence
 
 FRONTEND = FrontEnd(excerpt_frames=25, n_mels=25)
 N_FRAMES = 200

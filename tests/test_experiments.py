@@ -6,20 +6,17 @@ import pytest
 import torch
 from networks import random_detector
 
-from veracity import store, summaries
-from veracity.artefacts import Excerpts
+from veracity.attacks.excerpts import Excerpts
 from veracity.errors import ConfigError
-from veracity.experiments import (
-    LimeSettings,
-    all_flips,
-    draw,
-    explain,
-    explained_model,
-    flip,
-    localise,
-    segment_energy,
-    stability,
-)
+from veracity.experiments import drawings, stability
+from veracity.experiments import explanations as explanations_stage
+from veracity.experiments import flips as flips_stage
+from veracity.experiments import localised as localised_stage
+from veracity.experiments.flips import all_flips
+from veracity.experiments.perturbation_games import squared_norms
+from veracity.explainers.lime import LimeSettings
+from veracity.games.models import explained_model
+from veracity.jobs import store
 
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
 N = 6
@@ -67,17 +64,17 @@ def none(excerpts) -> Excerpts:
 
 @pytest.fixture(scope="module")
 def model(network):
-    return explained_model(network, SMALL, n_mels=80)
+    return explained_model(network, SMALL.grid(115, 80))
 
 
 @pytest.fixture(scope="module")
 def explanations(excerpts, model):
-    return explain(excerpts, model, SMALL, seed=0, song="song")
+    return explanations_stage.compute(excerpts, model, SMALL, seed=0, song="song")
 
 
 @pytest.fixture(scope="module")
 def flips(excerpts, explanations, model):
-    return flip(excerpts, explanations, model, SMALL, seed=0, song="song")
+    return flips_stage.compute(excerpts, explanations, model, SMALL, seed=0, song="song")
 
 
 def direct_flips(excerpts: Excerpts, network, e: int) -> np.ndarray:
@@ -105,8 +102,8 @@ def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, net
             assert flips.best[e, k - 1] == any(sets)
             assert flips.worst[e, k - 1] == all(sets)
             assert flips.random[e, k - 1] == pytest.approx(np.mean(sets))
-            loudest = np.argsort(-flips.energy[e], kind="stable")[:k]
-            assert flips.by_energy[e, k - 1] == truth[(1 << loudest).sum()]
+            loudest = np.argsort(-flips.squared_norm[e], kind="stable")[:k]
+            assert flips.by_norm[e, k - 1] == truth[(1 << loudest).sum()]
             weights = explanations.along("weights", fill="mean")[e]
             sign = 1 if excerpts.original[e] == "nosing" else -1  # the label explained is the one after the flip
             favoured = np.argsort(-sign * weights, kind="stable")[:k]
@@ -119,7 +116,7 @@ def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, net
 
 def test_all_segments_always_flip(flips):
     assert flips.by_lime[..., -1].all()
-    assert flips.by_energy[:, -1].all()
+    assert flips.by_norm[:, -1].all()
     assert flips.best[:, -1].all()
     assert (flips.best >= flips.random).all()
     assert (flips.random >= flips.worst).all()
@@ -127,8 +124,8 @@ def test_all_segments_always_flip(flips):
 
 def test_tables_and_single_passes_agree(excerpts, explanations, network):
     settings = replace(SMALL, evaluator="direct")
-    slow = explained_model(network, settings, n_mels=80)
-    again = explain(excerpts, slow, settings, seed=0, song="song")
+    slow = explained_model(network, SMALL.grid(115, 80), exact_tables=False)
+    again = explanations_stage.compute(excerpts, slow, settings, seed=0, song="song")
     assert (again.evaluator, explanations.evaluator) == ("direct", "tables")
     np.testing.assert_allclose(again.weights, explanations.weights, atol=1e-5)
     np.testing.assert_allclose(again.shapley, explanations.shapley, atol=1e-5)
@@ -143,17 +140,17 @@ def test_attributions_share_out_what_the_segments_change(explanations, excerpts)
     assert explanations.variance_by_order.shape[-1] == N
 
 
-def test_energy_is_the_sum_of_squares_of_a_segment(excerpts):
-    energy = segment_energy(excerpts, SMALL.grid(115, 80))
+def test_the_squared_norm_is_the_sum_of_squares_of_a_segment(excerpts):
+    norms = squared_norms(excerpts, SMALL.grid(115, 80))
     difference = excerpts.adversarial_log_mel.astype(float) - excerpts.clean_log_mel
-    np.testing.assert_allclose(energy.sum(axis=1), (difference**2).sum(axis=(1, 2)))
+    np.testing.assert_allclose(norms.sum(axis=1), (difference**2).sum(axis=(1, 2)))
 
 
 def test_localised_perturbations_hold_the_loudest_segments(excerpts, flips, model):
-    localised = localise(excerpts, flips, model, SMALL, k_tried=(1, 3, 5), seed=0, song="song")
-    assert len(localised.k) == flips.by_energy[:, [0, 2, 4]].sum()
+    localised = localised_stage.compute(excerpts, flips, model, SMALL, k_tried=(1, 3, 5), seed=0, song="song")
+    assert len(localised.k) == flips.by_norm[:, [0, 2, 4]].sum()
     for row, (k, e) in enumerate(zip(localised.k, localised.excerpt, strict=True)):
-        loudest = np.argsort(-flips.energy[e], kind="stable")[:k]
+        loudest = np.argsort(-flips.squared_norm[e], kind="stable")[:k]
         assert localised.kept[row] == (1 << loudest).sum()
         sign = 1 if excerpts.original[e] == "nosing" else -1
         for m in range(2):
@@ -167,11 +164,11 @@ def test_localised_perturbations_hold_the_loudest_segments(excerpts, flips, mode
 
 def test_too_many_localised_segments_are_refused(excerpts, flips, model):
     with pytest.raises(ConfigError, match=r"localised.k holds 7, the grid has only 6 segments"):
-        localise(excerpts, flips, model, SMALL, k_tried=(7,), seed=0, song="song")
+        localised_stage.compute(excerpts, flips, model, SMALL, k_tried=(7,), seed=0, song="song")
 
 
 def test_sampling_error_falls_with_the_number_of_samples(excerpts, model):
-    study = stability(excerpts, model, SMALL, n_samples=(32, 2048), n_repeats=8, n_per_direction=1, seed=0, song="song")
+    study = stability.compute(excerpts, model, SMALL, n_samples=(32, 2048), n_repeats=8, n_per_direction=1, seed=0, song="song")
     assert study.original.tolist() == ["nosing", "sing"]
     error = study.weight_error.mean(axis=(0, 2))
     assert error[1] < error[0] / 4  # 8 in the limit
@@ -179,26 +176,26 @@ def test_sampling_error_falls_with_the_number_of_samples(excerpts, model):
 
 
 def test_equal_seeds_give_equal_results_and_songs_have_their_own(excerpts, model, explanations):
-    assert np.array_equal(explain(excerpts, model, SMALL, seed=0, song="song").weights, explanations.weights)
-    other = explain(excerpts, model, SMALL, seed=0, song="another")
+    assert np.array_equal(explanations_stage.compute(excerpts, model, SMALL, seed=0, song="song").weights, explanations.weights)
+    other = explanations_stage.compute(excerpts, model, SMALL, seed=0, song="another")
     assert not np.allclose(other.weights[:, :, 0], explanations.weights[:, :, 0])
     np.testing.assert_array_equal(other.weights[:, :, 1], explanations.weights[:, :, 1])  # exact LIME has no seed
 
 
 def test_a_model_of_ones_own_is_explained_without_tables(excerpts, network, explanations):
     settings = replace(SMALL, n_samples=128)
-    own = explained_model(network, settings, n_mels=80, predict="networks:mean_level")
-    explained = explain(excerpts, own, settings, seed=0, song="song")
+    own = explained_model(network, SMALL.grid(115, 80), predict="networks:mean_level")
+    explained = explanations_stage.compute(excerpts, own, settings, seed=0, song="song")
     assert explained.evaluator == "direct"
     assert explained.audit.max() < 1e-6
     assert not np.allclose(explained.weights, explanations.weights)
 
 
 def test_a_song_without_flips_goes_through_every_stage(none, model, tmp_path):
-    explained = explain(none, model, SMALL, seed=0, song="song")
-    flips = flip(none, explained, model, SMALL, seed=0, song="song")
-    localised = localise(none, flips, model, SMALL, k_tried=(1, 3), seed=0, song="song")
-    study = stability(none, model, SMALL, n_samples=(32,), n_repeats=2, n_per_direction=1, seed=0, song="song")
+    explained = explanations_stage.compute(none, model, SMALL, seed=0, song="song")
+    flips = flips_stage.compute(none, explained, model, SMALL, seed=0, song="song")
+    localised = localised_stage.compute(none, flips, model, SMALL, k_tried=(1, 3), seed=0, song="song")
+    study = stability.compute(none, model, SMALL, n_samples=(32,), n_repeats=2, n_per_direction=1, seed=0, song="song")
     for item in (none, explained, flips, localised, study):
         store.write(tmp_path / "empty.h5", item)
         assert len(store.read(tmp_path / "empty.h5", type(item)).original) == 0
@@ -206,32 +203,47 @@ def test_a_song_without_flips_goes_through_every_stage(none, model, tmp_path):
 
 @pytest.mark.parametrize("some_songs", [0, 1])
 def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_songs):
-    from veracity import figures
+    from veracity.results import (
+        fidelity,
+        figure2,
+        figure3,
+        figure4,
+        figure_stability,
+        flip_rates,
+        localisation,
+        localised_rows,
+        sampling_error,
+        table1,
+        table2,
+    )
 
     songs = [("quiet", none)] + [("loud", excerpts)] * some_songs
-    explained = [(song, "waveform", explain(e, model, SMALL, seed=0, song=song)) for song, e in songs]
-    flips = [(s, d, flip(e, x, model, SMALL, seed=0, song=s)) for (s, d, x), (_, e) in zip(explained, songs, strict=True)]
-    localised = [
-        (song, domain, localise(e, f, model, SMALL, k_tried=(1, 3), seed=0, song=song))
-        for (song, domain, f), (_, e) in zip(flips, songs, strict=True)
+    explained = [(song, "waveform", explanations_stage.compute(e, model, SMALL, seed=0, song=song)) for song, e in songs]
+    flipped = [
+        (s, d, flips_stage.compute(e, x, model, SMALL, seed=0, song=s))
+        for (s, d, x), (_, e) in zip(explained, songs, strict=True)
+    ]
+    found = [
+        (song, domain, localised_stage.compute(e, f, model, SMALL, k_tried=(1, 3), seed=0, song=song))
+        for (song, domain, f), (_, e) in zip(flipped, songs, strict=True)
     ]
     size = {"n_samples": (32,), "n_repeats": 2, "n_per_direction": 1, "seed": 0}
-    studies = [(song, "waveform", stability(e, model, SMALL, song=song, **size)) for song, e in songs]
-    rates = summaries.flip_rates(summaries.flips_long(flips))
-    rows = summaries.localised_long(localised)
-    counts = summaries.figure3_table(rows, k_tried=(1, 3), n_segments=N)
-    assert summaries.table1(rates, fill="mean").n.max() == 2 if some_songs else summaries.table1(rates, fill="mean").empty
-    assert len(summaries.table2(rates, fill="mean")) == (4 if some_songs else 0)
+    studies = [(song, "waveform", stability.compute(e, model, SMALL, song=song, **size)) for song, e in songs]
+    rates = flip_rates.table(flip_rates.rows_of(flipped))
+    rows = localised_rows.table(found)
+    counts = figure3.table(rows, k_tried=(1, 3), n_segments=N)
+    assert table1.table(rates, fill="mean").n.max() == 2 if some_songs else table1.table(rates, fill="mean").empty
+    assert len(table2.table(rates, fill="mean")) == (4 if some_songs else 0)
     assert counts.excerpts.sum() == len(rows)
-    summaries.localised_summary(rows)
-    assert len(summaries.fidelity_by_fill(explained)) == 8 * some_songs
-    stable = summaries.stability_table(studies)
-    assert summaries.as_paper_table(summaries.table1(rates, fill="mean"), {"lime": "LIME"}) is not None
+    localisation.table(rows)
+    assert len(fidelity.table(explained)) == 8 * some_songs
+    stable = sampling_error.table(studies)
+    assert table1.page(table1.table(rates, fill="mean")) is not None
     for figure in (
-        figures.figure2(summaries.figure2_table(rates, fill="mean"), footnote=""),
-        figures.figure3(counts, footnote=""),
-        figures.figure4(summaries.figure4_table(rows), footnote=""),
-        figures.figure_stability(stable, n_segments=N, paper_n_samples=64, footnote=""),
+        figure2.plot(figure2.table(rates, fill="mean"), footnote=""),
+        figure3.plot(counts, footnote=""),
+        figure4.plot(figure4.table(rows), footnote=""),
+        figure_stability.plot(stable, n_segments=N, paper_n_samples=64, footnote=""),
     ):
         assert figure.axes
 
@@ -239,16 +251,16 @@ def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_s
 def test_something_is_drawn_until_it_sings(network):
     rng = np.random.default_rng(0)
     padded = (rng.standard_normal((300, 80)) * 1.5 - 3).astype(np.float32)
-    louder_sings = explained_model(network, SMALL, n_mels=80, predict="networks:mean_level")
+    louder_sings = explained_model(network, SMALL.grid(115, 80), predict="networks:mean_level")
     threshold = 1 / (1 + np.exp(-0.05))  # a mean level of -2.95, which no excerpt of the noise reaches
     wanted = {"n_frames": 115, "shapes": ("horse", "wiggle", "A"), "n_placements": 2, "seed": 0, "song": "song"}
-    drawn = draw(padded, louder_sings, SMALL, threshold=threshold, **wanted)
+    drawn = drawings.compute(padded, louder_sings, SMALL, threshold=threshold, **wanted)
     assert drawn.found
     assert drawn.clean_p_sing <= threshold < drawn.drawn_p_sing
     np.testing.assert_allclose(drawn.coverage_by_segment.sum(), 1)
     outside = drawn.coverage == 0
     np.testing.assert_array_equal(drawn.drawn_log_mel[outside], drawn.clean_log_mel[outside])
-    assert not draw(padded, louder_sings, SMALL, threshold=0.0, **wanted).found  # everything sings already
+    assert not drawings.compute(padded, louder_sings, SMALL, threshold=0.0, **wanted).found  # everything sings already
 
 
 def test_settings_that_contradict_each_other():

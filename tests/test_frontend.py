@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from veracity.frontend import (
+from veracity.songs.frontend import (
     FrontEnd,
     excerpt_magnitudes,
     excerpt_samples,

@@ -9,19 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_detector
 
+from veracity.detector.decisions import probability
 from veracity.errors import AuditError, ConfigError
-from veracity.games import (
-    DirectEvaluator,
-    Evaluator,
-    Game,
-    audit,
-    callable_evaluator,
-    checked_for_all,
-    fill_game,
-    network_evaluator,
-    probability,
-)
-from veracity.grid import SegmentGrid, indices_of, masks_of
+from veracity.games.evaluators import DirectEvaluator, Evaluator, audit, checked_for_all
+from veracity.games.game import Game, fill_game
+from veracity.games.grid import SegmentGrid, indices_of, masks_of
+from veracity.games.models import callable_evaluator, network_evaluator
 
 GRID = SegmentGrid(3, 2, 7, 5)
 

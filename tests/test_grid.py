@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from veracity.errors import ConfigError
-from veracity.games import Game, fill_game
-from veracity.grid import SegmentGrid, indices_of, masks_of
+from veracity.games.game import Game, fill_game
+from veracity.games.grid import SegmentGrid, indices_of, masks_of
 
 
 def test_the_paper_s_segments():

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from veracity.decisions import flipped
-from veracity.games import fill_game, network_evaluator
-from veracity.grid import SegmentGrid, indices_of, masks_of
-from veracity.lime import fit_exact, fit_sampled, kernel, positive, ranking, sample_masks
+from veracity.detector.decisions import flipped
+from veracity.explainers.lime import fit_exact, fit_sampled, kernel, positive, ranking, sample_masks
+from veracity.games.game import fill_game
+from veracity.games.grid import SegmentGrid, indices_of, masks_of
+from veracity.games.models import network_evaluator
 
 PUBLISHED = [(start, fill) for start in (40, 140) for fill in ("mean", "zero", "min")]
 

@@ -13,10 +13,10 @@ import yaml
 from snakemake.utils import update_config
 from workspaces import SMALL, Workspace
 
-from veracity import planning
 from veracity.errors import VeracityError
-from veracity.planning import POOLED, Cost, compare, in_words, predict, songs_of, summarise, work
-from veracity.probes import fit, gpu_stages, measure, probe
+from veracity.planning.measuring import fit, gpu_stages, measure, probe
+from veracity.planning.prediction import Cost, as_time, compare, in_words, predict, summarise
+from veracity.planning.work import FIGURES, PAGES, POOLED, STUDY_PAGES, Songs, songs_of, work
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINING = ("explanations", "flips", "localised", "stability_study", "drawings")
@@ -117,7 +117,7 @@ def test_lengths_of_songs_are_read_from_their_files(tmp_path):
     for split, listed in (("train", "a.wav\n"), ("valid", ""), ("test", "b.wav\n")):
         (tmp_path / "filelists" / split).write_text(listed)
     songs = songs_of(configured({"corpus": {"kind": "folder", "folder": str(tmp_path)}}))
-    assert songs == planning.Songs({"train": (3.0,), "valid": (), "test": (5.0,)}, 8000, 2, ".wav")
+    assert songs == Songs({"train": (3.0,), "valid": (), "test": (5.0,)}, 8000, 2, ".wav")
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_jobs_are_those_that_snakemake_would_run(workspace, change):
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", shown.split("Job stats:")[1].split("total")[0], re.MULTILINE))
     config = configured(SMALL, change)
     ours = predict(work(config, songs_of(config)), UNIT_COSTS)
-    pooled = sum(int(jobs.pop(page, 0)) for page in (*planning.PAGES, *planning.FIGURES, *planning.STUDY_PAGES))
+    pooled = sum(int(jobs.pop(page, 0)) for page in (*PAGES, *FIGURES, *STUDY_PAGES))
     assert jobs.pop("all") == "1"
     assert dict(zip(ours.stage, ours.jobs, strict=True)) == {**{name: int(n) for name, n in jobs.items()}, POOLED: pooled}
 
@@ -293,7 +293,7 @@ def test_a_plan_is_compared_stage_by_stage():
 
 def test_durations_are_readable():
     given = (0.04, 59.0, 61.0, 3599.0, 5400.0, 200000.0)
-    assert [planning.as_time(s) for s in given] == ["0.0 s", "59.0 s", "1 min 1 s", "59 min 59 s", "1 h 30 min", "2 d 8 h"]
+    assert [as_time(s) for s in given] == ["0.0 s", "59.0 s", "1 min 1 s", "59 min 59 s", "1 h 30 min", "2 d 8 h"]
 
 
 def test_the_rule_plans_and_runs_nothing_else(workspace):

@@ -1,9 +1,13 @@
 """What holds of the repository as a whole."""
 
+import functools
+import importlib
 import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -31,7 +35,9 @@ def test_every_dependency_is_pinned_to_a_tested_version():
     "modules",
     [
         "veracity",
-        "veracity.corpus, veracity.config, veracity.synthesis, veracity.provenance, veracity.summaries, veracity.figures",
+        "veracity.songs.corpus, veracity.songs.synthesis, veracity.jobs.config, veracity.jobs.provenance",
+        "veracity.attacks.settings, veracity.detector.settings",
+        *(f"veracity.results.{path.stem}" for path in sorted((ROOT / "veracity" / "results").glob("[!_]*.py"))),
     ],
 )
 def test_importing_does_not_import_torch_or_librosa(modules):
@@ -40,12 +46,34 @@ def test_importing_does_not_import_torch_or_librosa(modules):
     assert done.stdout.strip() == "[]"
 
 
-def test_every_module_is_an_attribute_of_the_package():
-    import veracity
+def test_every_module_is_an_attribute_of_its_package():
+    for folder in (ROOT / "veracity", *(path.parent for path in (ROOT / "veracity").glob("*/**/__init__.py"))):
+        package = importlib.import_module(".".join(folder.relative_to(ROOT).parts))
+        inside = {path.stem for path in folder.glob("[!_]*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+        assert inside
+        assert inside == set(dir(package))
+        assert all(getattr(package, name) is not None for name in inside)
 
-    modules = {path.stem for path in (ROOT / "veracity").glob("*.py")} - {"__init__"}
-    assert modules <= set(dir(veracity))
-    assert veracity.grid.SegmentGrid is not None
+
+def test_packaging_finds_every_module(tmp_path):
+    run = functools.partial(subprocess.run, capture_output=True, text=True, check=True, cwd=tmp_path)
+    shutil.copytree(ROOT / "veracity", tmp_path / "veracity", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    run([sys.executable, *"-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .".split()])
+    (wheel,) = (tmp_path / "wheels").glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
+    inside = {path.relative_to(tmp_path / "installed") for path in (tmp_path / "installed" / "veracity").rglob("*.py")}
+    assert inside == {path.relative_to(ROOT) for path in (ROOT / "veracity").rglob("*.py")}
+    smoke = (
+        "import sys; sys.path.insert(0, 'installed'); import veracity\n"
+        "assert veracity.__file__.startswith(sys.argv[1]), veracity.__file__\n"
+        "import numpy as np\n"
+        "values = np.arange(16.0); weights = veracity.explainers.lime.fit_exact(values, n_samples=None).weights\n"
+        "print(veracity.explainers.lime.ranking(weights, 'sing').tolist(), veracity.games.readouts.shapley(values).tolist())"
+    )
+    done = run([sys.executable, "-c", smoke, str(tmp_path)])
+    assert done.stdout.strip() == "[3, 2, 1, 0] [1.0, 2.0, 4.0, 8.0]"
 
 
 def test_every_rule_has_a_script_of_its_name():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from shapiq import ExactComputer
 
-from veracity import readouts
-from veracity.grid import indices_of, masks_of
+from veracity.games import readouts
+from veracity.games.grid import indices_of, masks_of
 
 ns = st.integers(1, 6)
 games = ns.flatmap(lambda n: arrays(np.float64, 2**n, elements=st.floats(-1e3, 1e3)))

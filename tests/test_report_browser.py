@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from veracity.report import CAPTIONS, write_report
+from veracity.results.report import CAPTIONS, write_report
 
 FIGURES = [name for name in CAPTIONS if name.startswith("figure")]
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from veracity.seeds import rng_for, seed_for
+from veracity.jobs.seeds import rng_for, seed_for
 
 name = st.text(st.characters(exclude_characters="\x1f", codec="utf-8"), max_size=8)
 names = st.lists(name, max_size=4)

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import runpy
 import subprocess
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,14 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from veracity import artefacts, store
-from veracity.artefacts import Excerpts, Flips, Predictions, SongPrediction, Spectrogram
-from veracity.detector import load_tensors, save_tensors
+from veracity.attacks.excerpts import Excerpts
+from veracity.detector.predictions import Predictions, SongPrediction
 from veracity.errors import ArtefactError
-from veracity.files import replacing
-from veracity.provenance import describe
+from veracity.experiments.flips import Flips
+from veracity.jobs import store
+from veracity.jobs.files import replacing
+from veracity.jobs.provenance import describe
+from veracity.jobs.tensors import load_tensors, save_tensors
+from veracity.songs.spectrograms import Spectrogram
 
-KINDS = [kind for kind in vars(artefacts).values() if dataclasses.is_dataclass(kind)]
+KINDS = list(runpy.run_path(str(Path(__file__).resolve().parents[1] / "docs" / "artefacts.py"))["FILES"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,7 @@ def filled(kind, rng):
             hint = kind.__annotations__[name]
             values[name] = {str: "some text", int: 7, float: 0.25, bool: False}[hint]
         elif axes.startswith("group of"):
-            values[name] = {"a-song": filled(getattr(artefacts, axes.removeprefix("group of ")), rng)}
+            values[name] = {"a-song": filled({kind.__name__: kind for kind in KINDS}[axes.removeprefix("group of ")], rng)}
         else:
             values[name] = rng.random((2,) * len(axes.split(", ")))
             if unit in ("name", "label"):

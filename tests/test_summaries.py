@@ -3,10 +3,27 @@
 import numpy as np
 import pytest
 
-from veracity import summaries
-from veracity.artefacts import Flips, Localised, Stability
+from veracity.detector.evaluation import Scores
 from veracity.errors import ArtefactError
-from veracity.evaluation import Scores
+from veracity.experiments.flips import Flips
+from veracity.experiments.localised import Localised
+from veracity.experiments.stability import Stability
+from veracity.results import (
+    audits,
+    costs,
+    detector,
+    figure3,
+    figure4,
+    flip_rates,
+    localisation,
+    localised_rows,
+    sampling_error,
+    table1,
+    table2,
+    tuning,
+)
+from veracity.results.pooling import as_paper_table
+from veracity.results.statistics import proportion
 
 
 def flips(original=("nosing", "nosing", "sing")) -> Flips:
@@ -23,39 +40,39 @@ def flips(original=("nosing", "nosing", "sing")) -> Flips:
         fills=np.array(["mean"]),
         methods=np.array(methods),
         original=np.array(original),
-        energy=np.ones((3, 3)),
+        squared_norm=np.ones((3, 3)),
         by_lime=lime,
-        by_energy=np.array([[0, 0, 1], [0, 1, 1], [0, 1, 1]], dtype=bool),
+        by_norm=np.array([[0, 0, 1], [0, 1, 1], [0, 1, 1]], dtype=bool),
         n_positive=positive * 2,
         positive_by_lime=positive,
-        positive_by_energy=1 - positive,
+        positive_by_norm=1 - positive,
     )
 
 
 def test_a_percentage_has_its_count_and_interval():
-    share = summaries.proportion(3, 4)
+    share = proportion(3, 4)
     assert (share["n"], share["percent"]) == (4, 75)
     assert share["percent_low"] == pytest.approx(30.06, abs=0.01)  # Wilson, by hand
     assert share["percent_high"] == pytest.approx(95.44, abs=0.01)
-    assert summaries.proportion(0, 0)["n"] == 0
+    assert proportion(0, 0)["n"] == 0
 
 
 def test_flips_are_pooled_over_songs():
-    long = summaries.flips_long([("a", "waveform", flips()), ("b", "waveform", flips(("sing", "sing", "sing")))])
-    rates = summaries.flip_rates(long).set_index(["domain", "original", "selection", "fill", "k"])
+    long = flip_rates.rows_of([("a", "waveform", flips()), ("b", "waveform", flips(("sing", "sing", "sing")))])
+    rates = flip_rates.table(long).set_index(["domain", "original", "selection", "fill", "k"])
     assert rates.loc[("waveform", "nosing", "lime", "mean", 1), ["flipped", "n", "percent"]].tolist() == [1, 2, 50]
     assert rates.loc[("waveform", "sing", "lime", "mean", 1), ["flipped", "n"]].tolist() == [1, 4]
-    assert rates.loc[("waveform", "sing", "energy", "", 2), ["flipped", "n"]].tolist() == [3, 4]
+    assert rates.loc[("waveform", "sing", "norm", "", 2), ["flipped", "n"]].tolist() == [3, 4]
     assert "lime_exact" not in rates.index.get_level_values("selection")  # nothing was computed: no row of zeros
     assert "best" not in rates.index.get_level_values("selection")
 
 
 def test_tables_1_and_2_are_printed_as_in_the_paper():
-    rates = summaries.flip_rates(summaries.flips_long([("a", "waveform", flips()), ("a", "spectrogram", flips())]))
-    page = summaries.as_paper_table(summaries.table1(rates, fill="mean", k=2), {"lime": "LIME", "energy": "norm"})
+    rates = flip_rates.table(flip_rates.rows_of([("a", "waveform", flips()), ("a", "spectrogram", flips())]))
+    page = as_paper_table(table1.table(rates, fill="mean", k=2), {"lime": "LIME", "norm": "norm"})
     assert page.columns.tolist() == ["direction", "waveform: LIME", "waveform: norm", "spectrogram: LIME", "spectrogram: norm"]
     assert page.iloc[0].tolist() == ["“no sing” → “sing”", *["100 % (2 of 2)", "50 % (1 of 2)"] * 2]
-    page = summaries.as_paper_table(summaries.table2(rates, fill="mean"), {"lime_positive": "LIME", "energy_as_many": "norm"})
+    page = as_paper_table(table2.table(rates, fill="mean"), {"lime_positive": "LIME", "norm_as_many": "norm"})
     assert page.iloc[1].tolist() == ["“sing” → “no sing”", *["0 % (0 of 1)", "100 % (1 of 1)"] * 2]
 
 
@@ -81,8 +98,8 @@ def localised() -> Localised:
 
 
 def test_figure_3_counts_and_what_chance_would_give():
-    long = summaries.localised_long([("a", "waveform", localised())])
-    counts = summaries.figure3_table(long, k_tried=(1, 3), n_segments=20).query("domain == 'waveform' and original == 'nosing'")
+    long = localised_rows.table([("a", "waveform", localised())])
+    counts = figure3.table(long, k_tried=(1, 3), n_segments=20).query("domain == 'waveform' and original == 'nosing'")
     of = counts.set_index(["method", "k", "n_found"])
     assert of.loc[("sampled", 1, 1), "excerpts"] == 1
     assert of.loc[("exact", 1, 1), "excerpts"] == 2
@@ -92,13 +109,13 @@ def test_figure_3_counts_and_what_chance_would_give():
 
 
 def test_localisation_is_scored_against_what_was_needed():
-    summary = summaries.localised_summary(summaries.localised_long([("a", "waveform", localised())]))
+    summary = localisation.table(localised_rows.table([("a", "waveform", localised())]))
     row = summary.set_index(["k", "method"]).loc[(1, "sampled")]
     assert (row.n, row.mean_found, row.found_flips_percent, row.needed_found_percent) == (2, 0.5, 50, 50)
 
 
 def test_figure_4_splits_by_whether_the_segment_was_found():
-    table = summaries.figure4_table(summaries.localised_long([("a", "waveform", localised())])).query("method == 'sampled'")
+    table = figure4.table(localised_rows.table([("a", "waveform", localised())])).query("method == 'sampled'")
     assert table[["correct", "fidelity"]].to_numpy().tolist() == [[True, 0.5], [False, 0.6]]
 
 
@@ -106,7 +123,7 @@ def test_scores_of_seeds_are_averaged():
     def scores(error):
         return Scores(2, 100, 50, error, 0.9, 0.8, 0.7, 0.6, 0.95)
 
-    table = summaries.detector_table({"test": {"seed0": scores(0.1), "seed1": scores(0.2)}}, {"seed0": 0.4, "seed1": 0.6})
+    table = detector.table({"test": {"seed0": scores(0.1), "seed1": scores(0.2)}}, {"seed0": 0.4, "seed1": 0.6})
     assert table.detector.tolist() == ["seed0", "seed1", "mean of 2"]
     assert table.iloc[-1].error_percent == pytest.approx(15)
     assert table.iloc[-1].error_percent_std == pytest.approx(100 * np.std([0.1, 0.2], ddof=1))
@@ -126,7 +143,7 @@ def test_stability_is_pooled_over_excerpts_and_repeats():
         fidelity_exact=np.array([0.6]),
         audit=np.zeros(1),
     )
-    table = summaries.stability_table([("a", "waveform", study)])
+    table = sampling_error.table([("a", "waveform", study)])
     assert table.n_samples.tolist() == [64, 256]
     assert table.weight_error.tolist() == pytest.approx([0.3, 0.1])
     assert table.top1_right_percent.tolist() == [50, 100]
@@ -135,15 +152,15 @@ def test_stability_is_pooled_over_excerpts_and_repeats():
 
 
 def test_audits_keep_the_largest_difference():
-    audits = summaries.audits_table([("localised", "a", "waveform", localised()), ("localised", "b", "waveform", localised())])
-    (row,) = summaries.audits_summary(audits).to_dict("records")
+    audited = audits.table([("localised", "a", "waveform", localised()), ("localised", "b", "waveform", localised())])
+    (row,) = audits.page(audited).to_dict("records")
     assert row == {"stage": "localised", "domain": "waveform", "n_games": 6, "largest_difference": 3e-7}
 
 
 def test_the_setting_with_most_flips_is_the_best():
     run = {"domain": "waveform", "eps": 0.01, "eta": 0.001, "alpha": 2, "n": 10, "snr_db": 40.0}
     rows = [{**run, "song": s, "flipped": 3} for s in "ab"] + [{**run, "alpha": 9, "song": s, "flipped": 5} for s in "ab"]
-    table = summaries.tuning_table(rows)
+    table = tuning.table(rows)
     assert table[["alpha", "n_songs", "flipped", "n", "percent", "best"]].to_numpy().tolist() == [
         [9, 2, 10, 20, 50.0, True],
         [2, 2, 6, 20, 30.0, False],
@@ -162,7 +179,7 @@ def test_costs_are_summed_by_stage(tmp_path):
     (tmp_path / "figures" / "figure.png").write_bytes(bytes(50_000))
     (tmp_path / "attacks").mkdir()
     (tmp_path / "attacks" / "a.h5").write_bytes(bytes(2_000_000))
-    table = summaries.costs_table(tmp_path)
+    table = costs.table(tmp_path)
     assert table.stage.tolist() == ["attacks", "figure"]
     assert table.loc[0, ["jobs", "wall_seconds", "longest_job_seconds", "peak_memory_mb", "disk_mb"]].tolist() == [
         2,
@@ -174,4 +191,4 @@ def test_costs_are_summed_by_stage(tmp_path):
     assert table.loc[1, ["peak_memory_mb", "disk_mb"]].tolist() == [100, 0.05]
     assert table.loc[0, ["cpu_seconds", "startup_cpu_seconds", "work_percent"]].tolist() == [6.0, 1.5, 75.0]
     with pytest.raises(ArtefactError, match="holds no measurements"):
-        summaries.costs_table(tmp_path / "none")
+        costs.table(tmp_path / "none")

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from veracity.corpus import read_corpus, read_labels
 from veracity.errors import ConfigError
-from veracity.seeds import rng_for
-from veracity.synthesis import SynthesisSettings, song_names, synthesise_song, write_corpus
+from veracity.jobs.seeds import rng_for
+from veracity.songs.corpus import read_corpus
+from veracity.songs.label_files import read_labels
+from veracity.songs.synthesis import SynthesisSettings, song_names, synthesise_song, write_corpus
 
 SETTINGS = SynthesisSettings(n_train=2, n_valid=1, n_test=1, seconds=6.0)
 
@@ -170,6 +171,6 @@ def test_nonsense_is_refused(key, value, message):
 
 def test_naming_songs_imports_no_heavy_library():
     heavy = ("torch", "librosa", "scipy", "soundfile")
-    code = f"import sys, veracity.synthesis; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, veracity.songs.synthesis; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

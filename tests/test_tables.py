@@ -7,11 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from networks import random_detector
 
-from veracity.detector import Architecture
+from veracity.detector.settings import Architecture
 from veracity.errors import AuditError, ConfigError
-from veracity.games import DirectEvaluator, Game, audit, callable_evaluator, fill_game, network_evaluator
-from veracity.grid import SegmentGrid, indices_of, masks_of
-from veracity.tables import TableEvaluator, build_tables, plan_tables
+from veracity.games.evaluators import DirectEvaluator, audit
+from veracity.games.game import Game, fill_game
+from veracity.games.grid import SegmentGrid, indices_of, masks_of
+from veracity.games.models import callable_evaluator, network_evaluator
+from veracity.games.table_plans import plan_tables
+from veracity.games.tables import TableEvaluator, build_tables
 
 
 def network_of(layers="ismir2015", seed=0, **frontend):
@@ -62,7 +65,7 @@ def test_blocks_of_any_size_give_the_same(monkeypatch, block_bits):
     plan, _ = plan_tables(network.layers, network.n_dense, grid)
     tables = build_tables(network, plan, [random_game(grid)])[0]
     expected = tables.logits(masks_of(np.arange(2**12), 12))
-    monkeypatch.setattr("veracity.tables.CPU_BLOCK_BITS", block_bits)
+    monkeypatch.setattr("veracity.games.tables.CPU_BLOCK_BITS", block_bits)
     with torch.inference_mode():
         torch.testing.assert_close(tables.all_logits(12), expected, atol=1e-10, rtol=0)
 

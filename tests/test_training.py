@@ -12,12 +12,15 @@ from networks import random_detector
 from scipy.ndimage import map_coordinates
 from scipy.stats import kstest
 
-from veracity import training
-from veracity.detector import Architecture, Checkpoint, load_tensors, save_checkpoint
+from veracity.detector import training, training_data
+from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+from veracity.detector.settings import Architecture, TrainingSettings
+from veracity.detector.training import train
+from veracity.detector.training_data import TrainingData, filter_responses, warp
 from veracity.errors import ConfigError
-from veracity.frontend import FrontEnd, log_mel
-from veracity.resuming import SavedState
-from veracity.training import TrainingData, TrainingSettings, filter_responses, train, warp
+from veracity.jobs.resuming import SavedState
+from veracity.jobs.tensors import load_tensors
+from veracity.songs.frontend import FrontEnd, log_mel
 
 SMALL = FrontEnd(excerpt_frames=25, n_mels=25)
 PLAIN = {"stretch": 0.0, "shift": 0.0, "filter_db": 0.0}
@@ -196,7 +199,7 @@ def test_a_batch_is_augmented_and_depends_on_its_generator_alone():
 def test_batches_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch, at_once):
     data = data_of(*toy_songs(), batch=4)
     expected = list(data.batches(map(np.random.default_rng, range(7))))
-    monkeypatch.setattr(training, "DRAWN_AT_ONCE", at_once)
+    monkeypatch.setattr(training_data, "DRAWN_AT_ONCE", at_once)
     again = list(data.batches(map(np.random.default_rng, range(7))))
     assert len(again) == 7
     assert all(torch.equal(a, b) for pair in zip(again, expected, strict=True) for a, b in zip(*pair, strict=True))

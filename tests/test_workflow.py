@@ -12,8 +12,8 @@ import soundfile
 import yaml
 from workspaces import RESULTS, SMALL, Workspace
 
-from veracity import store
-from veracity.artefacts import Excerpts
+from veracity.attacks.excerpts import Excerpts
+from veracity.jobs import store
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability")
 TABLES = ("detector", "attacks", "table1", "table2", "localisation", "fidelity", "stability", "audits")
@@ -274,7 +274,8 @@ def test_a_song_that_cannot_be_used_is_named_and_leaves_nothing(workspace, own_c
 def test_a_checkpoint_of_another_architecture_is_named(workspace, own_corpus, tmp_path):
     from networks import random_detector
 
-    from veracity.detector import Architecture, Checkpoint, save_checkpoint
+    from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+    from veracity.detector.settings import Architecture
 
     save_checkpoint(tmp_path / "other.pt", Checkpoint(random_detector(Architecture(layers="ismir2016")), settings={}))
     config = yaml.safe_load((workspace.folder / f"{tmp_path.name}.yaml").read_text())

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from veracity.config import check
-from veracity.corpus import read_corpus
+from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.provenance import code_digest
-from veracity.synthesis import SynthesisSettings, song_names
+from veracity.jobs.config import check
+from veracity.jobs.provenance import code_digest
+from veracity.songs.corpus import read_corpus
+from veracity.songs.synthesis import SynthesisSettings, song_names
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RESULTS = f"results/{config['run']}" if "run" in config else "results"
-DOMAINS = ("waveform", "spectrogram")
 
 try:
     check(config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml")
@@ -154,7 +154,7 @@ TABLES = [
     "table2",
     "localisation",
     "fidelity",
-    *(["stability"] if HAS_STUDY else []),
+    *(["sampling_error"] if HAS_STUDY else []),
     "audits",
 ]
 EXPLAINED = ("lime", "explaining_device")  # what every rule that explains depends on

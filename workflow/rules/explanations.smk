@@ -63,24 +63,24 @@ rule localised:
         "../scripts/localised.py"
 
 
-rule stability_study:
+rule stability:
     input:
         **SONG_MODEL,
         excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
     output:
-        f"{RESULTS}/stability_study/{{domain}}/{{song}}.h5",
+        f"{RESULTS}/stability/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/stability_study/{{domain}}/{{song}}.log",
+        f"{RESULTS}/logs/stability/{{domain}}/{{song}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/stability_study/{{domain}}/{{song}}.tsv"
+        f"{RESULTS}/benchmarks/stability/{{domain}}/{{song}}.tsv"
     resources:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=settings(*EXPLAINED, "stability"),
-        code=code("stability_study"),
+        code=code("stability"),
     script:
-        "../scripts/stability_study.py"
+        "../scripts/stability.py"
 
 
 rule drawings:

@@ -88,7 +88,7 @@ rule figure4:
 
 rule figure_stability:
     input:
-        f"{RESULTS}/tables/stability.csv",
+        f"{RESULTS}/tables/sampling_error.csv",
     output:
         png=f"{RESULTS}/figures/figure_stability.png",
         pdf=f"{RESULTS}/figures/figure_stability.pdf",

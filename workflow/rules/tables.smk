@@ -8,7 +8,7 @@ localrules:
     localised_rows,
     localisation,
     fidelity,
-    stability,
+    sampling_error,
     audits,
 
 
@@ -114,21 +114,21 @@ rule fidelity:
         "../scripts/fidelity.py"
 
 
-rule stability:
+rule sampling_error:
     input:
-        per_attack("stability_study"),
+        per_attack("stability"),
     output:
-        table=f"{RESULTS}/tables/stability.csv",
-        page=f"{RESULTS}/tables/stability.md",
+        table=f"{RESULTS}/tables/sampling_error.csv",
+        page=f"{RESULTS}/tables/sampling_error.md",
     log:
-        f"{RESULTS}/logs/stability.log",
+        f"{RESULTS}/logs/sampling_error.log",
     benchmark:
-        f"{RESULTS}/benchmarks/stability.tsv"
+        f"{RESULTS}/benchmarks/sampling_error.tsv"
     params:
         note=config["corpus"]["note"],
-        code=code("stability"),
+        code=code("sampling_error"),
     script:
-        "../scripts/stability.py"
+        "../scripts/sampling_error.py"
 
 
 rule audits:
@@ -136,7 +136,7 @@ rule audits:
         explanations=per_attack("explanations"),
         flips=per_attack("flips"),
         localised=per_attack("localised"),
-        stability_study=per_attack("stability_study") if HAS_STUDY else [],
+        stability=per_attack("stability") if HAS_STUDY else [],
         drawings=per_song("drawings"),
     output:
         table=f"{RESULTS}/tables/audits.csv",

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from veracity import store
-from veracity.detector import Network, load_checkpoint
-from veracity.devices import reserve_device
-from veracity.frontend import FrontEnd
+from veracity.detector.checkpoints import load_checkpoint
+from veracity.detector.network import Network
+from veracity.jobs import store
+from veracity.jobs.devices import reserve_device
+from veracity.songs.frontend import FrontEnd
 
 
 def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, float]:

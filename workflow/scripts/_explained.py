@@ -3,8 +3,10 @@
 import logging
 from typing import Any
 
-from veracity.experiments import ExplainedModel, LimeSettings, explained_model
-from veracity.frontend import FrontEnd
+from veracity.explainers.lime import LimeSettings
+from veracity.games.explained import ExplainedModel
+from veracity.games.models import explained_model
+from veracity.songs.frontend import FrontEnd
 
 from _attacked import attacked_detector
 
@@ -15,6 +17,7 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd, f
     predict = settings.pop("predict")
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.settings["explaining_device"])
     lime = LimeSettings(**settings)
-    model = explained_model(network, lime, n_mels=frontend.n_mels, predict=predict)
+    grid, tables = lime.grid(network.excerpt_frames, frontend.n_mels), lime.evaluator == "auto"
+    model = explained_model(network, grid, exact=lime.exact, exact_tables=tables, predict=predict)
     logging.info("evaluator: %s (%s)", model.evaluator.name, model.evaluator.reason)
     return model, lime, frontend, threshold

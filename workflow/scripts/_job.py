@@ -12,10 +12,10 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from veracity import provenance as provenance_of
 from veracity.errors import VeracityError
-from veracity.files import replacing
-from veracity.usage import told_at_end, told_at_start
+from veracity.jobs import provenance as provenance_of
+from veracity.jobs.files import replacing
+from veracity.jobs.usage import told_at_end, told_at_start
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def job(snakemake: Any) -> Iterator[None]:
     """Send all output to the job's log, and tell a user's mistake in one sentence instead of a traceback.
 
-    The log also tells CPU time, how much of it was start-up, and memory, which `veracity.summaries.costs_table` gathers.
+    The log also tells CPU time, how much of it was start-up, and memory, which `veracity.results.costs` gathers.
     """
     before = told_at_start()
     with (
@@ -49,14 +49,14 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 def provenance(snakemake: Any) -> dict[str, Any]:
-    """Describe a job for `veracity.store.write`."""
+    """Describe a job for `veracity.jobs.store.write`."""
     settings = dict(snakemake.params.settings)
     return provenance_of.describe(settings=settings, seed=settings["seed"], inputs=snakemake.input)
 
 
 def read_all(paths: Any, kind: type) -> list[tuple[str, str, Any]]:
     """Read artefacts named <domain>/<song>.h5, as (song, domain, artefact)."""
-    from veracity import store
+    from veracity.jobs import store
 
     return [(Path(path).stem, Path(path).parent.name, store.read(path, kind)) for path in paths]
 

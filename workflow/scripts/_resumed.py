@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from veracity.resuming import SavedState
+from veracity.jobs.resuming import SavedState
 
 
 def saved_state(snakemake: Any) -> SavedState:

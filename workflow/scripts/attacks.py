@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from veracity import store
-from veracity.artefacts import ExcerptAttack, Excerpts, SongAttack
-from veracity.summaries import attacks_table
+from veracity.attacks.excerpts import Excerpts
+from veracity.attacks.perturbations import ExcerptAttack, SongAttack
+from veracity.jobs import store
+from veracity.results import attacks
 
 from _job import job, read_all, write_table
 
 with job(snakemake):
     excerpts = read_all(snakemake.input.excerpts, Excerpts)
     kinds = {"song": SongAttack, "excerpt": ExcerptAttack}
-    attacks = (
+    perturbations = (
         (Path(path).stem, domain, store.read(path, kinds[item.scope]))
         for path, (_, domain, item) in zip(snakemake.input.perturbations, excerpts, strict=True)
     )
-    write_table(snakemake, attacks_table(attacks, excerpts), title="Attacks: excerpts whose label flipped")
+    write_table(snakemake, attacks.table(perturbations, excerpts), title="Attacks: excerpts whose label flipped")

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
-from veracity import store
-from veracity.artefacts import DrawnExcerpt, Explanations, Flips, Localised, Stability
-from veracity.summaries import audits_summary, audits_table
+from veracity.experiments.drawings import DrawnExcerpt
+from veracity.experiments.explanations import Explanations
+from veracity.experiments.flips import Flips
+from veracity.experiments.localised import Localised
+from veracity.experiments.stability import Stability
+from veracity.jobs import store
+from veracity.results import audits
 
 from _job import job, read_all, write_table
 
-KINDS = {"explanations": Explanations, "flips": Flips, "localised": Localised, "stability_study": Stability}
+KINDS = {"explanations": Explanations, "flips": Flips, "localised": Localised, "stability": Stability}
 
 with job(snakemake):
     found = [(stage, *item) for stage, kind in KINDS.items() for item in read_all(snakemake.input.get(stage, []), kind)]
     found += [("drawings", Path(path).stem, "drawing", store.read(path, DrawnExcerpt)) for path in snakemake.input.drawings]
-    table = audits_table(found)
-    write_table(snakemake, table, audits_summary(table), "Audits: random masks evaluated directly")
+    table = audits.table(found)
+    write_table(snakemake, table, audits.page(table), "Audits: random masks evaluated directly")

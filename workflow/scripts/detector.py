@@ -1,9 +1,8 @@
 """Rule detector: scores of all detectors, with mean and standard deviation over seeds."""
 
-from veracity import store
-from veracity.artefacts import Predictions
-from veracity.evaluation import score_split
-from veracity.summaries import as_detector_page, detector_table
+from veracity.detector.predictions import Predictions, score_split
+from veracity.jobs import store
+from veracity.results import detector
 
 from _job import job, write_table
 
@@ -11,5 +10,5 @@ with job(snakemake):
     predictions = [store.read(path, Predictions) for path in snakemake.input]
     scores = {split: {p.detector: score_split(p, split) for p in predictions} for split in ("valid", "test")}
     known = {split: own for split, own in scores.items() if all(own.values())}
-    table = detector_table(known, {p.detector: p.threshold for p in predictions})
-    write_table(snakemake, table, as_detector_page(table), "Detector, frame by frame after the median filter")
+    table = detector.table(known, {p.detector: p.threshold for p in predictions})
+    write_table(snakemake, table, detector.page(table), "Detector, frame by frame after the median filter")

@@ -1,7 +1,7 @@
 """Rule download: fetch the archive of a corpus and unpack it."""
 
-from veracity.download import fetch_archive
 from veracity.errors import ConfigError
+from veracity.songs.download import fetch_archive
 
 from _job import job
 

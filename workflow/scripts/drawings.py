@@ -1,10 +1,9 @@
 """Rule drawings: draw on a "no sing" excerpt of one song until it is "sing", and explain it."""
 
-from veracity import store
-from veracity.artefacts import Spectrogram
-from veracity.drawings import import_drawings
-from veracity.experiments import draw
-from veracity.spectra import padded_log_mel
+from veracity.experiments import drawings
+from veracity.experiments.pen.files import import_drawings
+from veracity.jobs import store
+from veracity.songs.spectrograms import Spectrogram, padded_log_mel
 
 from _explained import explained
 from _job import job, provenance
@@ -14,7 +13,7 @@ with job(snakemake):
     own = snakemake.params.settings["drawings"]
     shape = {"n_frames": frontend.excerpt_frames, "n_mels": frontend.n_mels}
     padded = padded_log_mel(store.read(snakemake.input.spectrogram, Spectrogram), frontend).numpy()
-    result = draw(
+    result = drawings.compute(
         padded,
         model,
         settings,

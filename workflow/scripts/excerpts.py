@@ -1,9 +1,9 @@
 """Rule excerpts: pick excerpts of one song whose label the attack has flipped."""
 
-from veracity import store
-from veracity.artefacts import ExcerptAttack, SongAttack
-from veracity.excerpts import pick_excerpts
-from veracity.games import callable_evaluator
+from veracity.attacks.excerpts import pick_excerpts
+from veracity.attacks.perturbations import ExcerptAttack, SongAttack
+from veracity.games.models import callable_evaluator
+from veracity.jobs import store
 
 from _attacked import attacked_detector
 from _job import job, provenance

@@ -1,8 +1,8 @@
 """Rule explanations: LIME, sampled and exact, of the clean and adversarial excerpts of one song."""
 
-from veracity import store
-from veracity.artefacts import Excerpts
-from veracity.experiments import explain
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments import explanations
+from veracity.jobs import store
 
 from _explained import explained
 from _job import job, provenance
@@ -11,5 +11,5 @@ with job(snakemake):
     model, settings, _, _ = explained(snakemake)
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     seed = snakemake.params.settings["seed"]
-    result = explain(excerpts, model, settings, seed=seed, song=snakemake.wildcards.song)
+    result = explanations.compute(excerpts, model, settings, seed=seed, song=snakemake.wildcards.song)
     store.write(snakemake.output[0], result, provenance(snakemake))

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from veracity import store
-from veracity.artefacts import DrawnExcerpt
-from veracity.figures import figure1, save
-from veracity.grid import SegmentGrid
-from veracity.summaries import drawings_table
+from veracity.experiments.drawings import DrawnExcerpt
+from veracity.games.grid import SegmentGrid
+from veracity.jobs import store
+from veracity.results import figure1
+from veracity.results.canvas import save
 
 from _job import job, write_table
 
@@ -15,6 +15,6 @@ with job(snakemake):
     lime, frontend = snakemake.params.settings["lime"], snakemake.params.settings["frontend"]
     grid = SegmentGrid(lime["n_time"], lime["n_band"], frontend["excerpt_frames"], frontend["n_mels"])
     frames_per_second = frontend["sample_rate"] / frontend["hop_samples"]
-    write_table(snakemake, drawings_table(drawn))
-    figure = figure1(drawn, grid=grid, frames_per_second=frames_per_second, footnote=snakemake.params.note)
+    write_table(snakemake, figure1.table(drawn))
+    figure = figure1.plot(drawn, grid=grid, frames_per_second=frames_per_second, footnote=snakemake.params.note)
     save(figure, snakemake.output.png, snakemake.output.pdf)

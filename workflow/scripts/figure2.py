@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from veracity.figures import figure2, save
-from veracity.summaries import figure2_table
+from veracity.results import figure2
+from veracity.results.canvas import save
 
 from _job import job, write_table
 
 with job(snakemake):
     rates = pd.read_csv(snakemake.input[0], keep_default_na=False, na_values=["nan"])
-    shown = figure2_table(rates, fill=snakemake.params.fill)
+    shown = figure2.table(rates, fill=snakemake.params.fill)
     write_table(snakemake, shown)
-    save(figure2(shown, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)
+    save(figure2.plot(shown, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)

@@ -2,13 +2,13 @@
 
 import pandas as pd
 
-from veracity.figures import figure3, save
-from veracity.summaries import figure3_table
+from veracity.results import figure3
+from veracity.results.canvas import save
 
 from _job import job, write_table
 
 with job(snakemake):
     rows = pd.read_csv(snakemake.input[0])
-    counts = figure3_table(rows, k_tried=snakemake.params.k, n_segments=snakemake.params.n_segments)
+    counts = figure3.table(rows, k_tried=snakemake.params.k, n_segments=snakemake.params.n_segments)
     write_table(snakemake, counts)
-    save(figure3(counts, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)
+    save(figure3.plot(counts, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from veracity.figures import figure4, save
-from veracity.summaries import figure4_table
+from veracity.results import figure4
+from veracity.results.canvas import save
 
 from _job import job, write_table
 
 with job(snakemake):
-    fidelity = figure4_table(pd.read_csv(snakemake.input[0]))
+    fidelity = figure4.table(pd.read_csv(snakemake.input[0]))
     write_table(snakemake, fidelity)
-    save(figure4(fidelity, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)
+    save(figure4.plot(fidelity, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)

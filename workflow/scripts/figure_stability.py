@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from veracity.figures import figure_stability, save
+from veracity.results import figure_stability
+from veracity.results.canvas import save
 
 from _job import job, write_table
 
@@ -10,5 +11,5 @@ with job(snakemake):
     table = pd.read_csv(snakemake.input[0])
     write_table(snakemake, table)
     params = snakemake.params
-    figure = figure_stability(table, n_segments=params.n_segments, paper_n_samples=params.n_samples, footnote=params.note)
+    figure = figure_stability.plot(table, n_segments=params.n_segments, paper_n_samples=params.n_samples, footnote=params.note)
     save(figure, snakemake.output.png, snakemake.output.pdf)

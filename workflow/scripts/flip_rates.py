@@ -1,9 +1,9 @@
 """Rule flip_rates: pool the flips of all songs."""
 
-from veracity.artefacts import Flips
-from veracity.summaries import flip_rates, flips_long
+from veracity.experiments.flips import Flips
+from veracity.results import flip_rates
 
 from _job import job, read_all, write_table
 
 with job(snakemake):
-    write_table(snakemake, flip_rates(flips_long(read_all(snakemake.input, Flips))))
+    write_table(snakemake, flip_rates.table(flip_rates.rows_of(read_all(snakemake.input, Flips))))

@@ -1,8 +1,9 @@
-"""Rule flips: which segments of the perturbations of one song flip the label, by LIME, by energy, and in truth."""
+"""Rule flips: which segments of the perturbations of one song flip the label, by LIME, by norm, and in truth."""
 
-from veracity import store
-from veracity.artefacts import Excerpts, Explanations
-from veracity.experiments import flip
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments import flips
+from veracity.experiments.explanations import Explanations
+from veracity.jobs import store
 
 from _explained import explained
 from _job import job, provenance
@@ -12,5 +13,5 @@ with job(snakemake):
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     explanations = store.read(snakemake.input.explanations, Explanations)
     seed = snakemake.params.settings["seed"]
-    result = flip(excerpts, explanations, model, settings, seed=seed, song=snakemake.wildcards.song)
+    result = flips.compute(excerpts, explanations, model, settings, seed=seed, song=snakemake.wildcards.song)
     store.write(snakemake.output[0], result, provenance(snakemake))

@@ -1,7 +1,8 @@
 """Rule imported: check a given checkpoint and keep it in our own format."""
 
-from veracity.detector import Architecture, load_checkpoint, save_checkpoint
-from veracity.frontend import FrontEnd
+from veracity.detector.checkpoints import load_checkpoint, save_checkpoint
+from veracity.detector.settings import Architecture
+from veracity.songs.frontend import FrontEnd
 
 from _job import job
 

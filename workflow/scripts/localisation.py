@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from veracity.summaries import localised_summary
+from veracity.results import localisation
 
 from _job import job, write_table
 
 with job(snakemake):
-    table = localised_summary(pd.read_csv(snakemake.input[0]))
+    table = localisation.table(pd.read_csv(snakemake.input[0]))
     write_table(snakemake, table, title="Localised perturbations: segments found, and segments that were needed")

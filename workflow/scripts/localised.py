@@ -1,8 +1,9 @@
 """Rule localised: confine the perturbations of one song to k segments and see whether LIME finds them."""
 
-from veracity import store
-from veracity.artefacts import Excerpts, Flips
-from veracity.experiments import localise
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments import localised
+from veracity.experiments.flips import Flips
+from veracity.jobs import store
 
 from _explained import explained
 from _job import job, provenance
@@ -12,5 +13,5 @@ with job(snakemake):
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     flips = store.read(snakemake.input.flips, Flips)
     seed, k_tried = snakemake.params.settings["seed"], snakemake.params.settings["localised"]["k"]
-    result = localise(excerpts, flips, model, settings, k_tried=k_tried, seed=seed, song=snakemake.wildcards.song)
+    result = localised.compute(excerpts, flips, model, settings, k_tried=k_tried, seed=seed, song=snakemake.wildcards.song)
     store.write(snakemake.output[0], result, provenance(snakemake))

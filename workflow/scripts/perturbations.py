@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from veracity import store
-from veracity.attacks import AttackSettings, attack_excerpts, attack_song, central, inner_start_frames
-from veracity.corpus import load_audio
-from veracity.seeds import rng_for
+from veracity.attacks.excerpt_scope import attack_excerpts, inner_start_frames
+from veracity.attacks.perturbed import central
+from veracity.attacks.settings import AttackSettings
+from veracity.attacks.song_scope import attack_song
+from veracity.jobs import store
+from veracity.jobs.seeds import rng_for
+from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
 from _job import job, provenance

@@ -1,7 +1,8 @@
 """Rule plan: what a run with this configuration will cost on this machine; nothing of it is run."""
 
-from veracity.planning import as_page, in_words, predict, songs_of, summarise, work
-from veracity.probes import gpu_stages, measure
+from veracity.planning.measuring import gpu_stages, measure
+from veracity.planning.prediction import as_page, in_words, predict, summarise
+from veracity.planning.work import songs_of, work
 
 from _job import job, write_table
 

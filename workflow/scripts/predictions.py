@@ -1,10 +1,10 @@
 """Rule predictions: what one detector says of validation and test songs, and its threshold."""
 
-from veracity import store
-from veracity.artefacts import Spectrogram
-from veracity.detector import load_checkpoint
-from veracity.devices import reserve_device
-from veracity.evaluation import predict_songs
+from veracity.detector.checkpoints import load_checkpoint
+from veracity.detector.predictions import predict_songs
+from veracity.jobs import store
+from veracity.jobs.devices import reserve_device
+from veracity.songs.spectrograms import Spectrogram
 
 from _job import job, provenance
 

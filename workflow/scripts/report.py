@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from veracity.report import write_report
+from veracity.results.report import write_report
 
 from _job import job
 

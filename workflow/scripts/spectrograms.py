@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from veracity import store
-from veracity.corpus import Song
-from veracity.frontend import FrontEnd
-from veracity.spectra import compute_spectrogram
+from veracity.jobs import store
+from veracity.songs.corpus import Song
+from veracity.songs.frontend import FrontEnd
+from veracity.songs.spectrograms import compute_spectrogram
 
 from _job import job, provenance
 

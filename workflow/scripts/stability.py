@@ -1,10 +1,23 @@
-"""Rule stability: sampling error of LIME against the number of samples."""
+"""Rule stability: how sampled LIME scatters about exact LIME on excerpts of one song."""
 
-from veracity.artefacts import Stability
-from veracity.summaries import stability_table
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments import stability
+from veracity.jobs import store
 
-from _job import job, read_all, write_table
+from _explained import explained
+from _job import job, provenance
 
 with job(snakemake):
-    table = stability_table(read_all(snakemake.input, Stability))
-    write_table(snakemake, table, title="Sampled against exact LIME")
+    model, settings, _, _ = explained(snakemake)
+    study = dict(snakemake.params.settings["stability"])
+    result = stability.compute(
+        store.read(snakemake.input.excerpts, Excerpts),
+        model,
+        settings,
+        n_samples=study["n_samples"],
+        n_repeats=study["n_repeats"],
+        n_per_direction=study["per_direction"],
+        seed=snakemake.params.settings["seed"],
+        song=snakemake.wildcards.song,
+    )
+    store.write(snakemake.output[0], result, provenance(snakemake))

@@ -1,6 +1,6 @@
 """Rule synthetic_corpus: synthesise songs with exact labels, in the Jamendo layout."""
 
-from veracity.synthesis import SynthesisSettings, write_corpus
+from veracity.songs.synthesis import SynthesisSettings, write_corpus
 
 from _job import job
 

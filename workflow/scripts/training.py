@@ -2,13 +2,15 @@
 
 import pandas as pd
 
-from veracity import store
-from veracity.artefacts import Spectrogram
-from veracity.detector import Architecture, Checkpoint, save_checkpoint
-from veracity.devices import reserve_device
-from veracity.files import replacing
-from veracity.frontend import FrontEnd
-from veracity.training import TrainingData, TrainingSettings, train
+from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+from veracity.detector.settings import Architecture, TrainingSettings
+from veracity.detector.training import train
+from veracity.detector.training_data import TrainingData
+from veracity.jobs import store
+from veracity.jobs.devices import reserve_device
+from veracity.jobs.files import replacing
+from veracity.songs.frontend import FrontEnd
+from veracity.songs.spectrograms import Spectrogram
 
 from _job import job
 from _resumed import saved_state

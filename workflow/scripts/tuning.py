@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from veracity.summaries import tuning_table
+from veracity.results import tuning
 
 from _job import job, write_table
 
 with job(snakemake):
     rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
-    write_table(snakemake, tuning_table(rows), title="Attack settings on the validation songs, best first")
+    write_table(snakemake, tuning.table(rows), title="Attack settings on the validation songs, best first")

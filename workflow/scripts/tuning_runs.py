@@ -4,9 +4,11 @@ import json
 import re
 from dataclasses import replace
 
-from veracity.attacks import AttackSettings, attack_song, central
-from veracity.corpus import load_audio
-from veracity.files import replacing
+from veracity.attacks.perturbed import central
+from veracity.attacks.settings import AttackSettings
+from veracity.attacks.song_scope import attack_song
+from veracity.jobs.files import replacing
+from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
 from _job import job

@@ -1,0 +1,111 @@
+"""A perturbation of its own for each of some excerpts of a song (scope ``excerpt``).
+
+A different, easier problem than that of the paper, which perturbs whole songs: the excerpts of a song overlap.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..detector.network import Network
+from ..errors import ConfigError
+from ..jobs.devices import tf32
+from ..jobs.resuming import SavedState
+from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
+from .attacked import Attacked, attack, identity
+from .perturbations import ExcerptAttack
+from .settings import AttackSettings, Domain
+
+
+class _Excerpts(Attacked):
+    """Excerpts as items that are attacked one beside the other."""
+
+    def __init__(self, windows: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, precision: str) -> None:
+        samples = torch.as_tensor(windows, device=network.device)
+        self.domain, self.network, self.frontend = domain, network, frontend
+        self.fast = network.lowered(torch.bfloat16) if precision == "bfloat16" else network
+        self.clean = samples if domain == "waveform" else excerpt_magnitudes(samples, frontend)
+
+    def log_mel(self, x: Tensor) -> Tensor:
+        """Compute the excerpts' log-mel frames, shape (n_excerpts, excerpt_frames, n_mels)."""
+        return log_mel(excerpt_magnitudes(x, self.frontend) if self.domain == "waveform" else x, self.frontend)
+
+    def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        x = (self.clean + delta).requires_grad_()
+        logits = self.fast.logits(self.log_mel(x))[:, None]
+        loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+        (slope,) = torch.autograd.grad(alpha * loss, x)
+        return logits.detach(), slope
+
+    def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad(), tf32(allowed=False):
+            frames = self.log_mel(x)
+            return self.network.logits(frames)[:, None], frames
+
+
+def attack_excerpts(
+    audio: np.ndarray,
+    start_frames: np.ndarray,
+    network: Network,
+    frontend: FrontEnd,
+    settings: AttackSettings,
+    *,
+    domain: Domain,
+    threshold: float,
+    start_seconds: float = 0.0,
+    saved: SavedState | None = None,
+) -> ExcerptAttack:
+    """Find a perturbation of its own for each of some excerpts; parameters as `veracity.attacks.song_scope.attack_song`.
+
+    Parameters
+    ----------
+    start_frames : ndarray of int, shape (n_excerpts,)
+        First frame of each excerpt; see `inner_start_frames`.
+
+    Returns
+    -------
+    ExcerptAttack
+
+    Raises
+    ------
+    ConfigError
+        When there is no excerpt to attack.
+
+    Notes
+    -----
+    Differs from the paper, which perturbs whole songs.
+    """
+    if len(start_frames) == 0:
+        raise ConfigError("no excerpt lies wholly inside the audio: set attacks.scope to song or leave the song out")
+    windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
+    result = attack(
+        _Excerpts(windows, network, frontend, domain, settings.precision),
+        settings,
+        threshold=threshold,
+        saved=saved,
+        identity={"domain": domain, **identity(windows, network, frontend)},
+        description=f"{domain} attack on excerpts",
+    )
+    delta = result.delta.cpu().numpy()
+    return ExcerptAttack(
+        domain=domain,
+        threshold=threshold,
+        start_seconds=start_seconds,
+        start_frame=np.asarray(start_frames, dtype=np.int64),
+        delta=delta.reshape(*delta.shape[:2], -1),
+        snr_db=result.snr_db.cpu().numpy(),
+        clean_log_mel=result.clean_frames.cpu().numpy(),
+        adversarial_log_mel=result.adversarial_frames.cpu().numpy(),
+        clean_logit=result.clean_logits[:, 0].cpu().numpy(),
+        adversarial_logit=result.adversarial_logits[:, 0].cpu().numpy(),
+        loss_history=result.loss_history,
+        flipped_history=result.flipped_history,
+    )
+
+
+def inner_start_frames(n_samples: int, frontend: FrontEnd) -> np.ndarray:
+    """Return the first frames of all excerpts whose analysis windows lie wholly inside the audio."""
+    margin = -(-(frontend.frame_samples // 2) // frontend.hop_samples)  # frames whose window begins before the audio
+    last = excerpt_samples(0, frontend).stop
+    return np.arange(margin, max(margin, (n_samples - last) // frontend.hop_samples + 1))

@@ -1,0 +1,54 @@
+"""What the attacks leave: one perturbation for a song, or one for each of some excerpts (stage ``perturbations``).
+
+Needs NumPy and h5py only, so that tables are made without loading torch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..jobs.store import array, note
+
+
+@dataclass(frozen=True, kw_only=True)
+class SongAttack:
+    """One perturbation for a song, and what the detector makes of it."""
+
+    domain: str = note("waveform or spectrogram: what delta is added to")
+    threshold: float = note("sing is P(sing) > threshold")
+    start_seconds: float = note("where the attacked part begins in the song, seconds")
+    snr_db: float = note("energy of the clean input over that of delta, dB")
+    delta_l2: float = note("Euclidean norm of delta")
+    delta_max: float = note("largest absolute value of delta")
+    delta: np.ndarray = array(
+        "sample | padded_frame",
+        "1 | bin",
+        unit="full scale | linear magnitude",
+        doc="the perturbation, kept in float32",
+    )
+    clean_log_mel: np.ndarray = array("padded_frame", "mel", unit="ln magnitude", doc="57 frames of silence on both sides")
+    adversarial_log_mel: np.ndarray = array("padded_frame", "mel", unit="ln magnitude", doc="the same of the perturbed input")
+    clean_logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), one for each frame of the song")
+    adversarial_logit: np.ndarray = array("frame", unit="logit", doc="the same of the perturbed input")
+    loss_history: np.ndarray = array("update", unit="1", doc="total loss before each update, and at the end")
+    flipped_history: np.ndarray = array("update", unit="frames", doc="frames flipped before each update, and at the end")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExcerptAttack:
+    """One perturbation for each of some single excerpts."""
+
+    domain: str = note("waveform or spectrogram: what delta is added to")
+    threshold: float = note("sing is P(sing) > threshold")
+    start_seconds: float = note("where the attacked part begins in the song, seconds")
+    start_frame: np.ndarray = array("excerpt", unit="frames", doc="first frame of each excerpt in the attacked part")
+    delta: np.ndarray = array(
+        "excerpt", "sample | frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbations, float32"
+    )
+    snr_db: np.ndarray = array("excerpt", unit="dB", doc="energy of the clean input over that of delta")
+    clean_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
+    adversarial_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")
+    clean_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
+    adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
+    loss_history: np.ndarray = array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
+    flipped_history: np.ndarray = array("update", unit="excerpts", doc="excerpts flipped before each update, and at the end")

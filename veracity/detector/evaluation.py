@@ -1,0 +1,99 @@
+"""How well a detector detects: smoothing, threshold, scores (paper section 4.2)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from .decisions import is_sing
+
+#: Candidates for the threshold, as in the published implementation.
+THRESHOLDS = np.array([1e-5, 1e-4, 1e-3, *np.arange(1, 100) / 100, 1 - 1e-3, 1 - 1e-4, 1 - 1e-5])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Frame-wise scores, counts pooled over songs; "sing" is the positive class; shares lie in 0 .. 1.
+
+    Attributes
+    ----------
+    n_songs, n_frames, n_sing : int
+        What was scored; how many frames are sung.
+    error, recall, specificity, precision, f1, auroc : float
+    """
+
+    n_songs: int
+    n_frames: int
+    n_sing: int
+    error: float
+    recall: float
+    specificity: float
+    precision: float
+    f1: float
+    auroc: float
+
+
+def smooth(p_sing: np.ndarray, *, frames: int) -> np.ndarray:
+    """Median-filter the probabilities of a song over so many frames (0 or 1: not at all)."""
+    from scipy.ndimage import median_filter
+
+    return median_filter(p_sing, size=frames, mode="nearest") if frames > 1 else p_sing
+
+
+def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
+    """Return the first of `THRESHOLDS` with the highest accuracy.
+
+    Parameters
+    ----------
+    p_sing : ndarray, shape (n_frames,)
+        Smoothed, of all validation songs.
+    truth : ndarray of bool, shape (n_frames,)
+    """
+    accuracies = [np.mean(is_sing(p_sing, threshold) == truth) for threshold in THRESHOLDS]
+    return float(THRESHOLDS[int(np.argmax(accuracies))])
+
+
+def score(p_sing: Sequence[np.ndarray], truth: Sequence[np.ndarray], threshold: float) -> Scores:
+    """Score smoothed probabilities of songs against their labels.
+
+    Parameters
+    ----------
+    p_sing, truth : sequence of ndarray, shape (n_frames,)
+        One of each for each song.
+    threshold : float
+
+    Returns
+    -------
+    Scores
+        A score that is not defined (no sung frames, say) is NaN.
+    """
+    from sklearn.metrics import confusion_matrix, roc_auc_score
+
+    p, t = np.concatenate(p_sing), np.concatenate(truth).astype(bool)
+    counts = confusion_matrix(t, is_sing(p, threshold), labels=[False, True])
+    (true_negative, false_positive), (false_negative, true_positive) = counts.tolist()
+    return Scores(
+        n_songs=len(p_sing),
+        n_frames=len(t),
+        n_sing=int(t.sum()),
+        error=_share(false_positive + false_negative, len(t)),
+        recall=_share(true_positive, true_positive + false_negative),
+        specificity=_share(true_negative, true_negative + false_positive),
+        precision=_share(true_positive, true_positive + false_positive),
+        f1=_share(2 * true_positive, 2 * true_positive + false_positive + false_negative),
+        auroc=float(roc_auc_score(t, p)) if 0 < t.sum() < len(t) else float("nan"),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def mean_and_std(scores: Sequence[Scores]) -> dict[str, float]:
+    """Return mean and standard deviation (over seeds, n - 1; NaN for one seed) of each share, in columns."""
+    columns = {}
+    for field in fields(Scores)[3:]:
+        values = np.array([asdict(s)[field.name] for s in scores])
+        columns[field.name] = float(values.mean())
+        columns[f"{field.name}_std"] = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+    return columns

@@ -1,0 +1,169 @@
+"""What a trained detector computes: a standardisation and a plain list of layers.
+
+Batch norm and zero-mean kernels are folded in. Everything after training (prediction, attacks, exact tables) works on the
+list, so that no kernel size or stride is typed twice.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .convolution import channels_last, frozen_convolution
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a folded network, kernel axes (time, frequency); convolutions are 'valid' with stride 1.
+
+    Attributes
+    ----------
+    kernel : tuple of int
+        Extent in frames and bands. A pool advances by its kernel.
+    weight : Tensor, shape (n_out, n_in, *kernel), or None
+        None for a max-pool.
+    bias : Tensor, shape (n_out,), or None
+    activated : bool
+        Whether a leaky ReLU follows.
+    """
+
+    kernel: tuple[int, int]
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+    activated: bool = False
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether the layer is a max-pool."""
+        return self.weight is None
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Advance in frames and bands."""
+        return self.kernel if self.is_pool else (1, 1)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained detector as a function of log-mel excerpts.
+
+    Attributes
+    ----------
+    mean, scale : Tensor, shape (n_mels,)
+        Standardisation: ``(log_mel - mean) * scale``.
+    layers : tuple of Layer
+        From the standardised excerpt to the logit.
+    n_dense : int
+        How many layers at the end are dense (fully connected; the first of them as wide as what it sees).
+    excerpt_frames : int
+        Frames of one excerpt.
+    """
+
+    mean: Tensor
+    scale: Tensor
+    layers: tuple[Layer, ...]
+    n_dense: int
+    excerpt_frames: int
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Network":
+        """Return the network on another device or in another precision."""
+        layers = self._layers_to(device, dtype)
+        return replace(self, mean=self.mean.to(device, dtype), scale=self.scale.to(device, dtype), layers=layers)
+
+    def lowered(self, dtype: torch.dtype) -> "Network":
+        """Return a network that computes its layers in a lower precision; it still standardises in its own."""
+        return replace(self, layers=self._layers_to(None, dtype))
+
+    def _layers_to(self, device: torch.device | str | None, dtype: torch.dtype | None) -> tuple[Layer, ...]:
+        def move(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device=device, dtype=dtype)
+
+        return tuple(replace(layer, weight=move(layer.weight), bias=move(layer.bias)) for layer in self.layers)
+
+    @property
+    def _layers_dtype(self) -> torch.dtype:
+        assert self.layers[0].weight is not None
+        return self.layers[0].weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.mean.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return self.mean.dtype
+
+    def standardise(self, log_mel: Tensor) -> Tensor:
+        """Standardise each mel band; shape (..., n_mels) to the same."""
+        return (log_mel - self.mean) * self.scale
+
+    def logits(self, excerpts: Tensor) -> Tensor:
+        """Compute the logit of "sing" for separate excerpts.
+
+        Parameters
+        ----------
+        excerpts : Tensor, shape (n_excerpts, excerpt_frames, n_mels)
+            Natural log of mel magnitude, not standardised.
+
+        Returns
+        -------
+        Tensor, shape (n_excerpts,)
+        """
+        x = channels_last(self.standardise(excerpts)).to(self._layers_dtype)
+        return apply_layers(self.layers, x).reshape(len(excerpts)).to(excerpts.dtype)
+
+    def dense_logits(self, log_mel: Tensor) -> Tensor:
+        """Compute the logit of every excerpt of a song at once (fully convolutional evaluation).
+
+        Pools advance by one frame and what follows is dilated in time, so that each excerpt's number is that of `logits`.
+
+        Parameters
+        ----------
+        log_mel : Tensor, shape (n_excerpts + excerpt_frames - 1, n_mels)
+            Natural log of mel magnitude; see `veracity.frontend.pad_silence`.
+
+        Returns
+        -------
+        Tensor, shape (n_excerpts,)
+        """
+        x = channels_last(self.standardise(log_mel)[None]).to(self._layers_dtype)
+        return apply_layers(self.layers, x, dense=True).reshape(-1).to(log_mel.dtype)
+
+    def predict(self, excerpts: Tensor, *, batch: int = 64) -> Tensor:
+        """Compute P(sing) of excerpts in batches, without gradients; shapes as `logits`."""
+        with torch.inference_mode():
+            parts = [self.logits(part.to(self.device, self.dtype)) for part in excerpts.split(batch)]
+        return torch.sigmoid(torch.cat(parts)) if parts else excerpts.new_zeros(0)
+
+
+def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> Tensor:
+    """Apply folded layers to a batch.
+
+    Parameters
+    ----------
+    layers : iterable of Layer
+    x : Tensor, shape (n, n_channels, n_frames, n_bands), channels last
+    dense : bool
+        Evaluate at every frame: pools advance by one frame, later kernels are dilated in time.
+    """
+    dilation = 1
+    for layer in layers:
+        if layer.is_pool:
+            stride = (1, layer.stride[1]) if dense else layer.stride
+            x = functional.max_pool2d(x, layer.kernel, stride, dilation=(dilation, 1))
+            dilation *= layer.kernel[0] if dense else 1
+        else:
+            assert layer.weight is not None
+            x = frozen_convolution(x, layer.weight, layer.bias, dilation=dilation, activated=layer.activated)
+    return x
+
+
+def dense_in_chunks(network: Network, log_mel_frames: Tensor, chunk_frames: int = 4096) -> Tensor:
+    """Compute `Network.dense_logits` of a padded song, a bounded number of frames at a time."""
+    context = network.excerpt_frames - 1
+    starts = range(0, len(log_mel_frames) - context, chunk_frames)
+    return torch.cat([network.dense_logits(log_mel_frames[s : s + chunk_frames + context]) for s in starts])

@@ -1,0 +1,135 @@
+"""What a detector says of songs and excerpts, and the threshold of its decisions (stage ``predictions``).
+
+torch is imported where it is used: tables read `Predictions` without it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..jobs.store import array, note
+from .decisions import probability
+from .evaluation import Scores, score, smooth, tune_threshold
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..songs.frontend import FrontEnd
+    from ..songs.spectrograms import Spectrogram
+    from .network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class SongPrediction:
+    """What a detector says of one song."""
+
+    split: str = note("train, valid or test")
+    logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), unfiltered")
+    p_sing_smooth: np.ndarray = array("frame", unit="probability", doc="P(sing) after the median filter")
+    is_sing: np.ndarray = array("frame", unit="1", doc="whether the label is sing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What one detector says of the songs that it was not trained on."""
+
+    detector: str = note("name of the detector")
+    threshold: float = note("sing is P(sing) > threshold")
+    threshold_source: str = note("given, or tuned on the validation songs")
+    songs: dict[str, SongPrediction] = note("one group for each song")
+
+
+def predict_frames(network: "Network", spectrogram: "Spectrogram", frontend: "FrontEnd") -> np.ndarray:
+    """Return the logit of P(sing) for the excerpt around each frame of a song, shape (n_frames,), float32."""
+    import torch
+
+    from ..songs.spectrograms import padded_log_mel
+    from .network import dense_in_chunks
+
+    with torch.inference_mode():
+        padded = padded_log_mel(spectrogram, frontend).to(network.device)
+        return dense_in_chunks(network, padded).cpu().numpy()
+
+
+def predict_songs(
+    network: "Network",
+    spectrograms: "Iterable[Spectrogram]",
+    frontend: "FrontEnd",
+    *,
+    detector: str,
+    median_frames: int,
+    threshold: float | None,
+) -> Predictions:
+    """Predict songs, and tune the threshold on those of the validation split unless it is given.
+
+    Parameters
+    ----------
+    network : Network
+    spectrograms : iterable of Spectrogram
+        Of validation and test songs.
+    frontend : FrontEnd
+    detector : str
+        Its name.
+    median_frames : int
+        Width of the median filter.
+    threshold : float or None
+
+    Raises
+    ------
+    ConfigError
+        When a threshold is to be tuned and there is no validation song.
+    """
+    songs = {}
+    for spectrogram in spectrograms:
+        logit = predict_frames(network, spectrogram, frontend)
+        smoothed = smooth(probability(logit), frames=median_frames)
+        songs[spectrogram.song] = SongPrediction(
+            split=spectrogram.split, logit=logit, p_sing_smooth=smoothed, is_sing=spectrogram.is_sing
+        )
+    source = "given"
+    if threshold is None:
+        valid = [song for song in songs.values() if song.split == "valid"]
+        if not valid:
+            raise ConfigError("the corpus has no validation songs to tune the threshold on: set detector.threshold")
+        threshold = tune_threshold(
+            *(np.concatenate(x) for x in zip(*((s.p_sing_smooth, s.is_sing) for s in valid), strict=True))
+        )
+        source = f"tuned on {len(valid)} validation songs"
+    return Predictions(detector=detector, threshold=threshold, threshold_source=source, songs=songs)
+
+
+def score_split(predictions: Predictions, split: str) -> Scores | None:
+    """Score the songs of one split; None when there are none."""
+    songs = [song for song in predictions.songs.values() if song.split == split]
+    if not songs:
+        return None
+    return score([song.p_sing_smooth for song in songs], [song.is_sing for song in songs], predictions.threshold)
+
+
+def predict_excerpts(excerpts: np.ndarray, predict_logits: "Callable[[Tensor], Tensor]", *, batch: int = 128) -> np.ndarray:
+    """Return P(sing) of many excerpts.
+
+    Parameters
+    ----------
+    excerpts : ndarray, shape (n_excerpts, n_frames, n_mels)
+        Log-mel, not standardised.
+    predict_logits : callable
+        From excerpts, Tensor of the same shape, to logits, Tensor of shape (n_excerpts,).
+    batch : int
+        Excerpts in one pass.
+
+    Returns
+    -------
+    ndarray, shape (n_excerpts,), float64
+    """
+    import torch
+
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(excerpts), batch):
+            part = excerpts[start : start + batch].copy()  # whole and writable, as torch wants it
+            parts.append(predict_logits(torch.as_tensor(part)).cpu().numpy())
+    return probability(np.concatenate(parts)) if parts else np.zeros(0)

@@ -1,0 +1,159 @@
+"""Drawings that turn "no sing" excerpts to "sing", and what LIME says of them (paper section 5.1; stage ``drawings``)."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..detector.decisions import is_sing
+from ..explainers import lime
+from ..explainers.lime import LimeSettings
+from ..games.explained import ExplainedModel
+from ..games.game import fill_game
+from ..jobs.seeds import rng_for
+from ..jobs.store import array, note
+from .pen.fitting import Drawing, fit_drawing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnExcerpt:
+    """A no-sing excerpt on which something was drawn until the label flipped, and what LIME says of it."""
+
+    found: bool = note("whether a drawing flipped the label; if not, the arrays are empty")
+    shape: str = note("what was drawn")
+    strength: float = note("level of the drawing above the mean of the excerpt, ln magnitude")
+    start_frame: int = note("first frame of the excerpt in the song")
+    fidelity: float = note("weighted R^2 of sampled LIME")
+    fidelity_exact: float = note("weighted R^2 of exact LIME; NaN when not computed")
+    clean_p_sing: float = note("P(sing) of the clean excerpt")
+    drawn_p_sing: float = note("P(sing) of the drawn-on excerpt")
+    audit: float = note("largest difference from direct evaluation, probability; NaN when nothing was explained")
+    clean_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the clean excerpt")
+    drawn_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the excerpt with the drawing")
+    coverage: np.ndarray = array("frame", "mel", unit="1", doc="where the drawing is, 0 to 1")
+    weights: np.ndarray = array("segment", unit="probability", doc="sampled LIME weights of the drawn-on excerpt")
+    coverage_by_segment: np.ndarray = array("segment", unit="1", doc="share of the drawing that lies in each segment")
+
+
+def compute(
+    padded_log_mel: np.ndarray,
+    model: ExplainedModel,
+    settings: LimeSettings,
+    *,
+    threshold: float,
+    n_frames: int,
+    shapes: Sequence[str],
+    imported: Mapping[str, np.ndarray] | None = None,
+    n_placements: int,
+    seed: int,
+    song: str,
+) -> DrawnExcerpt:
+    """Draw on one random "no sing" excerpt until it is "sing", and explain it (paper section 5.1, Figure 1).
+
+    Parameters
+    ----------
+    padded_log_mel : ndarray, shape (n_frames_of_song + n_frames - 1, n_mels)
+        With half an excerpt of silence on both sides.
+    model : ExplainedModel
+    settings : LimeSettings
+    threshold : float
+    n_frames : int
+        Length of an excerpt.
+    shapes : sequence of str
+        Names in `veracity.experiments.pen.shapes.SHAPES`.
+    imported : mapping of str to ndarray, shape (n_frames, n_mels), optional
+        Drawings of one's own; see `veracity.experiments.pen.files.import_drawings`.
+    n_placements : int
+        Places and sizes that are tried for each shape.
+    seed : int
+    song : str
+        Names the random numbers.
+    """
+    rng = rng_for(seed, "drawings", song)
+    half = n_frames // 2
+    inside = padded_log_mel[half : len(padded_log_mel) - half]
+    start = _first_nosing(inside, n_frames, model.p_sing, threshold, rng)
+    if start is None:
+        log.warning("%s has no excerpt that is no sing: nothing can be drawn on", song)
+        return _no_drawing(padded_log_mel.shape[1])
+    excerpt = np.ascontiguousarray(inside[start : start + n_frames])
+    # One shape after the other, in an order of the song's own: together, the broadest shape would win every time.
+    choices: list[dict[str, Any]] = [{"shapes": (shape,)} for shape in shapes]
+    choices += [{"shapes": (), "imported": {name: drawing}} for name, drawing in (imported or {}).items()]
+    tries = (
+        fit_drawing(excerpt, model.p_sing, threshold, rng, n_placements=n_placements, **choices[i])
+        for i in rng.permutation(len(choices))
+    )
+    drawing = next((drawing for drawing in tries if drawing is not None), None)
+    if drawing is None:
+        log.warning("%s: no drawing turned the excerpt at frame %d to sing: raise drawings.n_placements", song, start)
+        return _no_drawing(padded_log_mel.shape[1])
+    return _explained(excerpt, start, drawing, model, settings, seed=seed, song=song)
+
+
+def _explained(
+    excerpt: np.ndarray, start: int, drawing: Drawing, model: ExplainedModel, settings: LimeSettings, *, seed: int, song: str
+) -> DrawnExcerpt:
+    """Explain an excerpt that was drawn on."""
+    grid = settings.grid(*excerpt.shape)
+    values = next(model.values([fill_game(drawing.log_mel, grid, settings.fill)]))
+    sampled, exact = lime.fits(values, settings, rng_for(seed, "lime drawings", song))
+    assert sampled is not None
+    share = grid.sums(drawing.coverage.astype(np.float64))
+    return DrawnExcerpt(
+        found=True,
+        shape=drawing.shape,
+        strength=drawing.strength,
+        start_frame=start,
+        fidelity=sampled.fidelity,
+        fidelity_exact=exact.fidelity if exact else float("nan"),
+        clean_p_sing=drawing.clean_p_sing,
+        drawn_p_sing=drawing.drawn_p_sing,
+        audit=values.audited(rng_for(seed, "audit drawings", song)),
+        clean_log_mel=excerpt,
+        drawn_log_mel=drawing.log_mel,
+        coverage=drawing.coverage,
+        weights=sampled.weights,
+        coverage_by_segment=share / share.sum(),
+    )
+
+
+def _first_nosing(
+    frames: np.ndarray,
+    n_frames: int,
+    predict: Callable[[np.ndarray], np.ndarray],
+    threshold: float,
+    rng: np.random.Generator,
+    batch: int = 32,
+) -> int | None:
+    """Return the first frame of a random excerpt that is no sing, or None when there is none."""
+    starts = rng.permutation(len(frames) - n_frames + 1)
+    for part in np.array_split(starts, max(1, len(starts) // batch)):
+        nosing = ~is_sing(predict(np.stack([frames[s : s + n_frames] for s in part])), threshold)
+        if nosing.any():
+            return int(part[np.argmax(nosing)])
+    return None
+
+
+def _no_drawing(n_mels: int) -> DrawnExcerpt:
+    nothing, nan = np.zeros((0, n_mels), dtype=np.float32), float("nan")
+    return DrawnExcerpt(
+        found=False,
+        shape="",
+        strength=nan,
+        start_frame=-1,
+        fidelity=nan,
+        fidelity_exact=nan,
+        clean_p_sing=nan,
+        drawn_p_sing=nan,
+        audit=nan,
+        clean_log_mel=nothing,
+        drawn_log_mel=nothing,
+        coverage=nothing,
+        weights=np.zeros(0),
+        coverage_by_segment=np.zeros(0),
+    )

@@ -1,0 +1,120 @@
+"""Explanations of the clean and the adversarial excerpts of a song (paper section 5.2; stage ``explanations``)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..explainers import lime
+from ..explainers.lime import LimeSettings
+from ..games import readouts
+from ..games.explained import ExplainedModel
+from ..games.game import fill_game
+from ..jobs.progress import Progress
+from ..jobs.seeds import rng_for
+from ..jobs.store import array, note
+
+INPUTS = ("clean", "adversarial")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanations:
+    """LIME (sampled and exact) and exact attributions of the clean and the adversarial excerpts of one song.
+
+    Weights are those of a surrogate of P(sing), whatever label is explained. What was not computed is NaN.
+    """
+
+    evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
+    inputs: np.ndarray = array("input", unit="name", doc="clean, adversarial")
+    fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments")
+    methods: np.ndarray = array("method", unit="name", doc="sampled: N_s random masks; exact: all masks")
+    original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
+    weights: np.ndarray = array("input", "fill", "method", "excerpt", "segment", unit="probability", doc="LIME weights")
+    intercept: np.ndarray = array("input", "fill", "method", "excerpt", unit="probability", doc="LIME intercepts")
+    fidelity: np.ndarray = array("input", "fill", "method", "excerpt", unit="1", doc="weighted R^2 of the surrogate")
+    local_prediction: np.ndarray = array(
+        "input", "fill", "method", "excerpt", unit="probability", doc="surrogate of the whole excerpt"
+    )
+    shapley: np.ndarray = array("input", "fill", "excerpt", "segment", unit="probability", doc="exact Shapley values")
+    banzhaf: np.ndarray = array("input", "fill", "excerpt", "segment", unit="probability", doc="exact Banzhaf values")
+    variance_by_order: np.ndarray = array(
+        "input",
+        "fill",
+        "excerpt",
+        "order",
+        unit="probability^2",
+        doc="variance over all masks by order of interaction, 1 first",
+    )
+    audit: np.ndarray = array("input", "fill", "excerpt", unit="probability", doc="largest difference from direct evaluation")
+
+    def along(self, name: str, *, input: str = "adversarial", fill: str, method: str = "sampled") -> np.ndarray:
+        """Return a field's values for one input, one fill and (where it has that axis) one method."""
+        values = getattr(self, name)[list(self.inputs).index(input), list(self.fills).index(fill)]
+        return (
+            values[list(self.methods).index(method)]
+            if name in ("weights", "intercept", "fidelity", "local_prediction")
+            else values
+        )
+
+
+def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *, seed: int, song: str) -> Explanations:
+    """Explain the clean and the adversarial excerpts with every fill (paper section 5.2).
+
+    Parameters
+    ----------
+    excerpts : Excerpts
+    model : ExplainedModel
+    settings : LimeSettings
+    seed : int
+    song : str
+        Names the random numbers.
+    """
+    n_excerpts, n_frames, n_mels = excerpts.clean_log_mel.shape
+    grid = settings.grid(n_frames, n_mels)
+    arrays = _empty(len(settings.fills), n_excerpts, grid.n_segments)
+    with Progress(n_excerpts * len(INPUTS) * len(settings.fills), f"explaining {song}") as progress:
+        for i, log_mel in enumerate((excerpts.clean_log_mel, excerpts.adversarial_log_mel)):
+            for f, fill in enumerate(settings.fills):
+                for e, values in enumerate(model.values([fill_game(x, grid, fill) for x in log_mel])):
+                    names = (excerpts.domain, song, int(excerpts.start_frame[e]), INPUTS[i], fill)
+                    fits = lime.fits(values, settings, rng_for(seed, "lime", *names))
+                    _keep(arrays, (i, f, e), fits, values.all_values)
+                    arrays["audit"][i, f, e] = values.audited(rng_for(seed, "audit", *names))
+                    progress.advance()
+    return Explanations(
+        evaluator=model.evaluator.name,
+        inputs=np.array(INPUTS),
+        fills=np.array(settings.fills),
+        methods=np.array(lime.METHODS),
+        original=excerpts.original,
+        **arrays,
+    )
+
+
+def _empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarray]:
+    """Return the arrays of `Explanations`, NaN where nothing is known yet."""
+    games, fits = (len(INPUTS), n_fills, n_excerpts), (len(INPUTS), n_fills, len(lime.METHODS), n_excerpts)
+    return {
+        "weights": np.full((*fits, n_segments), np.nan),
+        **{name: np.full(fits, np.nan) for name in ("intercept", "fidelity", "local_prediction")},
+        **{name: np.full((*games, n_segments), np.nan) for name in ("shapley", "banzhaf", "variance_by_order")},
+        "audit": np.zeros(games),
+    }
+
+
+def _keep(
+    arrays: dict[str, np.ndarray],
+    game: tuple[int, int, int],
+    fits: list[lime.LimeFit | None],
+    all_values: np.ndarray | None,
+) -> None:
+    """Write what is known of one game (input, fill, excerpt) into the arrays."""
+    i, f, e = game
+    for m, fit in enumerate(fits):
+        if fit is not None:
+            for name in ("weights", "intercept", "fidelity", "local_prediction"):
+                arrays[name][i, f, m, e] = getattr(fit, name)
+    if all_values is not None:
+        arrays["shapley"][game] = readouts.shapley(all_values)
+        arrays["banzhaf"][game] = readouts.banzhaf(all_values)
+        arrays["variance_by_order"][game] = readouts.variance_by_order(all_values)

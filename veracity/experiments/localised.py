@@ -1,0 +1,182 @@
+"""Perturbations confined to k segments, and whether LIME finds them (paper section 5.3, Figure 3; stage ``localised``)."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..errors import ConfigError
+from ..explainers import lime
+from ..explainers.lime import LimeSettings
+from ..games import readouts
+from ..games.explained import ExplainedModel
+from ..games.game import Game, fill_game
+from ..games.grid import SegmentGrid, masks_of
+from ..jobs.progress import Progress
+from ..jobs.seeds import rng_for
+from ..jobs.store import array, note
+from .flips import Flips, all_flips
+from .perturbation_games import mask_index, norm_ranking, perturbation_games
+
+
+@dataclass(frozen=True, kw_only=True)
+class Localised:
+    """Whether LIME finds a perturbation that was confined to the k segments of highest norm.
+
+    One row for each excerpt and k for which these segments alone still flip the label.
+    """
+
+    evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
+    fill: str = note("content of switched-off segments")
+    methods: np.ndarray = array("method", unit="name", doc="sampled or exact LIME")
+    k_tried: np.ndarray = array("k", unit="segments", doc="numbers of segments that were tried")
+    n_excerpts: int = note("excerpts of which each k was tried")
+    k: np.ndarray = array("row", unit="segments", doc="segments that hold the perturbation")
+    excerpt: np.ndarray = array("row", unit="1", doc="index of the excerpt")
+    original: np.ndarray = array("row", unit="label", doc="sing or nosing: the decision on the clean excerpt")
+    kept: np.ndarray = array("row", unit="mask index", doc="the segments that hold the perturbation")
+    p_sing: np.ndarray = array("row", unit="probability", doc="P(sing) of the partly perturbed excerpt")
+    weights: np.ndarray = array("method", "row", "segment", unit="probability", doc="LIME weights")
+    fidelity: np.ndarray = array("method", "row", unit="1", doc="weighted R^2 of the surrogate")
+    n_found: np.ndarray = array("method", "row", unit="segments", doc="of the k segments, how many are in LIME's top k")
+    found_flips: np.ndarray = array("method", "row", unit="1", doc="do the segments found suffice to flip the label?")
+    n_needed: np.ndarray | None = array(
+        "row", unit="segments", doc="size of the smallest flip sets within the k segments", optional=True
+    )
+    needed_found: np.ndarray | None = array(
+        "method",
+        "row",
+        unit="1",
+        doc="share of the best-matched smallest flip set that is in LIME's top k",
+        optional=True,
+    )
+    audit: np.ndarray = array("row", unit="probability", doc="largest difference from direct evaluation")
+
+
+def compute(
+    excerpts: Excerpts,
+    flips: Flips,
+    model: ExplainedModel,
+    settings: LimeSettings,
+    *,
+    k_tried: Sequence[int],
+    seed: int,
+    song: str,
+) -> Localised:
+    """Confine perturbations to their k segments of highest norm and ask LIME for k segments (paper section 5.3, Figure 3).
+
+    Only excerpts whose label the k segments alone flip are explained. Where all masks are known, the finding is also scored
+    against the smallest sets within the k segments that flip: what was really needed.
+    """
+    grid = settings.grid(*excerpts.clean_log_mel.shape[1:])
+    perturbations = perturbation_games(excerpts, grid)
+    confined = _confined(flips, k_tried, grid.n_segments)
+    games = [fill_game(perturbations[c.excerpt].inputs(_mask(c.kept, grid))[0], grid, settings.fill) for c in confined]
+    found = []
+    with Progress(len(confined), f"localising {song}") as progress:
+        for one, values in zip(confined, model.values(games), strict=True):
+            names = (excerpts.domain, song, int(excerpts.start_frame[one.excerpt]), one.k)
+            fits = lime.fits(values, settings, rng_for(seed, "lime localised", *names))
+            flip_sets = all_flips(flips, one.excerpt)
+            scores = [_score(fit, one, excerpts, flip_sets, perturbations[one.excerpt], model) for fit in fits]
+            p_sing = values.of(np.ones((1, grid.n_segments), dtype=bool))[0]
+            found.append(_Found(p_sing, scores, values.audited(rng_for(seed, "audit localised", *names))))
+            progress.advance()
+    return Localised(
+        evaluator=model.evaluator.name,
+        fill=settings.fill,
+        methods=np.array(lime.METHODS),
+        k_tried=np.array(k_tried, dtype=np.int64),
+        n_excerpts=len(excerpts.original),
+        k=np.array([c.k for c in confined], dtype=np.int64),
+        excerpt=np.array([c.excerpt for c in confined], dtype=np.int64),
+        original=excerpts.original[[c.excerpt for c in confined]] if confined else np.zeros(0, dtype="U6"),
+        kept=np.array([c.kept for c in confined], dtype=np.int64),
+        **_columns(found, grid.n_segments, exact=model.exact),
+    )
+
+
+@dataclass(frozen=True)
+class _Confined:
+    """A perturbation confined to `k` segments, `kept` (a mask index), of an excerpt."""
+
+    k: int
+    excerpt: int
+    kept: int
+
+
+@dataclass(frozen=True)
+class _Score:
+    """How well one fit finds a confined perturbation; the defaults are those of a fit that could not be made."""
+
+    weights: np.ndarray
+    fidelity: float = np.nan
+    n_found: float = np.nan
+    found_flips: float = np.nan
+    needed_found: float = np.nan
+    n_needed: float = np.nan
+
+
+@dataclass(frozen=True)
+class _Found:
+    p_sing: float
+    scores: Sequence[_Score]  # in the order of `lime.METHODS`
+    audit: float
+
+
+def _confined(flips: Flips, k_tried: Sequence[int], n_segments: int) -> list[_Confined]:
+    """Return the perturbations that flip the label from their k segments of highest norm alone."""
+    too_many = [k for k in k_tried if k > n_segments]
+    if too_many:
+        raise ConfigError(f"localised.k holds {too_many[0]}, the grid has only {n_segments} segments: use smaller k")
+    ranking = norm_ranking(flips.squared_norm)
+    pairs = itertools.product(k_tried, range(len(ranking)))
+    return [_Confined(k, e, mask_index(ranking[e][:k])) for k, e in pairs if flips.by_norm[e, k - 1]]
+
+
+def _mask(index: int, grid: SegmentGrid) -> np.ndarray:
+    return masks_of(np.array([index]), grid.n_segments)
+
+
+def _score(
+    fit: lime.LimeFit | None,
+    confined: _Confined,
+    excerpts: Excerpts,
+    flip_sets: np.ndarray | None,
+    perturbation: Game,
+    model: ExplainedModel,
+) -> _Score:
+    """Compare LIME's first k segments with the k that hold the perturbation, and with those that were needed."""
+    if fit is None:
+        return _Score(np.full(perturbation.grid.n_segments, np.nan))
+    top = mask_index(lime.ranking(fit.weights, excerpts.target(confined.excerpt))[: confined.k])
+    found = top & confined.kept
+    if flip_sets is None:
+        p = next(model.evaluator.probabilities([perturbation], _mask(found, perturbation.grid)))[0]
+        return _Score(fit.weights, fit.fidelity, found.bit_count(), excerpts.flipped(confined.excerpt, p))
+    needed = readouts.smallest_flip_sets(readouts.within(flip_sets, confined.kept))
+    n_needed = int(needed[0]).bit_count()
+    share = max((top & int(one)).bit_count() for one in needed) / n_needed
+    return _Score(fit.weights, fit.fidelity, found.bit_count(), flip_sets[found], share, n_needed)
+
+
+def _columns(found: Sequence[_Found], n_segments: int, *, exact: bool) -> dict[str, Any]:
+    """Gather the scores of all confined perturbations in the fields of `Localised`."""
+    shape = (len(found), len(lime.METHODS))
+    weights = np.array([[score.weights for score in one.scores] for one in found]).reshape(*shape, n_segments)
+
+    def column(name: str) -> np.ndarray:
+        values = [[getattr(score, name) for score in one.scores] for one in found]
+        return np.array(values, dtype=float).reshape(shape).swapaxes(0, 1)
+
+    return {
+        "p_sing": np.array([one.p_sing for one in found], dtype=float),
+        "weights": weights.swapaxes(0, 1),  # (row, method, segment) -> (method, row, segment)
+        **{name: column(name) for name in ("fidelity", "n_found", "found_flips")},
+        "n_needed": column("n_needed")[0] if exact else None,
+        "needed_found": column("needed_found") if exact else None,
+        "audit": np.array([one.audit for one in found], dtype=float),
+    }

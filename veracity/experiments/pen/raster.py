@@ -1,0 +1,123 @@
+"""From a shape to what it covers of an excerpt, and from that to a spectrogram that was drawn on."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .shapes import Shape
+
+SUPERSAMPLING = 8  # sub-cells per cell and axis: coverage is a multiple of 1/64
+THINNEST = 1.5  # least thickness of a line, in cells: anything thinner fades away between them
+
+
+def rasterise(
+    shape: Shape | np.ndarray, n_frames: int, n_mels: int, *, centre: tuple[float, float], size: tuple[float, float]
+) -> np.ndarray:
+    """Tell how much of each cell of an excerpt a placed shape covers.
+
+    Parameters
+    ----------
+    shape : Shape or ndarray, shape (any, any)
+        What to draw; an array is a coverage by itself (time, frequency), stretched to the size wanted.
+    n_frames, n_mels : int
+        Shape of the excerpt.
+    centre : tuple of float
+        Of the unit square, as fractions of the excerpt along time and frequency.
+    size : tuple of float
+        Width and height of the unit square, likewise. What leaves the excerpt is cut off.
+
+    Returns
+    -------
+    ndarray, shape (n_frames, n_mels), float32
+        Coverage in [0, 1].
+    """
+    n_cells = np.array([n_frames, n_mels])
+    extent = np.asarray(size) * n_cells
+    start = np.asarray(centre) * n_cells - extent / 2
+    if isinstance(shape, np.ndarray):
+        return _paste(shape, start, extent, n_cells)
+    canvas = _paint(shape, start * SUPERSAMPLING, extent * SUPERSAMPLING, n_cells * SUPERSAMPLING)
+    blocks = canvas.reshape(n_mels, SUPERSAMPLING, n_frames, SUPERSAMPLING)  # a block of sub-cells for each cell
+    return blocks.mean(axis=(1, 3), dtype=np.float32).T  # (n_mels, n_frames) > (n_frames, n_mels)
+
+
+def _paint(shape: Shape, start: np.ndarray, extent: np.ndarray, n_cells: np.ndarray) -> np.ndarray:
+    """Paint in black and white; all sizes in sub-cells. Returns booleans (n_mels, n_frames), band 0 first."""
+    from PIL import Image, ImageChops, ImageDraw
+
+    width, height = map(int, n_cells)
+    canvas = Image.new("1", (width, height))
+    for area in (*shape.areas, *_glyphs(shape.text)):
+        layer = Image.new("1", canvas.size)
+        ImageDraw.Draw(layer).polygon(_pixels(area, start, extent), fill=1)
+        canvas = ImageChops.logical_xor(canvas, layer)
+    pen = max(shape.thickness * float(np.sqrt(extent.prod())), THINNEST * SUPERSAMPLING)
+    for line in shape.lines:
+        _stroke(ImageDraw.Draw(canvas), _pixels(line, start, extent), pen)
+    return np.asarray(canvas)
+
+
+def _pixels(points: np.ndarray, start: np.ndarray, extent: np.ndarray) -> list[tuple[float, float]]:
+    """Map the unit square to pixels, which PIL counts from the middle of the first."""
+    return [(float(x), float(y)) for x, y in start + points * extent - 0.5]
+
+
+def _stroke(painter: Any, points: Sequence[tuple[float, float]], pen: float) -> None:
+    """Draw a line with a round pen: PIL's own lines have flat ends and open joints."""
+    painter.line(points, fill=1, width=round(pen))
+    for x, y in points:
+        painter.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=1)
+
+
+@cache
+def _glyphs(text: str) -> tuple[np.ndarray, ...]:
+    """Outline a text in the unit square, in the face that comes with matplotlib: the same on every machine."""
+    if not text:
+        return ()
+    from matplotlib import get_data_path
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(fname=Path(get_data_path(), "fonts/ttf/DejaVuSans-Bold.ttf"))
+    outlines = [np.asarray(outline) for outline in TextPath((0, 0), text, size=100, prop=font).to_polygons()]
+    points = np.concatenate(outlines)
+    return tuple((outline - points.min(axis=0)) / np.ptp(points, axis=0) for outline in outlines)
+
+
+def _paste(mask: np.ndarray, start: np.ndarray, extent: np.ndarray, n_cells: np.ndarray) -> np.ndarray:
+    """Stretch a coverage to whole cells and lay it on an empty excerpt."""
+    from PIL import Image
+
+    first, width = np.round(start).astype(int), np.maximum(np.round(extent), 1).astype(int)
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.float32))  # PIL's x is the last axis: frequency
+    placed = np.asarray(image.resize((int(width[1]), int(width[0])), Image.Resampling.BILINEAR))
+    coverage = np.zeros(n_cells, dtype=np.float32)
+    low, high = np.maximum(first, 0), np.minimum(first + width, n_cells)
+    source = tuple(slice(a, b) for a, b in zip(low - first, np.maximum(high - first, 0), strict=True))
+    target = tuple(slice(a, b) for a, b in zip(low, np.maximum(high, 0), strict=True))
+    coverage[target] = placed[source]
+    return coverage
+
+
+def draw(log_mel: np.ndarray, coverage: np.ndarray, *, level: float) -> np.ndarray:
+    """Draw on a spectrogram.
+
+    Parameters
+    ----------
+    log_mel : ndarray, shape (..., n_frames, n_mels)
+        Natural log of mel magnitude.
+    coverage : ndarray, shape (..., n_frames, n_mels)
+        In [0, 1]; cells under the pen by half are raised half of the way.
+    level : float
+        Natural log of mel magnitude towards which covered cells are raised. Louder cells keep their value.
+
+    Returns
+    -------
+    ndarray, shape (..., n_frames, n_mels)
+        Nowhere below `log_mel`; of its type.
+    """
+    raised = log_mel + coverage * (level - log_mel)
+    return np.maximum(log_mel, raised).astype(log_mel.dtype)

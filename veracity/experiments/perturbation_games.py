@@ -1,0 +1,37 @@
+"""The perturbations of a song's excerpts as games: which of their segments are added to the clean excerpt.
+
+Segments are also chosen by *norm*, the paper's stand-in for the truth: the sum of squares of the log-mel difference in a
+segment, the highest first. (It is the squared norm; the order is the same.)
+"""
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..games.game import Game
+from ..games.grid import SegmentGrid
+
+
+def perturbation_games(excerpts: Excerpts, grid: SegmentGrid) -> list[Game]:
+    """Return a game for each excerpt: segments switched on hold the adversarial excerpt, others the clean one."""
+    pairs = zip(excerpts.adversarial_log_mel, excerpts.clean_log_mel, strict=True)
+    return [Game(adversarial, clean, grid) for adversarial, clean in pairs]
+
+
+def squared_norms(excerpts: Excerpts, grid: SegmentGrid) -> np.ndarray:
+    """Return the sum of squares of the log-mel difference in each segment, shape (n_excerpts, n_segments), (ln magnitude)^2."""
+    return grid.sums((excerpts.adversarial_log_mel.astype(np.float64) - excerpts.clean_log_mel) ** 2)
+
+
+def norm_ranking(squared_norm: np.ndarray) -> np.ndarray:
+    """Order segments by falling norm, ties by index; shape (n_excerpts, n_segments) to the same."""
+    return np.argsort(-squared_norm, axis=1, kind="stable")
+
+
+def mask_index(segments: np.ndarray) -> int:
+    """Return some segments as one mask index."""
+    return int((1 << np.asarray(segments, dtype=np.int64)).sum())
+
+
+def first_masks(ranking: np.ndarray) -> np.ndarray:
+    """Return the masks of the first 1, 2, ... segments of a ranking, shape (n_segments, n_segments)."""
+    return np.argsort(ranking)[None, :] <= np.arange(len(ranking))[:, None]

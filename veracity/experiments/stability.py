@@ -1,0 +1,113 @@
+"""Sampling error of LIME against the number of samples (the study that paper section 4.4 mentions; stage ``stability``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..errors import ConfigError
+from ..explainers import lime
+from ..explainers.lime import LimeSettings
+from ..games.explained import ExplainedModel, GameValues
+from ..games.game import fill_game
+from ..jobs.progress import Progress
+from ..jobs.seeds import rng_for
+from ..jobs.store import array, note
+from ..labels import LABELS, Label
+
+MEASURES = ("weight_error", "top_right", "top_overlap", "fidelity")  # of a sampled fit, against the exact one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stability:
+    """How sampled LIME differs from exact LIME, against the number of samples."""
+
+    fill: str = note("content of switched-off segments")
+    n_samples: np.ndarray = array("size", unit="masks", doc="N_s")
+    original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
+    weight_error: np.ndarray = array(
+        "excerpt", "size", "repeat", unit="1", doc="RMS difference of the weights over the RMS of the exact ones"
+    )
+    top_right: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="is the top segment that of exact LIME?")
+    top_overlap: np.ndarray = array(
+        "excerpt", "size", "repeat", unit="segments", doc="how many of the top 3 are among exact LIME's top 3"
+    )
+    fidelity: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="weighted R^2 of the sampled fit")
+    fidelity_exact: np.ndarray = array("excerpt", unit="1", doc="weighted R^2 of the exact fit")
+    audit: np.ndarray = array("excerpt", unit="probability", doc="largest difference from direct evaluation")
+
+
+def compute(
+    excerpts: Excerpts,
+    model: ExplainedModel,
+    settings: LimeSettings,
+    *,
+    n_samples: Sequence[int],
+    n_repeats: int,
+    n_per_direction: int,
+    seed: int,
+    song: str,
+) -> Stability:
+    """Measure how sampled LIME scatters about exact LIME (the study that paper section 4.4 mentions).
+
+    Parameters
+    ----------
+    n_samples : sequence of int
+        Values of N_s.
+    n_repeats : int
+        Independent samples for each.
+    n_per_direction : int
+        The first so many excerpts of each direction are studied.
+
+    Notes
+    -----
+    The exact fit's ridge penalty is scaled to each N_s, so that the difference is sampling error alone.
+    """
+    if not model.exact:
+        raise ConfigError("the stability study needs all masks: set stability.n_samples to [] for this model")
+    grid = settings.grid(*excerpts.clean_log_mel.shape[1:])
+    chosen = np.sort(np.concatenate([np.flatnonzero(excerpts.original == label)[:n_per_direction] for label in LABELS]))
+    measures = np.zeros((len(MEASURES), len(chosen), len(n_samples), n_repeats))
+    fidelity_exact, audits = np.zeros(len(chosen)), np.zeros(len(chosen))
+    games = [fill_game(excerpts.adversarial_log_mel[e], grid, settings.fill) for e in chosen]
+    with Progress(len(chosen), f"stability {song}") as progress:
+        for i, values in enumerate(model.values(games)):
+            assert values.all_values is not None
+            names = (excerpts.domain, song, int(excerpts.start_frame[chosen[i]]))
+            exact = lime.fit_exact(values.all_values, **settings.surrogate, n_samples=settings.n_samples)
+            fidelity_exact[i] = exact.fidelity
+            for s, size in enumerate(n_samples):
+                rngs = [rng_for(seed, "stability", *names, size, repeat) for repeat in range(n_repeats)]
+                measures[:, i, s] = _scatter(values, settings, size, excerpts.target(chosen[i]), rngs)
+            audits[i] = values.audited(rng_for(seed, "audit stability", *names))
+            progress.advance()
+    return Stability(
+        fill=settings.fill,
+        n_samples=np.array(n_samples, dtype=np.int64),
+        original=excerpts.original[chosen],
+        **dict(zip(MEASURES, measures, strict=True)),
+        fidelity_exact=fidelity_exact,
+        audit=audits,
+    )
+
+
+def _scatter(
+    values: GameValues, settings: LimeSettings, size: int, label: Label, rngs: Sequence[np.random.Generator]
+) -> np.ndarray:
+    """Fit samples of one size and compare each with the exact fit; shape (len(MEASURES), len(rngs))."""
+    assert values.all_values is not None
+    exact = lime.fit_exact(values.all_values, **settings.surrogate, n_samples=size)
+    measured = []
+    for rng in rngs:
+        masks = lime.sample_masks(rng, size, values.game.grid.n_segments)
+        fit = lime.fit_sampled(masks, values.of(masks), **settings.surrogate)
+        measured.append((*_compare(fit.weights, exact.weights, label), fit.fidelity))
+    return np.array(measured).reshape(len(rngs), len(MEASURES)).T
+
+
+def _compare(weights: np.ndarray, exact: np.ndarray, label: lime.Label) -> tuple[float, float, float]:
+    """Return relative RMS error, whether the top segment agrees, and the overlap of the top three."""
+    error = float(np.sqrt(np.mean((weights - exact) ** 2) / np.mean(exact**2)))
+    ranks, truth = lime.ranking(weights, label), lime.ranking(exact, label)
+    return error, float(ranks[0] == truth[0]), float(len(set(ranks[:3]) & set(truth[:3])))

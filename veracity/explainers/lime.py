@@ -1,0 +1,228 @@
+"""LIME: a linear surrogate of the detector around an excerpt, sampled or exact (paper sections 2 and 4.4).
+
+The surrogate predicts P(sing) of a masked excerpt from its mask (`veracity.games`) by ridge regression with an unpenalised
+intercept; masks near the whole excerpt weigh more. Sampled LIME fits N_s random masks, as the paper does. Exact LIME fits all
+2**n_segments masks in closed form: what the sampled one converges to.
+
+Explaining "no sing" is the same fit with the opposite sign, so one fit serves both: see `ranking` and `positive`.
+
+References
+----------
+M. T. Ribeiro, S. Singh and C. Guestrin, "Why should I trust you?", KDD 2016.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..games.game import Fill
+from ..games.grid import SegmentGrid
+from ..games.readouts import n_segments_of, sizes, sums_where_on
+from ..labels import Label
+
+if TYPE_CHECKING:
+    from ..games.explained import GameValues
+
+METHODS = ("sampled", "exact")
+
+
+@dataclass(frozen=True)
+class LimeSettings:
+    """Settings of LIME; the defaults are the paper's (section 4.4).
+
+    Attributes
+    ----------
+    n_time, n_band : int
+        Segments along time and frequency.
+    n_samples : int
+        N_s, masks of the sampled fit.
+    kernel_width : float
+        In cosine distance.
+    alpha : float
+        Ridge penalty.
+    fill : {"mean", "zero", "min"}
+        Content of switched-off segments in figures and tables.
+    fills : tuple of the same
+        Those for which explanations are computed; holds `fill`.
+    exact : bool
+        Also compute what needs all masks, where the evaluator can.
+    evaluator : {"auto", "direct"}
+        ``auto``: exact tables where the model allows them. ``direct``: one forward pass for each mask.
+    """
+
+    n_time: int = 5
+    n_band: int = 4
+    n_samples: int = 8192
+    kernel_width: float = 0.25
+    alpha: float = 1.0
+    fill: Fill = "mean"
+    fills: tuple[Fill, ...] = ("mean", "zero", "min")
+    exact: bool = True
+    evaluator: Literal["auto", "direct"] = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fills", tuple(self.fills))
+        if self.fill not in self.fills:
+            raise ConfigError(f"lime.fill {self.fill!r} is not among lime.fills {list(self.fills)}: add it there")
+        if self.evaluator not in ("auto", "direct"):
+            raise ConfigError(f"unknown lime.evaluator {self.evaluator!r}: choose auto or direct")
+
+    def grid(self, n_frames: int, n_mels: int) -> SegmentGrid:
+        """Return the grid on excerpts of this shape."""
+        return SegmentGrid(self.n_time, self.n_band, n_frames, n_mels)
+
+    @property
+    def surrogate(self) -> dict[str, float]:
+        """Arguments of every fit."""
+        return {"kernel_width": self.kernel_width, "alpha": self.alpha}
+
+
+@dataclass(frozen=True)
+class LimeFit:
+    """A surrogate of P(sing).
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n_segments,)
+        Change of P(sing) for each segment that is switched on.
+    intercept : float
+    fidelity : float
+        Weighted coefficient of determination (R^2) on the masks that were fitted.
+    local_prediction : float
+        The surrogate's P(sing) of the whole excerpt; not confined to 0 .. 1.
+    """
+
+    weights: np.ndarray
+    intercept: float
+    fidelity: float
+    local_prediction: float
+
+
+def sample_masks(rng: np.random.Generator, n_samples: int, n_segments: int) -> np.ndarray:
+    """Draw the neighbourhood: fair independent bits, the first row all on; shape (n_samples, n_segments), bool."""
+    masks = rng.integers(0, 2, size=(n_samples, n_segments), dtype=np.uint8).astype(bool)
+    masks[0] = True
+    return masks
+
+
+def kernel(n_segments: int, width: float) -> np.ndarray:
+    """Return the weight of a mask by the number of segments that it switches on.
+
+    Parameters
+    ----------
+    n_segments : int
+    width : float
+        Kernel width, in cosine distance.
+
+    Returns
+    -------
+    ndarray, shape (n_segments + 1,)
+        ``exp(-d**2 / (2 width**2))`` with ``d`` the cosine distance between mask and all ones, 1 - sqrt(m / n_segments)
+        for m ones (1 for the empty mask).
+    """
+    distance = 1 - np.sqrt(np.arange(n_segments + 1) / n_segments)
+    return np.exp(-(distance**2) / (2 * width**2))
+
+
+def fit_sampled(masks: np.ndarray, p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 1.0) -> LimeFit:
+    """Fit the surrogate to sampled masks.
+
+    Parameters
+    ----------
+    masks : ndarray of bool, shape (n_samples, n_segments)
+    p_sing : ndarray, shape (n_samples,)
+        P(sing) of each masked excerpt.
+    kernel_width : float
+        In cosine distance; the paper has 0.25.
+    alpha : float
+        Ridge penalty on the weights; the published implementation has 1.
+    """
+    from sklearn.linear_model import Ridge
+
+    features = masks.astype(np.float64)
+    sample_weight = kernel(masks.shape[1], kernel_width)[masks.sum(axis=1)]
+    from_first = p_sing - p_sing[0]  # keeps the digits of saturated predictions, and makes constant ones exactly 0
+    surrogate = Ridge(alpha=alpha).fit(features, from_first, sample_weight=sample_weight)
+    fidelity = surrogate.score(features, from_first, sample_weight=sample_weight)
+    weights, intercept = np.asarray(surrogate.coef_), float(surrogate.intercept_ + p_sing[0])
+    return LimeFit(weights, intercept, float(fidelity), intercept + float(weights.sum()))
+
+
+def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 1.0, n_samples: int | None = 8192) -> LimeFit:
+    """Fit the surrogate to all masks, in closed form.
+
+    The weighted covariance of the bits has one value on its diagonal and one off it, so its inverse is known; only the
+    n_segments weighted sums of the values are computed.
+
+    Parameters
+    ----------
+    p_sing : ndarray, shape (2**n_segments,)
+        P(sing) of every mask, in the order of indices.
+    kernel_width : float
+    alpha : float
+        Ridge penalty.
+    n_samples : int or None
+        With a number, `alpha` is scaled by 2**n_segments / n_samples, so that weights shrink as in a sampled fit of that
+        size. With None, `alpha` is used as it is.
+    """
+    n = n_segments_of(p_sing)
+    penalty = alpha if n_samples is None else alpha * len(p_sing) / n_samples
+    size = sizes(n)
+    by_size = kernel(n, kernel_width)
+    mass = np.bincount(size) * by_size  # kernel weight of all masks of each size
+    on = np.arange(n + 1)
+    total = mass.sum()
+    mean_bit = (mass * on).sum() / n / total  # weighted mean of any bit
+    both = (mass * on * (on - 1)).sum() / (n * (n - 1)) if n > 1 else 0.0  # weighted count of any two bits
+    diagonal = total * (mean_bit - mean_bit**2)
+    off_diagonal = both - total * mean_bit**2
+
+    # Saturated predictions differ in their last digits only: centre them before anything is squared.
+    centred = p_sing - p_sing[-1]
+    mean_from_last = (by_size[size] * centred).sum() / total
+    centred -= mean_from_last
+    weighted = by_size[size] * centred
+    covariance = sums_where_on(weighted) - mean_bit * weighted.sum()
+    # (a I + b J)^-1 = (I - b / (a + n b) J) / a, by Sherman and Morrison.
+    a, b = diagonal - off_diagonal + penalty, off_diagonal
+    weights = (covariance - b / (a + n * b) * covariance.sum()) / a
+    intercept = float(p_sing[-1] + mean_from_last - mean_bit * weights.sum())
+
+    spread = (weighted * centred).sum()
+    explained = 2 * weights @ covariance
+    model = (diagonal - off_diagonal) * (weights @ weights) + off_diagonal * weights.sum() ** 2
+    fidelity = float((explained - model) / spread) if spread > 0 else 1.0
+    return LimeFit(weights, intercept, fidelity, intercept + float(weights.sum()))
+
+
+def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
+    """Order the segments from most to least in favour of a label.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (..., n_segments)
+        Of a surrogate of P(sing).
+    label : {"sing", "nosing"}
+        The explained label; "nosing" ranks by falling negative weight.
+
+    Returns
+    -------
+    ndarray of int, shape (..., n_segments)
+    """
+    return np.argsort(weights if label == "nosing" else -weights, axis=-1, kind="stable")
+
+
+def positive(weights: np.ndarray, label: Label) -> np.ndarray:
+    """Tell which segments count in favour of a label: weight > 0 for "sing", < 0 for "nosing"; shape as `weights`."""
+    return weights < 0 if label == "nosing" else weights > 0
+
+
+def fits(values: "GameValues", settings: LimeSettings, rng: np.random.Generator) -> list[LimeFit | None]:
+    """Return the sampled and the exact fit, in the order of `METHODS`; None for the exact one where not all masks are known."""
+    masks = sample_masks(rng, settings.n_samples, values.game.grid.n_segments)
+    sampled = fit_sampled(masks, values.of(masks), **settings.surrogate)
+    if values.all_values is None:
+        return [sampled, None]
+    return [sampled, fit_exact(values.all_values, **settings.surrogate, n_samples=settings.n_samples)]

@@ -1,0 +1,75 @@
+"""A model as the experiments see it, and P(sing) of a game's masks: looked up where all are known, computed where not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..detector.predictions import predict_excerpts
+from .evaluators import Evaluator, audit
+from .game import Game
+from .grid import indices_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ExplainedModel:
+    """A model that is explained; `veracity.games.models` makes it.
+
+    Attributes
+    ----------
+    evaluator : Evaluator
+        Values of games.
+    predict_logits : callable
+        From excerpts, Tensor of shape (n, n_frames, n_mels), to logits of shape (n,).
+    exact : bool
+        Whether all masks can be evaluated.
+    """
+
+    evaluator: Evaluator
+    predict_logits: Callable[[Tensor], Tensor]
+    exact: bool
+
+    def p_sing(self, excerpts: np.ndarray) -> np.ndarray:
+        """Return P(sing) of excerpts, shape (n, n_frames, n_mels) to (n,), float64."""
+        return predict_excerpts(excerpts, self.predict_logits)
+
+    def values(self, games: Sequence[Game]) -> Iterator[GameValues]:
+        """Yield the values of games in turn."""
+        if not self.exact:
+            yield from (GameValues(game, self, None) for game in games)
+            return
+        for game, values in zip(games, self.evaluator.probabilities(games), strict=True):
+            yield GameValues(game, self, values)
+
+
+@dataclass(frozen=True)
+class GameValues:
+    """P(sing) of one game.
+
+    Attributes
+    ----------
+    game : Game
+    model : ExplainedModel
+    all_values : ndarray, shape (2**n_segments,), or None
+        Of all masks, in the order of their indices; None where they are computed when asked for.
+    """
+
+    game: Game
+    model: ExplainedModel
+    all_values: np.ndarray | None
+
+    def of(self, masks: np.ndarray) -> np.ndarray:
+        """Return P(sing) of masks, shape (n_masks, n_segments) to (n_masks,)."""
+        if self.all_values is not None:
+            return self.all_values[indices_of(masks)]
+        return next(self.model.evaluator.probabilities([self.game], masks))
+
+    def audited(self, rng: np.random.Generator) -> float:
+        """Return the largest difference of some values from direct evaluation; see `veracity.games.evaluators.audit`."""
+        return audit(self.model.evaluator, self.model.predict_logits, self.game, rng, all_values=self.all_values)

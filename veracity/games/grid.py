@@ -1,0 +1,71 @@
+"""Segments of an excerpt, and masks over them.
+
+Segment index = time index * n_band + band index, band 0 lowest (paper section 4.4). Masks are boolean arrays of shape
+(n_masks, n_segments); bit ``i`` of a mask's index is segment ``i``, so a set of segments is also one integer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SegmentGrid:
+    """Rectangular time-frequency segments of an excerpt.
+
+    Attributes
+    ----------
+    n_time, n_band : int
+        Number of segments along time and frequency; the paper has 5 x 4 of 23 frames x 20 bands. Where the excerpt
+        does not divide evenly, segments differ by one frame or band.
+    n_frames, n_mels : int
+        Shape of the excerpt.
+    """
+
+    n_time: int = 5
+    n_band: int = 4
+    n_frames: int = 115
+    n_mels: int = 80
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.n_time <= self.n_frames and 1 <= self.n_band <= self.n_mels):
+            raise ConfigError(
+                f"a grid of {self.n_time} x {self.n_band} segments does not fit {self.n_frames} frames x {self.n_mels} "
+                "bands: choose lime.n_time and lime.n_band between 1 and these"
+            )
+
+    @property
+    def n_segments(self) -> int:
+        """Number of segments."""
+        return self.n_time * self.n_band
+
+    @property
+    def time_of_frame(self) -> np.ndarray:
+        """Time index of the segment that each frame belongs to, shape (n_frames,)."""
+        return np.arange(self.n_frames) * self.n_time // self.n_frames
+
+    @property
+    def band_of_mel(self) -> np.ndarray:
+        """Band index of the segment that each mel band belongs to, shape (n_mels,)."""
+        return np.arange(self.n_mels) * self.n_band // self.n_mels
+
+    def segment_map(self) -> np.ndarray:
+        """Return the segment of each point of an excerpt, shape (n_frames, n_mels), int64."""
+        return self.time_of_frame[:, None] * self.n_band + self.band_of_mel[None, :]
+
+    def sums(self, excerpts: np.ndarray) -> np.ndarray:
+        """Sum over the points of each segment; shape (..., n_frames, n_mels) to (..., n_segments)."""
+        one_hot = self.segment_map().reshape(-1, 1) == np.arange(self.n_segments)
+        return excerpts.reshape(*excerpts.shape[:-2], len(one_hot)) @ one_hot.astype(excerpts.dtype)
+
+
+def masks_of(indices: np.ndarray, n_segments: int) -> np.ndarray:
+    """Return the masks with these indices, shape (n_masks, n_segments), bool."""
+    return (np.asarray(indices)[:, None] >> np.arange(n_segments) & 1).astype(bool)
+
+
+def indices_of(masks: np.ndarray) -> np.ndarray:
+    """Return the indices of these masks (bit i is segment i), shape (n_masks,), int64."""
+    return masks.astype(np.int64) @ (1 << np.arange(masks.shape[1], dtype=np.int64))

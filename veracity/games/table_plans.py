@@ -1,0 +1,192 @@
+"""What to tabulate for a network on a grid: derived from layers and grid, without weights (see `veracity.games.tables`)."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ..detector.network import Layer
+from .grid import SegmentGrid, masks_of
+
+MAX_PATTERNS = 64  # forward passes of the trunk
+MAX_CELL_BITS = 14  # combinations of one cell: 2**14
+MAX_TABLE_BITS = 16  # rows of one table: 2**16 vectors, 64 MiB
+Span = tuple[int, int]  # first and last, inclusive
+
+
+@dataclass(frozen=True)
+class CellGroup:
+    """Cells that see the same rectangle of segments.
+
+    Attributes
+    ----------
+    bits : tuple of int
+        Segments seen; bit ``k`` of a combination is segment ``bits[k]``.
+    cells : tuple of (int, int)
+        Positions (time, frequency) in the output of the neck.
+    runs : ndarray, shape (n_cells, 2**len(bits), window_time, window_frequency)
+        Which forward pass of the trunk shows each combination at each position of each cell's window.
+    """
+
+    bits: tuple[int, ...]
+    cells: tuple[tuple[int, int], ...]
+    runs: np.ndarray
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What to compute for a network's layers on a grid; knows no weights.
+
+    Attributes
+    ----------
+    grid : SegmentGrid
+    patterns : ndarray, shape (n_patterns, n_segments)
+        Masks of the trunk's forward passes.
+    n_trunk : int
+        Layers of the trunk.
+    n_neck : int
+        Layers between trunk and the first dense layer.
+    window, stride : tuple of int
+        Extent and advance of a cell, in outputs of the trunk.
+    groups : tuple of CellGroup
+    tables : tuple of tuple of int
+        Segments of each table, contiguous and increasing.
+    """
+
+    grid: SegmentGrid
+    patterns: np.ndarray
+    n_trunk: int
+    n_neck: int
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    groups: tuple[CellGroup, ...]
+    tables: tuple[tuple[int, ...], ...]
+
+
+def receptive_field(layers: Sequence[Layer], axis: int) -> tuple[int, int]:
+    """Return extent and advance of an output in inputs, along time (axis 0) or frequency (axis 1)."""
+    field, stride = 1, 1
+    for layer in layers:
+        field += (layer.kernel[axis] - 1) * stride
+        stride *= layer.stride[axis]
+    return field, stride
+
+
+def _spans(segment_of: np.ndarray, layers: Sequence[Layer], axis: int) -> list[Span]:
+    """Return the first and last segment that each output of the layers sees, along one axis."""
+    field, stride = receptive_field(layers, axis)
+    starts = range(0, len(segment_of) - field + 1, stride)
+    return [(int(segment_of[start]), int(segment_of[start + field - 1])) for start in starts]
+
+
+def _widest(spans: Sequence[Span]) -> int:
+    return max((last - first + 1 for first, last in spans), default=0)
+
+
+def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tuple[TablePlan | None, str]:
+    """Derive trunk, cells and tables of a network on a grid.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Folded layers, of which the last `n_dense` are dense.
+    n_dense : int
+    grid : SegmentGrid
+
+    Returns
+    -------
+    plan : TablePlan or None
+        None when the geometry does not allow tables.
+    reason : str
+        Why, or what the tables are.
+    """
+    features = list(layers[: len(layers) - n_dense])
+    axes = (grid.time_of_frame, grid.band_of_mel)
+    repeats: tuple[int, int] = (0, 0)
+    for n_trunk in range(len(features), 0, -1):  # the deepest trunk with few enough patterns
+        repeats = tuple(_widest(_spans(axes[axis], features[:n_trunk], axis)) for axis in (0, 1))  # type: ignore[assignment]
+        if 0 < 2 ** prod(repeats) <= MAX_PATTERNS and min(repeats) > 0:
+            break
+    else:
+        return (
+            None,
+            f"an output of the first layer already sees {repeats[0]} x {repeats[1]} segments: the grid is too fine",
+        )
+
+    trunk, neck = features[:n_trunk], features[n_trunk:]
+    spans = tuple(_spans(axes[axis], trunk, axis) for axis in (0, 1))
+    window, stride = zip(*(receptive_field(neck, axis) for axis in (0, 1)), strict=True)
+    cells = _cells(spans, window, stride)
+    widest = max((t1 - t0 + 1) * (b1 - b0 + 1) for (t0, t1), (b0, b1) in cells)
+    if widest > MAX_CELL_BITS:
+        return (
+            None,
+            f"one input of the dense layer depends on {widest} segments, at most {MAX_CELL_BITS} can be tabulated",
+        )
+    n_shown = max(last - first + 1 for (first, last), _ in cells)
+    if grid.n_band * n_shown > MAX_TABLE_BITS:
+        return (
+            None,
+            f"a table of {n_shown} x {grid.n_band} segments is needed, at most {MAX_TABLE_BITS} can be tabulated",
+        )
+
+    groups = tuple(_group(rectangle, members, spans, window, stride, repeats, grid) for rectangle, members in cells.items())
+    tables = _table_segments([times for times, _ in cells], grid.n_band)
+    patterns = _patterns(repeats, grid)
+    sizes = " + ".join(str(2 ** len(table)) for table in tables)
+    reason = f"{len(patterns)} forward passes, {sum(len(group.cells) for group in groups)} cells, tables of {sizes} rows"
+    plan = TablePlan(grid, patterns, n_trunk, len(neck), tuple(window), tuple(stride), groups, tables)
+    return plan, reason
+
+
+def _patterns(repeats: tuple[int, int], grid: SegmentGrid) -> np.ndarray:
+    """Return every mask that repeats a pattern of so many segments, shape (n_patterns, n_segments)."""
+    residue = (np.arange(grid.n_time)[:, None] % repeats[0]) * repeats[1] + np.arange(grid.n_band) % repeats[1]
+    return masks_of(np.arange(2 ** prod(repeats)), prod(repeats))[:, residue.ravel()]
+
+
+def _cells(spans: tuple[list[Span], ...], window: Sequence[int], stride: Sequence[int]) -> dict[tuple[Span, Span], list]:
+    """Group the positions of the neck's output by the rectangle of segments that they see."""
+    seen: list[list[Span]] = []
+    for axis in (0, 1):
+        starts = range(0, len(spans[axis]) - window[axis] + 1, stride[axis])
+        seen.append([(spans[axis][start][0], spans[axis][start + window[axis] - 1][1]) for start in starts])
+    cells: dict[tuple[Span, Span], list] = defaultdict(list)
+    for (j, times), (m, bands) in itertools.product(enumerate(seen[0]), enumerate(seen[1])):
+        cells[times, bands].append((j, m))
+    return cells
+
+
+def _group(
+    rectangle: tuple[Span, Span],
+    members: list[tuple[int, int]],
+    spans: tuple[list[Span], ...],
+    window: Sequence[int],
+    stride: Sequence[int],
+    repeats: tuple[int, int],
+    grid: SegmentGrid,
+) -> CellGroup:
+    """Work out, for each cell of a rectangle, which forward pass shows each combination of its bits."""
+    (t0, t1), (b0, b1) = rectangle
+    segments = list(itertools.product(range(t0, t1 + 1), range(b0, b1 + 1)))
+    combinations = masks_of(np.arange(2 ** len(segments)), len(segments))
+    runs = np.zeros((len(members), len(combinations), *window), dtype=np.int64)
+    for (cell, (j, m)), x, y in itertools.product(enumerate(members), range(window[0]), range(window[1])):
+        first_time, last_time = spans[0][j * stride[0] + x]
+        first_band, last_band = spans[1][m * stride[1] + y]
+        for bit, (time, band) in enumerate(segments):
+            if first_time <= time <= last_time and first_band <= band <= last_band:
+                residue = (time % repeats[0]) * repeats[1] + band % repeats[1]
+                runs[cell, :, x, y] += combinations[:, bit].astype(np.int64) << residue
+    bits = tuple(time * grid.n_band + band for time, band in segments)
+    return CellGroup(bits, tuple(members), runs)
+
+
+def _table_segments(time_spans: Sequence[Span], n_band: int) -> tuple[tuple[int, ...], ...]:
+    """Return the segments of the tables: all bands of each span of time that no other span contains."""
+    unique = sorted(set(time_spans))
+    maximal = [s for s in unique if not any(o != s and o[0] <= s[0] and s[1] <= o[1] for o in unique)]
+    return tuple(tuple(range(first * n_band, (last + 1) * n_band)) for first, last in maximal)

@@ -1,0 +1,7 @@
+"""What every job needs and no science: files, artefacts on disk, seeds, devices, progress, resumption, provenance."""
+
+import pkgutil
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, [module.name for module in pkgutil.iter_modules(__path__)])

@@ -1,0 +1,47 @@
+"""What all figures share: style, files, the note at the foot.
+
+Colours are those of seaborn's colour-blind palette and markers differ too, so that figures read in grey. What the paper does
+not draw (chance, bounds, exact LIME) is thin or dashed.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ..jobs.files import replacing
+
+PALETTE = sns.color_palette("colorblind")
+STYLE = {
+    **sns.axes_style("ticks"),
+    **sns.plotting_context("paper"),
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "veracity",
+    "pdf.fonttype": 42,
+}
+
+
+def save(figure: Figure, *paths: str | os.PathLike) -> None:
+    """Write a figure to files whose suffix tells the format; equal figures give equal bytes."""
+    for path in map(Path, paths):
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=200, metadata=metadata, bbox_inches="tight")
+
+
+def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs: Any) -> tuple[Figure, np.ndarray]:
+    """Return a figure of this size (inches) and its axes, shape (n_rows, n_columns)."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
+    return figure, axes
+
+
+def put_footnote(figure: Figure, text: str) -> None:
+    """Say at the foot of a figure what its data are."""
+    figure.supxlabel(text, fontsize=7, color="0.35")

@@ -1,0 +1,91 @@
+"""Table and figure ``costs``: where time, memory and disk of a run went."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..errors import ArtefactError
+from ..jobs.usage import logged
+from .canvas import PALETTE, new_figure, put_footnote
+
+
+def table(results: Path) -> pd.DataFrame:
+    """Gather what the jobs of a run took, as Snakemake measured it.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of a run; measurements lie in ``benchmarks/<rule>...tsv``.
+
+    Returns
+    -------
+    DataFrame
+        One row for each stage that has run, the dearest first: number of jobs, their wall time in sum and at most, their CPU
+        time in sum, how much of it was start-up and what per cent was work, the largest resident memory, and the size of
+        what the stage has left on disk.
+    """
+    folder = results / "benchmarks"
+    parts = []
+    for path in sorted(folder.rglob("*.tsv")):
+        part = path.relative_to(folder)
+        log = (results / "logs" / part).with_suffix(".log")
+        startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
+        row = pd.read_csv(path, sep="\t", na_values="-").assign(stage=part.with_suffix("").parts[0], startup=startup)
+        # What the job has counted itself, where it has: Snakemake takes samples, and misses short jobs.
+        own = {"cpu_time": seconds, "max_rss": peak_mb}
+        parts.append(row.assign(**{column: count for column, count in own.items() if not math.isnan(count)}))
+    if not parts:
+        raise ArtefactError(f"{folder} holds no measurements: run the target `all` first")
+    columns = {
+        "jobs": ("s", "size"),
+        "wall_seconds": ("s", "sum"),
+        "longest_job_seconds": ("s", "max"),
+        "cpu_seconds": ("cpu_time", "sum"),
+        "startup_cpu_seconds": ("startup", "sum"),
+        "peak_memory_mb": ("max_rss", "max"),
+    }
+    table = pd.concat(parts).groupby("stage").agg(**columns).reset_index()
+    on_disk = {}
+    for stage in table.stage:
+        left = (f for where in (f"{stage}/**/*", f"figures/{stage}.*", f"tables/{stage}.*") for f in results.glob(where))
+        on_disk[stage] = sum(f.stat().st_size for f in left if f.is_file())
+    table["work_percent"] = 100 * (1 - table.startup_cpu_seconds / table.cpu_seconds)
+    table["disk_mb"] = table.stage.map(on_disk) / 1e6
+    return table.sort_values("wall_seconds", ascending=False, ignore_index=True)
+
+
+def plot(costs: pd.DataFrame, *, footnote: str) -> Figure:
+    """Show where time, memory and disk of a run went.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        Of `table`.
+    footnote : str
+    """
+    figure, axes = new_figure(1, 3, (7.6, 0.6 + 0.22 * len(costs)), sharey=True)
+    place = np.arange(len(costs))[::-1]
+    columns = {
+        "wall_seconds": "wall time of all jobs [s]",
+        "peak_memory_mb": "peak memory of a job [MB]",
+        "disk_mb": "on disk [MB]",
+    }
+    for ax, (column, title), colour in zip(axes[0], columns.items(), PALETTE, strict=False):
+        bars = ax.barh(place, costs[column], color=colour, height=0.7)
+        ax.bar_label(bars, fmt="%.3g", fontsize=6, padding=2)
+        ax.set_xlabel(title, fontsize=8)
+        ax.margins(x=0.2)
+    names = [f"{stage} ({jobs})" for stage, jobs in zip(costs.stage, costs.jobs, strict=True)]
+    axes[0, 0].set_yticks(place, names, fontsize=7)
+    put_footnote(figure, f"{footnote}; in brackets: number of jobs")
+    return figure
+
+
+def title(costs: pd.DataFrame) -> str:
+    """Sum `table` up in a sentence."""
+    work = 100 * (1 - costs.startup_cpu_seconds.sum() / costs.cpu_seconds.sum())
+    jobs, seconds = costs.jobs.sum(), costs.cpu_seconds.sum()
+    return f"What each stage cost: {jobs} jobs, {seconds:.0f} s of CPU time, {work:.1f} % of it work"

@@ -1,0 +1,99 @@
+"""Figure 1: drawings that turn "no sing" into "sing", and LIME's segments; its table and its picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ..experiments.drawings import DrawnExcerpt
+from ..explainers.lime import ranking
+from ..games.grid import SegmentGrid
+from .canvas import PALETTE, new_figure, put_footnote
+
+
+def table(drawn: Sequence[tuple[str, DrawnExcerpt]], *, n_top: int = 3) -> pd.DataFrame:
+    """Tabulate drawings: what was drawn, P(sing), fidelity, LIME's top segments and the share of the drawing they hold."""
+    rows = []
+    for song, item in drawn:
+        top = ranking(item.weights, "sing")[:n_top] if item.found else np.zeros(0, dtype=int)
+        rows.append(
+            {
+                "song": song,
+                "found": item.found,
+                "shape": item.shape,
+                "strength": item.strength,
+                "start_frame": item.start_frame,
+                "clean_p_sing": item.clean_p_sing,
+                "drawn_p_sing": item.drawn_p_sing,
+                "fidelity": item.fidelity,
+                "fidelity_exact": item.fidelity_exact,
+                "top_segments": " ".join(map(str, top)),
+                "drawing_in_top_percent": 100 * item.coverage_by_segment[top].sum() if item.found else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def plot(
+    drawn: Sequence[tuple[str, DrawnExcerpt]], *, grid: SegmentGrid, frames_per_second: float, footnote: str, n_top: int = 3
+) -> Figure:
+    """Show drawings that turn "no sing" into "sing", and the segments that LIME picks (paper Figure 1).
+
+    Parameters
+    ----------
+    drawn : sequence of (str, DrawnExcerpt)
+        Songs and drawings that were found, one row each.
+    grid : SegmentGrid
+    frames_per_second : float
+    footnote : str
+        What the data are.
+    n_top : int
+        Segments shown.
+    """
+    rows = [(song, item) for song, item in drawn if item.found]
+    figure, axes = new_figure(max(1, len(rows)), 3, (7.2, 0.9 + 1.75 * max(1, len(rows))), sharex=True, sharey=True)
+    for ax in axes.ravel()[: 0 if rows else 3]:
+        ax.text(0.5, 0.5, "no drawing flipped a label", ha="center", transform=ax.transAxes)
+    for line, (song, item) in zip(axes, rows, strict=False):
+        low, high = np.percentile(item.clean_log_mel, 2), max(item.drawn_log_mel.max(), item.clean_log_mel.max())
+        seconds = grid.n_frames / frames_per_second
+        image = {
+            "origin": "lower",
+            "aspect": "auto",
+            "cmap": "magma",
+            "vmin": low,
+            "vmax": high,
+            "extent": (0, seconds, 0, grid.n_mels),
+        }
+        top = ranking(item.weights, "sing")[:n_top]
+        line[0].imshow(item.clean_log_mel.T, **image)
+        line[1].imshow(item.drawn_log_mel.T, **image)
+        chosen = np.isin(grid.segment_map(), top)
+        line[2].imshow(item.drawn_log_mel.T, **image)
+        line[2].imshow(np.ma.masked_where(chosen, chosen).T, cmap="Greys", vmin=0, vmax=1, **_only(image), alpha=0.82)
+        _outline(line[2], top, grid, frames_per_second)
+        line[0].set_title(f"$f(x)$ = {item.clean_p_sing:.2f}", fontsize=8)
+        line[1].set_title(f"$f(x)$ = {item.drawn_p_sing:.2f}", fontsize=8)
+        line[2].set_title(f"fidelity = {item.fidelity:.2f}", fontsize=8)
+        line[0].set_ylabel(f"{song}\n({item.shape.replace('letters:', '')})\nmel band", fontsize=7)
+    for ax, title in zip(axes[0], ("original, “no sing”", "drawn on, “sing”", f"LIME's top {n_top} segments"), strict=True):
+        ax.set_title(f"{title}\n{ax.get_title()}", fontsize=9)
+    for ax in axes[-1]:
+        ax.set_xlabel("time [s]")
+    put_footnote(figure, footnote)
+    return figure
+
+
+def _only(image: dict) -> dict:
+    return {name: image[name] for name in ("origin", "aspect", "extent")}
+
+
+def _outline(ax: Axes, segments: np.ndarray, grid: SegmentGrid, frames_per_second: float) -> None:
+    for segment in segments:
+        frames = np.flatnonzero(grid.time_of_frame == segment // grid.n_band)
+        mels = np.flatnonzero(grid.band_of_mel == segment % grid.n_band)
+        corner = (frames[0] / frames_per_second, mels[0])
+        ax.add_patch(Rectangle(corner, len(frames) / frames_per_second, len(mels), fill=False, ec=PALETTE[8], lw=1.2))

@@ -1,0 +1,59 @@
+"""Figure 2: label flips against the number of segments; its table and its picture."""
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from ..attacks.settings import DOMAINS
+from ..labels import LABELS, direction_title
+from .canvas import PALETTE, new_figure, put_footnote
+
+
+def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
+    """Return what Figure 2 shows: flips with k = 1, 2, ... segments, LIME with one fill."""
+    return rates[(rates.k >= 1) & rates.fill.isin(["", fill])]
+
+
+#: Selections of Figure 2 in drawing order: title, colour, line style, marker. The paper draws the first two.
+CURVES = {
+    "lime": ("LIME", PALETTE[0], "-", "^"),
+    "norm": ("norm of the perturbation", PALETTE[1], "-", "o"),
+    "lime_exact": ("LIME, exact (all masks)", PALETTE[0], ":", None),
+    "best": ("best possible k", PALETTE[2], "--", None),
+    "random": ("random k (expectation)", "0.45", "--", None),
+    "worst": ("every k flips", PALETTE[3], ":", None),
+}
+
+
+def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
+    """Show the percentage of flips against the number of segments (paper Figure 2), with bounds and chance.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Of `table`.
+    footnote : str
+    """
+    figure, axes = new_figure(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
+    handles: dict[str, Artist] = {}
+    for line, original in zip(axes, LABELS, strict=True):
+        for ax, domain in zip(line, DOMAINS, strict=True):
+            part = rates[(rates.original == original) & (rates.domain == domain)]
+            for selection, (title, colour, style, marker) in CURVES.items():
+                curve = part[part.selection == selection].sort_values("k")
+                if len(curve):
+                    width = 1.3 if marker else 1.0
+                    (handle,) = ax.plot(curve.k, curve.percent, style, color=colour, marker=marker, ms=4, lw=width)
+                    handles.setdefault(title, handle)
+            n = int(part.n.max()) if len(part) else 0
+            ax.set_title(f"{domain}, {direction_title(original)} (n = {n})", fontsize=8)
+    n_segments = int(rates.k.max()) if len(rates) else 20
+    for ax in axes[-1]:
+        ax.set_xlabel("number of segments k")
+        ax.set_xticks([1, *range(5, n_segments + 1, 5)])
+    for ax in axes[:, 0]:
+        ax.set_ylabel("label flips [%]")
+        ax.set_ylim(-3, 103)
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    put_footnote(figure, footnote)
+    return figure

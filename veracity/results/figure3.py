@@ -1,0 +1,66 @@
+"""Figure 3: how many of k perturbed segments LIME identifies; its table and its picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..attacks.settings import DOMAINS
+from ..labels import LABELS, direction_title
+from .canvas import PALETTE, new_figure, put_footnote
+
+
+def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.DataFrame:
+    """Count, for Figure 3, the excerpts by how many of the k segments were found, beside what guessing would find."""
+    from scipy.stats import hypergeom
+
+    rows = []
+    for original in LABELS:
+        for domain in DOMAINS:
+            for method in long.method.unique() if len(long) else ["sampled"]:
+                for k in k_tried:
+                    part = long[(long.original == original) & (long.domain == domain) & (long.k == k) & (long.method == method)]
+                    for found in range(k, -1, -1):
+                        row = {"original": original, "domain": domain, "method": method, "k": k, "n_found": found}
+                        chance = float(hypergeom.pmf(found, n_segments, k, k))
+                        count = int((part.n_found == found).sum())
+                        rows.append({**row, "excerpts": count, "n": len(part), "expected_by_chance": chance * len(part)})
+    return pd.DataFrame(rows)
+
+
+def plot(counts: pd.DataFrame, *, footnote: str) -> Figure:
+    """Show how many of k perturbed segments LIME finds (paper Figure 3), with what guessing would find.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Of `table`.
+    footnote : str
+    """
+    ks = sorted(counts.k.unique())
+    settings = [(original, domain) for original in LABELS for domain in DOMAINS]
+    figure, axes = new_figure(len(settings), len(ks), (7.2, 8.0))
+    for line, (original, domain) in zip(axes, settings, strict=True):
+        for ax, k in zip(line, ks, strict=True):
+            part = counts[(counts.original == original) & (counts.domain == domain) & (counts.k == k)]
+            sampled = part[part.method == "sampled"]
+            place = np.arange(len(sampled))
+            bars = ax.bar(place, sampled.excerpts, color=PALETTE[0], width=0.7, label="LIME")
+            ax.bar_label(bars, fontsize=7, padding=1)
+            ax.plot(place, sampled.expected_by_chance, "_", color="black", ms=18, mew=1.4, label="expected by chance")
+            exact = part[part.method == "exact"]
+            if len(exact) == len(sampled):
+                ax.plot(place, exact.excerpts, "D", color=PALETTE[1], ms=4, label="exact LIME")
+            ax.set_xticks(place, [str(found) for found in sampled.n_found])
+            n = int(sampled.n.max()) if len(sampled) else 0
+            ax.set_title(f"k = {k} (n = {n})", fontsize=8)
+            ax.set_ylim(0, max(1.0, 1.22 * max(part.excerpts.max(), part.expected_by_chance.max())))
+            ax.yaxis.get_major_locator().set_params(integer=True)
+        line[0].set_ylabel(f"{domain}\n{direction_title(original)}\nexcerpts", fontsize=8)
+    for ax in axes[-1]:
+        ax.set_xlabel("segments correctly identified")
+    handles, labels = axes[0, -1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    put_footnote(figure, footnote)
+    return figure

@@ -1,0 +1,41 @@
+"""Figure 4: fidelity of explanations that found the perturbed segment, and of others; its table and its picture."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..attacks.settings import DOMAINS
+from .canvas import PALETTE, new_figure, put_footnote
+
+
+def table(long: pd.DataFrame) -> pd.DataFrame:
+    """Return, for Figure 4, the fidelity of each explanation of k = 1 and whether it found the segment."""
+    kept = long[long.k == 1]
+    return kept.assign(correct=kept.n_found == 1)[["song", "domain", "original", "method", "excerpt", "correct", "fidelity"]]
+
+
+def plot(fidelity: pd.DataFrame, *, footnote: str) -> Figure:
+    """Show the fidelity of explanations that found the one perturbed segment and of those that did not (paper Figure 4).
+
+    Parameters
+    ----------
+    fidelity : DataFrame
+        Of `table`; sampled LIME is shown.
+    footnote : str
+    """
+    figure, axes = new_figure(1, len(DOMAINS), (6.4, 3.4), sharey=True)
+    rng = np.random.default_rng(0)  # only spreads the dots
+    for ax, domain in zip(axes[0], DOMAINS, strict=True):
+        part = fidelity[(fidelity.domain == domain) & (fidelity.method == "sampled")]
+        groups = [part[part.correct == correct].fidelity.to_numpy() for correct in (True, False)]
+        names = [f"{name}\n(n = {len(group)})" for name, group in zip(("correct", "wrong"), groups, strict=True)]
+        shown = [group if len(group) else [np.nan] for group in groups]
+        ax.boxplot(shown, widths=0.5, showfliers=False, medianprops={"color": PALETTE[3], "lw": 1.6})
+        for place, group in enumerate(groups, start=1):
+            ax.plot(place + rng.uniform(-0.12, 0.12, len(group)), group, "o", ms=3, alpha=0.6, color=PALETTE[0], mew=0)
+        ax.set_xticks([1, 2], names)
+        ax.set_title(domain)
+    axes[0, 0].set_ylabel("fidelity (weighted $R^2$)")
+    axes[0, 0].set_ylim(0, 1)
+    put_footnote(figure, footnote)
+    return figure

@@ -1,0 +1,61 @@
+"""Table ``flip_rates``: the flips of all songs, pooled; Figure 2 and Tables 1 and 2 are read off it."""
+
+import numpy as np
+import pandas as pd
+
+from ..experiments.flips import Flips
+from .pooling import Keyed
+from .statistics import proportion
+
+
+def rows_of(flips: Keyed) -> pd.DataFrame:
+    """Spread the flips of songs: one row for each excerpt, selection, fill and k.
+
+    Returns
+    -------
+    DataFrame
+        ``song, domain, excerpt, original, selection, fill, k, flipped``; ``k`` is a number of segments, or 0 where it is
+        "all segments with a positive weight" (``selection`` "lime_positive" and "norm_as_many"). ``flipped`` is 0 or 1,
+        for ``random`` the share of all sets of k segments.
+    """
+    parts = []
+    for song, domain, item in flips:
+        assert isinstance(item, Flips)
+        curves = [("norm", "", item.by_norm)]
+        curves += [(name, "", getattr(item, name)) for name in ("best", "random", "worst") if getattr(item, name) is not None]
+        for f, fill in enumerate(item.fills):
+            for m, method in enumerate(item.methods):
+                suffix = "" if method == "sampled" else "_exact"
+                curves.append((f"lime{suffix}", fill, item.by_lime[f, m]))
+                curves.append((f"lime{suffix}_positive", fill, item.positive_by_lime[f, m][:, None]))
+                curves.append((f"norm_as_many{suffix}", fill, item.positive_by_norm[f, m][:, None]))
+        for selection, fill, values in curves:
+            n_excerpts, n_k = values.shape
+            first = 1 if n_k > 1 else 0
+            excerpt, k = np.indices((n_excerpts, n_k))
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "song": song,
+                        "domain": domain,
+                        "excerpt": excerpt.ravel(),
+                        "original": item.original[excerpt.ravel()],
+                        "selection": selection,
+                        "fill": fill,
+                        "k": k.ravel() + first,
+                        "flipped": values.ravel().astype(float),
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True).dropna(subset="flipped")
+
+
+def table(long: pd.DataFrame) -> pd.DataFrame:
+    """Pool the excerpts of `rows_of` over songs: percentage of flips for each setting, selection, fill and k."""
+    keys = ["domain", "original", "selection", "fill", "k"]
+    pooled = long.fillna({"fill": ""}).groupby(keys, sort=False).flipped.agg(["sum", "size"])
+    rows = [
+        {**dict(zip(keys, key, strict=True)), "flipped": total, **proportion(total, int(n))}
+        for key, total, n in pooled.itertuples()
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "flipped", *proportion(0, 0)])

@@ -1,0 +1,13 @@
+"""Statistics of the tables: proportions with their intervals."""
+
+import numpy as np
+
+
+def proportion(successes: float, n: int) -> dict[str, float]:
+    """Return ``n``, ``percent`` and its 95 % interval, NaN when there is nothing to count."""
+    from scipy.stats import binomtest
+
+    if n == 0:
+        return {"n": 0, "percent": np.nan, "percent_low": np.nan, "percent_high": np.nan}
+    interval = binomtest(round(successes), n).proportion_ci(method="wilson")
+    return {"n": n, "percent": 100 * successes / n, "percent_low": 100 * interval.low, "percent_high": 100 * interval.high}

@@ -1,0 +1,137 @@
+"""A corpus in the layout of Jamendo: audio, labels, and lists of the songs of each split.
+
+A folder, or the only folder in it, holds ``audio/*.{ogg,mp3,flac,wav}``, ``labels/<same stem>.lab`` and
+``filelists/{train,valid,test}`` (or ``filelist/``) with one audio file name per line. A label file has a line ``start end
+label`` for each interval, in seconds, without gaps, with the labels ``sing`` and ``nosing``.
+
+References
+----------
+M. Ramona, G. Richard and B. David, "Vocal detection in music with support vector machines", ICASSP 2008 (the corpus).
+"""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CorpusError
+from .label_files import _text
+
+SPLITS = ("train", "valid", "test")
+AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order in which the stem of an old list's .trs is looked for
+
+
+@dataclass(frozen=True)
+class Song:
+    """One song of a corpus.
+
+    Attributes
+    ----------
+    name : str
+        What its artefacts are called: lower-case letters, digits and hyphens.
+    audio, labels : Path
+    split : {"train", "valid", "test"}
+    """
+
+    name: str
+    audio: Path
+    labels: Path
+    split: str
+
+
+def song_name(file: str | os.PathLike) -> str:
+    """Return a file's stem in lower-case ASCII letters, digits and single hyphens.
+
+    Accents are dropped; a stem that holds letters of other scripts gets a digest, since its name would say little.
+
+    Examples
+    --------
+    >>> song_name("05 - Aux Cieux, Tu es mon Dieu.ogg")
+    '05-aux-cieux-tu-es-mon-dieu'
+    """
+    stem = Path(file).stem
+    decomposed = unicodedata.normalize("NFKD", stem)
+    name = re.sub("[^a-z0-9]+", "-", re.sub("[\u0300-\u036f'’]", "", decomposed.lower())).strip("-")
+    is_readable = all(letter.isascii() for letter in decomposed if unicodedata.category(letter).startswith("L"))
+    return name if name and is_readable else "-".join(filter(None, (name or "song", _digest(stem))))
+
+
+def read_corpus(folder: str | os.PathLike) -> list[Song]:
+    """Find the songs of a corpus.
+
+    Parameters
+    ----------
+    folder : path-like
+        The corpus, or a folder that holds nothing else.
+
+    Returns
+    -------
+    list of Song
+        In the order of the lists: train, valid, test. Names differ: where two files would share one, each gets a digest.
+
+    Raises
+    ------
+    CorpusError
+        When a folder or list is missing, a list names a song that is absent, or a song is listed twice.
+    """
+    root = find_root(folder)
+    audio, labels = _files(root / "audio"), _files(root / "labels")
+    found: dict[str, tuple[Path, Path, str]] = {}
+    for split in SPLITS:
+        lists = next((root / name for name in ("filelists", "filelist") if (root / name).is_dir()), root / "filelists")
+        for number, line in enumerate(_text(lists / split).splitlines(), 1):
+            if listed := unicodedata.normalize("NFC", line.strip()):
+                where = f"{lists / split}, line {number}: {listed!r}"
+                song = _find_audio(listed, audio)
+                if song is None:
+                    raise CorpusError(f"{where} is not in {root / 'audio'}: add the file or remove the line.")
+                if (label_file := labels.get(unicodedata.normalize("NFC", f"{song.stem}.lab"))) is None:
+                    raise CorpusError(f"{where} has no labels: put '{song.stem}.lab' into {root / 'labels'}.")
+                if song.name in found:
+                    raise CorpusError(f"{where} is listed already, for {found[song.name][2]}: keep one of the lines.")
+                found[song.name] = (song, label_file, split)
+    if not found:
+        raise CorpusError(f"The lists in {lists} name no songs: write one audio file name per line.")
+    shared = Counter(song_name(file) for file in found)
+    names = {file: song_name(file) + (f"-{_digest(file)}" if shared[song_name(file)] > 1 else "") for file in found}
+    return [Song(names[file], *parts) for file, parts in found.items()]
+
+
+def find_root(folder: str | os.PathLike) -> Path:
+    """Return the folder that holds ``audio/``: `folder`, or the only folder in it.
+
+    Raises
+    ------
+    CorpusError
+        When there is none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CorpusError(f"There is no corpus folder {folder}: set corpus.folder to it, or run the target `download`.")
+    inside = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith((".", "__MACOSX"))]
+    for root in (folder, *(inside if len(inside) == 1 else [])):
+        if (root / "audio").is_dir():
+            return root
+    raise CorpusError(f"{folder} holds no folder audio/: give a corpus in the layout of Jamendo (audio, labels, filelists).")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()[:8]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the files of a folder by composed (NFC) name; what macOS leaves in archives is no file."""
+    if not folder.is_dir():
+        raise CorpusError(f"There is no folder {folder}: a corpus needs audio/, labels/ and filelists/.")
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return {unicodedata.normalize("NFC", path.name): path for path in paths}
+
+
+def _find_audio(listed: str, audio: dict[str, Path]) -> Path | None:
+    """Return the file that a line of a list means: of that name, or of its stem where the name ends in .trs."""
+    stem, _, suffix = listed.rpartition(".")
+    candidates = [listed] if suffix != "trs" else [stem + other for other in AUDIO_SUFFIXES]
+    return next((audio[name] for name in candidates if name in audio), None)

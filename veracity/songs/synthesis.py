@@ -1,0 +1,172 @@
+"""A synthetic corpus: songs with exact labels, made in seconds, so that everything runs without a download.
+
+A song is an accompaniment (chords, pad, bass, drums), sung phrases, and lead instruments that play in most rests of the
+voice and beneath some of its phrases. Voice and leads go through one synthesiser, a harmonic source with glides and vibrato
+plus noise, shaped by resonances, at the same levels. What tells them apart is what should: the voice moves its formants
+from vowel to vowel and has consonants; a lead keeps its resonances (which may well be those of a vowel) or sweeps all of
+them together. Neither loudness, harmonics, glides, vibrato nor bursts of noise suffice.
+
+Conventions: audio is mono; "frames" are control frames, `Clock.hop_samples` apart, the first centred on sample 0; pitches
+are MIDI numbers (69 is 440 Hz). A phrase is sung without a rest from its label's start to its end: stop gaps of a
+twentieth of a second belong to it. SciPy and soundfile are imported where they are used, because every job of the workflow
+imports this module for `song_names`.
+
+References
+----------
+D. H. Klatt, "Software for a cascade/parallel formant synthesizer", J. Acoust. Soc. Am. 67(3), 1980 (the cascade of
+resonators). G. E. Peterson and H. L. Barney, "Control methods used in a study of the vowels", J. Acoust. Soc. Am. 24(2),
+1952 (the men's formants in `PHONEMES`).
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..jobs.files import replacing
+from ..jobs.seeds import rng_for
+from .accompaniment import PROGRESSIONS, SCALES, accompany
+from .corpus import SPLITS
+from .label_files import Interval, write_labels
+from .players import Clock, Key, Player, at_level, draw_player, play_phrase
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """How large the corpus is.
+
+    Attributes
+    ----------
+    n_train, n_valid, n_test : int
+        Number of songs of each split.
+    seconds : float
+        Length of every song, at least 4.
+    sample_rate : int
+        Hz, at least 16000: the front end looks up to 8 kHz.
+    """
+
+    n_train: int
+    n_valid: int
+    n_test: int
+    seconds: float
+    sample_rate: int = 22050
+
+    def __post_init__(self) -> None:
+        if min(self.n_train, self.n_valid, self.n_test) < 0:
+            raise ConfigError(f"{self} asks for a negative number of songs: give zero or more of each split.")
+        if not 4 <= self.seconds < np.inf:
+            raise ConfigError(f"Songs of {self.seconds} s cannot hold a phrase and a rest: give 4 s or more.")
+        if self.sample_rate < 16000:
+            raise ConfigError(f"A sample rate of {self.sample_rate} Hz lacks what the detector sees: give 16000 or more.")
+
+
+@dataclass(frozen=True)
+class SyntheticSong:
+    """A song and what is known about it.
+
+    Attributes
+    ----------
+    audio : ndarray, shape (n_samples,), float32
+        The mix, in [-1, 1].
+    voice, leads : ndarray, shape (n_samples,), float32
+        As they are in the mix; the voice is exactly zero outside the sung intervals.
+    intervals : tuple of Interval
+        Gap-free, alternating, from 0 to the song's end.
+    sample_rate : int
+        Hz.
+    """
+
+    audio: np.ndarray
+    voice: np.ndarray
+    leads: np.ndarray
+    intervals: tuple[Interval, ...]
+    sample_rate: int
+
+
+def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, ...]:
+    """Divide a song into alternating intervals, 45 to 55 % of it sung, most of them 1.5 to 5 s long."""
+    n_pairs = max(1, round(seconds / 6.5))
+    share = rng.uniform(0.45, 0.55)
+    lengths = rng.uniform(0.5, 1.5, size=(n_pairs, 2))
+    lengths *= np.array([share, 1 - share]) * seconds / lengths.sum(axis=0)
+    labels = ["sing", "nosing"]
+    if rng.random() < 0.5:
+        lengths, labels = lengths[:, ::-1], labels[::-1]
+    bounds = [0.0, *(round(float(bound), 3) for bound in np.cumsum(lengths))]
+    bounds[-1] = round(seconds, 3)
+    return tuple(Interval(bounds[i], bounds[i + 1], labels[i % 2]) for i in range(2 * n_pairs))
+
+
+def play_phrases(
+    rng: np.random.Generator, players: list[Player], key: Key, clock: Clock, spans: list[tuple[float, float]]
+) -> np.ndarray:
+    """Let one of the players fill each span (start and end in seconds); shape (n_samples,), RMS 0.8 to 1.8."""
+    stem = np.zeros(clock.n_samples)
+    for span in spans:
+        start, stop = np.clip(np.round(np.array(span) * clock.sample_rate).astype(int), 0, clock.n_samples)
+        player = players[int(rng.integers(len(players)))]
+        stem[start:stop] += play_phrase(rng, player, key, Clock(int(stop - start), clock.sample_rate))
+    return at_level(stem, rng.uniform(3, 8))
+
+
+def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: int) -> SyntheticSong:
+    """Make one song; all that it is follows from the state of `rng`. The peak of its audio lies between 0.5 and 0.95."""
+    clock = Clock(round(seconds * sample_rate), sample_rate)
+    progression = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
+    key = Key(60 / rng.uniform(72, 132), int(rng.integers(12)), SCALES[rng.integers(len(SCALES))], progression)
+    intervals = plan_intervals(rng, clock.n_samples / sample_rate)
+
+    sung = [(start, end) for start, end, label in intervals if label == "sing"]
+    voice = play_phrases(rng, [draw_player(rng, sings=True)], key, clock, sung)
+    # Leads enter and leave near the bounds of the phrases, not at them: their edges must not tell where the voice's are.
+    led = [
+        (start + rng.uniform(-0.3, 0.3), end + rng.uniform(-0.3, 0.3))
+        for start, end, label in intervals
+        if rng.random() < {"nosing": 0.9, "sing": 0.3}[label]
+    ]
+    leads = play_phrases(rng, [draw_player(rng, sings=False) for _ in range(2)], key, clock, led)
+
+    mix = accompany(rng, key, clock) + leads + voice
+    scale = rng.uniform(0.5, 0.95) / np.abs(mix).max()
+    audio, voice, leads = ((scale * stem).astype(np.float32) for stem in (mix, voice, leads))
+    return SyntheticSong(audio, voice, leads, intervals, sample_rate)
+
+
+def song_names(settings: SynthesisSettings) -> dict[str, tuple[str, ...]]:
+    """Name the songs of each split: ``synthetic-train-01`` and so on."""
+    counts = zip(SPLITS, (settings.n_train, settings.n_valid, settings.n_test), strict=True)
+    return {split: tuple(f"synthetic-{split}-{i:02d}" for i in range(1, count + 1)) for split, count in counts}
+
+
+def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed: int) -> None:
+    """Write the whole corpus in the layout of Jamendo; a second call writes the same bytes.
+
+    Each song follows from the seed, its name, its length and its sample rate, whatever else the corpus holds.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made when missing; files of the same names are replaced, others are left alone.
+    settings : SynthesisSettings
+    seed : int
+        The seed of the run.
+    """
+    import soundfile
+
+    for split, names in song_names(settings).items():
+        for name in names:
+            rng = rng_for(seed, "synthesis", name)
+            song = synthesise_song(rng, seconds=settings.seconds, sample_rate=settings.sample_rate)
+            with replacing(Path(folder, "audio", f"{name}.flac")) as path:
+                soundfile.write(path, song.audio, song.sample_rate, subtype="PCM_16")
+            write_labels(Path(folder, "labels", f"{name}.lab"), song.intervals)
+        with replacing(Path(folder, "filelists", split)) as path:
+            path.write_text("".join(f"{name}.flac\n" for name in names), encoding="utf-8")
+    with replacing(Path(folder, "README.txt")) as path:
+        path.write_text(
+            "Synthetic songs with exact labels, made by veracity (veracity/synthesis.py). Nobody sang or played here.\n"
+            f"Seed {seed}; {settings}.\n",
+            encoding="utf-8",
+        )

@@ -1,0 +1,10 @@
+"""Rule sampling_error: sampling error of LIME against the number of samples."""
+
+from veracity.experiments.stability import Stability
+from veracity.results import sampling_error
+
+from _job import job, read_all, write_table
+
+with job(snakemake):
+    table = sampling_error.table(read_all(snakemake.input, Stability))
+    write_table(snakemake, table, title="Sampled against exact LIME")
