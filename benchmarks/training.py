@@ -1,4 +1,4 @@
-"""Training: `veracity.training` against a plain loop with the original's augmentation, one excerpt after the other."""
+"""Training: `veracity.detector.training` against a plain loop with the original's augmentation, one excerpt after the other."""
 
 from typing import Literal
 

@@ -399,7 +399,7 @@ def test_malicious_pickles_are_refused_and_run_nothing(tmp_path, protocol, how):
         "numpy dtype.__class__",
         "_codecs decode",
         "functools partial",
-        "veracity.drawings Shape",
+        "veracity.experiments.pen.shapes Shape",
     ],
 )
 @pytest.mark.parametrize("stacked", [False, True])

@@ -124,7 +124,7 @@ class Network:
         Parameters
         ----------
         log_mel : Tensor, shape (n_excerpts + excerpt_frames - 1, n_mels)
-            Natural log of mel magnitude; see `veracity.frontend.pad_silence`.
+            Natural log of mel magnitude; see `veracity.songs.frontend.pad_silence`.
 
         Returns
         -------

@@ -16,7 +16,7 @@ LIBRARIES = ("h5py", "librosa", "numpy", "scikit-learn", "scipy", "torch")
 
 
 def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | os.PathLike] = ()) -> dict[str, Any]:
-    """Describe what makes an artefact, for `veracity.store.write`.
+    """Describe what makes an artefact, for `veracity.jobs.store.write`.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def write(path: str | os.PathLike, artefact: Any, provenance: Mapping[str, Any] 
     artefact : dataclass instance
         Its arrays, numbers, texts and groups are stored.
     provenance : mapping, optional
-        What made it (`veracity.provenance.describe`); values are stored as JSON attributes.
+        What made it (`veracity.jobs.provenance.describe`); values are stored as JSON attributes.
     """
     # By way of memory: where the disk is full, HDF5 itself fails at closing the file and then takes the process with it.
     with h5py.File("in memory", "w", driver="core", backing_store=False) as file:

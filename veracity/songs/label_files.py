@@ -18,7 +18,7 @@ GAP_SECONDS = 0.01  # smaller gaps and overlaps of intervals are rounding
 
 
 class Interval(NamedTuple):
-    """One line of a label file; the label is one of `veracity.decisions.LABELS`."""
+    """One line of a label file; the label is one of `veracity.labels.LABELS`."""
 
     start_seconds: float
     end_seconds: float

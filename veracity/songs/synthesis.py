@@ -166,7 +166,7 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
             path.write_text("".join(f"{name}.flac\n" for name in names), encoding="utf-8")
     with replacing(Path(folder, "README.txt")) as path:
         path.write_text(
-            "Synthetic songs with exact labels, made by veracity (veracity/synthesis.py). Nobody sang or played here.\n"
+            "Synthetic songs with exact labels, made by veracity (veracity/songs/synthesis.py). Nobody sang or played here.\n"
             f"Seed {seed}; {settings}.\n",
             encoding="utf-8",
         )
