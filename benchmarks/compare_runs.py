@@ -2,8 +2,8 @@
 
     python benchmarks/compare_runs.py results/synthetic ../before/results/synthetic [--rename stability_study=stability ...]
 
-Provenance (settings, versions, digests of inputs) does not count. A rename is applied to words of the second run: folders, files,
-fields, words in tables. Prints a digest of each kind of file and every difference; exit status 1 where there is any.
+Provenance (settings, versions, digests of inputs) does not count. A rename is applied to words of the second run: folders,
+files, fields, words in tables. Prints a digest of each kind of file and every difference; exit status 1 where there is any.
 """
 
 import argparse

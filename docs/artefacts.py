@@ -11,7 +11,7 @@ from veracity.experiments.flips import Flips
 from veracity.experiments.localised import Localised
 from veracity.experiments.stability import Stability
 from veracity.jobs import store
-from veracity.songs.spectrograms import Spectrogram
+from veracity.songs.spectra import Spectrogram
 
 PAGE = Path(__file__).with_suffix(".md")
 

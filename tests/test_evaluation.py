@@ -11,7 +11,7 @@ from veracity.detector.evaluation import THRESHOLDS, Scores, mean_and_std, score
 from veracity.detector.predictions import predict_songs, score_split
 from veracity.errors import ConfigError
 from veracity.songs.frontend import log_mel, pad_silence
-from veracity.songs.spectrograms import Spectrogram
+from veracity.songs.spectra import Spectrogram
 
 
 @pytest.fixture

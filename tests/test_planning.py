@@ -19,7 +19,7 @@ from veracity.planning.prediction import Cost, as_time, compare, in_words, predi
 from veracity.planning.work import FIGURES, PAGES, POOLED, STUDY_PAGES, Songs, songs_of, work
 
 ROOT = Path(__file__).resolve().parents[1]
-EXPLAINING = ("explanations", "flips", "localised", "stability_study", "drawings")
+EXPLAINING = ("explanations", "flips", "localised", "stability", "drawings")
 TINY = {  # six segments instead of twenty, so that all masks are few
     "device": "cpu",
     "corpus": {"synthetic": {"n_train": 1, "n_valid": 1, "n_test": 1, "seconds": 6}},
@@ -55,7 +55,7 @@ def test_work_of_the_default_configuration():
         "explanations": (6, 6 * 4 * 3, 0),  # two directions, two excerpts each, three fills
         "flips": (6, 6 * 4, 0),
         "localised": (6, 6 * 4 * 3, 0),  # three k
-        "stability_study": (6, 6 * 2, 6 * 2 * 4),
+        "stability": (6, 6 * 2, 6 * 2 * 4),
         "drawings": (3, 3 * 20, 3 * 12),
         POOLED: (15, 2 * 3 * 10, 0),
     }
@@ -74,7 +74,7 @@ def test_work_of_the_paper_without_its_corpus():
         "explanations": (32, 32 * 20 * 3, 0),
         "flips": (32, 32 * 20, 0),
         "localised": (32, 32 * 20 * 3, 0),
-        "stability_study": (32, 32 * 2, 32 * 2 * 20),
+        "stability": (32, 32 * 2, 32 * 2 * 20),
         "drawings": (16, 16 * 240, 16 * 12),
         POOLED: (15, 2 * 16 * 240, 0),
     }
@@ -214,7 +214,7 @@ def test_the_cost_of_the_stages_of_a_song_is_linear_in_songs():
 def test_wall_time_is_bounded_by_cores_chain_and_gpus(cores, gpus, wall):
     plan = pd.DataFrame(
         {
-            "stage": ["spectrograms", "perturbations", "stability_study"],
+            "stage": ["spectrograms", "perturbations", "stability"],
             "jobs": [3, 4, 1],
             "cpu_seconds_per_job": [2.0, 6.0, 16.0],
             "longest_job_seconds": [2.0, 15.0, 16.0],
@@ -224,7 +224,7 @@ def test_wall_time_is_bounded_by_cores_chain_and_gpus(cores, gpus, wall):
             "disk_mb": [3.0, 4.0, 5.0],
         }
     )
-    found = summarise(plan, cores=cores, gpus=gpus, gpu_stages={"perturbations", "stability_study"})
+    found = summarise(plan, cores=cores, gpus=gpus, gpu_stages={"perturbations", "stability"})
     assert (found.wall_seconds, found.chain_seconds, found.jobs) == (wall, 17, 8)
     assert (found.work_percent, found.peak_memory_mb, found.disk_mb) == (pytest.approx(80), 900, 12)
 
@@ -272,8 +272,8 @@ def test_training_is_measured_with_the_batch_of_the_configuration():
 
 def test_a_stage_that_cannot_run_is_named():
     config = configured(TINY, {"lime": {"n_time": 5, "n_band": 4, "evaluator": "direct"}})
-    parts = [part for part in work(config, songs_of(config)) if part.probe == "stability_study"]
-    with pytest.raises(VeracityError, match=r"the cost of stability_study .* set stability.n_samples to \[\]"):
+    parts = [part for part in work(config, songs_of(config)) if part.probe == "stability"]
+    with pytest.raises(VeracityError, match=r"the cost of stability .* set stability.n_samples to \[\]"):
         measure(config, songs_of(config), parts)
 
 

@@ -60,7 +60,7 @@ def test_packaging_finds_every_module(tmp_path):
     shutil.copytree(ROOT / "veracity", tmp_path / "veracity", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
-    run([sys.executable, *"-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir wheels .".split()])
+    run([sys.executable, *["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", "wheels", "."]])
     (wheel,) = (tmp_path / "wheels").glob("*.whl")
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     inside = {path.relative_to(tmp_path / "installed") for path in (tmp_path / "installed" / "veracity").rglob("*.py")}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from veracity import provenance
-from veracity.provenance import code_digest, describe, file_digest, versions
+from veracity.jobs import provenance
+from veracity.jobs.provenance import code_digest, describe, file_digest, versions
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,6 +25,12 @@ def answer(x):
     "veracity/beta.py": "from . import gamma\n\n\ndef double(x):\n    return gamma.TWO * x\n",
     "veracity/gamma.py": "TWO = 2  # two\n",
     "veracity/apart.py": "def unused():\n    return 0\n",
+    "veracity/__init__.py": '__version__ = "0"\n',
+    "veracity/room/__init__.py": "IN = True\n",
+    "veracity/room/table.py": "from ..apart import unused\n",
+    "veracity/room/beta.py": "from . import inner\nfrom .inner import leaf\n",
+    "veracity/room/inner/__init__.py": "",
+    "veracity/room/inner/leaf.py": "LEAF = 1\n",
     "scripts/_job.py": "def main(work):\n    work()\n",
     "scripts/rule.py": """import json
 
@@ -40,7 +46,7 @@ main(lambda: json.dumps(answer(1)))
 def project(tmp_path, monkeypatch):
     """Return the folder of a small package with a script, which stands for veracity and a rule's script."""
     for name, text in SOURCES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "veracity")
     return tmp_path
@@ -149,6 +155,48 @@ def test_every_form_of_import_is_followed(project, line):
     assert digest_of(project) != before
 
 
+@pytest.mark.parametrize(
+    ("line", "reached"),
+    [
+        ("from veracity.room import table", {"room/__init__", "room/table", "apart"}),
+        ("import veracity.room.table", {"room/__init__", "room/table", "apart"}),
+        ("from veracity.room.table import unused", {"room/__init__", "room/table", "apart"}),
+        ("from veracity.room.inner.leaf import LEAF", {"room/__init__", "room/inner/__init__", "room/inner/leaf"}),
+        ("from veracity.room import IN", {"room/__init__"}),
+        # What names a package may load any of its modules later.
+        (
+            "from veracity import room",
+            {"room/__init__", "room/table", "apart", "room/beta", "room/inner/__init__", "room/inner/leaf"},
+        ),
+        ("from veracity.room import inner", {"room/__init__", "room/inner/__init__", "room/inner/leaf"}),
+        ("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from veracity import apart", set()),
+        ("from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    pass\nelse:\n    from veracity import apart", {"apart"}),
+    ],
+)
+def test_modules_in_rooms_are_reached_and_no_others(project, line, reached):
+    edit(project, "scripts/rule.py", "import json", f"import json\n{line}")
+    before, found = digest_of(project), set()
+    for path in sorted((project / "veracity").rglob("*.py")):
+        name, text = path.relative_to(project / "veracity").with_suffix("").as_posix(), path.read_text()
+        path.write_text(text + "\nCHANGED = 1\n")
+        if digest_of(project) != before:
+            found.add(name)
+        path.write_text(text)
+    assert found == {"alpha", "beta", "gamma"} | reached
+
+
+def test_modules_of_one_name_in_two_rooms_are_told_apart(project):
+    edit(project, "scripts/rule.py", "import json", "import json\nfrom veracity.room import beta")
+    before = digest_of(project)
+    one, other = project / "veracity" / "beta.py", project / "veracity" / "room" / "beta.py"
+    texts = one.read_text(), other.read_text()
+    one.write_text(texts[0] + "\nX = 1\n")
+    first = digest_of(project)
+    one.write_text(texts[0])
+    other.write_text(texts[1] + "\nX = 1\n")
+    assert len({before, first, digest_of(project)}) == 3
+
+
 @pytest.mark.parametrize("line", ["from . import apart", "from .apart import unused", "from .apart import unused as f"])
 def test_every_form_of_relative_import_is_followed(project, line):
     edit(project, "veracity/gamma.py", "TWO", f"{line}\n\nTWO")
@@ -189,9 +237,39 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         if path not in reached:
             reached.add(path)
             waiting.extend(provenance._parse(path)[1])
-    expected = {"_job", "store", "lime", "games", "tables", "readouts", "grid", "seeds", "experiments"}
+    expected = {"_job", "store", "lime", "game", "tables", "readouts", "grid", "seeds", "explanations"}
     assert expected <= {path.stem for path in reached}
-    assert "figures" not in {path.stem for path in reached}
+    assert not {"results", "planning"} & {path.parent.name for path in reached}
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),  # some of each room, and all rules that compute with it: these re-run when it is edited
+    [
+        ("jobs/resuming.py", "perturbations plan training tuning_runs"),
+        ("songs/label_files.py", "download plan spectrograms synthetic_corpus"),
+        ("songs/audio.py", "perturbations plan spectrograms tuning_runs"),
+        ("detector/training.py", "plan training"),
+        ("attacks/minimiser.py", "perturbations plan tuning_runs"),
+        ("games/tables.py", "drawings excerpts explanations flips localised plan stability"),
+        (
+            "explainers/lime.py",
+            "audits drawings explanations fidelity figure1 flip_rates flips localised localised_rows plan sampling_error "
+            "stability",
+        ),
+        ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
+        ("experiments/localised.py", "audits localised localised_rows plan"),
+        ("results/figure3.py", "figure3"),
+        ("results/canvas.py", "costs figure1 figure2 figure3 figure4 figure_stability plan"),
+        ("planning/work.py", "plan"),
+    ],
+)
+def test_an_edit_in_a_room_re_runs_the_rules_that_reach_it_and_no_others(module, rules, monkeypatch):
+    scripts = {path.stem: path for path in (ROOT / "workflow" / "scripts").glob("[!_]*.py")}
+    before = {name: code_digest(path) for name, path in scripts.items()}
+    parse, edited = provenance._parse, ROOT / "veracity" / module
+    assert edited.is_file()
+    monkeypatch.setattr(provenance, "_parse", lambda path: (parse(path)[0] + "!" * (path == edited), parse(path)[1]))
+    assert {name for name, path in scripts.items() if code_digest(path) != before[name]} == set(rules.split())
 
 
 def test_file_digest_is_the_start_of_sha256(tmp_path):

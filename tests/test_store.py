@@ -24,7 +24,7 @@ from veracity.jobs import store
 from veracity.jobs.files import replacing
 from veracity.jobs.provenance import describe
 from veracity.jobs.tensors import load_tensors, save_tensors
-from veracity.songs.spectrograms import Spectrogram
+from veracity.songs.spectra import Spectrogram
 
 KINDS = list(runpy.run_path(str(Path(__file__).resolve().parents[1] / "docs" / "artefacts.py"))["FILES"])
 

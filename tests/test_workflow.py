@@ -16,7 +16,7 @@ from veracity.attacks.excerpts import Excerpts
 from veracity.jobs import store
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability")
-TABLES = ("detector", "attacks", "table1", "table2", "localisation", "fidelity", "stability", "audits")
+TABLES = ("detector", "attacks", "table1", "table2", "localisation", "fidelity", "sampling_error", "audits")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_change_of_one_setting_re_runs_what_uses_it(finished):
     plan = finished.snakemake("--dry-run", "all", config="wider.yaml")
     assert plan.returncode == 0
     jobs = {line.split()[0] for line in plan.stdout.split("Job stats:")[1].split("total")[0].splitlines()[3:] if line.strip()}
-    assert jobs == {"all", "stability_study", "stability", "figure_stability", "audits"}
+    assert jobs == {"all", "stability", "sampling_error", "figure_stability", "audits"}
 
 
 def test_without_all_masks_there_is_no_stability_study(finished):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..songs.frontend import FrontEnd
-    from ..songs.spectrograms import Spectrogram
+    from ..songs.spectra import Spectrogram
     from .network import Network
 
 
@@ -46,7 +46,7 @@ def predict_frames(network: "Network", spectrogram: "Spectrogram", frontend: "Fr
     """Return the logit of P(sing) for the excerpt around each frame of a song, shape (n_frames,), float32."""
     import torch
 
-    from ..songs.spectrograms import padded_log_mel
+    from ..songs.spectra import padded_log_mel
     from .network import dense_in_chunks
 
     with torch.inference_mode():

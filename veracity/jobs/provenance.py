@@ -140,4 +140,4 @@ def _files_of(name: Sequence[str], importer: Path) -> list[Path]:
         else:  # a module, or what a package itself defines
             module = folder / f"{part}.py"
             return [*files, module] if module.is_file() else files
-    return [*folder.rglob("*.py")]  # its modules are loaded when they are asked for
+    return [*files, *folder.rglob("*.py")]  # its modules are loaded when they are asked for

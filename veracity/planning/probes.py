@@ -25,7 +25,8 @@ from ..jobs import store
 from ..jobs.resuming import SavedState
 from ..results import attacks, costs
 from ..results.canvas import save
-from ..songs.spectrograms import Spectrogram, compute_spectrogram, padded_log_mel
+from ..songs.spectra import Spectrogram, padded_log_mel
+from ..songs.spectrograms import compute_spectrogram
 from ..songs.synthesis import SynthesisSettings, write_corpus
 from .material import Material
 

@@ -3,7 +3,7 @@
 from veracity.experiments import drawings
 from veracity.experiments.pen.files import import_drawings
 from veracity.jobs import store
-from veracity.songs.spectrograms import Spectrogram, padded_log_mel
+from veracity.songs.spectra import Spectrogram, padded_log_mel
 
 from _explained import explained
 from _job import job, provenance

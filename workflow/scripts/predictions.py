@@ -4,7 +4,7 @@ from veracity.detector.checkpoints import load_checkpoint
 from veracity.detector.predictions import predict_songs
 from veracity.jobs import store
 from veracity.jobs.devices import reserve_device
-from veracity.songs.spectrograms import Spectrogram
+from veracity.songs.spectra import Spectrogram
 
 from _job import job, provenance
 

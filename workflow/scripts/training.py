@@ -10,7 +10,7 @@ from veracity.jobs import store
 from veracity.jobs.devices import reserve_device
 from veracity.jobs.files import replacing
 from veracity.songs.frontend import FrontEnd
-from veracity.songs.spectrograms import Spectrogram
+from veracity.songs.spectra import Spectrogram
 
 from _job import job
 from _resumed import saved_state
