@@ -1,10 +1,12 @@
 # The paper's experiment from audio to every figure and table; README.md tells what to run, config/config.yaml what it means.
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-configfile: "config/config.yaml"
+configfile: Path(workflow.basedir) / "config" / "config.yaml"
 
 
 container: "veracity.sif"  # used with --sdm apptainer only; Dockerfile tells how to build it
@@ -24,6 +26,7 @@ include: "workflow/rules/plan.smk"
 rule all:
     default_target: True
     input:
+        rules.corpus.output,
         rules.detector.output,
         rules.attacks.output,
         rules.table1.output,
@@ -37,3 +40,18 @@ rule all:
         rules.figure4.output,
         [rules.sampling_error.output, rules.figure_stability.output] if HAS_STUDY else [],
     localrule: True
+
+
+onstart:
+    if not runs.was_moved(RESULTS):
+        runs.write_mark(RESULTS, STALE)
+
+
+onsuccess:
+    settle(STARTED)
+    tell_warnings()
+
+
+onerror:
+    settle(STARTED)
+    tell_warnings()

@@ -51,7 +51,8 @@ def _of_group(group: h5py.Group, prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(member, h5py.Group):
             yield from _of_group(member, f"{prefix}{name}/")
         else:
-            yield f"{prefix}{name}", _digest(member[...].tobytes() + str((member.dtype, member.shape)).encode())
+            content = repr(member[...].tolist()).encode() if member.dtype.kind == "O" else member[...].tobytes()  # O: texts
+            yield f"{prefix}{name}", _digest(content + str((member.dtype, member.shape)).encode())
 
 
 def _digest(content: bytes) -> str:
@@ -70,7 +71,7 @@ def digests(run: Path, renames: dict[str, str]) -> dict[str, str]:
         if not path.is_file() or part.parts[0] in SKIPPED or path.stem in MEASURED or path.suffix in (".html", ".pdf"):
             continue
         if path.suffix in (".csv", ".md", ".txt") and renames:
-            text = renamed(path.read_text(encoding="utf-8"))
+            text = re.sub("[ :-]+", " ", renamed(path.read_text(encoding="utf-8")))  # pages are padded to their words
             found[f"{renamed(str(part))}: text"] = _digest(text.encode())
             continue
         for name, digest in values(path):
@@ -85,7 +86,7 @@ def main() -> int:
     parser.add_argument("other", type=Path)
     parser.add_argument("--rename", nargs="*", default=[], metavar="OLD=NEW")
     given = parser.parse_args()
-    renames = dict(pair.split("=") for pair in given.rename)
+    renames = {old: new for old, _, new in (pair.partition("=") for pair in given.rename)}
     # Texts of tables are compared whole where names have changed, so both sides are read alike.
     ours, theirs = digests(given.run, {"\0": "\0"} if renames else {}), digests(given.other, renames)
     stages = sorted({name.split("/")[0] for name in (*ours, *theirs)})

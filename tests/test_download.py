@@ -1,12 +1,18 @@
+import errno
 import hashlib
+import io
+import os
 import threading
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from veracity.errors import CorpusError
+from veracity.songs import download
 from veracity.songs.corpus import read_corpus
 from veracity.songs.download import fetch_archive
 
@@ -83,6 +89,153 @@ def test_archives_that_cannot_be_used_leave_nothing(server, tmp_path, members, s
     assert f"{server}/{name}" in str(raised.value)
     assert list((tmp_path / "data").iterdir()) == []
     assert not (tmp_path / "outside").exists()
+
+
+def entry(name, *, mode=0, flags=0, method=zipfile.ZIP_STORED):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    info.flag_bits |= flags
+    info.compress_type = method
+    return info
+
+
+def pack_entries(path, entries):
+    """Write a corpus and odd members behind it, as `zipfile` itself writes them."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in CORPUS.items():
+            archive.writestr(name, text)
+        for info, text in entries:
+            archive.writestr(info, text)
+
+
+def changed_headers(path, name, at_local, at_central, value):
+    """Change two bytes of a member's headers, which `zipfile` would not write so."""
+    content = bytearray(path.read_bytes())
+    local = content.index(name.encode()) - 30
+    central = content.rindex(name.encode()) - 46
+    content[local + at_local : local + at_local + 2] = value.to_bytes(2, "little")
+    content[central + at_central : central + at_central + 2] = value.to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+LONG = "jamendo/audio/" + "x" * 300 + ".ogg"
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([(entry("/etc/passwd"), "x")], r"would write outside its folder \(/etc/passwd\)"),
+        ([(entry("jamendo/../../outside"), "x")], "would write outside its folder"),
+        ([(entry("jamendo/link", mode=0o120777), "/etc")], r"holds a link or device \(jamendo/link\)"),
+        ([(entry("jamendo/link", mode=0o120777), "/etc"), (entry("jamendo/link/passwd"), "x")], "holds a link or device"),
+        ([(entry("jamendo/fifo", mode=0o010644), "")], "holds a link or device"),
+        ([(entry("jamendo/a"), "x"), (entry("jamendo/a/b"), "x")], "holds 'jamendo/a' as a file and as a folder"),
+        ([(entry("jamendo/a/"), ""), (entry("jamendo/a"), "x")], "holds 'jamendo/a' as a file and as a folder"),
+        ([(entry("jamendo/a"), "x"), (entry("jamendo/./a"), "y")], "holds 'jamendo/a?.*' twice"),
+        ([(entry(LONG), "x")], "holds a name that is too long for a file"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_that_cannot_be_unpacked_leave_nothing(server, tmp_path, entries, message):
+    pack_entries(tmp_path / "served" / "corpus.zip", entries)
+    refused(server, tmp_path, message)
+
+
+def refused(server, tmp_path, message):
+    with pytest.raises(CorpusError, match=message) as raised:
+        fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / "jamendo")
+    assert f"{server}/corpus.zip" in str(raised.value)
+    assert list((tmp_path / "data").iterdir()) == []
+    assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize(
+    ("at_local", "at_central", "value", "message"),
+    [
+        (6, 8, 1, r"is encrypted \(odd\)"),
+        (8, 10, 99, "is no whole zip archive .*compression"),
+        (14, 16, 7, "is no whole zip archive .*CRC"),
+    ],
+)
+def test_encrypted_or_strange_or_damaged_members(server, tmp_path, at_local, at_central, value, message):
+    archive = tmp_path / "served" / "corpus.zip"
+    pack_entries(archive, [(entry("odd"), "x" * 100)])
+    changed_headers(archive, "odd", at_local, at_central, value)
+    refused(server, tmp_path, message)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_stream(server, tmp_path, method):
+    archive = tmp_path / "served" / "corpus.zip"
+    pack_entries(archive, [(entry("odd", method=method), "abcd" * 5000)])
+    content = bytearray(archive.read_bytes())
+    at = content.index(b"odd") + 3
+    content[at + 12 : at + 24] = b"\xff" * 12
+    archive.write_bytes(content)
+    refused(server, tmp_path, "is no whole zip archive")
+
+
+def test_what_would_unpack_to_more_than_a_corpus(server, tmp_path, monkeypatch):
+    archive = tmp_path / "served" / "corpus.zip"
+    pack_entries(archive, [(entry("zeros", method=zipfile.ZIP_DEFLATED), bytes(10_000_000))])
+    monkeypatch.setattr(download, "MAX_BYTES", 5_000_000)
+    refused(server, tmp_path, r"would unpack to 0 GB in 7 files, more than a corpus holds")
+    monkeypatch.undo()
+    monkeypatch.setattr(download, "MAX_MEMBERS", 5)
+    refused(server, tmp_path, r"in 7 files, more than a corpus holds")
+    monkeypatch.undo()
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+    refused(server, tmp_path, r"unpacks to 0.01 GB where 0.01 GB are free|unpacks to 0.01 GB where 0.00 GB are free")
+
+
+def test_what_is_unpacked_is_counted(server, tmp_path, monkeypatch):
+    pack_entries(tmp_path / "served" / "corpus.zip", [(entry("zeros"), bytes(1000))])
+    checked = download._check_members
+
+    def declare_less(members, *rest):
+        checked(members, *rest)
+        for member in members:
+            member.file_size = min(member.file_size, 10)
+
+    class Opened(zipfile.ZipFile):
+        def open(self, member, *rest):
+            return io.BytesIO(bytes(1000))
+
+    monkeypatch.setattr(download, "_check_members", declare_less)
+    monkeypatch.setattr(download.zipfile, "ZipFile", Opened)
+    refused(server, tmp_path, "holds more than it declares")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
+def test_a_failing_write_leaves_nothing(server, tmp_path, monkeypatch, code):
+    pack(tmp_path / "served" / "corpus.zip", CORPUS)
+    whole = Path.open
+
+    def failing(path, mode="r", *rest, **kwargs):
+        if "x" in mode:
+            raise OSError(code, os.strerror(code))
+        return whole(path, mode, *rest, **kwargs)
+
+    monkeypatch.setattr(Path, "open", failing)
+    with pytest.raises(CorpusError, match=rf"data/jamendo cannot be written \({os.strerror(code)}\): make room there"):
+        fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / "jamendo")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_file_where_the_folder_shall_lie(server, tmp_path):
+    pack(tmp_path / "served" / "corpus.zip", CORPUS)
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(CorpusError, match="data is a file where the corpus shall lie"):
+        fetch_archive(f"{server}/corpus.zip", tmp_path / "data")
+    with pytest.raises(CorpusError, match="data/jamendo cannot be written"):
+        fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / "jamendo")
+    assert (tmp_path / "data").read_text() == "mine"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "corpus.zip", "sftp://somewhere/corpus.zip", "doi:10.1/x", ""])
+def test_other_addresses(tmp_path, url):
+    with pytest.raises(CorpusError, match="begins with none of http://, https:// and ftp://"):
+        fetch_archive(url, tmp_path / "data" / "jamendo")
 
 
 def test_nobody_answers(tmp_path):

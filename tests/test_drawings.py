@@ -1,14 +1,19 @@
 """Drawings: shapes on the right cells, the faintest flip, and files from strangers."""
 
+import contextlib
 import dataclasses
 import io
 import os
 import pickle
 import subprocess
 import sys
+import time
+import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from veracity.errors import ConfigError, VeracityError
@@ -16,7 +21,6 @@ from veracity.experiments.pen.files import import_drawings
 from veracity.experiments.pen.fitting import Drawing, DrawingError, fit_drawing
 from veracity.experiments.pen.raster import draw, rasterise
 from veracity.experiments.pen.shapes import SHAPES, letters, shape_named
-from veracity.jobs import store
 
 N_FRAMES, N_MELS = 115, 80
 WHOLE = {"centre": (0.5, 0.5), "size": (1.0, 1.0)}
@@ -134,6 +138,29 @@ def test_any_text_can_be_named_and_unknown_names_are_told_the_known_ones():
         shape_named("hors")
     with pytest.raises(ConfigError, match="no letters"):
         shape_named("letters:  ")
+    with pytest.raises(ConfigError, match="no shape") as caught:
+        shape_named("cow" * 10**6)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("text", ["a" * 41, "a" * 10**6, "a\nb", "a\0", "\u200b", "\ud800"])
+def test_texts_that_are_no_words_are_refused(text):
+    with pytest.raises(ConfigError, match="more than 40 letters, or some that cannot be printed: write a word") as caught:
+        shape_named("letters:" + text)
+    assert len(str(caught.value)) < 300
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(("text", "message"), [("la 中", "'中', which the typeface lacks"), ("\u2800", "shows nothing")])
+def test_letters_that_cannot_be_drawn_are_told(text, message):
+    with pytest.raises(ConfigError, match=message):
+        rasterise(shape_named("letters:" + text), N_FRAMES, N_MELS, **WHOLE)
+
+
+def test_dollars_are_letters_and_no_mathematics():
+    plain, dollars, broken = (rasterise(letters(text), N_FRAMES, N_MELS, **WHOLE) for text in ("x", "$x$", r"$\frac{$"))
+    assert dollars[:30].max() == broken[:30].max() == 1
+    assert not np.array_equal(dollars, plain)
 
 
 def test_drawing_loads_no_torch():
@@ -263,16 +290,28 @@ def test_fit_refuses_what_makes_no_sense():
         fit_drawing(EXCERPT, loud_corner, 0.5, rng, shapes=["horse", "cow"])
     with pytest.raises(ConfigError, match="no shape to draw"):
         fit_drawing(EXCERPT, loud_corner, 0.5, rng, shapes=[])
-    with pytest.raises(ValueError, match=r"shape \(1, 1\) for 1 excerpts"):
+    with pytest.raises(ConfigError, match=r"shape \(1, 1\) for 1 excerpts"):
         fit_drawing(EXCERPT, lambda batch: deaf(batch)[:, None], 0.5, rng)
+    with pytest.raises(ConfigError, match="must return probabilities, got values from nan"):
+        fit_drawing(EXCERPT, lambda batch: deaf(batch) * np.nan, 0.5, rng)
 
 
-def test_a_drawing_can_be_stored(tmp_path):
-    drawing = fit_drawing(EXCERPT, loud_corner, 0.5, np.random.default_rng(0), shapes=["horse"])
-    store.write(tmp_path / "drawing.h5", drawing)
-    restored = store.read(tmp_path / "drawing.h5", Drawing)
+def test_what_predicts_shares_no_memory_with_the_drawing():
+    kept = []
+
+    def predict(batch):
+        p_sing = loud_corner(batch)
+        batch -= batch.mean(axis=(1, 2), keepdims=True)
+        for array in kept:
+            array[...] = 0
+        kept.extend([batch, p_sing])
+        return p_sing
+
+    excerpt = EXCERPT.copy()
+    drawing, expected = (fit_drawing(excerpt, p, 0.5, np.random.default_rng(0)) for p in (predict, loud_corner))
+    np.testing.assert_array_equal(excerpt, EXCERPT)
     for field in dataclasses.fields(Drawing):
-        np.testing.assert_array_equal(getattr(drawing, field.name), getattr(restored, field.name))
+        np.testing.assert_array_equal(getattr(drawing, field.name), getattr(expected, field.name))
 
 
 # --- Files of others -------------------------------------------------------------------------------------------------
@@ -420,7 +459,7 @@ def test_odd_encodings_and_changes_to_numpy_are_refused(tmp_path):
     build = pickle.dumps(np.zeros(1), protocol=5)
     assert b"_frombuffer" in build
     (tmp_path / "x.pkl").write_bytes(b"\x80\x02cnumpy.core.numeric\n_frombuffer\n}X\x04\x00\x00\x00evil\x88sb.")
-    with pytest.raises(DrawingError, match="holds function"):
+    with pytest.raises(DrawingError, match="changes what is no array"):
         import_drawings(tmp_path / "x.pkl")
     assert not hasattr(np.zeros(1).__reduce_ex__(5)[0], "evil")
 
@@ -501,3 +540,264 @@ def test_a_folder_is_read_whole_and_names_are_unique(tmp_path):
     pickled(tmp_path / "a.pkl", MASK)
     with pytest.raises(DrawingError, match=r"a\.pkl holds a second drawing named a"):
         import_drawings(tmp_path)
+
+
+def test_names_are_short_and_can_be_printed(tmp_path):
+    for key in ("a" * 400, "a\nb", "a\0", "\ud800", ("a" * 150,) * 4):
+        path = pickled(tmp_path / "x.pkl", {key: MASK})
+        with pytest.raises(DrawingError, match=r"x\.pkl") as caught:
+            import_drawings(path)
+        assert len(str(caught.value)) < 400 + len(str(path))
+        assert str(caught.value).isprintable()
+    assert list(
+        import_drawings(pickled(tmp_path / "x.pkl", {3: MASK, ("a", 1): MASK, np.int64(7): MASK, np.str_("b"): MASK}))
+    ) == [
+        *("x.3", "x.('a', 1)", "x.7", "x.b"),
+    ]
+
+
+# --- Files that would take for ever, or all memory
+
+
+def refused(path, message, seconds=20):
+    started = time.monotonic()
+    with pytest.raises(DrawingError, match=message) as caught:
+        import_drawings(path)
+    assert time.monotonic() - started < seconds
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "pickle=" not in str(caught.value)  # NumPy's advice
+
+
+@pytest.mark.parametrize("leaf", [1, MASK, (), "text"], ids=["number", "array", "tuple", "text"])
+@pytest.mark.parametrize("kind", [list, tuple, dict])
+def test_containers_that_explode_are_refused(tmp_path, leaf, kind):
+    content = leaf
+    for _ in range(4):
+        content = dict.fromkeys(range(3000), content) if kind is dict else kind([content] * 3000)
+    message = "more than 1000 drawings" if leaf is MASK else "more than 1000000 values"
+    refused(pickled(tmp_path / "bomb.pkl", content), message)
+
+
+def test_shared_arrays_are_counted(tmp_path):
+    assert len(import_drawings(pickled(tmp_path / "x.pkl", [MASK] * 1000))) == 1000
+    refused(pickled(tmp_path / "x.pkl", [MASK] * 1001), "more than 1000 drawings: choose some")
+    np.save(tmp_path / "x.npy", np.repeat((MASK[None] > 0.5), 1001, axis=0))
+    refused(tmp_path / "x.npy", "more than 1000 drawings: choose some")
+
+
+NDARRAY, DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
+RECONSTRUCT = b"cnumpy._core.multiarray\n_reconstruct\n"
+ENCODE = b"c_codecs\nencode\n"
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "message"),
+    [
+        (b"]" * 2_000_000, "more than 1000000 steps"),
+        (b"}" + b"K\x01" + b"\x85" * 500_000 + b"K\x01s.", "a key that is neither"),  # its hash would overflow the stack
+        (b"}" + pickle.dumps(((((1,) * 3000,) * 3000,) * 3000,) * 3000, 2)[2:-1] + b"K\x01s.", "a key that is neither"),
+        (b"}(" + pickle.dumps(((1,) * 3000,) * 3000, 2)[2:-1] + b"K\x01u.", "a key that is neither"),
+        (b"(" + pickle.dumps(((1,) * 3000,) * 3000, 2)[2:-1] + b"K\x01d.", "a key that is neither"),
+        (b"}\x8b" + (2**22).to_bytes(4, "little") + b"a" * 2**22 + b"K\x01s.", "a key that is neither"),
+        (b"\x96" + (2**40).to_bytes(8, "little") + b"abc.", "no drawing|damaged"),
+        (b"\x8e" + (2**40).to_bytes(8, "little") + b"abc.", "no drawing|damaged"),
+        (b"\x95" + (2**62).to_bytes(8, "little") + b"abc.", "damaged"),
+        (b"]r\xff\xff\xff\x7f.", "no drawing"),
+        (  # the same text made to bytes again and again
+            ENCODE + b"q\x00X" + (2**23).to_bytes(4, "little") + b"a" * 2**23 + b"q\x01X\x06\x00\x00\x00latin1q\x0200"
+            b"0" + b"h\x00h\x01h\x02\x86R" * 1000 + b".",
+            "unpacks to more than 64 MiB",
+        ),
+    ],
+    ids=["steps", "deep key", "wide key", "keys", "dict", "number", "bytearray", "bytes", "frame", "memo", "encode"],
+)
+def test_pickles_that_explode_are_refused(tmp_path, opcodes, message):
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x05" + opcodes)
+    refused(tmp_path / "x.pkl", message)
+
+
+@pytest.mark.parametrize(
+    ("opcodes", "message"),
+    [
+        (NDARRAY + b"KsKP\x86\x85R.", "an array without its values"),
+        (NDARRAY + b"KsKP\x86U\x02f8\x87R.", "damaged|without its values"),
+        (RECONSTRUCT + NDARRAY + b"KsKP\x86U\x01b\x87R.", "no drawing"),
+        (RECONSTRUCT + NDARRAY + b"KsKP\x86U\x02f8\x87R.", "no drawing"),
+        (RECONSTRUCT + DTYPE + b"K\x00\x85U\x01b\x87R.", "array of a kind of its own"),
+    ],
+)
+def test_no_array_is_made_of_memory_that_the_file_does_not_hold(tmp_path, opcodes, message):
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02" + opcodes)
+    refused(tmp_path / "x.pkl", message)
+
+
+@pytest.mark.parametrize(
+    ("shape", "code", "message"),
+    [
+        ((115, 81), "f4", "shape does not fit"),
+        ((115, 79), "f4", "shape does not fit"),
+        ((115, -80), "f4", "shape does not fit"),
+        ((2**40, 2**40), "f4", "shape does not fit"),
+        ((115.0, 80), "f4", "shape does not fit"),
+        ((115, True), "f4", "shape does not fit"),
+        ((1,) * 9 + (115, 80), "f4", "shape does not fit"),
+        ([115, 80], "f4", "shape does not fit"),
+        ((115, 80), "f8", "shape does not fit"),
+        ((115, 80), "U0", "array of type U0"),
+        ((115, 80), "V4", "array of type V4"),
+        ((115, 80), "O8", "array of type O8"),
+        ((115, 80), "(2,)f2", "array of type"),
+        ((115, 80), "f4,f4", "array of type"),
+        ((115, 80), "f5", "damaged"),
+        ((115, 80), {"names": ["a"], "formats": ["O"]}, "array of type"),
+    ],
+)
+def test_shapes_and_types_of_pickled_arrays_must_fit_their_bytes(tmp_path, shape, code, message):
+    raw = np.ascontiguousarray(MASK).tobytes()
+    dtype = DTYPE + pickle.dumps(code, 2)[2:-1] + b"K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    state = b"(K\x01" + pickle.dumps(shape, 2)[2:-1] + dtype + b"\x89B" + len(raw).to_bytes(4, "little") + raw + b"tb"
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x03" + RECONSTRUCT + NDARRAY + b"K\x00\x85U\x01b\x87R" + state + b".")
+    refused(tmp_path / "x.pkl", message)
+
+
+def test_arrays_in_any_order_of_bytes_and_axes_are_read(tmp_path):
+    turned = np.stack([MASK, MASK / 2]).transpose(1, 0, 2).copy().transpose(1, 0, 2)  # neither C nor Fortran
+    for protocol in range(6):
+        path = pickled(tmp_path / "x.pkl", [MASK.astype(">f8"), MASK.astype(">f4"), turned], protocol)
+        for coverage in import_drawings(path).values():
+            np.testing.assert_allclose(coverage, MASK, atol=1e-7)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".png", ".pkl", ".p"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_only_regular_files_are_opened(tmp_path, suffix, inside):
+    odd = tmp_path / f"odd{suffix}"
+    makers = (
+        lambda: os.mkfifo(odd),
+        lambda: odd.symlink_to("/dev/zero"),
+        lambda: odd.symlink_to(tmp_path / "nothing"),
+        odd.mkdir,
+    )
+    for make in makers[: 4 if inside else 2]:
+        make()
+        with pytest.raises(DrawingError, match=rf"odd\{suffix} cannot be read as drawings \(it is no regular file\)"):
+            import_drawings(tmp_path if inside else odd)
+        odd.rmdir() if odd.is_dir() else odd.unlink()
+
+
+def test_paths_that_cannot_be_are_told(tmp_path):
+    for path in (tmp_path / ("a" * 300 + ".npy"), tmp_path / "a\0.npy"):
+        with pytest.raises(DrawingError, match="give a file or a folder of drawings"):
+            import_drawings(path)
+    (tmp_path / "loop.npy").symlink_to(tmp_path / "loop.npy")
+    with pytest.raises(DrawingError, match=r"loop\.npy"):
+        import_drawings(tmp_path / "loop.npy")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".png", ".pkl"])
+def test_files_of_any_length_are_refused_before_they_are_read(tmp_path, suffix):
+    with (tmp_path / f"x{suffix}").open("wb") as file:
+        file.truncate(2**40)  # sparse
+    refused(tmp_path / f"x{suffix}", "more than 64 MiB")
+
+
+def npy(descr, shape, data=b""):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue() + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(npy("<f8", (2**50,)), npy("<f8", (3 * 10**9,)), npy("|V0", (2**50, 115, 80)), npy("<f8", (2**32, 2**32))),
+        *(npy("<f8", (-1, 80)), npy("<f8", (-115, -80), bytes(73600)), npy("|O", (115, 80), bytes(73600))),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_a_header_claims_is_not_trusted(tmp_path, content, packed):
+    path = tmp_path / ("x.npz" if packed else "x.npy")
+    if packed:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.npy", content)
+    else:
+        path.write_bytes(content)
+    refused(path, "cannot be read as drawings|values of type")
+
+
+def test_archives_that_explode_are_refused(tmp_path):
+    path, mask = tmp_path / "x.npz", npy("<f4", (115, 80), MASK.tobytes())
+
+    def packed(members, compression=zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            for name, content in members:
+                archive.writestr(name, content)
+        return path
+
+    zeros = npy("<f4", (115, 80), bytes(2**27))
+    refused(packed([("a.npy", zeros)]), "more than 64 MiB")
+    refused(packed([(f"{i}.npy", zeros[: 2**24]) for i in range(5)]), "more than 64 MiB")
+    refused(packed([(f"{i}.npy", b"") for i in range(1001)]), "more than 1000 arrays")
+    for compression in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):  # Python unpacks these without bounds
+        refused(packed([("a.npy", mask)], compression), "packed in a way that NumPy does not write")
+    lying = bytearray(packed([("a.npy", zeros)]).read_bytes())
+    entry = lying.rindex(b"PK\x01\x02")
+    lying[entry + 24 : entry + 28] = len(mask).to_bytes(4, "little")
+    path.write_bytes(lying)
+    refused(path, "damaged")
+    with pytest.warns(UserWarning, match="Duplicate"):
+        packed([("a.npy", mask), ("a.npy", mask)])
+    refused(path, "two arrays named a")
+    assert list(import_drawings(packed([("README", "a text"), ("a.npy", mask)]))) == ["x.a"]
+
+
+def test_images_that_explode_are_refused(tmp_path, recwarn):
+    for side in (4097, 10_000, 20_000):  # PIL warns of the second and refuses the third in words of its own
+        Image.new("1", (side, side)).save(tmp_path / "x.png")
+        refused(tmp_path / "x.png", "more than 64 MiB")
+    assert not recwarn.list
+    Image.fromarray((MASK.T[::-1] * 60_000).astype(np.uint16)).save(tmp_path / "x.png")
+    refused(tmp_path / "x.png", "16 bits for each pixel")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((1e308, -1e308), "too far apart"),
+        ((np.inf, 0), "not finite"),
+        ((np.inf, -np.inf), "not finite"),
+        ((np.longdouble("1e400"), 0), "not finite"),
+    ],
+)
+def test_values_that_cannot_be_scaled_are_refused(tmp_path, recwarn, values, message):
+    drawn = np.zeros((N_FRAMES, N_MELS), dtype=np.result_type(*values))
+    drawn[0, :2] = values
+    np.save(tmp_path / "x.npy", drawn)
+    refused(tmp_path / "x.npy", message)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("values", [(1e308, 0), (5e-324, 0), (1e300, -1e300), (-5e-324, 5e-324), (2**63, 0)])
+def test_any_other_values_are_scaled(tmp_path, values):
+    drawn = np.full((N_FRAMES, N_MELS), values[1], dtype=float)
+    drawn[0, 0] = values[0]
+    np.save(tmp_path / "x.npy", drawn)
+    coverage = import_drawings(tmp_path / "x.npy")["x"]
+    assert (coverage.min(), coverage.max()) == (0, 1)
+    assert np.isfinite(coverage).all()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_damaged_files_raise_nothing_but_a_drawing_error(tmp_path, data):
+    content = {"a": MASK[:5], "b": [np.asfortranarray(MASK, np.float64), (MASK.T > 0.5, "text", None, np.float64(2))]}
+    whole = bytearray(pickle.dumps(content, protocol=data.draw(st.integers(0, 5))))
+    head = data.draw(st.booleans())
+    for _ in range(data.draw(st.integers(1, 8))):
+        place = data.draw(st.integers(0, min(len(whole), 300) if head else len(whole)))
+        whole[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+    (tmp_path / "x.pkl").write_bytes(whole)
+    with contextlib.suppress(DrawingError):
+        for coverage in import_drawings(tmp_path / "x.pkl").values():
+            assert (coverage.shape, coverage.min(), coverage.max()) == ((N_FRAMES, N_MELS), 0, 1)

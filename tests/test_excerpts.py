@@ -13,6 +13,7 @@ from veracity.attacks.settings import AttackSettings
 from veracity.attacks.song_scope import attack_song
 from veracity.jobs import store
 from veracity.labels import LABELS
+from veracity.results import attacks
 from veracity.songs.frontend import FrontEnd, pad_silence
 
 FRONTEND = FrontEnd(excerpt_frames=25, n_mels=25)
@@ -77,7 +78,7 @@ def excerpt_attack(song, start_frames):
 
 
 def pick(attack, n_per_direction=5, predict=predict_logits, frontend=FRONTEND, **changes):
-    options = {"threshold": THRESHOLD, "seed": 0, "song": "a song", **changes}
+    options = {"threshold": THRESHOLD, "seed": 0, "song": "a song", "model": "module:own", **changes}
     return pick_excerpts(attack, predict, frontend, n_per_direction=n_per_direction, **options)
 
 
@@ -236,11 +237,42 @@ def with_logits(attack):
     return dataclasses.replace(attack, clean_logit=logits[0], adversarial_logit=logits[1])
 
 
+def test_both_success_rates_are_told_and_the_models_named():
+    attack = dataclasses.replace(with_logits(song_attack()), threshold=THRESHOLD)
+    own, other = pick(attack, model=""), pick(attack, predict=lambda x: 0 * predict_logits(x) - 1)  # never sing: not fooled
+    assert (own.model, other.model) == ("detector", "module:own")
+    assert (other.n_nosing_flipped, other.n_sing_flipped, other.n_sing) == (0, 0, 0)
+    assert (other.detector_n_nosing_flipped, other.detector_n_sing_flipped) == (own.n_nosing_flipped, own.n_sing_flipped)
+    assert (own.detector_n_nosing, own.detector_n_sing_flipped) == (own.n_nosing, own.n_sing_flipped)
+    attack = dataclasses.replace(attack, delta=np.ones((3, 1), dtype=np.float32))
+    table = attacks.table([("a song", "waveform", attack)], [("a song", "waveform", other)])
+    rates = table[table.original == "all"].set_index("model").flipped
+    assert rates.to_dict() == {"detector": own.n_nosing_flipped + own.n_sing_flipped, "module:own": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "model", "cure"),
+    [(0.0, "", "raise attacks.waveform.max_updates"), (9.0, "module:own", "none on module:own, so the song adds nothing")],
+)
+def test_why_nothing_was_picked_and_what_helps(caplog, change, model, cure):
+    attack = dataclasses.replace(with_logits(song_attack(change=change)), threshold=THRESHOLD)
+    pick(attack, predict=lambda x: 0 * predict_logits(x) - 1, model=model)
+    assert cure in caplog.text
+
+
+def test_a_silent_song_is_not_told_to_raise_eps(caplog):
+    song = song_attack(change=0.0)
+    silent = np.full_like(song.clean_log_mel, -16.0)
+    pick(with_logits(dataclasses.replace(song, clean_log_mel=silent, adversarial_log_mel=silent)), model="")
+    assert "the attacked part is silent" in caplog.text
+    assert "raise" not in caplog.text
+
+
 def test_logits_kept_by_the_attack_tell_the_same_as_predicting_again():
     attack = with_logits(song_attack())
     assert len(attack.clean_logit) == N_FRAMES
     for n in (3, 1000):
-        fast, slow = pick(attack, n, is_attacked_model=True), pick(attack, n)
+        fast, slow = pick(attack, n, model=""), pick(attack, n)
         assert_same(fast, slow)
         for name in ("n_nosing", "n_sing", "n_nosing_flipped", "n_sing_flipped"):
             assert getattr(fast, name) == getattr(slow, name)
@@ -248,7 +280,7 @@ def test_logits_kept_by_the_attack_tell_the_same_as_predicting_again():
     centres = np.array(starts) + FRONTEND.half_excerpt
     logits = {"clean_logit": attack.clean_logit[centres], "adversarial_logit": attack.adversarial_logit[centres]}
     single = dataclasses.replace(excerpt_attack(attack, starts), **logits)
-    assert_same(pick(single, is_attacked_model=True), pick(single))
+    assert_same(pick(single, model=""), pick(single))
     assert len(pick(single).original) > 1
 
 
@@ -259,7 +291,7 @@ def test_with_kept_logits_only_picks_are_predicted():
         asked.append(len(x))
         return predict_logits(x)
 
-    pick(with_logits(song_attack()), 2, predict=counted, is_attacked_model=True)
+    pick(with_logits(song_attack()), 2, predict=counted, model="")
     assert sum(asked) == 2 * 4
 
 
@@ -268,15 +300,15 @@ def test_picks_that_prediction_does_not_confirm_are_dropped(wrong):
     attack = with_logits(song_attack())
     named = f"{wrong}_logit"
     lies = dataclasses.replace(attack, **{named: np.full(N_FRAMES, -9.0, dtype=np.float32)})
-    picked = pick(lies, 1000, is_attacked_model=True)
+    picked = pick(lies, 1000, model="")
     was_sing, now_sing = decisions(attack)
     # Whatever is picked has flipped in truth; what the wrong logits claim beyond that is not kept.
     assert np.all((was_sing != now_sing)[picked.start_frame])
     assert 0 < len(picked.original) < picked.n_nosing_flipped + picked.n_sing_flipped
 
 
-@pytest.mark.parametrize("is_attacked_model", [True, False])
-def test_a_real_attack_s_excerpts_are_those_that_it_counted(is_attacked_model):
+@pytest.mark.parametrize("model", ["", "module:own"])
+def test_a_real_attack_s_excerpts_are_those_that_it_counted(model):
     detector = random_detector(excerpt_frames=25, n_mels=25)
     network, frontend = detector.network(), detector.frontend
     audio = np.random.default_rng(0).normal(size=12000).astype(np.float32)
@@ -289,7 +321,7 @@ def test_a_real_attack_s_excerpts_are_those_that_it_counted(is_attacked_model):
 
     threshold = float(1 / (1 + np.exp(-np.median(run(0.5, 0).clean_logit) - 1e-3)))
     attack = run(threshold, 3)
-    options = {"predict": network.logits, "frontend": frontend, "is_attacked_model": is_attacked_model}
+    options = {"predict": network.logits, "frontend": frontend, "model": model}
     picked = pick(attack, 1000, threshold=threshold, **options)
     inner = slice(12, n - 12)  # centres of the excerpts that lie within the song
     was, now = (1 / (1 + np.exp(-x[inner])) > threshold for x in (attack.clean_logit, attack.adversarial_logit))

@@ -17,6 +17,7 @@ from veracity.experiments.perturbation_games import squared_norms
 from veracity.explainers.lime import LimeSettings
 from veracity.games.models import explained_model
 from veracity.jobs import store
+from veracity.results import flip_rates
 
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
 N = 6
@@ -40,12 +41,17 @@ def excerpts(network) -> Excerpts:
     return Excerpts(
         domain="waveform",
         scope="song",
+        model="detector",
         threshold=threshold,
         start_seconds=0.0,
         n_nosing=24,
         n_sing=24,
         n_nosing_flipped=2,
         n_sing_flipped=2,
+        detector_n_nosing=24,
+        detector_n_sing=24,
+        detector_n_nosing_flipped=2,
+        detector_n_sing_flipped=2,
         start_frame=np.arange(4),
         original=np.array(["nosing", "nosing", "sing", "sing"]),
         clean_log_mel=pool[clean].numpy(),
@@ -112,6 +118,21 @@ def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, net
         assert flips.n_positive[0, 0, e] == len(favoured)
         assert flips.positive_by_lime[0, 0, e] == truth[(1 << favoured).sum()]
         assert flips.smallest_size[e] == min(index.bit_count() for index in np.flatnonzero(truth).tolist())
+
+
+def test_without_all_masks_random_sets_bound_the_best(excerpts, network, flips):
+    settings = replace(SMALL, exact=False)
+    sampled_model = explained_model(network, SMALL.grid(115, 80), exact=False)
+    explained = explanations_stage.compute(excerpts, sampled_model, settings, seed=0, song="song")
+    sampled = flips_stage.compute(excerpts, explained, sampled_model, settings, seed=0, song="song")
+    assert sampled.best is sampled.random is None
+    assert (sampled.best_sampled <= flips.best).all()
+    assert sampled.best_sampled[:, -1].all()
+    assert sampled.random_sampled[:, -1].tolist() == [1] * 4
+    np.testing.assert_allclose(sampled.random_sampled, flips.random, atol=4 * 0.5 / np.sqrt(32))  # 32 sets of each size
+    named = set(flip_rates.rows_of([("song", "waveform", sampled)]).selection)
+    assert {"best_sampled", "random_sampled", "lime", "norm"} <= named
+    assert not named & {"best", "random", "worst"}
 
 
 def test_all_segments_always_flip(flips):

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from veracity.errors import ConfigError
+from veracity.songs import frontend as with_torch
+from veracity.songs import settings as without_torch
 from veracity.songs.frontend import (
     FrontEnd,
     excerpt_magnitudes,
@@ -65,3 +68,61 @@ def test_gradient_reaches_the_audio():
     log_mel(magnitudes(audio, FRONTEND), FRONTEND).sum().backward()
     assert torch.isfinite(audio.grad).all()
     assert audio.grad.abs().max() > 0
+
+
+# --- Settings that cannot be
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"f_min": 9000.0}, "frontend.f_min 9000 is not below frontend.f_max 8000"),
+        ({"f_max": 11025.5}, "frontend.f_max 11025.5 is above half of frontend.sample_rate 22050"),
+        ({"sample_rate": 8000}, "lower it to at most 4000 or raise frontend.sample_rate"),
+        ({"excerpt_frames": 120}, "frontend.excerpt_frames 120 is even"),
+        (
+            {"n_mels": 600},
+            "135 of frontend.n_mels 600 bands hold no frequency bin and would be constant: lower frontend.n_mels to",
+        ),
+        ({"frame_samples": 2}, "80 of frontend.n_mels 80 bands .*: raise frontend.frame_samples 2"),
+        ({"floor": 1e30}, r"frontend.floor is 1e\+30: give a number from 1.0e-37 to 0.1"),
+        ({"floor": 0.0}, "frontend.floor is 0.0"),
+        ({"hop_samples": 0}, "frontend.hop_samples is 0: give a whole number"),
+        ({"n_mels": 80.0}, "frontend.n_mels is 80.0: give a whole number"),
+        ({"f_min": float("nan")}, "frontend.f_min is nan"),
+        ({"sample_rate": None}, "frontend.sample_rate is None"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changed, said):
+    with pytest.raises(ConfigError, match=said):
+        FrontEnd(**changed)
+
+
+def unchecked(**settings):
+    """Return a front end as it was before settings were refused."""
+    frontend = object.__new__(FrontEnd)
+    for name, value in {**vars(FRONTEND), **settings}.items():
+        object.__setattr__(frontend, name, value)
+    return frontend
+
+
+@pytest.mark.parametrize("frame_samples", [64, 631, 1024, 2048])
+@pytest.mark.parametrize("f_min", [0.0, 27.5, 101.0, 1000.0])
+def test_exactly_the_bands_that_hear_nothing_are_counted(frame_samples, f_min):
+    for n_mels in (1, 2, 13, 80, 187, 188, 200, 600):
+        silent = int(
+            np.count_nonzero(~mel_filterbank(unchecked(frame_samples=frame_samples, f_min=f_min, n_mels=n_mels)).any(0))
+        )
+        settings = {"frame_samples": frame_samples, "f_min": f_min, "n_mels": n_mels}
+        if silent == 0:
+            FrontEnd(**settings)
+            continue
+        with pytest.raises(ConfigError, match=f"^{silent} of frontend.n_mels {n_mels} bands") as caught:
+            FrontEnd(**settings)
+        if "lower frontend.n_mels to " in str(caught.value):
+            FrontEnd(**{**settings, "n_mels": int(str(caught.value).split("n_mels to ")[1].split(",")[0])})
+
+
+def test_settings_are_the_same_with_and_without_torch():
+    for name in ("FrontEnd", "n_frames", "mel_filterbank", "excerpt_samples"):
+        assert getattr(with_torch, name) is getattr(without_torch, name)

@@ -1,4 +1,4 @@
-"""Games and their direct evaluation, users' models, audits; tests/test_grid.py and tests/test_tables.py hold the rest."""
+"""Games and their direct evaluation, and audits; test_grid.py, test_tables.py and test_models.py hold the rest."""
 
 from dataclasses import FrozenInstanceError
 
@@ -14,7 +14,7 @@ from veracity.errors import AuditError, ConfigError
 from veracity.games.evaluators import DirectEvaluator, Evaluator, audit, checked_for_all
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import SegmentGrid, indices_of, masks_of
-from veracity.games.models import callable_evaluator, network_evaluator
+from veracity.games.models import network_evaluator
 
 GRID = SegmentGrid(3, 2, 7, 5)
 
@@ -128,6 +128,14 @@ def test_given_masks_are_evaluated_in_their_order():
         np.testing.assert_allclose(some, everything[indices_of(masks)], atol=1e-6)
 
 
+def test_no_masks_have_no_values():
+    def never(excerpts):
+        raise AssertionError
+
+    (values,) = DirectEvaluator(never).probabilities([random_game()], np.zeros((0, 6), dtype=bool))
+    assert values.shape == (0,)
+
+
 def test_evaluation_records_no_gradients():
     weight = torch.ones((), requires_grad=True)
     (values,) = DirectEvaluator(lambda x: mean_level(x) * weight).logits([random_game()])
@@ -170,95 +178,6 @@ def test_direct_evaluation_can_be_asked_for():
     assert "asked for" in evaluator.reason
 
 
-# --- Users' models
-
-calls = []
-
-
-def sigmoid_of_level(excerpts):
-    calls.append((type(excerpts), excerpts.dtype, excerpts.shape))
-    return 1 / (1 + np.exp(-excerpts.astype(np.float64).mean(axis=(1, 2))))
-
-
-def sure(excerpts):
-    return [0, 1] * (len(excerpts) // 2)
-
-
-def not_a_number(excerpts):
-    return np.full(len(excerpts), np.nan)
-
-
-def percent(excerpts):
-    return np.full(len(excerpts), 50.0)
-
-
-def logit_instead(excerpts):
-    return np.full(len(excerpts), -2.0)
-
-
-def single_number(excerpts):
-    return 0.5
-
-
-class Model:
-    predict = staticmethod(sigmoid_of_level)
-
-
-not_callable = 3
-
-
-def test_a_user_s_model_gets_float32_arrays_and_its_probabilities_come_back():
-    calls.clear()
-    game = random_game()
-    evaluator = callable_evaluator("test_games:sigmoid_of_level")
-    (values,) = evaluator.probabilities([game])
-    np.testing.assert_allclose(values, sigmoid_of_level(game.inputs(masks_of(np.arange(64), 6)).numpy()), atol=1e-12)
-    assert calls[0] == (np.ndarray, np.float32, (64, 7, 5))
-    assert evaluator.name == "direct"
-    assert "test_games:sigmoid_of_level" in evaluator.reason
-
-
-def test_certain_answers_of_a_user_s_model_have_finite_logits_on_the_right_sides():
-    (logits,) = callable_evaluator("test_games:sure").logits([random_game()])
-    assert np.isfinite(logits).all()
-    np.testing.assert_allclose(probability(logits), [0, 1] * 32, atol=1e-11)
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "",
-        "test_games",
-        "test_games:",
-        ":sure",
-        "no_such_module:f",
-        "test_games:no_such",
-        ".test_games:sure",
-        "test_games:not_callable",
-    ],
-)
-def test_names_that_are_no_callable_give_one_sentence(target):
-    with pytest.raises(ConfigError, match="give module:callable") as caught:
-        callable_evaluator(target)
-    assert repr(target) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("not_a_number", "must return probabilities, got values from nan"),
-        ("percent", "must return probabilities, got values from 50 to 50"),
-        ("logit_instead", "must return probabilities, got values from -2 to -2"),
-        ("single_number", r"one probability for each excerpt, got shape \(\)"),
-    ],
-)
-def test_answers_that_are_no_probabilities_are_refused(name, message):
-    with pytest.raises(ConfigError, match=message) as caught:
-        next(callable_evaluator(f"test_games:{name}").logits([random_game()]))
-    assert f"test_games:{name}" in str(caught.value)
-
-
 # --- Audits
 
 
@@ -289,6 +208,18 @@ def test_audit_of_right_values_finds_no_difference():
 def test_audit_always_sees_all_off_and_all_on(mask_index):
     with pytest.raises(AuditError, match=r"values from shifted differ.*set lime\.evaluator to direct"):
         audited(Shifted(mask_index, 0.1), n_masks=2)
+
+
+def test_audit_blames_no_tables_where_there_are_none():
+    generator = torch.Generator().manual_seed(0)
+
+    def with_dropout(excerpts):
+        return mean_level(excerpts) * (torch.rand(len(excerpts), generator=generator) < 0.5)
+
+    with pytest.raises(AuditError, match=r"different answers for the same excerpts.*put it into evaluation mode") as caught:
+        audit(DirectEvaluator(with_dropout), with_dropout, random_game(), np.random.default_rng(0))
+    assert "lime.evaluator" not in str(caught.value)
+    assert "tables" not in str(caught.value)
 
 
 def test_audit_tells_the_difference_in_probability():

@@ -6,7 +6,7 @@ import torch
 
 from veracity.errors import ConfigError
 from veracity.games.game import Game, fill_game
-from veracity.games.grid import SegmentGrid, indices_of, masks_of
+from veracity.games.grid import MAX_SEGMENTS, SegmentGrid, indices_of, masks_of
 
 
 def test_the_paper_s_segments():
@@ -30,6 +30,23 @@ def test_masks_and_indices_are_inverse():
     masks = masks_of(indices, 6)
     assert masks[5].tolist() == [True, False, True, False, False, False]
     np.testing.assert_array_equal(indices_of(masks), indices)
+
+
+def test_sets_of_as_many_segments_as_a_64_bit_integer_tells_and_no_more():
+    masks = np.eye(MAX_SEGMENTS, dtype=bool)
+    np.testing.assert_array_equal(masks_of(indices_of(masks), MAX_SEGMENTS), masks)
+    full = np.ones((1, MAX_SEGMENTS), dtype=bool)
+    np.testing.assert_array_equal(masks_of(indices_of(full), MAX_SEGMENTS), full)
+    with pytest.raises(ConfigError, match="64 segments has more than the 63"):
+        indices_of(np.ones((1, 64), dtype=bool))
+    with pytest.raises(ConfigError, match=r"lower lime\.n_time or lime\.n_band"):
+        masks_of(np.array([1]), 64)
+
+
+@pytest.mark.parametrize("changed", [{"n_time": 0}, {"n_band": -1}, {"n_time": 2.0}, {"n_mels": True}, {"n_frames": "115"}])
+def test_grids_of_anything_but_counts_are_refused(changed):
+    with pytest.raises(ConfigError, match=r"of a grid is .*: give a whole number"):
+        SegmentGrid(**changed)
 
 
 def test_sums_by_segment():

@@ -9,10 +9,12 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from veracity.detector.decisions import flipped
-from veracity.explainers.lime import fit_exact, fit_sampled, kernel, positive, ranking, sample_masks
+from veracity.errors import ConfigError
+from veracity.explainers.lime import LimeSettings, fit_exact, fit_sampled, kernel, positive, ranking, sample_masks
 from veracity.games.game import fill_game
 from veracity.games.grid import SegmentGrid, indices_of, masks_of
 from veracity.games.models import network_evaluator
+from veracity.labels import direction_title, opposite
 
 PUBLISHED = [(start, fill) for start in (40, 140) for fill in ("mean", "zero", "min")]
 
@@ -275,6 +277,32 @@ def test_explaining_no_sing_is_explaining_the_complement():
 def test_decisions_are_strict():
     np.testing.assert_array_equal(flipped(np.array([0.4, 0.5, 0.6]), 0.5, True), [True, True, False])
     np.testing.assert_array_equal(flipped(np.array([0.4, 0.5, 0.6]), 0.5, False), [False, False, True])
+
+
+@pytest.mark.parametrize("label", ["no sing", "Sing", "", None, True, ["sing"], "no_sing"])
+def test_labels_that_there_are_not_are_refused(label):
+    weights = np.array([0.5, -0.1, 0.0])
+    for function in (lambda x: ranking(weights, x), lambda x: positive(weights, x), opposite, direction_title):
+        with pytest.raises(ConfigError, match=r"unknown label .*: choose nosing or sing"):
+            function(label)
+
+
+def test_labels_in_words():
+    assert (opposite("sing"), opposite("nosing"), opposite(np.str_("sing"))) == ("nosing", "sing", "nosing")
+    assert direction_title("nosing") == "“no sing” → “sing”"
+
+
+def test_more_samples_than_memory_holds_are_refused_with_what_they_would_take():
+    with pytest.raises(ConfigError, match=r"1000000000000 on 20 segments would take 5.59e\+05 GiB .* choose at most 28633115"):
+        LimeSettings(n_samples=10**12)
+    LimeSettings(n_samples=28633115)
+    with pytest.raises(ConfigError, match="would take 16 GiB"):
+        LimeSettings(n_samples=28633116)
+    for few in (1, 0, -5, 2.5, "8192", True, None):
+        with pytest.raises(ConfigError, match=r"lime.n_samples is .*: give a whole number from 2"):
+            LimeSettings(n_samples=few)
+    with pytest.raises(ConfigError, match="of memory"):
+        LimeSettings(n_samples=10**5000)
 
 
 # --- The published implementation

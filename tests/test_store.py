@@ -1,10 +1,13 @@
 """Artefacts in HDF5 files: what is written is read back, whole or with a message that helps."""
 
 import dataclasses
+import hashlib
 import json
+import os
 import runpy
 import subprocess
 import time
+import typing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +23,7 @@ from veracity.attacks.excerpts import Excerpts
 from veracity.detector.predictions import Predictions, SongPrediction
 from veracity.errors import ArtefactError
 from veracity.experiments.flips import Flips
-from veracity.jobs import store
-from veracity.jobs.files import replacing
+from veracity.jobs import store, structure
 from veracity.jobs.provenance import describe
 from veracity.jobs.tensors import load_tensors, save_tensors
 from veracity.songs.spectra import Spectrogram
@@ -41,6 +43,8 @@ class Everything:
     names: np.ndarray = store.array("item", unit="name", doc="texts")
     matrix: np.ndarray = store.array("row", "column", unit="m", doc="numbers")
     flags: np.ndarray = store.array("row", unit="1", doc="truths")
+    whole: np.ndarray = store.array("part", unit="1", doc="whole numbers", of=int)
+    truths: np.ndarray = store.array("part", unit="1", doc="truths that are declared", of=bool)
     extra: np.ndarray | None = store.array("row", unit="s", doc="may be absent", optional=True)
 
 
@@ -54,6 +58,8 @@ def everything(**changes):
         "names": np.array(["sing", "nosing", "ß"]),
         "matrix": np.arange(6, dtype=np.float32).reshape(2, 3),
         "flags": np.array([True, False]),
+        "whole": np.array([-1, 2]),
+        "truths": np.array([False, True]),
     }
     return Everything(**{**values, **changes})
 
@@ -90,7 +96,7 @@ def assert_same(one, other):
                 assert_same(a[key], b[key])
         else:
             assert type(a) is type(b), field.name
-            assert a == b, field.name
+            np.testing.assert_equal(a, b, field.name)  # NaN is NaN
 
 
 def filled(kind, rng):
@@ -98,14 +104,13 @@ def filled(kind, rng):
     values = {}
     for name, axes, unit, _ in store.layout(kind):
         if axes == "attribute":
-            hint = kind.__annotations__[name]
+            hint = structure.plain_type(typing.get_type_hints(kind)[name])
             values[name] = {str: "some text", int: 7, float: 0.25, bool: False}[hint]
         elif axes.startswith("group of"):
             values[name] = {"a-song": filled({kind.__name__: kind for kind in KINDS}[axes.removeprefix("group of ")], rng)}
         else:
-            values[name] = rng.random((2,) * len(axes.split(", ")))
-            if unit in ("name", "label"):
-                values[name] = values[name].astype(str)
+            of = str if unit in structure.TEXTS else kind.__dataclass_fields__[name].metadata["of"]
+            values[name] = (2 * rng.random((2,) * len(axes.split(", ")))).astype(of)
     return kind(**values)
 
 
@@ -153,7 +158,7 @@ def test_empty_arrays_come_back(tmp_path):
 )
 def test_any_numbers_and_text_come_back(tmp_path_factory, matrix, text):
     path = tmp_path_factory.mktemp("any") / "a.h5"
-    artefact = everything(matrix=matrix, text=text)
+    artefact = everything(matrix=matrix, text=text, flags=np.ones(len(matrix), dtype=bool))
     store.write(path, artefact)
     assert_same(store.read(path, Everything), artefact)
 
@@ -268,33 +273,6 @@ def test_provenance_that_cannot_be_written_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_replacing_shows_no_half_file_and_keeps_the_suffix(tmp_path):
-    path = tmp_path / "new" / "table.csv"
-    with replacing(path) as temporary:
-        temporary.write_text("half")
-        assert not path.exists()
-        assert (temporary.parent, temporary.suffix) == (path.parent, ".csv")
-        temporary.write_text("whole")
-    assert path.read_text() == "whole"
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_replacing_cleans_up_whatever_goes_wrong(tmp_path, error):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def fail_midway():
-        with replacing(path) as temporary:
-            temporary.write_text("half")
-            raise error
-
-    with pytest.raises(error):
-        fail_midway()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 # --- Files that cannot be read
 
 
@@ -352,27 +330,277 @@ def test_a_strange_hdf5_file(tmp_path):
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file["x"] = 1
-    assert_refused(path, Spectrogram, "something unknown")
+    assert_refused(path, Spectrogram, "not one of our HDF5 files (it has no seal, as those of earlier versions)")
+    with pytest.raises(ArtefactError, match="it has no seal"):
+        store.read_attributes(path)
+
+
+# --- Damage and changes
+
+
+def content_of(path):
+    """Return what stands after the seal: plain HDF5."""
+    whole = path.read_bytes()
+    return whole[int(whole.split(maxsplit=6)[5]) :]
+
+
+@pytest.mark.parametrize("n_inputs", [0, 3, 10, 5000])
+def test_the_seal_is_what_a_reader_without_this_package_can_check(tmp_path, n_inputs):
+    path = tmp_path / "a.h5"
+    inputs = json.dumps({f"song {i}": "0123456789abcdef" for i in range(n_inputs)})
+    store.write(path, everything(ratio=np.nan), {"inputs": inputs})
+    whole, content = path.read_bytes(), content_of(path)
+    n_bytes = len(whole) - len(content)
+    assert n_bytes in [512 * 2**k for k in range(12)]
+    with h5py.File(path) as file:
+        assert file.userblock_size == n_bytes
+        assert file.attrs["inputs"] == inputs
+    first, said, digest, rest = whole[:n_bytes].decode().split("\n", maxsplit=3)
+    assert first.startswith("veracity artefact 1")
+    assert hashlib.sha256(said.encode()).hexdigest() == digest
+    assert json.loads(said)["sha256"] == hashlib.sha256(content).hexdigest()
+    assert not rest.strip()
+    (tmp_path / "plain.h5").write_bytes(content)
+    with h5py.File(tmp_path / "plain.h5") as file:
+        assert file["matrix"].shape == (2, 3)
+    assert store._sealed(store.read_attributes(path), content) + content == whole
+    assert store.read_attributes(path)["inputs"] == inputs
+    assert np.isnan(store.read_attributes(path)["ratio"])
+
+
+def test_no_flipped_byte_passes(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, predictions(), describe(settings={"x": 1}, seed=0))
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in {*range(0, 1024, 32), *rng.integers(len(whole), size=200).tolist()}:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        assert_refused(path, Predictions, "truncated, damaged or not one of our")
+
+
+def test_no_flipped_byte_of_the_attributes_passes_where_only_they_are_read(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, predictions())
+    whole = path.read_bytes()
+    for place in range(len(whole) - len(content_of(path))):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ArtefactError, match="not one of our"):
+            store.read_attributes(path)
+    assert b"0.39" in whole[:512]
+    path.write_bytes(whole.replace(b"0.39", b"0.93"))
+    with pytest.raises(ArtefactError, match="its attributes are not what was written"):
+        store.read_attributes(path)
+
+
+def test_attributes_are_read_without_what_else_is_in_the_file(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, spectrogram())
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    assert store.read_attributes(path)["song"] == "05-dance"
+    assert_refused(path, Spectrogram, "its content is not what was written")
+
+
+def test_readers_without_this_package_are_told_of_damage_too(tmp_path):
+    path = tmp_path / "a.h5"
+    store.write(path, everything())
+    with h5py.File(path) as file:
+        assert all(file[name].fletcher32 for name in ("matrix", "flags"))
+    number = np.float32(4.0).tobytes()
+    path.write_bytes(path.read_bytes().replace(number, np.float32(5.0).tobytes()))
+    with h5py.File(path) as file, pytest.raises(OSError, match="filter returned failure"):
+        file["matrix"][...]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda file: file.attrs.modify("threshold", 0.5), lambda file: file.__delitem__("songs/zebra")]
+)
+def test_a_file_that_was_changed_by_hand_is_refused(tmp_path, change):
+    path = tmp_path / "a.h5"
+    store.write(path, predictions())
+    with h5py.File(path, "r+") as file:
+        change(file)
+    assert_refused(path, Predictions, "not what was written")
+
+
+# --- Files that are sealed, and yet not what the dataclass declares
+
+
+def refuse_after(path, artefact, change, *words):
+    store.write(path, artefact)
+    content = path.with_name("content.h5")
+    content.write_bytes(content_of(path))
+    with h5py.File(content, "r+") as file:
+        change(file)
+    path.write_bytes(store._sealed(store.read_attributes(path), content.read_bytes()) + content.read_bytes())
+    assert_refused(path, type(artefact), *words)
 
 
 @pytest.mark.parametrize("name", ["matrix", "names", "count", "text"])
 def test_a_file_that_lacks_a_field_is_named_with_the_field(tmp_path, name):
-    path = tmp_path / "a.h5"
-    store.write(path, everything())
-    with h5py.File(path, "r+") as file:
-        if name in file:
-            del file[name]
-        else:
-            del file.attrs[name]
-    assert_refused(path, Everything, name)
+    def remove(file):
+        del (file if name in file else file.attrs)[name]
+
+    refuse_after(tmp_path / "a.h5", everything(), remove, f"{name} is missing")
 
 
 def test_a_group_without_its_members_is_named(tmp_path):
+    refuse_after(tmp_path / "a.h5", predictions(), lambda file: file.__delitem__("songs/zebra/logit"), "logit is missing")
+
+
+def put(name, *, like="matrix", **options):
+    """Return a change of a file: another dataset in the place of one, with what the one says of itself."""
+
+    def change(file):
+        said = dict(file[like].attrs)
+        if name in file:
+            del file[name]
+        made = file.create_dataset(name, **options)
+        made.attrs.update(said)
+
+    return change
+
+
+def group_for_dataset(file):
+    del file["matrix"]
+    file.create_group("matrix")
+
+
+def dataset_for_group(file):
+    del file["songs"]
+    file["songs"] = np.zeros(3)
+
+
+def external_link(file):
+    del file["matrix"]
+    file["matrix"] = h5py.ExternalLink("other.h5", "/matrix")
+
+
+def soft_link(file):
+    file.move("matrix", "elsewhere")
+    file["matrix"] = h5py.SoftLink("/elsewhere")
+    del file["elsewhere"]
+
+
+def virtual(file):
+    said = dict(file["matrix"].attrs)
+    del file["matrix"]
+    layout = h5py.VirtualLayout(shape=(2, 3), dtype="f4")
+    layout[:] = h5py.VirtualSource("other.h5", "matrix", shape=(2, 3))
+    file.create_virtual_dataset("matrix", layout).attrs.update(said)
+
+
+def say(name, attribute, value):
+    return lambda file: file[name].attrs.modify(attribute, value)
+
+
+def set_attribute(name, value):
+    def change(file):
+        del file.attrs[name]
+        file.attrs[name] = value
+
+    return change
+
+
+FULL = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (group_for_dataset, "matrix is no dataset"),
+        (external_link, "matrix is a link"),
+        (soft_link, "matrix is a link"),
+        (virtual, "matrix lies in another file"),
+        (put("matrix", shape=(2, 3), dtype="f4", external=[("/etc/passwd", 0, 24)]), "matrix lies in another file"),
+        (put("matrix", data=FULL.astype(complex)), "matrix holds values of type complex128"),
+        (put("matrix", data=np.full((2, 3), "x", dtype=h5py.string_dtype())), "matrix holds values of type object"),
+        (put("matrix", data=FULL.view([("a", "f4")])), "matrix holds values of type"),
+        (put("matrix", shape=(2, 3), dtype=h5py.ref_dtype), "matrix holds values of type object"),
+        (put("whole", data=np.array([1.5, 2.5]), like="whole"), "whole holds values of type float64"),
+        (put("truths", data=np.array([1, 2]), like="truths"), "truths holds values of type int64"),
+        (put("names", data=np.zeros(3), like="names"), "names holds values of type float64"),
+        (put("matrix", data=FULL[0]), "matrix has shape (3,)"),
+        (put("matrix", data=np.float32(1)), "matrix has shape ()"),
+        (put("matrix", data=h5py.Empty("f4")), "matrix has shape None"),
+        (put("matrix", data=FULL[:1]), "along row, where others have"),
+        (put("matrix", shape=(2, 10**12), dtype="f4", chunks=(2, 1000)), "matrix lacks a part of its 2000000000000 values"),
+        (put("matrix", shape=(2, 10**12), dtype="f4"), "matrix lacks a part"),
+        (put("matrix", shape=(2, 3), dtype="f4", fillvalue=7), "matrix lacks a part"),
+        (put("more", data=FULL), "more is unknown"),
+        (say("matrix", "unit", "km"), "matrix says unit km, declared is m"),
+        (say("matrix", "axes", "column, row"), "matrix says axes column, row, declared is row, column"),
+        (set_attribute("ratio", "0.5"), "ratio is 0.5, which is no float"),
+        (set_attribute("ratio", True), "ratio is"),
+        (set_attribute("ratio", [1.0, 2.0]), "ratio is"),
+        (set_attribute("count", 1.5), "which is no int"),
+        (set_attribute("yes", 1), "which is no bool"),
+        (set_attribute("text", 3), "which is no str"),
+        (set_attribute("artefact", "Spectrogram"), "holds Spectrogram where Everything is expected"),
+    ],
+)
+def test_what_is_not_as_declared_is_refused_before_it_is_read(tmp_path, change, words):
+    refuse_after(tmp_path / "a.h5", everything(), change, words)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (dataset_for_group, "songs is no group"),
+        (lambda file: file["songs"].__setitem__("linked", h5py.ExternalLink("other.h5", "/")), "linked is a link"),
+        (lambda file: file["songs"].create_group("empty"), "where SongPrediction is expected"),
+        (lambda file: file["songs"].__setitem__("number", 3), "number is no group"),
+    ],
+)
+def test_groups_that_are_not_as_declared_are_refused(tmp_path, change, words):
+    refuse_after(tmp_path / "a.h5", predictions(), change, words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"matrix": np.zeros((2, 3), complex)}, "matrix holds values of type complex128"),
+        ({"matrix": np.zeros((4, 3))}, "along row"),
+        ({"whole": np.array([0.5, 1])}, "whole holds values of type float64"),
+        ({"count": 1.5}, "count is"),
+        ({"ratio": "0.5"}, "ratio is"),
+        ({"ratio": None}, "ratio is missing"),
+    ],
+)
+def test_what_is_not_as_declared_is_not_written(tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words):
+        store.write(tmp_path / "a.h5", everything(**changes))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_axes_with_a_choice_may_differ(tmp_path):
+    @dataclass(frozen=True)
+    class Choice:
+        one: np.ndarray = store.array("sample | frame", unit="1", doc="one")
+        other: np.ndarray = store.array("sample | frame", unit="1", doc="other")
+
+    store.write(tmp_path / "a.h5", Choice(np.zeros(2), np.zeros(3)))
+    assert len(store.read(tmp_path / "a.h5", Choice).other) == 3
+
+
+def test_no_texts_are_written_as_texts(tmp_path):
+    store.write(tmp_path / "a.h5", everything(names=np.array([])))
+    assert store.read(tmp_path / "a.h5", Everything).names.dtype.kind == "U"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: os.mkfifo(path)])
+def test_what_is_no_file_is_refused(tmp_path, make):
     path = tmp_path / "a.h5"
-    store.write(path, predictions())
-    with h5py.File(path, "r+") as file:
-        del file["songs/zebra/logit"]
-    assert_refused(path, Predictions, "logit")
+    make(path)
+    for read in (store.read_attributes, lambda path: store.read(path, Everything)):
+        with pytest.raises(ArtefactError, match=r"a\.h5 is no file"):
+            read(path)
+
+
+# --- Full disks
 
 
 @pytest.fixture
@@ -393,7 +621,7 @@ def test_a_full_disk_loses_nothing_and_says_so(small_disk):
     store.write(path, song)
     before = path.read_bytes()
     with pytest.raises(ArtefactError, match=r"song\.h5 does not fit on its disk"):
-        store.write(path, replace(song, magnitude=magnitude, is_sing=np.zeros(1000, bool)))
+        store.write(path, replace(song, magnitude=magnitude, log_mel=np.zeros((1000, 80)), is_sing=np.zeros(1000, bool)))
     assert path.read_bytes() == before
     assert [p.name for p in small_disk.iterdir()] == ["song.h5"]
 

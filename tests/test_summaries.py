@@ -1,6 +1,9 @@
 """Tables, on numbers that can be counted by hand."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from veracity.detector.evaluation import Scores
@@ -22,7 +25,7 @@ from veracity.results import (
     table2,
     tuning,
 )
-from veracity.results.pooling import as_paper_table
+from veracity.results.pooling import UNDETERMINED, as_markdown, as_paper_table, read_table
 from veracity.results.statistics import proportion
 
 
@@ -65,6 +68,34 @@ def test_flips_are_pooled_over_songs():
     assert rates.loc[("waveform", "sing", "norm", "", 2), ["flipped", "n"]].tolist() == [3, 4]
     assert "lime_exact" not in rates.index.get_level_values("selection")  # nothing was computed: no row of zeros
     assert "best" not in rates.index.get_level_values("selection")
+
+
+def test_a_method_of_ones_own_is_not_pooled_with_exact_lime():
+    own = dataclasses.replace(flips(), methods=np.array(["sampled", "mine"]))
+    own.by_lime[0, 1], own.positive_by_lime[0, 1], own.positive_by_norm[0, 1] = 1, 1, 1
+    selections = set(flip_rates.rows_of([("a", "waveform", own), ("b", "waveform", flips())]).selection)
+    assert {"lime_mine", "lime_mine_positive", "norm_as_many_mine"} <= selections
+    assert not any("exact" in selection for selection in selections)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_table_read_back_has_the_types_of_its_columns(tmp_path, rows):
+    table = pd.DataFrame({"domain": ["waveform"] * 2, "fill": ["", "mean"], "k": [1, 2], "percent": [1.5, np.nan]})[:rows]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    again = read_table(tmp_path / "t.csv")
+    assert again.domain.tolist() == table.domain.tolist()
+    assert again.fill.tolist() == table.fill.tolist()
+    assert again.k.dtype.kind in "if"
+    assert again.percent.dtype == float
+    np.testing.assert_array_equal(again.percent, table.percent)
+
+
+def test_a_page_says_in_words_what_is_not_determined():
+    page = as_markdown(pd.DataFrame({"a": ["x", "y"], "recall": [0.123456, np.nan]}))
+    assert "nan" not in page
+    assert "0.1235" in page
+    assert UNDETERMINED in page
+    assert "No rows" in as_markdown(pd.DataFrame({"a": []}))
 
 
 def test_tables_1_and_2_are_printed_as_in_the_paper():

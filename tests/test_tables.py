@@ -12,7 +12,7 @@ from veracity.errors import AuditError, ConfigError
 from veracity.games.evaluators import DirectEvaluator, audit
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import SegmentGrid, indices_of, masks_of
-from veracity.games.models import callable_evaluator, network_evaluator
+from veracity.games.models import network_evaluator
 from veracity.games.table_plans import plan_tables
 from veracity.games.tables import TableEvaluator, build_tables
 
@@ -125,34 +125,6 @@ def test_too_many_masks_are_refused():
     grid = SegmentGrid(5, 5)
     with pytest.raises(ConfigError, match="at most 24"):
         next(evaluator.logits([random_game(grid)]))
-
-
-def model_of_a_user(excerpts):
-    return 1 / (1 + np.exp(-excerpts.mean(axis=(1, 2))))
-
-
-def model_that_returns_two_columns(excerpts):
-    return np.zeros((len(excerpts), 2))
-
-
-def test_a_user_s_callable():
-    grid = SegmentGrid(2, 2)
-    game = random_game(grid)
-    values = next(callable_evaluator("test_tables:model_of_a_user").probabilities([game]))
-    np.testing.assert_allclose(values, model_of_a_user(game.inputs(masks_of(np.arange(16), 4)).numpy()), atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("target", "message"), [("no_such_module:f", "cannot be imported"), ("math:no_such", "cannot be imported")]
-)
-def test_a_user_s_callable_that_is_not_there(target, message):
-    with pytest.raises(ConfigError, match=message):
-        callable_evaluator(target)
-
-
-def test_a_user_s_callable_of_the_wrong_shape():
-    with pytest.raises(ConfigError, match="one probability for each excerpt"):
-        next(callable_evaluator("test_tables:model_that_returns_two_columns").logits([random_game(SegmentGrid(1, 2))]))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -1,9 +1,11 @@
 """The whole DAG on seconds of synthetic audio, run as a user runs it, and what it says to a user's mistakes."""
 
 import hashlib
+import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from veracity.attacks.excerpts import Excerpts
 from veracity.jobs import store
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability")
-TABLES = ("detector", "attacks", "table1", "table2", "localisation", "fidelity", "sampling_error", "audits")
+TABLES = ("corpus", "detector", "attacks", "table1", "table2", "localisation", "fidelity", "sampling_error", "audits")
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +200,147 @@ def test_a_song_without_flips_is_named_and_stops_nothing(copy):
     table = pd.read_csv(copy.folder / RESULTS / "tables" / "attacks.csv").set_index(["domain", "original"])
     assert table.loc[("waveform", "all"), "n_picked"] == 0
     assert table.loc[("spectrogram", "all"), "n_picked"] > 0
+
+
+def jobs_of(done):
+    """Return the rules that a dry run would run."""
+    said = done.stdout + done.stderr
+    if "Nothing to be done" in said:
+        return set()
+    assert "Job stats:" in said, said
+    return {line.split()[0] for line in said.split("Job stats:")[1].split("total")[0].splitlines()[3:] if line.strip()}
+
+
+@pytest.mark.parametrize(
+    "command", ["snakemake --unlock --configfile small.yaml", "snakemake --summary --configfile small.yaml"]
+)
+def test_recovery_needs_no_number_of_cores(finished, command):
+    done = finished.run(command)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_run_can_be_started_from_elsewhere(finished, tmp_path):
+    small = (finished.folder / "small.yaml").resolve()
+    for place in (f"-s {finished.folder}/Snakefile", f"-s {finished.folder}/Snakefile --directory {tmp_path}/far"):
+        (tmp_path / "far").mkdir(exist_ok=True)
+        done = Workspace.run(SimpleNamespace(folder=tmp_path), f"snakemake {place} -n all --cores 1 --configfile {small}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "training" in jobs_of(done)
+
+
+def test_a_dry_run_is_short(finished, tmp_path):
+    finished.configure("songs", SMALL, {"run": "songs", "corpus": {"synthetic": {"n_train": 40}}})
+    done = finished.run("snakemake -n all --cores 1 --configfile songs.yaml")
+    assert done.returncode == 0
+    assert max(map(len, (done.stdout + done.stderr).splitlines())) < 500
+
+
+def test_a_copied_run_with_other_settings_is_made_again_where_they_count(copy):
+    shutil.copytree(copy.folder / RESULTS, copy.folder / "results" / "copied")
+    copy.configure("copied", SMALL, {"run": "copied"}, {"attacks": {"waveform": {"eps": 0.005}}})
+    jobs = jobs_of(copy.snakemake("-n", "all", config="copied.yaml"))
+    assert {"perturbations", "excerpts", "flips", "table1", "figure2", "report"} - {"report"} <= jobs
+    assert not {"training", "spectrograms", "predictions"} & jobs
+    done = copy.snakemake("all", config="copied.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    attributes = store.read_attributes(next((copy.folder / "results" / "copied" / "perturbations" / "waveform").glob("*.h5")))
+    assert '"eps": 0.005' in attributes["settings"]
+    assert jobs_of(copy.snakemake("-n", "all", config="copied.yaml")) == set()
+    assert jobs_of(copy.snakemake("-n", "all")) == set()  # the run that was copied
+
+
+def test_a_failed_job_leaves_the_results_that_were_there(copy):
+    (kept,) = (copy.folder / RESULTS / "localised" / "waveform").glob("*.h5")
+    before, time = kept.read_bytes(), kept.stat().st_mtime
+    (excerpts,) = (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5")
+    whole = excerpts.read_bytes()
+    excerpts.write_bytes(whole[:3000])
+    failed = copy.snakemake(str(kept.relative_to(copy.folder)), "--forcerun", "localised")
+    assert failed.returncode != 0
+    assert kept.read_bytes() == before
+    assert kept.stat().st_mtime == pytest.approx(time, abs=5)  # not as if it were new
+    excerpts.write_bytes(whole)
+
+
+@pytest.mark.parametrize("what", ["audio", "labels", "checkpoint", "drawings", "model"])
+def test_what_lies_outside_re_runs_what_uses_it_whatever_its_time(workspace, own_corpus, tmp_path, what, monkeypatch):
+    from networks import random_detector
+
+    from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    name = tmp_path.name
+    config = yaml.safe_load((workspace.folder / f"{name}.yaml").read_text())
+    (tmp_path / "drawn").mkdir()
+    np.save(tmp_path / "drawn" / "a.npy", np.eye(115, 80))
+    (tmp_path / "own_helper.py").write_text("SIGN = 1\n")
+    model = (
+        "import numpy as np\nfrom own_helper import SIGN\n\n\ndef p(x):\n    return np.clip(SIGN * x.mean(axis=(1, 2)), 0, 1)\n"
+    )
+    (tmp_path / "own_model.py").write_text(model)
+    save_checkpoint(tmp_path / "own.pt", Checkpoint(random_detector(), threshold=0.5))
+    own = {"detector": {"checkpoint": str(tmp_path / "own.pt")}, "drawings": {"folder": str(tmp_path / "drawn")}}
+    own |= {"lime": {"predict": "own_model:p", "n_time": 3, "n_band": 2, "n_samples": 64}, "stability": {"n_samples": []}}
+    workspace.configure(name, config, own, {"attacks": {"waveform": {"max_updates": 2}, "spectrogram": {"max_updates": 2}}})
+    done = workspace.snakemake("all", config=f"{name}.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs_of(workspace.snakemake("-n", "all", config=f"{name}.yaml")) == set()
+    path, rule = {
+        "audio": (own_corpus / "audio" / "a, song.wav", "spectrograms"),
+        "labels": (own_corpus / "labels" / "a, song.lab", "spectrograms"),
+        "checkpoint": (tmp_path / "own.pt", "imported"),
+        "drawings": (tmp_path / "drawn" / "a.npy", "drawings"),
+        "model": (tmp_path / "own_helper.py", "explanations"),
+    }[what]
+    time = path.stat().st_mtime - 1000
+    if what == "audio":
+        soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal(44100), 22050)
+    elif what == "labels":
+        path.write_text("0 1.5 sing\n1.5 2 nosing\n")
+    elif what == "checkpoint":
+        save_checkpoint(path, Checkpoint(random_detector(seed=5), threshold=0.5))
+    elif what == "drawings":
+        np.save(path, np.eye(115, 80)[::-1])
+    else:
+        path.write_text("SIGN = -1\n")
+    os.utime(path, (time, time))
+    assert rule in jobs_of(workspace.snakemake("-n", "all", config=f"{name}.yaml"))
+
+
+def test_braces_in_names_and_notes_are_no_wildcards(workspace, tmp_path):
+    rng = np.random.default_rng(0)
+    corpus = tmp_path / "my {corpus}"
+    for part in ("audio", "labels", "filelists"):
+        (corpus / part).mkdir(parents=True)
+    soundfile.write(corpus / "audio" / "a {b}.wav", 0.1 * rng.standard_normal(44100), 22050)
+    (corpus / "labels" / "a {b}.lab").write_text("0 1 sing\n1 2 nosing\n")
+    for split in ("train", "valid", "test"):
+        (corpus / "filelists" / split).write_text("a {b}.wav\n" if split == "test" else "")
+    own = {"run": "braces", "corpus": {"kind": "folder", "folder": str(corpus), "note": "a {note}"}}
+    workspace.configure("braces", SMALL, own)
+    done = workspace.snakemake("results/braces/spectrograms/a-b.h5", "results/braces/tables/corpus.csv", config="braces.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a {note}" in (workspace.folder / "results/braces/tables/corpus.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "change", "message"),
+    [
+        ("results/small/spectrograms/nobody.h5", {}, "no song of the corpus is named nobody"),
+        ("all", {"attacks": {"splits": []}}, "attacks.splits"),
+        (
+            "all",
+            {"corpus": {"kind": "folder", "folder": "nowhere", "url": "http://127.0.0.1:1/a.zip"}},
+            "there is no corpus folder",
+        ),
+    ],
+)
+def test_what_is_missing_is_told_without_a_traceback(workspace, target, change, message):
+    name = workspace.configure("missing", SMALL, change)
+    failed = workspace.snakemake("-n", target, config=name)
+    assert failed.returncode != 0
+    assert message in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stdout + failed.stderr
 
 
 def test_a_truncated_artefact_is_named_with_the_cure(copy):

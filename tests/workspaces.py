@@ -53,6 +53,19 @@ class Workspace:
             command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=1200
         )
 
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command line as it stands."""
+        env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+            env=env,
+        )
+
     def kill_when(self, condition: Callable[[], object], *arguments: str, config: str = "small.yaml") -> None:
         """Start a run, and kill it with all its jobs as soon as a condition holds; then remove the lock that it leaves."""
         command = self._command(*arguments, config=config)
@@ -62,7 +75,7 @@ class Workspace:
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        assert self.snakemake("--unlock", config=config).returncode == 0
+        assert self.run(f"snakemake --unlock --configfile {config}").returncode == 0
 
     def _command(self, *arguments: str, config: str) -> list[str]:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", config]

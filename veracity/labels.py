@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from .errors import one_of
+
 Label = Literal["sing", "nosing"]
 LABELS: tuple[Label, Label] = ("nosing", "sing")  # the paper's order of rows: first what was "no sing"
 TITLES = {"sing": "sing", "nosing": "no sing"}
@@ -14,9 +16,9 @@ def label(sing: bool) -> Label:
 
 def opposite(name: Label) -> Label:
     """Return the other label: the target of an attack."""
-    return "nosing" if name == "sing" else "sing"
+    return "nosing" if one_of(name, LABELS, "label") == "sing" else "sing"
 
 
 def direction_title(original: Label) -> str:
     """Return the direction of a flip as the paper writes it."""
-    return f"“{TITLES[original]}” → “{TITLES[opposite(original)]}”"
+    return f"“{TITLES[one_of(original, LABELS, 'label')]}” → “{TITLES[opposite(original)]}”"

@@ -9,13 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..detector.network import Network
-from ..errors import ConfigError
+from ..errors import ConfigError, one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
+from ..songs.settings import inner_start_frames as inner_start_frames  # what this scope attacks
 from .attacked import Attacked, attack, identity
 from .perturbations import ExcerptAttack
-from .settings import AttackSettings, Domain
+from .settings import DOMAINS, AttackSettings, Domain
 
 
 class _Excerpts(Attacked):
@@ -70,12 +71,14 @@ def attack_excerpts(
     Raises
     ------
     ConfigError
-        When there is no excerpt to attack.
+        When there is no excerpt to attack, or an argument is none that there is.
 
     Notes
     -----
     Differs from the paper, which perturbs whole songs.
     """
+    one_of(domain, DOMAINS, "domain")
+    within(threshold, 0, 1, "threshold")
     if len(start_frames) == 0:
         raise ConfigError("no excerpt lies wholly inside the audio: set attacks.scope to song or leave the song out")
     windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
@@ -102,10 +105,3 @@ def attack_excerpts(
         loss_history=result.loss_history,
         flipped_history=result.flipped_history,
     )
-
-
-def inner_start_frames(n_samples: int, frontend: FrontEnd) -> np.ndarray:
-    """Return the first frames of all excerpts whose analysis windows lie wholly inside the audio."""
-    margin = -(-(frontend.frame_samples // 2) // frontend.hop_samples)  # frames whose window begins before the audio
-    last = excerpt_samples(0, frontend).stop
-    return np.arange(margin, max(margin, (n_samples - last) // frontend.hop_samples + 1))

@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..detector.decisions import flipped
+from ..errors import NumericalError
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.usage import give_back_free_memory
 from .settings import AttackSettings
 
 GPU_LOOK_EVERY = 32  # updates between looks at whether all has flipped: each look makes the host wait
+CURE = "check that the audio lies within +-1 and the detector's weights are those of a training, or lower eps, eta and alpha"
 GIVE_BACK_EVERY = 10  # updates, so that memory stays that of a few
 
 
@@ -87,6 +89,8 @@ def minimise(
             entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1).sum()
             losses.append((delta**2).sum() + settings.alpha * entropy)
             counts.append(has_flipped.sum())
+            if update % look_every == 0 and not bool(torch.isfinite(losses[-1])):
+                raise NumericalError(f"{description}: the loss is {float(losses[-1])} before update {update}: {CURE}")
             done = has_flipped.all(dim=1)
             if exact_logits is None:
                 confirmed = done

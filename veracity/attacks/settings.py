@@ -1,12 +1,14 @@
 """What is attacked and how hard; needs neither torch nor NumPy."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from ..errors import ConfigError
+from ..errors import one_of, within
 
 Domain = Literal["waveform", "spectrogram"]
 DOMAINS: tuple[Domain, Domain] = ("waveform", "spectrogram")
+UpdateRule = Literal["adam", "sign"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,15 @@ class AttackSettings:
     eta: float
     alpha: float
     max_updates: int = 1000
-    update_rule: Literal["adam", "sign"] = "adam"
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    update_rule: UpdateRule = "adam"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if self.update_rule not in ("adam", "sign"):
-            raise ConfigError(f"unknown update rule {self.update_rule!r}: choose adam or sign")
-        if self.precision not in ("float32", "tf32", "bfloat16"):
-            raise ConfigError(f"unknown precision {self.precision!r}: choose float32, tf32 or bfloat16")
+        for name, most in (("eps", 1e6), ("eta", 1e6), ("alpha", 1e12)):
+            within(getattr(self, name), 1e-12, most, f"{name} of an attack")
+        within(self.max_updates, 0, 10**7, "max_updates of an attack", whole=True)  # none tell of the clean song
+        one_of(self.update_rule, get_args(UpdateRule), "update rule")
+        one_of(self.precision, get_args(Precision), "precision")
 
 
 PAPER: dict[Domain, AttackSettings] = {

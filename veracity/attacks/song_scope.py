@@ -6,13 +6,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..detector.network import Network
+from ..errors import one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd
 from .attacked import Attacked, attack, identity
 from .perturbations import SongAttack
 from .perturbed import Magnitudes, Waveform
-from .settings import AttackSettings, Domain
+from .settings import DOMAINS, AttackSettings, Domain
 
 
 class _Song(Attacked):
@@ -88,7 +89,15 @@ def attack_song(
     -------
     SongAttack
         Holds the last iterate.
+
+    Raises
+    ------
+    ConfigError
+        When an argument is none that there is.
     """
+    one_of(domain, DOMAINS, "domain")
+    within(threshold, 0, 1, "threshold")
+    within(chunk_frames, 1, 10**9, "chunk_frames", whole=True)
     result = attack(
         _Song(audio, network, frontend, domain, chunk_frames, settings.precision),
         settings,

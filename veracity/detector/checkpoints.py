@@ -1,19 +1,42 @@
 """Checkpoints of a detector: ours, which carry their own settings, and bare state dictionaries."""
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from torch import Tensor
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError, quoted, shortened, within
 from ..jobs.tensors import load_tensors, save_tensors
 from ..songs.frontend import FrontEnd
 from .model import Detector
 from .settings import Architecture
 
 FORMAT = "veracity detector 1"
+
+
+def _exactly(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+#: A checkpoint of ours; numbers and words in it are checked by the classes that hold them.
+SCHEMA = Draft202012Validator(
+    _exactly(
+        format={"const": FORMAT},
+        architecture=_exactly(layers={"type": "string"}, zero_mean={"type": "boolean"}),
+        frontend=_exactly(**{f.name: {} for f in fields(FrontEnd)}),
+        threshold={"type": ["number", "null"]},
+        settings={"type": "object"},
+        state_dict={"type": "object"},
+    )
+)
+#: Keys under which training programs keep a state dictionary, beside an optimiser's state and the like.
+CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+COUNTS = (torch.int64, torch.int32)
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,10 @@ class Checkpoint:
     detector: Detector
     threshold: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None:
+            within(self.threshold, 0, 1, "threshold")
 
 
 def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
@@ -53,40 +80,111 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Load a checkpoint of ours, or a state dictionary with the names of the published implementation.
 
+    A state dictionary may lie under one of `CONTAINERS`, and all of its names may begin alike (``module.``, ``model.``,
+    ``_orig_mod.``); weights of other precisions become float32.
+
     Parameters
     ----------
     path : path-like
     architecture, frontend : optional
         What a bare state dictionary does not tell; the paper's by default. A checkpoint of ours tells its own, and one
-        that contradicts `architecture` is refused.
+        that contradicts what is given is refused.
 
     Raises
     ------
     CheckpointError
-        When the file is damaged or of another architecture.
+        When the file is damaged, of another architecture or front end, or holds what no detector has.
     """
     content = load_tensors(path)
-    ours = isinstance(content, dict) and content.get("format") == FORMAT
-    if ours:
-        own = Architecture(**content["architecture"])
-        if architecture is not None and own != architecture:
-            raise CheckpointError(f"{path} holds {own}, the configuration asks for {architecture}: set detector.architecture")
-        detector = Detector(own, FrontEnd(**content["frontend"]))
-        state = content["state_dict"]
-    else:
-        detector = Detector(architecture, frontend)
-        state = content.get("state_dict", content) if isinstance(content, dict) else content
-    _load_state(detector, state, path)
-    extra = {"threshold": content["threshold"], "settings": content["settings"]} if ours else {}
-    return Checkpoint(detector.eval(), **extra)
+    if not _is_ours(content):
+        detector = _detector(architecture, frontend, _found_weights(content, path), path)
+        return Checkpoint(detector.eval())
+    _check_ours(content, path)
+    try:
+        own = Architecture(**content["architecture"]), FrontEnd(**content["frontend"])
+        _compare(own[0], architecture, "detector.architecture", path)
+        _compare(own[1], frontend, "frontend", path)
+        detector = _detector(*own, content["state_dict"], path)
+        return Checkpoint(detector.eval(), threshold=content["threshold"], settings=content["settings"])
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{path} holds settings that no detector has ({error}): train again or give another file"
+        ) from None
 
 
-def _load_state(detector: Detector, state: Any, path: str | os.PathLike) -> None:
-    """Copy weights by name; unused convolutions may be absent, anything else must fit."""
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+def _is_ours(content: Any) -> bool:
+    if not isinstance(content, dict):
+        return False
+    return str(content.get("format")).startswith("veracity detector") or {"architecture", "frontend"} <= content.keys()
+
+
+def _check_ours(content: dict[str, Any], path: str | os.PathLike) -> None:
+    """Refuse a checkpoint of ours whose keys or types are not those that we write."""
+    written = content.get("format")
+    if isinstance(written, str) and written.startswith("veracity detector") and written != FORMAT:
+        raise CheckpointError(
+            f"{path} was written by another version of veracity ({quoted(written)}, this one reads {FORMAT!r}): "
+            "use that version, or train again"
+        )
+    if (wrong := best_match(SCHEMA.iter_errors(content))) is not None:
+        where = ".".join(map(str, wrong.absolute_path))
+        raise CheckpointError(
+            f"{path} is not as veracity writes checkpoints ({f'{where}: ' if where else ''}{shortened(wrong.message, 120)}): "
+            "train again or give another file"
+        )
+
+
+def _compare(own: Any, asked: Any, key: str, path: str | os.PathLike) -> None:
+    """Refuse settings of a checkpoint that differ from those that are asked for."""
+    if asked is None or own == asked:
+        return
+    pairs = {f"{key}.{f.name}": (getattr(own, f.name), getattr(asked, f.name)) for f in fields(own)}
+    different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    said = ", ".join(f"{name} {mine} where the configuration asks for {other}" for name, (mine, other) in different.items())
+    raise CheckpointError(f"{path} was made with {said}: set {', '.join(different)} to the checkpoint's, or give another file")
+
+
+def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
+    """Find the state dictionary in what somebody else has saved, and take off what all of its names begin with."""
+    found = content
+    while isinstance(found, dict) and not all(isinstance(value, Tensor) for value in found.values()):
+        keys = [key for key in CONTAINERS if isinstance(found.get(key), dict)]
+        if len(keys) > 1:
+            raise CheckpointError(f"{path} holds weights under {' and '.join(keys)}: save one of them alone")
+        found = found[keys[0]] if keys else None
+    if not isinstance(found, dict) or not found:
         raise CheckpointError(f"{path} holds no dictionary of weights: give a .pt with the detector's state dictionary")
+    first = next((name for name in found if isinstance(name, str) and name.endswith("conv1.weight")), "")
+    prefix = first.removesuffix("conv1.weight")
+    if all(isinstance(name, str) and name.startswith(prefix) for name in found):
+        return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    return found
+
+
+def _detector(
+    architecture: Architecture | None, frontend: FrontEnd | None, state: dict[Any, Any], path: str | os.PathLike
+) -> Detector:
+    """Make a detector of weights by name; unused convolutions may be absent, anything else must fit."""
+    with torch.device("meta"):  # what it would be, before memory is taken for it
+        own = Detector(architecture, frontend).state_dict()
+    _check_fit(state, own, architecture or Architecture(), path)
+    detector = Detector(architecture, frontend)
     own = detector.state_dict()
-    used = {name for name in own if detector.architecture.layers == "ismir2016" or "_16" not in name}
+    kept = {name: _converted(name, state[name], own[name], path) for name in state if state[name].shape == own[name].shape}
+    detector.load_state_dict({**own, **kept})
+    return detector
+
+
+def _check_fit(state: dict[Any, Any], own: dict[str, Tensor], architecture: Architecture, path: str | os.PathLike) -> None:
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise CheckpointError(f"{path} holds no dictionary of weights: {quoted(name)} names none; give another file")
+        if (kind := _strange_kind(name, tensor)) is not None:
+            raise CheckpointError(
+                f"{path} holds weights of a kind that no detector has ({shortened(name)}: {kind}): save those of the trained "
+                "detector as dense floating-point numbers"
+            )
+    used = {name for name in own if architecture.layers == "ismir2016" or "_16" not in name}
     wrong = [
         f"{name} {tuple(state[name].shape) if name in state else 'is missing'}, expected {tuple(own[name].shape)}"
         for name in sorted(used)
@@ -94,12 +192,30 @@ def _load_state(detector: Detector, state: Any, path: str | os.PathLike) -> None
     ]
     unknown = sorted(set(state) - set(own))
     if wrong or unknown:
-        complaint = wrong[0] if wrong else f"{unknown[0]} is unknown"
+        complaint = wrong[0] if wrong else f"{shortened(unknown[0])} is unknown"
         raise CheckpointError(
-            f"{path} is not a checkpoint of {detector.architecture} ({complaint}; {len(wrong) + len(unknown)} such): "
-            "set detector.architecture or give another file"
+            f"{path} is not a checkpoint of {architecture} ({complaint}; {len(wrong) + len(unknown)} such): set "
+            "detector.architecture, frontend.n_mels and frontend.excerpt_frames to the checkpoint's, or give another file"
         )
-    kept = {name: tensor for name, tensor in state.items() if tensor.shape == own[name].shape}
-    if any(not torch.isfinite(kept[name]).all() for name in kept if name in used):
-        raise CheckpointError(f"{path} holds weights that are not finite: train again or give another file")
-    detector.load_state_dict({**own, **kept})
+
+
+def _strange_kind(name: str, tensor: Tensor) -> str | None:
+    """Name the kind of a tensor that cannot become one of the detector's; None for those that can."""
+    if tensor.is_quantized:
+        return "quantised"
+    if tensor.is_meta:
+        return "without values"
+    if tensor.is_nested or tensor.layout != torch.strided:
+        return "nested" if tensor.is_nested else f"{tensor.layout}".removeprefix("torch.").replace("_", " ")
+    admitted = COUNTS if name.endswith("num_batches_tracked") else FLOATS
+    return None if tensor.dtype in admitted else f"{tensor.dtype}".removeprefix("torch.")
+
+
+def _converted(name: str, tensor: Tensor, own: Tensor, path: str | os.PathLike) -> Tensor:
+    """Return weights in the precision of the detector, which must be finite in it."""
+    converted = tensor.detach().to(own.dtype)
+    if not torch.isfinite(converted).all():
+        raise CheckpointError(f"{path} holds weights that are not finite ({name}): train again or give another file")
+    if name.endswith("running_var") and (converted < 0).any():
+        raise CheckpointError(f"{path} holds variances below zero ({name}): train again or give another file")
+    return converted

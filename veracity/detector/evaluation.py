@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
+from ..errors import ConfigError
+from ..labels import TITLES, label
 from .decisions import is_sing
 
 #: Candidates for the threshold, as in the published implementation.
@@ -48,7 +50,18 @@ def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
     p_sing : ndarray, shape (n_frames,)
         Smoothed, of all validation songs.
     truth : ndarray of bool, shape (n_frames,)
+
+    Raises
+    ------
+    ConfigError
+        When the frames have one label only: they determine no threshold.
     """
+    if np.all(truth == truth[:1]):
+        held = f"frames of “{TITLES[label(bool(truth[0]))]}” alone" if len(truth) else "no frames"
+        raise ConfigError(
+            f"the validation songs hold {held}, which determine no threshold: set detector.threshold, or list validation songs "
+            "with both labels"
+        )
     accuracies = [np.mean(is_sing(p_sing, threshold) == truth) for threshold in THRESHOLDS]
     return float(THRESHOLDS[int(np.argmax(accuracies))])
 

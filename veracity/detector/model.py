@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import ConfigError
 from ..songs.frontend import FrontEnd
 from .convolution import SLOPE, channels_last
 from .network import Layer, Network
-from .settings import Architecture
+from .settings import STEPS, Architecture, Step
 
 EPSILON = 1e-4  # added to variances, in batch norm and in the standardisation
 
@@ -32,13 +31,16 @@ class Detector(nn.Module):
         self.architecture = architecture or Architecture()
         self.frontend = frontend or FrontEnd()
         is_2016 = self.architecture.layers == "ismir2016"
+        dense = self.architecture.dense_kernel(self.frontend.excerpt_frames, self.frontend.n_mels)
+        self._plan = (*self.architecture.steps, Step(dense, "fc1", "bn_d1"), Step((1, 1), "fc2", "bn_d2"), Step((1, 1), "fc3"))
+        kernels = {step.convolution: step.kernel for steps in STEPS.values() for step in steps}  # of unused layers too
         self.freq_norm = nn.BatchNorm1d(self.frontend.n_mels, affine=False, eps=EPSILON)
-        self.conv1 = nn.Conv2d(1, 64, 3)
-        self.conv2 = nn.Conv2d(64, 32, 3)
-        self.conv3 = nn.Conv2d(32, 128, 3)
-        self.conv4 = nn.Conv2d(128, 64, 3)
-        self.conv_16 = nn.Conv2d(64, 128, (3, 18))
-        self.fc1 = nn.Conv2d(128 if is_2016 else 64, 256, self._dense_kernel())
+        self.conv1 = nn.Conv2d(1, 64, kernels["conv1"])
+        self.conv2 = nn.Conv2d(64, 32, kernels["conv2"])
+        self.conv3 = nn.Conv2d(32, 128, kernels["conv3"])
+        self.conv4 = nn.Conv2d(128, 64, kernels["conv4"])
+        self.conv_16 = nn.Conv2d(64, 128, kernels["conv_16"])
+        self.fc1 = nn.Conv2d(128 if is_2016 else 64, 256, dense)
         self.fc2 = nn.Conv2d(256, 64, 1)
         self.fc3 = nn.Conv2d(64, 1, 1)
         for norm, convolution in {**self._norms(), "bn_16": self.conv_16}.items():
@@ -48,39 +50,10 @@ class Detector(nn.Module):
                 nn.init.orthogonal_(module.weight)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def _dense_kernel(self) -> tuple[int, int]:
-        """Return what the convolutions and pools leave of an excerpt: 11 x 7, or 31 x 1 for 2016."""
-        left = []
-        for axis, size in enumerate((self.frontend.excerpt_frames, self.frontend.n_mels)):
-            for step in self._plan()[:-3]:
-                size = size // step[axis] if isinstance(step[0], int) else size - getattr(self, step[0]).kernel_size[axis] + 1
-            left.append(size)
-        if min(left) < 1:
-            raise ConfigError(
-                f"excerpts of {self.frontend.excerpt_frames} frames x {self.frontend.n_mels} bands are too small for "
-                f"{self.architecture.layers}: raise frontend.excerpt_frames or frontend.n_mels"
-            )
-        return left[0], left[1]
-
     def _norms(self) -> dict[str, nn.Conv2d]:
         """Batch norms by name, with the convolution that each follows, in the order of the published checkpoint."""
         names = ("bn1", "bn2", "bn3", "bn4", "bn_d1", "bn_d2")
         return dict(zip(names, (self.conv1, self.conv2, self.conv3, self.conv4, self.fc1, self.fc2), strict=True))
-
-    def _plan(self) -> list[tuple[str, str] | tuple[int, int]]:
-        """Tell the network as a list: (convolution, batch norm) by name, or the kernel of a pool."""
-        second = [("conv_16", "bn_16"), (1, 4)] if self.architecture.layers == "ismir2016" else [(3, 3)]
-        return [
-            ("conv1", "bn1"),
-            ("conv2", "bn2"),
-            (3, 3),
-            ("conv3", "bn3"),
-            ("conv4", "bn4"),
-            *second,
-            ("fc1", "bn_d1"),
-            ("fc2", "bn_d2"),
-            ("fc3", ""),
-        ]
 
     def _kernel(self, name: str) -> tuple[Tensor, Tensor | None]:
         """Return weight and bias of a convolution as it acts."""
@@ -101,38 +74,36 @@ class Detector(nn.Module):
         Tensor, shape (n,)
         """
         x = channels_last(self.freq_norm(log_mel.flatten(0, 1)).reshape(log_mel.shape))  # normed per band
-        for step in self._plan():
-            if isinstance(step[0], int):
-                x = functional.max_pool2d(x, step)
+        for step in self._plan:
+            if step.is_pool:
+                x = functional.max_pool2d(x, step.kernel)
                 continue
-            name, norm = step
-            if name.startswith("fc"):
+            if step.convolution.startswith("fc"):
                 x = functional.dropout(x, 0.5, self.training)
-            x = functional.conv2d(x, *self._kernel(str(name)))
-            if norm:
-                x = functional.leaky_relu_(getattr(self, str(norm))(x), SLOPE)  # in place: less memory to move
+            x = functional.conv2d(x, *self._kernel(step.convolution))
+            if step.norm:
+                x = functional.leaky_relu_(getattr(self, step.norm)(x), SLOPE)  # in place: less memory to move
         return x.reshape(len(log_mel))
 
     def network(self) -> Network:
         """Fold batch norm and zero-mean kernels: what the detector computes in evaluation mode."""
         with torch.no_grad():
-            layers = tuple(self._folded(step) for step in self._plan())
+            layers = tuple(self._folded(step) for step in self._plan)
             assert self.freq_norm.running_var is not None and self.freq_norm.running_mean is not None  # noqa: PT018
             scale = torch.rsqrt(self.freq_norm.running_var.double() + EPSILON).float()
             mean = self.freq_norm.running_mean.clone()
         return Network(mean, scale, layers, n_dense=3, excerpt_frames=self.frontend.excerpt_frames)
 
-    def _folded(self, step: tuple) -> Layer:
-        if isinstance(step[0], int):
-            return Layer(kernel=step)
-        name, norm = step
-        weight, bias = (None if tensor is None else tensor.detach().double() for tensor in self._kernel(name))
+    def _folded(self, step: Step) -> Layer:
+        if step.is_pool:
+            return Layer(kernel=step.kernel)
+        weight, bias = (None if tensor is None else tensor.detach().double() for tensor in self._kernel(step.convolution))
         assert weight is not None
         bias = torch.zeros(len(weight), dtype=weight.dtype, device=weight.device) if bias is None else bias
-        if norm:
-            module = getattr(self, norm)
+        if step.norm:
+            module = getattr(self, step.norm)
             factor = module.weight.double() / torch.sqrt(module.running_var.double() + EPSILON)
             bias = (bias - module.running_mean.double()) * factor + module.bias.double()
             weight = weight * factor[:, None, None, None]
-        kernel = (weight.shape[2], weight.shape[3])
-        return Layer(kernel, weight.float().contiguous(memory_format=torch.channels_last), bias.float(), activated=bool(norm))
+        weight = weight.float().contiguous(memory_format=torch.channels_last)
+        return Layer(step.kernel, weight, bias.float(), activated=bool(step.norm))

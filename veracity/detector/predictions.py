@@ -3,6 +3,7 @@
 torch is imported where it is used: tables read `Predictions` without it.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..songs.frontend import FrontEnd
     from ..songs.spectra import Spectrogram
     from .network import Network
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +65,9 @@ def predict_songs(
     detector: str,
     median_frames: int,
     threshold: float | None,
+    own_threshold: float | None = None,
 ) -> Predictions:
-    """Predict songs, and tune the threshold on those of the validation split unless it is given.
+    """Predict songs, and tune the threshold on those of the validation split unless it is known.
 
     Parameters
     ----------
@@ -76,6 +80,9 @@ def predict_songs(
     median_frames : int
         Width of the median filter.
     threshold : float or None
+        Given by the configuration: the first word.
+    own_threshold : float or None
+        Of the checkpoint: the second. Where both are None, the threshold is tuned.
 
     Raises
     ------
@@ -90,6 +97,10 @@ def predict_songs(
             split=spectrogram.split, logit=logit, p_sing_smooth=smoothed, is_sing=spectrogram.is_sing
         )
     source = "given"
+    if threshold is None and own_threshold is not None:
+        threshold, source = own_threshold, "the checkpoint's own"
+    elif threshold is not None and own_threshold not in (None, threshold):
+        log.warning("detector.threshold %g is used, the checkpoint's own is %g", threshold, own_threshold)
     if threshold is None:
         valid = [song for song in songs.values() if song.split == "valid"]
         if not valid:

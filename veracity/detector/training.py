@@ -4,6 +4,7 @@ Every update draws its random numbers by its own number (`veracity.jobs.seeds`),
 ends with the weights of one that was not.
 """
 
+import math
 import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..errors import NumericalError
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
@@ -127,11 +129,21 @@ class _Run:
         target = torch.where(is_sing, settings.targets[1], settings.targets[0])
         self.sums += _update(self.detector, self.optimiser, excerpts, target, learning_rate, settings.precision)
         self.n_updates += 1
+        if self.sums.device.type == "cpu":  # a GPU is asked for a value at the points of the curve alone
+            self._check(float(self.sums[0]))
         if self.n_updates % self.curve_every == 0 or self.n_updates == settings.n_updates:
             n_since = self.n_updates - (self.curve[-1].update if self.curve else 0)
             loss, error = (self.sums / n_since).tolist()
+            self._check(loss)
             self.curve.append(CurvePoint(self.n_updates, learning_rate, loss, error))
             self.sums.zero_()
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NumericalError(
+                f"the training's loss is {loss} at update {self.n_updates}: lower detector.training.learning_rate, and see the "
+                "table corpus for songs that are not what they seem"
+            )
 
 
 def _update(

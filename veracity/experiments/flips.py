@@ -16,6 +16,8 @@ from ..jobs.store import array, note
 from .explanations import Explanations
 from .perturbation_games import first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
+RANDOM_SETS = 32  # of each size, where not all sets can be known
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flips:
@@ -40,6 +42,20 @@ class Flips:
     worst: np.ndarray | None = array("excerpt", "k", unit="1", doc="do all sets of 1, 2, ... segments flip?", optional=True)
     random: np.ndarray | None = array(
         "excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip", optional=True
+    )
+    best_sampled: np.ndarray | None = array(
+        "excerpt",
+        "k",
+        unit="1",
+        doc="does any of some random sets of 1, 2, ... segments flip? (instead of best)",
+        optional=True,
+    )
+    random_sampled: np.ndarray | None = array(
+        "excerpt",
+        "k",
+        unit="1",
+        doc="share of some random sets of 1, 2, ... segments that flip (instead of random)",
+        optional=True,
     )
     smallest_size: np.ndarray | None = array("excerpt", unit="segments", doc="size of the smallest flip sets", optional=True)
     smallest_sets: np.ndarray | None = array(
@@ -86,12 +102,16 @@ def compute(
     squared_norm = squared_norms(excerpts, grid)
     by_norm = norm_ranking(squared_norm)
     weights = explanations.weights[list(explanations.inputs).index("adversarial")]  # (fill, method, excerpt, segment)
-    chosen = _empty(weights.shape)
-    truths = []
+    chosen, truths = _empty(weights.shape), []
+    if not model.exact:
+        chosen |= {name: np.zeros(squared_norm.shape) for name in ("best_sampled", "random_sampled")}
     for e, values in enumerate(model.values(perturbation_games(excerpts, grid))):
         _flip_chosen(chosen, e, weights[:, :, e], by_norm[e], excerpts, values)
-        if values.all_values is not None:
-            rng = rng_for(seed, "audit flips", excerpts.domain, song, int(excerpts.start_frame[e]))
+        names = excerpts.domain, song, int(excerpts.start_frame[e])
+        if values.all_values is None:
+            _flip_random(chosen, e, excerpts, values, rng_for(seed, "random flips", *names))
+        else:
+            rng = rng_for(seed, "audit flips", *names)
             flips = excerpts.flipped(e, values.all_values)
             truths.append(_Truth(flips, readouts.shapley(values.all_values), values.audited(rng)))
     return Flips(
@@ -132,6 +152,17 @@ def _flip_chosen(
         both = excerpts.flipped(e, values.of(np.stack([positive, as_many])))
         chosen["by_lime"][f, m, e], chosen["n_positive"][f, m, e] = flips, count
         chosen["positive_by_lime"][f, m, e], chosen["positive_by_norm"][f, m, e] = both
+
+
+def _flip_random(
+    chosen: dict[str, np.ndarray], e: int, excerpts: Excerpts, values: GameValues, rng: np.random.Generator
+) -> None:
+    """Add random sets of 1, 2, ... segments to one excerpt, where not all can be known: a bound on the best, and chance."""
+    n = values.game.grid.n_segments
+    rankings = rng.permuted(np.tile(np.arange(n), (RANDOM_SETS, 1)), axis=1)
+    masks = np.concatenate([first_masks(ranking) for ranking in rankings])
+    flips = excerpts.flipped(e, values.of(masks)).reshape(RANDOM_SETS, n)
+    chosen["best_sampled"][e], chosen["random_sampled"][e] = flips.any(axis=0), flips.mean(axis=0)
 
 
 @dataclass(frozen=True)

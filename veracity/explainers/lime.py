@@ -11,21 +11,25 @@ References
 M. T. Ribeiro, S. Singh and C. Guestrin, "Why should I trust you?", KDD 2016.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, one_of, quoted, shortened, within
 from ..games.game import Fill
 from ..games.grid import SegmentGrid
 from ..games.readouts import n_segments_of, sizes, sums_where_on
-from ..labels import Label
+from ..labels import LABELS, Label
 
 if TYPE_CHECKING:
     from ..games.explained import GameValues
 
 METHODS = ("sampled", "exact")
+EVALUATORS = ("auto", "direct")
+BYTES_OF_A_BIT = 30  # of a sampled mask while it is drawn and fitted: as bool and, three times, as float64
+MAX_BYTES = 16 * 2**30  # of all masks of a fit; 28 million masks of the paper's grid
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,21 @@ class LimeSettings:
     evaluator: Literal["auto", "direct"] = "auto"
 
     def __post_init__(self) -> None:
+        within(self.n_time, 1, 2000, "lime.n_time", whole=True)
+        within(self.n_band, 1, 1000, "lime.n_band", whole=True)
+        checked_samples(self.n_samples, self.n_time * self.n_band, "lime.n_samples")
+        within(self.kernel_width, 0.01, 1000, "lime.kernel_width")
+        within(self.alpha, 1e-12, 1e12, "lime.alpha")
+        if isinstance(self.fills, str) or not isinstance(self.fills, Sequence):
+            raise ConfigError(f"lime.fills is {quoted(self.fills)}: give a list, as in [mean]")
         object.__setattr__(self, "fills", tuple(self.fills))
+        for fill in (self.fill, *self.fills):
+            one_of(fill, get_args(Fill), "fill")
         if self.fill not in self.fills:
             raise ConfigError(f"lime.fill {self.fill!r} is not among lime.fills {list(self.fills)}: add it there")
-        if self.evaluator not in ("auto", "direct"):
-            raise ConfigError(f"unknown lime.evaluator {self.evaluator!r}: choose auto or direct")
+        one_of(self.evaluator, EVALUATORS, "lime.evaluator")
+        if not isinstance(self.exact, bool):
+            raise ConfigError(f"lime.exact is {quoted(self.exact)}: give true or false")
 
     def grid(self, n_frames: int, n_mels: int) -> SegmentGrid:
         """Return the grid on excerpts of this shape."""
@@ -98,6 +112,19 @@ class LimeFit:
     intercept: float
     fidelity: float
     local_prediction: float
+
+
+def checked_samples(n_samples: int, n_segments: int, what: str) -> int:
+    """Return the number of sampled masks; raises ConfigError when they are too few, or more than memory holds."""
+    most = MAX_BYTES // (n_segments * BYTES_OF_A_BIT)
+    if isinstance(n_samples, int) and n_samples > most:
+        gibibytes = min(n_samples * n_segments * BYTES_OF_A_BIT, 2**100) / 2**30
+        raise ConfigError(
+            f"{what} {shortened(n_samples)} on {n_segments} segments would take {gibibytes:.3g} GiB of memory: "
+            f"choose at most {most}"
+        )
+    within(n_samples, 2, most, what, whole=True)
+    return n_samples
 
 
 def sample_masks(rng: np.random.Generator, n_samples: int, n_segments: int) -> np.ndarray:
@@ -210,13 +237,19 @@ def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
     Returns
     -------
     ndarray of int, shape (..., n_segments)
+
+    Raises
+    ------
+    ConfigError
+        When there is no such label.
     """
-    return np.argsort(weights if label == "nosing" else -weights, axis=-1, kind="stable")
+    falling = one_of(label, LABELS, "label") == "sing"
+    return np.argsort(-weights if falling else weights, axis=-1, kind="stable")
 
 
 def positive(weights: np.ndarray, label: Label) -> np.ndarray:
     """Tell which segments count in favour of a label: weight > 0 for "sing", < 0 for "nosing"; shape as `weights`."""
-    return weights < 0 if label == "nosing" else weights > 0
+    return weights < 0 if one_of(label, LABELS, "label") == "nosing" else weights > 0
 
 
 def fits(values: "GameValues", settings: LimeSettings, rng: np.random.Generator) -> list[LimeFit | None]:

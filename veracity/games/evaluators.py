@@ -85,7 +85,7 @@ class DirectEvaluator(Evaluator):
                 self._batch(game, masks, np.arange(start, min(start + self.batch, n_masks)))
                 for start in range(0, n_masks, self.batch)
             ]
-            yield np.concatenate(parts)
+            yield np.concatenate(parts) if parts else np.zeros(0)
 
     def _batch(self, game: Game, masks: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
         chosen = masks_of(rows, game.grid.n_segments) if masks is None else masks[rows]
@@ -144,6 +144,11 @@ def audit(
     direct = next(DirectEvaluator(predict_logits).probabilities([game], masks))
     difference = float(np.abs(tabulated - direct).max())
     if not difference <= AUDIT_TOLERANCE:
+        if isinstance(evaluator, DirectEvaluator):  # there are no tables that could be wrong
+            raise AuditError(
+                f"the explained model gives different answers for the same excerpts (by {difference:.2e}, allowed "
+                f"{AUDIT_TOLERANCE:.0e}): put it into evaluation mode"
+            )
         raise AuditError(
             f"values from {evaluator.name} differ from direct evaluation by {difference:.2e} (allowed {AUDIT_TOLERANCE:.0e}): "
             "set lime.evaluator to direct and report the model"

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, within
+
+MAX_SEGMENTS = 63  # a set of segments is one 64-bit integer
+DIRECT_EXACT_SEGMENTS = 12  # without tables, all masks are evaluated only up to so many segments (4096 masks)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class SegmentGrid:
     n_mels: int = 80
 
     def __post_init__(self) -> None:
-        if not (1 <= self.n_time <= self.n_frames and 1 <= self.n_band <= self.n_mels):
+        for name in ("n_time", "n_band", "n_frames", "n_mels"):
+            within(getattr(self, name), 1, 10**6, f"{name} of a grid", whole=True)
+        if self.n_time > self.n_frames or self.n_band > self.n_mels:
             raise ConfigError(
                 f"a grid of {self.n_time} x {self.n_band} segments does not fit {self.n_frames} frames x {self.n_mels} "
                 "bands: choose lime.n_time and lime.n_band between 1 and these"
@@ -63,9 +68,19 @@ class SegmentGrid:
 
 def masks_of(indices: np.ndarray, n_segments: int) -> np.ndarray:
     """Return the masks with these indices, shape (n_masks, n_segments), bool."""
-    return (np.asarray(indices)[:, None] >> np.arange(n_segments) & 1).astype(bool)
+    return (np.asarray(indices)[:, None] >> np.arange(checked_for_sets(n_segments)) & 1).astype(bool)
 
 
 def indices_of(masks: np.ndarray) -> np.ndarray:
     """Return the indices of these masks (bit i is segment i), shape (n_masks,), int64."""
-    return masks.astype(np.int64) @ (1 << np.arange(masks.shape[1], dtype=np.int64))
+    return masks.astype(np.int64) @ (1 << np.arange(checked_for_sets(masks.shape[1]), dtype=np.int64))
+
+
+def checked_for_sets(n_segments: int) -> int:
+    """Return the number of segments; raises ConfigError when a set of them is no 64-bit integer."""
+    if n_segments > MAX_SEGMENTS:
+        raise ConfigError(
+            f"a grid of {n_segments} segments has more than the {MAX_SEGMENTS} that a set of segments can be told of: "
+            "lower lime.n_time or lime.n_band"
+        )
+    return n_segments

@@ -1,23 +1,18 @@
 """The model that is explained: the attacked detector, or any function of excerpts; and how its games are evaluated."""
 
-import importlib
 import logging
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ..detector.network import Network
-from ..errors import ConfigError
+from .callables import callable_evaluator
 from .evaluators import DirectEvaluator, Evaluator
 from .explained import ExplainedModel
-from .grid import SegmentGrid
+from .grid import DIRECT_EXACT_SEGMENTS, SegmentGrid
 from .table_plans import plan_tables
 from .tables import TableEvaluator
 
 log = logging.getLogger(__name__)
-
-DIRECT_EXACT_SEGMENTS = 12  # without tables, all masks are evaluated only up to so many segments (4096 masks)
 
 
 def explained_model(
@@ -35,7 +30,7 @@ def explained_model(
     exact_tables : bool
         False asks for direct evaluation.
     predict : str, optional
-        ``module:callable`` of another model to explain instead; see `callable_evaluator`.
+        ``module:callable`` of another model to explain instead; see `veracity.games.callables.callable_evaluator`.
     """
     evaluator: Evaluator
     if predict:
@@ -70,38 +65,3 @@ def network_evaluator(network: Network, grid: SegmentGrid, *, exact_tables: bool
     plan, reason = plan_tables(network.layers, network.n_dense, grid)
     log.info("evaluator for a %d x %d grid: %s (%s)", grid.n_time, grid.n_band, "tables" if plan else "direct", reason)
     return TableEvaluator(network, plan, reason=reason) if plan else DirectEvaluator(network.logits, reason=reason)
-
-
-def callable_evaluator(target: str) -> DirectEvaluator:
-    """Return the evaluator of a user's model.
-
-    Parameters
-    ----------
-    target : str
-        ``module:callable``; the callable takes an ndarray of log-mel excerpts, shape (n, n_frames, n_mels), float32, not
-        standardised, and returns P(sing), shape (n,).
-
-    Raises
-    ------
-    ConfigError
-        When it cannot be imported or called; and later, when it returns anything but probabilities.
-    """
-    module, _, name = target.partition(":")
-    try:
-        predict = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{target!r} cannot be imported ({error}): give module:callable, with the module on PYTHONPATH"
-        ) from error
-    if not callable(predict):
-        raise ConfigError(f"{target!r} is a {type(predict).__name__}, which cannot be called: give module:callable")
-
-    def predict_logits(excerpts: Tensor) -> Tensor:
-        p = np.asarray(predict(excerpts.numpy()), dtype=np.float64)
-        if p.shape != (len(excerpts),):
-            raise ConfigError(f"{target!r} must return one probability for each excerpt, got shape {p.shape}")
-        if not np.all((p >= 0) & (p <= 1)):
-            raise ConfigError(f"{target!r} must return probabilities, got values from {p.min():g} to {p.max():g}")
-        return torch.logit(torch.as_tensor(p), eps=1e-12)
-
-    return DirectEvaluator(predict_logits, reason=f"{target} is known only by its predictions")

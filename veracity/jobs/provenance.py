@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import ArtefactError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = ("h5py", "librosa", "numpy", "scikit-learn", "scipy", "torch")
 
@@ -37,8 +39,38 @@ def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | o
         "settings": json.dumps(settings, sort_keys=True),
         "seed": seed,
         "versions": json.dumps(versions(), sort_keys=True),
-        "inputs": json.dumps({"/".join(Path(p).parts[-3:]): file_digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
+        "inputs": json.dumps({_input_name(p): file_digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
     }
+
+
+def _input_name(path: str | os.PathLike) -> str:
+    return "/".join(Path(path).parts[-3:])
+
+
+def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
+    """Check that artefacts which are read together were made from each other as they are.
+
+    Parameters
+    ----------
+    inputs : iterable of path-like
+        What a job reads; files that are no HDF5 are only looked at where an artefact says that it was made from them.
+
+    Raises
+    ------
+    ArtefactError
+        When one of them was made from another version of another one.
+    """
+    from .store import read_attributes
+
+    paths = sorted(map(str, inputs))
+    named = {_input_name(path): path for path in paths}
+    digest = functools.cache(file_digest)
+    for path in paths:
+        if path.endswith(".h5"):
+            made_from = json.loads(read_attributes(path).get("inputs", "{}"))
+            for name in sorted(named.keys() & made_from.keys()):
+                if digest(named[name]) != made_from[name]:
+                    raise ArtefactError(f"{path} was made from another {named[name]}: delete it and run snakemake again")
 
 
 def versions() -> dict[str, str]:
@@ -93,7 +125,10 @@ def _name(path: Path) -> str:
 @functools.cache
 def _parse(path: Path) -> tuple[str, tuple[Path, ...]]:
     """Return the digest of one file's statements, and the files beside it or in this package that it imports."""
-    tree = _Executed().visit(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+    try:
+        tree = _Executed().visit(ast.parse(path.read_bytes(), filename=str(path)))
+    except (SyntaxError, ValueError):  # a user's module that is no Python: said when it is imported
+        return file_digest(path), ()
     imported = {found for node in ast.walk(tree) for found in _imports(node, path)}
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(imported))
 
@@ -119,7 +154,7 @@ def _imports(node: ast.AST, path: Path) -> list[Path]:
     elif isinstance(node, ast.ImportFrom):
         module = [node.module] if node.module else []
         if node.level:  # from ..x import y, from . import y
-            package = [PACKAGE.name, *path.relative_to(PACKAGE).parent.parts]
+            package = path.parent.relative_to(_import_root(path)).parts
             module = [*package[: len(package) - node.level + 1], *module]
         names = [".".join([*module, *([] if alias.name == "*" else [alias.name])]) for alias in node.names]
     else:
@@ -129,15 +164,29 @@ def _imports(node: ast.AST, path: Path) -> list[Path]:
 
 def _files_of(name: Sequence[str], importer: Path) -> list[Path]:
     """Return the files that an import executes: the module, the packages that it lies in, or all modules of a package."""
-    if name[0] != PACKAGE.name:
-        beside = importer.parent / f"{name[0]}.py"
-        return [beside] if beside.is_file() else []
-    files, folder = [], PACKAGE
-    for part in name[1:]:
+    if name[0] == PACKAGE.name:
+        return _files_below(PACKAGE, name[1:])
+    return [found for folder in {importer.parent, _import_root(importer)} for found in _files_below(folder, name)]
+
+
+def _import_root(path: Path) -> Path:
+    """Return the folder from which a file is imported: above the package that it lies in."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _files_below(root: Path, name: Sequence[str]) -> list[Path]:
+    files, folder = [], root
+    for part in name:
         if (folder / part / "__init__.py").is_file():
             folder = folder / part
             files.append(folder / "__init__.py")
         else:  # a module, or what a package itself defines
             module = folder / f"{part}.py"
             return [*files, module] if module.is_file() else files
-    return [*files, *folder.rglob("*.py")]  # its modules are loaded when they are asked for
+    return [
+        *files,
+        *(folder.rglob("*.py") if folder != root or root == PACKAGE else ()),
+    ]  # its modules are loaded when they are asked for

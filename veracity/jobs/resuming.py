@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from .files import clear_orphans
 from .tensors import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
@@ -35,17 +36,23 @@ class SavedState:
     def restore(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what was saved, on the CPU, if it is there, whole, and of the same work; None to begin anew.
 
+        What is damaged is put aside, and what a killed process was writing is removed.
+
         Parameters
         ----------
         identity : mapping of str to plain values
             All that decides how the work goes on: settings and digests of what it works on.
         """
         self._saved_at, self._identity = time.monotonic(), {**identity, "made_by": self.made_by}
-        if self.path is None or not self.path.is_file():
+        if self.path is None:
+            return None
+        clear_orphans(self.path)
+        if not self.path.is_file():
             return None
         try:
-            content = load_tensors(self.path)
-        except CheckpointError:
+            content = load_tensors(self.path, sealed=True)
+        except CheckpointError as error:
+            self._put_aside(error)
             return None
         if not isinstance(content, dict) or content.get("identity") != self._identity:
             return None
@@ -59,6 +66,23 @@ class SavedState:
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Forget the state: the work is done, and its result is safe."""
+        """Forget the state, and one that was put aside: the work is done, and its result is safe."""
         if self.path is not None:
+            clear_orphans(self.path)
             self.path.unlink(missing_ok=True)
+            self._aside(self.path).unlink(missing_ok=True)
+
+    def _put_aside(self, error: CheckpointError) -> None:
+        assert self.path is not None
+        aside = self._aside(self.path)
+        try:
+            self.path.replace(aside)
+        except OSError:  # it stays, and the next state replaces it
+            aside = self.path
+        log.warning(
+            "the state that an unfinished job has left cannot be gone on from (%s): begun anew, it is kept as %s", error, aside
+        )
+
+    @staticmethod
+    def _aside(path: Path) -> Path:
+        return path.with_name(f"damaged.{path.name}")

@@ -1,4 +1,4 @@
-"""CPU time and memory of a job: what the system tells of a process, and what a job's log tells of it."""
+"""CPU time and memory of a job, and its warnings: what the system tells of a process, and what a job's log tells of it."""
 
 import ctypes
 import math
@@ -60,3 +60,13 @@ def logged(log: str | os.PathLike) -> tuple[float, float, float]:
         return float(found[-1]) if found else math.nan
 
     return number(STARTUP), number(IN_ALL), number(PEAK)
+
+
+def warnings_of(run: str | os.PathLike) -> list[str]:
+    """Return what the jobs of a run have warned of, as their logs tell it; each sentence once, in order."""
+    logs = (
+        path for path in sorted(Path(run, "logs").rglob("*.log")) if path.parent.name != "spectrograms"
+    )  # table corpus has these
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in logs)
+    found = (line for text in texts for line in re.findall(r"^WARNING veracity\S* (.+)$", text, re.MULTILINE))
+    return list(dict.fromkeys(found))

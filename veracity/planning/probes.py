@@ -99,7 +99,7 @@ def _excerpts(m: Material, size: float, _: float) -> Job:
         network = m.network()
         kind: type[Any] = SongAttack if m.config["attacks"]["scope"] == "song" else ExcerptAttack
         predict = m.model().predict_logits if m.predict else lambda x: network.logits(x.to(network.device))
-        known: dict[str, Any] = {"threshold": m.threshold, "is_attacked_model": not m.predict}
+        known: dict[str, Any] = {"threshold": m.threshold, "model": m.predict or ""}
         pick_excerpts(store.read(path, kind), predict, m.frontend, n_per_direction=n, seed=0, song="song", **known)
         return m.write(as_picked, path)
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
 from ..attacks.settings import DOMAINS
 from ..experiments.pen.files import import_drawings
+from ..songs.audio import told_length
 from ..songs.corpus import SPLITS, read_corpus
 
 JAMENDO = {"train": 61, "valid": 16, "test": 16}  # songs of a corpus that is still to be downloaded
@@ -102,10 +101,10 @@ def songs_of(config: Mapping[str, Any]) -> Songs:
         return Songs(lengths, config["frontend"]["sample_rate"], 1, ".flac")
     if corpus["url"] and not Path(corpus["folder"]).is_dir():
         return Songs({split: (JAMENDO_SECONDS,) * n for split, n in JAMENDO.items()}, 44100, 2, ".ogg", assumed=True)
-    found = [(song, soundfile.info(song.audio)) for song in read_corpus(corpus["folder"])]
-    lengths = {split: tuple(info.duration for song, info in found if song.split == split) for split in SPLITS}
-    song, info = found[0]
-    return Songs(lengths, info.samplerate, info.channels, song.audio.suffix)
+    found = [(song, told_length(song.audio)) for song in read_corpus(corpus["folder"])]
+    lengths = {split: tuple(told[0] for song, told in found if song.split == split) for split in SPLITS}
+    song, told = found[0]
+    return Songs(lengths, told[1], told[2], song.audio.suffix)
 
 
 def work(config: Mapping[str, Any], songs: Songs) -> list[Work]:

@@ -1,9 +1,11 @@
 """Table ``attacks``: success rates of the attacks."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
-from ..attacks.excerpts import Excerpts
+from ..attacks.excerpts import ATTACKED, Excerpts
 from ..attacks.perturbations import ExcerptAttack, SongAttack
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS
@@ -22,37 +24,39 @@ def table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each domain and original label, and for all; songs' mean SNR, norm and updates beside.
+        One row for each domain, model and original label, and for all labels; songs' mean SNR, norm and updates beside. Models
+        are the detector that was attacked and, where another one is explained, that one: both success rates are told.
     """
     effort = pd.DataFrame([{"song": song, "domain": domain, **_effort(attack)} for song, domain, attack in attacks])
-    counts = pd.DataFrame(
-        [
-            {
-                "song": song,
-                "domain": domain,
-                "scope": e.scope,
-                "original": label,
-                "n": getattr(e, f"n_{label}"),
-                "flipped": getattr(e, f"n_{label}_flipped"),
-                "picked": int((e.original == label).sum()),
-            }
-            for song, domain, e in excerpts
-            if isinstance(e, Excerpts)
-            for label in LABELS
-        ]
-    )
+    counts = pd.DataFrame([row for song, domain, item in excerpts for row in _counts(song, domain, item)])
     rows = []
     for domain in DOMAINS:
-        of_domain = counts[counts.domain == domain]
-        for label in (*LABELS, "all"):
-            part = of_domain if label == "all" else of_domain[of_domain.original == label]
-            if len(part) == 0:
-                continue
-            share = proportion(part.flipped.sum(), int(part.n.sum()))
-            means = effort[effort.domain == domain].drop(columns=["song", "domain"]).mean()
-            row = {"domain": domain, "scope": part.scope.iloc[0], "original": label, "n_songs": part.song.nunique()}
-            rows.append({**row, "flipped": part.flipped.sum(), **share, "n_picked": part.picked.sum(), **means})
+        means = effort[effort.domain == domain].drop(columns=["song", "domain"]).mean()
+        for model, of_model in counts[counts.domain == domain].groupby("model", sort=False):
+            for label in (*LABELS, "all"):
+                part = of_model if label == "all" else of_model[of_model.original == label]
+                share = proportion(part.flipped.sum(), int(part.n.sum()))
+                names = {"domain": domain, "scope": part.scope.iloc[0], "model": model, "original": label}
+                sums = {"n_songs": part.song.nunique(), "flipped": part.flipped.sum(), **share, "n_picked": part.picked.sum()}
+                rows.append({**names, **sums, **means})
     return pd.DataFrame(rows)
+
+
+def _counts(song: str, domain: str, excerpts: object) -> Iterator[dict[str, object]]:
+    """Yield the counts of a song for the attacked detector and, where it is another, for the explained model."""
+    assert isinstance(excerpts, Excerpts)
+    for model, prefix in {ATTACKED: "detector_", excerpts.model: ""}.items():
+        for label in LABELS:
+            yield {
+                "song": song,
+                "domain": domain,
+                "scope": excerpts.scope,
+                "model": model,
+                "original": label,
+                "n": getattr(excerpts, f"{prefix}n_{label}"),
+                "flipped": getattr(excerpts, f"{prefix}n_{label}_flipped"),
+                "picked": int((excerpts.original == label).sum()) if model == excerpts.model else 0,
+            }
 
 
 def _effort(attack: object) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..jobs.files import replacing
@@ -40,6 +41,11 @@ def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs:
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
     return figure, axes
+
+
+def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
+    """Say in the middle of a panel that there is nothing to show, and why."""
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35")
 
 
 def put_footnote(figure: Figure, text: str) -> None:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, direction_title
-from .canvas import PALETTE, new_figure, put_footnote
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
 
 
 def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
@@ -21,6 +21,8 @@ CURVES = {
     "lime_exact": ("LIME, exact (all masks)", PALETTE[0], ":", None),
     "best": ("best possible k", PALETTE[2], "--", None),
     "random": ("random k (expectation)", "0.45", "--", None),
+    "best_sampled": ("best of some random sets of k", PALETTE[2], "-.", None),
+    "random_sampled": ("random k (sampled)", "0.45", "-.", None),
     "worst": ("every k flips", PALETTE[3], ":", None),
 }
 
@@ -46,6 +48,8 @@ def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
                     (handle,) = ax.plot(curve.k, curve.percent, style, color=colour, marker=marker, ms=4, lw=width)
                     handles.setdefault(title, handle)
             n = int(part.n.max()) if len(part) else 0
+            if not n:
+                say_empty(ax)
             ax.set_title(f"{domain}, {direction_title(original)} (n = {n})", fontsize=8)
     n_segments = int(rates.k.max()) if len(rates) else 20
     for ax in axes[-1]:

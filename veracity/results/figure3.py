@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, direction_title
-from .canvas import PALETTE, new_figure, put_footnote
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
 
 
 def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.DataFrame:
@@ -54,6 +54,8 @@ def plot(counts: pd.DataFrame, *, footnote: str) -> Figure:
                 ax.plot(place, exact.excerpts, "D", color=PALETTE[1], ms=4, label="exact LIME")
             ax.set_xticks(place, [str(found) for found in sampled.n_found])
             n = int(sampled.n.max()) if len(sampled) else 0
+            if not n:
+                say_empty(ax, "none flipped")
             ax.set_title(f"k = {k} (n = {n})", fontsize=8)
             ax.set_ylim(0, max(1.0, 1.22 * max(part.excerpts.max(), part.expected_by_chance.max())))
             ax.yaxis.get_major_locator().set_params(integer=True)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from .canvas import PALETTE, new_figure, put_footnote
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:
@@ -35,6 +35,8 @@ def plot(fidelity: pd.DataFrame, *, footnote: str) -> Figure:
             ax.plot(place + rng.uniform(-0.12, 0.12, len(group)), group, "o", ms=3, alpha=0.6, color=PALETTE[0], mew=0)
         ax.set_xticks([1, 2], names)
         ax.set_title(domain)
+        if not len(part):
+            say_empty(ax, "no single segment flipped a label")
     axes[0, 0].set_ylabel("fidelity (weighted $R^2$)")
     axes[0, 0].set_ylim(0, 1)
     put_footnote(figure, footnote)

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from .canvas import PALETTE, new_figure, put_footnote
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
 
 
 def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote: str) -> Figure:
@@ -32,6 +32,8 @@ def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote
     overlap.axhline(9 / n_segments, color="0.45", ls="--", lw=1)
     top.axhline(100 / n_segments, color="0.45", ls="--", lw=1, label="chance")
     for ax in axes[0]:
+        if not len(table):
+            say_empty(ax)
         ax.set_xscale("log", base=2)
         ax.axvline(paper_n_samples, color="0.7", lw=1, zorder=0)
         ax.set_xlabel("number of samples $N_s$")

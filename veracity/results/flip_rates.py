@@ -7,6 +7,8 @@ from ..experiments.flips import Flips
 from .pooling import Keyed
 from .statistics import proportion
 
+TRUTHS = ("best", "best_sampled", "random", "random_sampled", "worst")  # choices that need no explainer
+
 
 def rows_of(flips: Keyed) -> pd.DataFrame:
     """Spread the flips of songs: one row for each excerpt, selection, fill and k.
@@ -22,17 +24,17 @@ def rows_of(flips: Keyed) -> pd.DataFrame:
     for song, domain, item in flips:
         assert isinstance(item, Flips)
         curves = [("norm", "", item.by_norm)]
-        curves += [(name, "", getattr(item, name)) for name in ("best", "random", "worst") if getattr(item, name) is not None]
+        curves += [(name, "", getattr(item, name)) for name in TRUTHS if getattr(item, name) is not None]
         for f, fill in enumerate(item.fills):
             for m, method in enumerate(item.methods):
-                suffix = "" if method == "sampled" else "_exact"
+                suffix = "" if method == "sampled" else f"_{method}"
                 curves.append((f"lime{suffix}", fill, item.by_lime[f, m]))
-                curves.append((f"lime{suffix}_positive", fill, item.positive_by_lime[f, m][:, None]))
-                curves.append((f"norm_as_many{suffix}", fill, item.positive_by_norm[f, m][:, None]))
+                curves.append((f"lime{suffix}_positive", fill, item.positive_by_lime[f, m]))
+                curves.append((f"norm_as_many{suffix}", fill, item.positive_by_norm[f, m]))
         for selection, fill, values in curves:
-            n_excerpts, n_k = values.shape
-            first = 1 if n_k > 1 else 0
-            excerpt, k = np.indices((n_excerpts, n_k))
+            first = values.ndim - 1  # k counts from 1; 0 stands for "all of positive weight", which has no axis k
+            values = values if first else values[:, None]
+            excerpt, k = np.indices(values.shape)
             parts.append(
                 pd.DataFrame(
                     {

@@ -1,5 +1,6 @@
 """What several tables share: artefacts keyed by song and domain, and the paper's order of rows and columns."""
 
+import os
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -10,8 +11,13 @@ from ..labels import LABELS
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
 
 
+UNDETERMINED = "none"  # in a page, where there is no number
+
+#: Columns of tables that hold words.
+TEXTS = ("song", "domain", "original", "direction", "scope", "model", "selection", "fill", "method", "stage", "input", "corpus")
+
 #: How segments are chosen in the flip experiments, in the order of figures.
-SELECTIONS = ("lime", "lime_exact", "norm", "best", "random", "worst")
+SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_sampled", "random", "random_sampled", "worst")
 
 
 def in_paper_order(table: pd.DataFrame) -> pd.DataFrame:
@@ -41,3 +47,25 @@ def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.Dat
                     row[f"{domain}: {title}"] = f"{one.percent:.0f} % ({one.flipped:.3g} of {one.n})"
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def read_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a table back that a rule has written, with the types that its columns have when it holds rows.
+
+    An empty CSV tells no types: then what is no text is a number.
+    """
+    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
+    table = table.fillna({column: "" for column in table if column in TEXTS})
+    return table if len(table) else table.astype({column: float for column in table if column not in TEXTS})
+
+
+def as_markdown(page: pd.DataFrame) -> str:
+    """Write a table for reading; what its data do not determine is said in words."""
+    if page.empty:
+        return "No rows: there was nothing to count (no excerpt flipped; tables/attacks tells how many of how many)."
+    shown = page.copy()
+    for column in shown.columns[shown.isna().any()]:
+        shown[column] = [
+            UNDETERMINED if pd.isna(value) else value if isinstance(value, str) else f"{value:.4g}" for value in shown[column]
+        ]
+    return shown.to_markdown(index=False, floatfmt=".4g")

@@ -6,6 +6,7 @@ from ..labels import direction_title
 from .pooling import SELECTIONS, as_paper_table, in_paper_order
 
 TITLES = {"lime": "LIME", "lime_exact": "LIME, exact", "norm": "norm", "best": "best 3", "random": "random 3"}
+TITLES |= {"best_sampled": "best of sampled 3", "random_sampled": "sampled 3"}
 
 
 def table(rates: pd.DataFrame, *, fill: str, k: int = 3) -> pd.DataFrame:

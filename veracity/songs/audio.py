@@ -1,11 +1,26 @@
-"""Audio files: decoded, mixed to one channel, resampled."""
+"""Audio files: decoded, mixed to one channel, resampled, and measured on the way."""
 
+import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf, isfinite, log10, nan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import CorpusError
+from .facts import AudioFacts
+
+if TYPE_CHECKING:
+    from .decoding import Decoder
+
+MIN_RATE, MAX_RATE = 2000, 768000  # Hz
+MAX_PEAK = 16.0  # 24 dB over full scale
+MAX_SAMPLES = 2**30  # of a song: 6.8 hours at 44.1 kHz, 4 GB
+FULL_SCALE = 32767 / 32768  # the largest 16-bit number
+SILENCE = 1e-3  # -60 dB of full scale
 
 
 def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0) -> np.ndarray:
@@ -27,29 +42,140 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
     Raises
     ------
     CorpusError
-        When the file is missing, empty, undecodable or too short, or holds samples that are not finite.
+        When the file is missing, empty, undecodable, too short or too long, or claims a sampling rate that no music has, or its
+        samples are not finite or on another scale.
     """
-    import soundfile
+    return load_audio_and_facts(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
 
-    if not Path(path).is_file():
-        raise CorpusError(f"There is no audio file {path}: add it, or remove its line from the lists.")
-    try:
-        samples, original_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        reason = str(error).rstrip(".").split(": ")[-1]
-        raise CorpusError(f"{path} cannot be decoded ({reason}): replace it by an intact ogg, mp3, flac or wav file.") from None
-    if not len(samples):
-        raise CorpusError(f"{path} holds no samples: replace it, or remove its line from the lists.")
-    mono = sum(samples.T) / samples.shape[1]  # the mean of all, which NumPy takes a quarter of decoding for along this axis
-    if not np.isfinite(mono).all():
-        raise CorpusError(f"{path} holds samples that are not finite (NaN or infinite): export the audio again.")
-    if len(mono) < min_seconds * original_rate:
+
+def load_audio_and_facts(
+    path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0
+) -> tuple[np.ndarray, AudioFacts]:
+    """Do as `load_audio` does, and return beside the samples what they and the file tell of themselves."""
+    mono, facts = _decode(Path(path))
+    if facts.seconds < min_seconds:
         raise CorpusError(
-            f"{path} lasts {len(mono) / original_rate:.2f} s, less than one excerpt of {min_seconds:.2f} s: "
-            "remove its line from the lists."
+            f"{path} lasts {facts.seconds:.2f} s, less than one excerpt of {min_seconds:.2f} s: remove its line from the lists."
         )
-    if original_rate != sample_rate:
+    if facts.sample_rate != sample_rate:
         import soxr  # what librosa.resample calls too; librosa takes longer to import than a song to decode
 
-        mono = soxr.resample(mono, original_rate, sample_rate, quality="HQ")
-    return mono
+        mono = soxr.resample(mono, int(facts.sample_rate), sample_rate, quality="HQ")
+    return mono, facts
+
+
+def told_length(path: str | os.PathLike) -> tuple[float, int, int]:
+    """Return length in seconds, sampling rate and number of channels of a file, undecoded where it tells a length that can be.
+
+    Raises
+    ------
+    CorpusError
+        When the file is missing or cannot be decoded.
+    """
+    with _decoder(Path(path)) as decoder:
+        rate = decoder.file.samplerate
+        told = (decoder.stream_seconds, decoder.claimed_seconds)
+        seconds = next((seconds for seconds in told if seconds * rate <= MAX_SAMPLES), nan)
+        if not isfinite(seconds):
+            seconds = sum(map(len, decoder.blocks())) / rate
+        return seconds, rate, decoder.file.channels
+
+
+@contextmanager
+def _decoder(path: Path) -> Iterator["Decoder"]:
+    """Open a file and tell in one sentence what comes in the way of decoding it."""
+    import soundfile
+
+    from . import decoding
+
+    if not path.is_file():
+        raise CorpusError(f"There is no audio file {path}: add it, or remove its line from the lists.")
+    where = ""
+    try:
+        if what := decoding.other_kind(path):
+            raise CorpusError(f"{path} is {what}: replace it by an ogg, mp3, flac or wav file.")
+        with decoding.opened(path) as decoder:
+            rate = decoder.file.samplerate
+            if not MIN_RATE <= rate <= MAX_RATE:
+                raise CorpusError(
+                    f"{path} claims a sampling rate of {rate} Hz: export it with one between {MIN_RATE} and {MAX_RATE} Hz."
+                )
+            try:
+                yield decoder
+            finally:
+                where = f"beyond {decoder.n_samples / rate:.1f} s " if decoder.n_samples else ""
+    except soundfile.SoundFileError as error:
+        reason = decoding.reason(error)
+        raise CorpusError(
+            f"{path} cannot be decoded {where}({reason}): replace it by an intact ogg, mp3, flac or wav file."
+        ) from None
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from None
+
+
+def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
+    """Decode block by block, average channels, and measure."""
+    means: list[np.ndarray] = []
+    peak, n_clipped, power = 0.0, 0, 0.0
+    with _decoder(path) as decoder:
+        rate, channels = decoder.file.samplerate, decoder.file.channels
+        for block in decoder.blocks():
+            with np.errstate(over="ignore", invalid="ignore"):  # told below
+                means.append(sum(block.T) / channels)  # the mean, which NumPy takes a quarter of decoding for on this axis
+                magnitude = np.abs(block)
+                peak = float(np.maximum(peak, magnitude.max()))  # NaN stays NaN
+                n_clipped += int((magnitude >= FULL_SCALE).sum())
+                power += float(np.square(block, out=magnitude).sum(dtype=np.float64))
+            if decoder.n_samples > MAX_SAMPLES:
+                raise CorpusError(f"{path} lasts longer than {MAX_SAMPLES / rate / 3600:.1f} hours: cut it into songs.")
+        n_samples = decoder.n_samples
+    if not n_samples:
+        raise CorpusError(f"{path} holds no samples: replace it, or remove its line from the lists.")
+    if not isfinite(peak):
+        raise CorpusError(f"{path} holds samples that are not finite (NaN or infinite): export the audio again.")
+    if peak > MAX_PEAK:
+        raise CorpusError(
+            f"{path} has a peak of {peak:.4g} where full scale is 1, as if its numbers were integers: "
+            "divide them by the largest integer (32768 for 16 bits) and export the audio again."
+        )
+    mono = np.concatenate(means)
+    del means
+    seconds = n_samples / rate
+    claims = (decoder.claimed_seconds, decoder.stream_seconds)
+    facts = AudioFacts(
+        seconds=seconds,
+        claimed_seconds=_claim(seconds, *claims),
+        skipped_bytes=float(decoder.skipped_bytes),
+        cut_off=decoder.cut_off,
+        sample_rate=float(rate),
+        channels=float(channels),
+        peak=peak,
+        clipped_share=n_clipped / (n_samples * channels),
+        silent_share=_silent_share(mono, rate),
+        dc_offset=float(mono.mean(dtype=np.float64)),
+        averaging_loss_db=_loss_db(power / channels, float(np.square(mono).sum(dtype=np.float64))) if channels > 1 else 0.0,
+        audio_digest=hashlib.sha256(mono.data).hexdigest()[:16],
+    )
+    return mono, facts
+
+
+def _claim(seconds: float, claimed: float, in_stream: float) -> float:
+    """Return the length that a header claims, or that of the frames in the file where these tell something else."""
+    padding = 0.25  # seconds at most of what encoders of MP3 put around, and decoders leave away
+    if abs(in_stream - seconds) > padding and not abs(claimed - seconds) > padding:
+        return in_stream
+    return claimed
+
+
+def _silent_share(mono: np.ndarray, rate: int) -> float:
+    """Return the share of stretches of 10 ms whose peak is below `SILENCE`."""
+    length = min(rate // 100, len(mono))
+    stretches = mono[: len(mono) // length * length].reshape(-1, length)
+    return float((np.maximum(stretches.max(axis=1), -stretches.min(axis=1)) < SILENCE).mean())
+
+
+def _loss_db(before: float, after: float) -> float:
+    """Return the ratio of two powers in dB; of silence nothing is lost."""
+    if before == 0:
+        return 0.0
+    return 10 * log10(before / after) if after else inf

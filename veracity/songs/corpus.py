@@ -14,13 +14,18 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CorpusError
-from .label_files import _text
+from ..errors import CorpusError, shortened
+from .label_files import text_lines
 
 SPLITS = ("train", "valid", "test")
+MAX_NAME = 80  # names of artefacts add folders, suffixes and, while they are written, more; file systems admit 255 bytes
+DIGITS = 8  # hexadecimal, of a digest in a name
+MISSING = ("nan", "null")
+REPETITIVE = re.compile(r"(.+?)\1{15,}$")  # Snakemake refuses 20 times
 AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order in which the stem of an old list's .trs is looked for
 
 
@@ -43,9 +48,11 @@ class Song:
 
 
 def song_name(file: str | os.PathLike) -> str:
-    """Return a file's stem in lower-case ASCII letters, digits and single hyphens.
+    """Return a file's stem in lower-case ASCII letters, digits and single hyphens, at most `MAX_NAME` of them.
 
-    Accents are dropped; a stem that holds letters of other scripts gets a digest, since its name would say little.
+    Accents are dropped. A stem gets a digest where the rest would say little or could not be used: letters of other scripts,
+    a long one, one that ends in many repetitions (which Snakemake takes for an endless loop), or a word that stands for a
+    missing value in tables.
 
     Examples
     --------
@@ -56,7 +63,20 @@ def song_name(file: str | os.PathLike) -> str:
     decomposed = unicodedata.normalize("NFKD", stem)
     name = re.sub("[^a-z0-9]+", "-", re.sub("[\u0300-\u036f'’]", "", decomposed.lower())).strip("-")
     is_readable = all(letter.isascii() for letter in decomposed if unicodedata.category(letter).startswith("L"))
-    return name if name and is_readable else "-".join(filter(None, (name or "song", _digest(stem))))
+    if name and is_readable and len(name) <= MAX_NAME and not REPETITIVE.search(name) and name not in MISSING:
+        return name
+    return "-".join(filter(None, (name[: MAX_NAME - DIGITS - 1].strip("-") or "song", _digest(stem)[:DIGITS])))
+
+
+def _distinct_names(files: Iterable[str]) -> dict[str, str]:
+    """Return a name for each file; files that would share one get a digest each, as long as it takes."""
+    names = {file: song_name(file) for file in files}
+    digits = dict.fromkeys(names, 0)
+    while shared := {name for name, count in Counter(names.values()).items() if count > 1}:
+        for file in [file for file, name in names.items() if name in shared]:
+            digits[file] += DIGITS
+            names[file] = f"{song_name(file)}-{_digest(file)[: digits[file]]}"
+    return names
 
 
 def read_corpus(folder: str | os.PathLike) -> list[Song]:
@@ -82,9 +102,9 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
     found: dict[str, tuple[Path, Path, str]] = {}
     for split in SPLITS:
         lists = next((root / name for name in ("filelists", "filelist") if (root / name).is_dir()), root / "filelists")
-        for number, line in enumerate(_text(lists / split).splitlines(), 1):
+        for number, line in enumerate(text_lines(lists / split), 1):
             if listed := unicodedata.normalize("NFC", line.strip()):
-                where = f"{lists / split}, line {number}: {listed!r}"
+                where = f"{lists / split}, line {number}: {shortened(listed)!r}"
                 song = _find_audio(listed, audio)
                 if song is None:
                     raise CorpusError(f"{where} is not in {root / 'audio'}: add the file or remove the line.")
@@ -95,8 +115,7 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
                 found[song.name] = (song, label_file, split)
     if not found:
         raise CorpusError(f"The lists in {lists} name no songs: write one audio file name per line.")
-    shared = Counter(song_name(file) for file in found)
-    names = {file: song_name(file) + (f"-{_digest(file)}" if shared[song_name(file)] > 1 else "") for file in found}
+    names = _distinct_names(found)
     return [Song(names[file], *parts) for file, parts in found.items()]
 
 
@@ -111,7 +130,8 @@ def find_root(folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise CorpusError(f"There is no corpus folder {folder}: set corpus.folder to it, or run the target `download`.")
-    inside = [child for child in folder.iterdir() if child.is_dir() and not child.name.startswith((".", "__MACOSX"))]
+    children = [child for child in _children(folder) if child.is_dir()]
+    inside = [child for child in children if not child.name.startswith((".", "__MACOSX"))]
     for root in (folder, *(inside if len(inside) == 1 else [])):
         if (root / "audio").is_dir():
             return root
@@ -119,15 +139,27 @@ def find_root(folder: str | os.PathLike) -> Path:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(unicodedata.normalize("NFC", text).encode()).hexdigest()[:8]
+    return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _files(folder: Path) -> dict[str, Path]:
     """Return the files of a folder by composed (NFC) name; what macOS leaves in archives is no file."""
     if not folder.is_dir():
         raise CorpusError(f"There is no folder {folder}: a corpus needs audio/, labels/ and filelists/.")
-    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    return {unicodedata.normalize("NFC", path.name): path for path in paths}
+    files: dict[str, Path] = {}
+    for path in sorted(path for path in _children(folder) if path.is_file() and not path.name.startswith(".")):
+        name = unicodedata.normalize("NFC", path.name)
+        if name in files:
+            raise CorpusError(f"{folder} holds two files whose names look the same, {shortened(name)!r}: rename one of them.")
+        files[name] = path
+    return files
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise CorpusError(f"{folder} cannot be read ({error.strerror}): check its permissions.") from None
 
 
 def _find_audio(listed: str, audio: dict[str, Path]) -> Path | None:

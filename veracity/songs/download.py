@@ -1,13 +1,25 @@
 """Fetching the archive of a corpus."""
 
+import errno
+import ftplib
+import lzma
 import os
 import shutil
+import stat
 import tempfile
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
-from ..errors import CorpusError
+from ..errors import CorpusError, shortened
 from .corpus import find_root
+
+MAX_BYTES = 200 * 10**9  # of what is unpacked; Jamendo takes 0.4 GB
+MAX_MEMBERS = 200_000
+CHUNK = 2**20
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = None) -> Path:
@@ -33,38 +45,111 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
     Raises
     ------
     CorpusError
-        When the folder holds something else, or the archive cannot be fetched, has another digest, is no zip archive or
-        holds no corpus.
+        When the folder holds something else or cannot be written, or the archive cannot be fetched, has another digest, is no
+        zip archive that can be unpacked there, or holds no corpus.
     """
-    import pooch
-    from requests import RequestException
-
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         find_root(folder)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
-        try:
-            archive = pooch.retrieve(url, sha256 and f"sha256:{sha256}", fname="archive.zip", path=temporary)
-        except (RequestException, OSError) as error:
-            raise CorpusError(f"{url} cannot be fetched ({error}): check the address, or download it by hand.") from None
-        except ValueError as error:  # another digest, or an address of an unknown kind
-            raise CorpusError(f"{url} is not what was expected ({error}): check corpus.url and corpus.sha256.") from None
-        unpacked = Path(temporary, "corpus")
-        try:
-            with zipfile.ZipFile(archive) as content:
-                for member in content.namelist():
-                    if not Path(unpacked, member).resolve().is_relative_to(unpacked.resolve()):
-                        raise CorpusError(f"{url} would write outside its folder ({member}): do not use this archive.")
-                content.extractall(unpacked)
-        except zipfile.BadZipFile as error:
-            raise CorpusError(f"{url} is no whole zip archive ({error}): check the address and try again.") from None
-        try:
-            find_root(unpacked)
-        except CorpusError:
-            raise CorpusError(f"{url} holds no corpus in the layout of Jamendo: check the address.") from None
-        if folder.is_dir():
-            folder.rmdir()
-        shutil.move(unpacked, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and not folder.is_dir():
+            raise CorpusError(f"{folder} is a file where the corpus shall lie: move it away, or set corpus.folder to another.")
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
+            archive = _fetch(url, Path(temporary), sha256)
+            unpacked = Path(temporary, "corpus")
+            _unpack(archive, unpacked, url)
+            try:
+                find_root(unpacked)
+            except CorpusError:
+                raise CorpusError(f"{url} holds no corpus in the layout of Jamendo: check the address.") from None
+            if folder.is_dir():
+                folder.rmdir()
+            shutil.move(unpacked, folder)
+    except OSError as error:
+        raise CorpusError(
+            f"{folder} cannot be written ({error.strerror or error}): make room there, or check permissions."
+        ) from None
     return folder
+
+
+def _fetch(url: str, folder: Path, sha256: str | None) -> Path:
+    import pooch
+    from requests import RequestException
+
+    if urlsplit(url).scheme not in ("http", "https", "ftp"):
+        raise CorpusError(f"{shortened(url)} begins with none of http://, https:// and ftp://: check corpus.url.")
+    try:
+        return Path(pooch.retrieve(url, sha256 and f"sha256:{sha256}", fname="archive.zip", path=folder))
+    except (RequestException, ftplib.Error, EOFError, OSError) as error:
+        if getattr(error, "filename", None) or getattr(error, "errno", None) in DISK:  # not the network
+            raise
+        raise CorpusError(
+            f"{url} cannot be fetched ({shortened(str(error))}): check the address, or download it by hand."
+        ) from None
+    except ValueError:
+        raise CorpusError(f"{url} is not what was expected: its digest is not corpus.sha256; check both.") from None
+
+
+def _unpack(archive: Path, folder: Path, url: str) -> None:
+    """Unpack a zip archive to a folder that does not exist yet.
+
+    Names are checked before anything is written: links, devices and names with .. are refused, not unpacked as something else.
+    """
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = content.infolist()
+            _check_members(members, shutil.disk_usage(archive.parent).free, url)
+            left = sum(member.file_size for member in members)
+            for member in members:
+                target = folder / member.filename
+                (target if member.is_dir() else target.parent).mkdir(parents=True, exist_ok=True)
+                if not member.is_dir():
+                    with content.open(member) as packed, target.open("xb") as file:
+                        while chunk := packed.read(CHUNK):
+                            left -= len(chunk)
+                            if left < 0:
+                                raise CorpusError(f"{url} holds more than it declares: do not use this archive.")
+                            file.write(chunk)
+    except DAMAGED as error:
+        raise CorpusError(
+            f"{url} is no whole zip archive ({shortened(str(error))}): check the address and try again."
+        ) from None
+    except OSError as error:
+        if error.errno is None:  # a decompressor's
+            raise CorpusError(
+                f"{url} is no whole zip archive ({shortened(str(error))}): check the address and try again."
+            ) from None
+        raise
+
+
+def _check_members(members: list[zipfile.ZipInfo], free_bytes: int, url: str) -> None:
+    files: set[PurePosixPath] = set()
+    folders: set[PurePosixPath] = set()
+    for member in members:
+        path = PurePosixPath(member.filename)
+        shown = shortened(member.filename)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise CorpusError(f"{url} would write outside its folder ({shown}): do not use this archive.")
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise CorpusError(f"{url} holds a link or device ({shown}): unpack it by hand, and set corpus.folder to it.")
+        if member.flag_bits & 1:
+            raise CorpusError(f"{url} is encrypted ({shown}): unpack it by hand, and set corpus.folder to it.")
+        if max(len(os.fsencode(part)) for part in path.parts) > 255:
+            raise CorpusError(f"{url} holds a name that is too long for a file ({shown}): unpack it by hand under another.")
+        if not member.is_dir():
+            if path in files:
+                raise CorpusError(f"{url} holds {shown!r} twice: do not use this archive.")
+            files.add(path)
+        folders.update([path] if member.is_dir() else [], path.parents)
+    if both := files & folders:
+        raise CorpusError(f"{url} holds {shortened(str(min(both)))!r} as a file and as a folder: do not use this archive.")
+    n_bytes = sum(member.file_size for member in members)
+    if n_bytes > MAX_BYTES or len(members) > MAX_MEMBERS:
+        raise CorpusError(
+            f"{url} would unpack to {n_bytes / 1e9:.0f} GB in {len(members)} files, more than a corpus holds: do not use it."
+        )
+    if n_bytes > free_bytes:
+        raise CorpusError(f"{url} unpacks to {n_bytes / 1e9:.2f} GB where {free_bytes / 1e9:.2f} GB are free: make room first.")

@@ -6,98 +6,15 @@ natural logarithm. Everything here is differentiable.
 """
 
 import functools
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class FrontEnd:
-    """Settings of the front end; the defaults are the paper's (section 4.2, and its published implementation).
-
-    Attributes
-    ----------
-    sample_rate : int
-        Hz.
-    frame_samples, hop_samples : int
-        Length and advance of the Hann window, samples.
-    n_mels : int
-        Number of triangular bands.
-    f_min, f_max : float
-        Lower edge of the lowest and upper edge of the highest band, Hz.
-    excerpt_frames : int
-        Length of one input of the detector, frames.
-    floor : float
-        Smallest mel magnitude; smaller ones, negative ones too, are raised to it before the logarithm.
-    """
-
-    sample_rate: int = 22050
-    frame_samples: int = 1024
-    hop_samples: int = 315
-    n_mels: int = 80
-    f_min: float = 27.5
-    f_max: float = 8000.0
-    excerpt_frames: int = 115
-    floor: float = 1e-7
-
-    @property
-    def n_bins(self) -> int:
-        """Number of frequency bins of a magnitude spectrogram."""
-        return self.frame_samples // 2 + 1
-
-    @property
-    def frames_per_second(self) -> float:
-        """Frames per second."""
-        return self.sample_rate / self.hop_samples
-
-    @property
-    def half_excerpt(self) -> int:
-        """Frames before (and after) the centre frame of an excerpt."""
-        return self.excerpt_frames // 2
-
-    @property
-    def excerpt_seconds(self) -> float:
-        """Length of an excerpt, seconds."""
-        return self.excerpt_frames / self.frames_per_second
-
-    @property
-    def silence(self) -> float:
-        """Log-mel value of digital silence."""
-        return float(np.log(self.floor))
-
-
-def n_frames(n_samples: int, frontend: FrontEnd) -> int:
-    """Return the number of frames of so many samples."""
-    return 1 + n_samples // frontend.hop_samples
-
-
-@functools.lru_cache(maxsize=8)
-def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
-    """Return triangular mel filters.
-
-    Parameters
-    ----------
-    frontend : FrontEnd
-
-    Returns
-    -------
-    ndarray, shape (n_bins, n_mels), float32
-        Each column sums to one. Edges lie at equal distances in mel = 1127 ln(1 + f / 700). Bit-equal to the filters of
-        the published implementation.
-    """
-    mel_edges = 1127 * np.log1p(np.array([frontend.f_min, frontend.f_max]) / 700)
-    edges_hz = 700 * np.expm1(np.linspace(mel_edges[0], mel_edges[1], frontend.n_mels + 2) / 1127)
-    bins_hz = np.arange(frontend.n_bins) * (frontend.sample_rate / frontend.frame_samples)
-    # Each slope runs along the exact frequencies, but where it starts and how wide it counts is snapped to FFT bins.
-    snapped = np.searchsorted(bins_hz, edges_hz)
-    left, top, right = snapped[:-2], snapped[1:-1], snapped[2:]
-    bins = np.arange(frontend.n_bins)[:, None]
-    rising = (bins_hz[:, None] - edges_hz[:-2]) / np.maximum(top - left, 1)
-    falling = (edges_hz[2:] - bins_hz[:, None]) / np.maximum(right - top, 1)
-    filters = np.where((bins >= left) & (bins < top), rising, 0.0) + np.where((bins >= top) & (bins < right), falling, 0.0)
-    return (filters / np.maximum(filters.sum(axis=0), 1e-12)).astype(np.float32)
+# Its settings and what follows from them alone need no torch; whoever works with tensors finds everything here.
+from .settings import FrontEnd as FrontEnd
+from .settings import excerpt_samples as excerpt_samples
+from .settings import mel_filterbank as mel_filterbank
+from .settings import n_frames as n_frames
 
 
 def magnitudes(audio: Tensor, frontend: FrontEnd) -> Tensor:
@@ -133,12 +50,6 @@ def _stft(audio: Tensor, frontend: FrontEnd, *, center: bool) -> Tensor:
         return_complex=True,
     )
     return spectrum.abs().transpose(-1, -2)  # (..., n_bins, n_frames) -> (..., n_frames, n_bins)
-
-
-def excerpt_samples(start_frame: int, frontend: FrontEnd) -> slice:
-    """Return the samples that an excerpt's frames see, for `excerpt_magnitudes`; negative at a song's very start."""
-    start = start_frame * frontend.hop_samples - frontend.frame_samples // 2
-    return slice(start, start + (frontend.excerpt_frames - 1) * frontend.hop_samples + frontend.frame_samples)
 
 
 def log_mel(magnitude: Tensor, frontend: FrontEnd) -> Tensor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..jobs.store import array, note
+from .facts import AudioFacts
 
 if TYPE_CHECKING:
     import torch
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectrogram:
+class Spectrogram(AudioFacts):
     """Spectrograms of one song, and what is sung in it: magnitudes as training holds them, and what the detector sees."""
+
+    # What decoding has told of its audio (the fields of AudioFacts) is carried along, for the table `corpus`.
 
     song: str = note("name of the song")
     split: str = note("train, valid or test")

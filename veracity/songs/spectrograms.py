@@ -4,17 +4,18 @@ import logging
 
 import torch
 
-from .audio import load_audio
+from .audio import load_audio_and_facts
 from .corpus import Song
 from .frontend import FrontEnd, log_mel, magnitudes
-from .label_files import frame_labels, label_overhang_seconds, read_labels
+from .label_files import check_extent, frame_labels, label_overhang_seconds, read_labels
+from .remarks import remarks
 from .spectra import Spectrogram
 
 log = logging.getLogger(__name__)
 
 
 def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
-    """Decode a song, compute its magnitudes and align its labels.
+    """Decode a song, compute its magnitudes and align its labels; what is odd of them is logged as a warning.
 
     Parameters
     ----------
@@ -24,20 +25,22 @@ def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
     Raises
     ------
     CorpusError
-        When audio or labels cannot be used, or the audio is shorter than one excerpt.
+        When audio or labels cannot be used, or cannot belong to each other, or the audio is shorter than one excerpt.
     """
     intervals = read_labels(song.labels)
-    audio = load_audio(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
-    overhang = label_overhang_seconds(intervals, len(audio) / frontend.sample_rate)
-    if abs(overhang) > 0.1:
-        what = "run %.1f s past the end of the audio and are clipped" if overhang > 0 else "end %.1f s early; the last goes on"
-        log.warning("%s: labels " + what, song.labels, abs(overhang))
+    audio, facts = load_audio_and_facts(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    seconds = len(audio) / frontend.sample_rate
+    check_extent(intervals, seconds, song.labels)
     magnitude = magnitudes(torch.as_tensor(audio), frontend)
-    return Spectrogram(
+    spectrogram = Spectrogram(
+        **vars(facts),
         song=song.name,
         split=song.split,
-        label_overhang_seconds=overhang,
+        label_overhang_seconds=label_overhang_seconds(intervals, seconds),
         magnitude=magnitude.half().numpy(),
         log_mel=log_mel(magnitude, frontend).numpy(),
         is_sing=frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second),
     )
+    for remark in remarks(spectrogram):
+        log.warning("%s: %s", song.audio, remark)
+    return spectrogram

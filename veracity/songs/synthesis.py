@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, within
 from ..jobs.files import replacing
 from ..jobs.seeds import rng_for
 from .accompaniment import PROGRESSIONS, SCALES, accompany
@@ -54,12 +54,20 @@ class SynthesisSettings:
     sample_rate: int = 22050
 
     def __post_init__(self) -> None:
-        if min(self.n_train, self.n_valid, self.n_test) < 0:
-            raise ConfigError(f"{self} asks for a negative number of songs: give zero or more of each split.")
-        if not 4 <= self.seconds < np.inf:
-            raise ConfigError(f"Songs of {self.seconds} s cannot hold a phrase and a rest: give 4 s or more.")
+        for split in SPLITS:
+            n_songs = getattr(self, f"n_{split}")
+            if isinstance(n_songs, int) and n_songs < 0:
+                raise ConfigError(f"corpus.synthetic.n_{split} {n_songs} is a negative number of songs: give 0 or more")
+            within(n_songs, 0, 10_000, f"corpus.synthetic.n_{split}", whole=True)
+        if isinstance(self.seconds, int | float) and not 4 <= self.seconds < np.inf:
+            raise ConfigError(f"corpus.synthetic.seconds {self.seconds} cannot hold a phrase and a rest: give 4 or more")
+        within(self.seconds, 4, 7200, "corpus.synthetic.seconds")
+        within(self.sample_rate, 1, 10**6, "frontend.sample_rate", whole=True)
         if self.sample_rate < 16000:
-            raise ConfigError(f"A sample rate of {self.sample_rate} Hz lacks what the detector sees: give 16000 or more.")
+            raise ConfigError(
+                f"frontend.sample_rate {self.sample_rate} lacks what the detector sees of a synthetic corpus: "
+                "give 16000 or more"
+            )
 
 
 @dataclass(frozen=True)

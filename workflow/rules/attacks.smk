@@ -10,7 +10,7 @@ rule perturbations:
         unpack(song_files),
         **SONG_MODEL,
     output:
-        f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
+        update(f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
     benchmark:
@@ -20,13 +20,12 @@ rule perturbations:
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
-        settings=lambda wildcards: settings(
-            "frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", f"attacks.{wildcards.domain}"
-        ),
+        settings=uses("perturbations"),
+        contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
         state=state_beside,
         save_every_seconds=config["save_every_seconds"],
-        device=config["device"],
+        device=plainly(config["device"]),
         code=code("perturbations"),
     script:
         "../scripts/perturbations.py"
@@ -37,7 +36,7 @@ rule excerpts:
         **SONG_MODEL,
         perturbation=f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
     output:
-        f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
+        update(f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/excerpts/{{domain}}/{{song}}.log",
     benchmark:
@@ -46,8 +45,9 @@ rule excerpts:
         gpu=gpus("explaining_device"),
         runtime=growing(15),
     params:
-        settings=settings("frontend", "excerpts", "lime.predict"),
-        device=config["explaining_device"],
+        settings=uses("excerpts"),
+        contents=outside(),
+        device=plainly(config["explaining_device"]),
         code=code("excerpts"),
     script:
         "../scripts/excerpts.py"
@@ -58,14 +58,14 @@ rule attacks:
         perturbations=per_attack("perturbations"),
         excerpts=per_attack("excerpts"),
     output:
-        table=f"{RESULTS}/tables/attacks.csv",
-        page=f"{RESULTS}/tables/attacks.md",
+        table=update(f"{RESULTS}/tables/attacks.csv"),
+        page=update(f"{RESULTS}/tables/attacks.md"),
     log:
         f"{RESULTS}/logs/attacks.log",
     benchmark:
         f"{RESULTS}/benchmarks/attacks.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("attacks"),
     script:
         "../scripts/attacks.py"
@@ -76,7 +76,7 @@ rule tuning_runs:
         unpack(song_files),
         **SONG_MODEL,
     output:
-        f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json",
+        update(f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json"),
     log:
         f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
     benchmark:
@@ -87,10 +87,11 @@ rule tuning_runs:
         runtime=growing(240),
     params:
         settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
+        contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
         state=state_beside,
         save_every_seconds=config["save_every_seconds"],
-        device=config["device"],
+        device=plainly(config["device"]),
         code=code("tuning_runs"),
     script:
         "../scripts/tuning_runs.py"
@@ -100,14 +101,14 @@ rule tuning:
     input:
         tuning_runs_of_all,
     output:
-        table=f"{RESULTS}/tables/tuning.csv",
-        page=f"{RESULTS}/tables/tuning.md",
+        table=update(f"{RESULTS}/tables/tuning.csv"),
+        page=update(f"{RESULTS}/tables/tuning.md"),
     log:
         f"{RESULTS}/logs/tuning.log",
     benchmark:
         f"{RESULTS}/benchmarks/tuning.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("tuning"),
     script:
         "../scripts/tuning.py"

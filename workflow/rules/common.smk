@@ -1,29 +1,40 @@
 # What all rules share: the checked configuration, the songs, paths, and the digest that re-runs what a library edit changes.
+import atexit
 import itertools
+import os
+import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.jobs.config import check
+from veracity.games.callables import callable_source
+from veracity.jobs import runs
+from veracity.jobs.config import check, check_files
+from veracity.jobs.contents import Contents
 from veracity.jobs.provenance import code_digest
-from veracity.songs.corpus import read_corpus
+from veracity.jobs.usage import warnings_of
+from veracity.planning.consistency import check_together
+from veracity.songs.corpus import SPLITS, read_corpus
 from veracity.songs.synthesis import SynthesisSettings, song_names
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RESULTS = f"results/{config['run']}" if "run" in config else "results"
 
 try:
+    check_files(workflow.configfiles)
     check(config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml")
 except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
+OUTSIDE = Contents(".snakemake/veracity-contents.json")
+atexit.register(OUTSIDE.save)
 CHECKPOINT = config["detector"]["checkpoint"]
 if CHECKPOINT and not Path(CHECKPOINT).is_file():
     raise WorkflowError(f"there is no checkpoint {CHECKPOINT}: set detector.checkpoint to a .pt, or to null to train")
 DETECTORS = ["checkpoint"] if CHECKPOINT else [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
-SYNTHETIC = SynthesisSettings(**config["corpus"]["synthetic"], sample_rate=config["frontend"]["sample_rate"])
 CORPUS = f"{RESULTS}/synthetic_corpus"
 
 
@@ -34,12 +45,36 @@ wildcard_constraints:
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
+def literal(text):
+    """Return a text, a path say, as Snakemake's format language takes it: braces are no wildcards."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def plainly(value):
+    """Return a parameter that Snakemake takes as it is; a text it would format."""
+    return lambda wildcards: value
+
+
+def synthetic_songs():
+    """Return the names of the synthetic songs by split; none where another corpus is used."""
+    if config["corpus"]["kind"] != "synthetic":
+        return {}
+    try:
+        settings = SynthesisSettings(**config["corpus"]["synthetic"], sample_rate=config["frontend"]["sample_rate"])
+    except VeracityError as error:
+        raise WorkflowError(str(error)) from None
+    return song_names(settings)
+
+
+SYNTHETIC = synthetic_songs()
+
+
 def read_songs():
     """Return name to (split, audio, labels) of every song of the corpus."""
     if config["corpus"]["kind"] == "synthetic":
         return {
             name: (split, f"{CORPUS}/audio/{name}.flac", f"{CORPUS}/labels/{name}.lab")
-            for split, names in song_names(SYNTHETIC).items()
+            for split, names in SYNTHETIC.items()
             for name in names
         }
     folder = config["corpus"]["folder"]
@@ -54,6 +89,11 @@ def read_songs():
 
 
 SONGS = read_songs()
+try:
+    splits = [split for split, *_ in SONGS.values()]
+    check_together(config, n_songs={split: splits.count(split) for split in SPLITS} if SONGS else None)
+except VeracityError as error:
+    raise WorkflowError(str(error)) from None
 
 
 def song_split(wildcards):
@@ -62,10 +102,17 @@ def song_split(wildcards):
 
 def song_files(wildcards):
     """Return audio and labels of a song, as named inputs."""
-    if wildcards.song not in SONGS:
-        raise WorkflowError(f"there is no song {wildcards.song!r} in the corpus: known are {', '.join(SONGS)}")
-    _, audio, labels = SONGS[wildcards.song]
-    return {"audio": audio, "labels": labels}
+    # A missing file says what is wrong without a traceback, which an error raised here would get.
+    missing = f"(there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download)"
+    unknown = f"(no song of the corpus is named {wildcards.song})" if SONGS else missing
+    _, audio, labels = SONGS.get(wildcards.song, ("", unknown, unknown))
+    return {"audio": literal(audio), "labels": literal(labels)}
+
+
+def song_contents(wildcards, what=slice(1, 3)):
+    """Return digests of a song's files, unless the workflow itself has made them."""
+    made_here = config["corpus"]["kind"] == "synthetic" or wildcards.song not in SONGS
+    return [] if made_here else [OUTSIDE.digest(path) for path in SONGS[wildcards.song][what]]
 
 
 def names(*splits):
@@ -73,15 +120,14 @@ def names(*splits):
 
 
 def explained_songs():
-    """Return the songs that are attacked and explained."""
-    found = names(*config["attacks"]["splits"])
-    if not SONGS:
-        raise WorkflowError(
-            f"there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download"
-        )
-    if not found:
-        raise WorkflowError(f"the corpus has no songs in attacks.splits {config['attacks']['splits']}: name other splits")
-    return found
+    """Return the songs that are attacked and explained; without a corpus one that stands for its absence."""
+    return names(*config["attacks"]["splits"]) if SONGS else ["corpus-is-missing"]
+
+
+def decoded_songs():
+    """Return the songs that this run decodes: those of training only where a detector is trained."""
+    splits = ("valid", "test", *config["attacks"]["splits"], *(() if CHECKPOINT else ("train",)))
+    return names(*splits) if SONGS else explained_songs()
 
 
 def spectrograms_of(*splits):
@@ -129,6 +175,11 @@ def settings(*keys):
     return part
 
 
+def uses(stage):
+    """Return the parameter `settings` of the rule of an artefact."""
+    return lambda wildcards: settings(*(key.format(**wildcards) for key in USES[stage]))
+
+
 def state_beside(wildcards, output):
     """Return where a job keeps its state while it is unfinished."""
     return str(Path(output[0]).with_suffix(".state.pt"))
@@ -148,6 +199,7 @@ SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
 FIGURES = ["figure1", "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
 TABLES = [
+    "corpus",
     "detector",
     "attacks",
     "table1",
@@ -157,4 +209,70 @@ TABLES = [
     *(["sampling_error"] if HAS_STUDY else []),
     "audits",
 ]
-EXPLAINED = ("lime", "explaining_device")  # what every rule that explains depends on
+# The parts of the configuration that each stage's artefact depends on.
+EXPLAINED = tuple(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator", "predict"))
+FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
+USES = {
+    "spectrograms": ("frontend",),
+    "training": ("frontend", "detector.architecture", "detector.training"),
+    "predictions": ("frontend", "detector.median_frames", "detector.threshold"),
+    "perturbations": ("frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
+    "excerpts": ("frontend", "excerpts", "lime.predict"),
+    "explanations": (*FITTED, "lime.fills"),
+    "flips": EXPLAINED,
+    "localised": (*FITTED, "lime.fill", "localised"),
+    "stability": (*FITTED, "lime.fill", "stability"),
+    "drawings": (*FITTED, "lime.fill", "frontend", "drawings"),
+}
+
+
+def outside(*, explained=True, drawings=False):
+    """Return digests of what the configuration names outside the project: an own model's code, drawings."""
+    predict, folder = config["lime"]["predict"], config["drawings"]["folder"]
+    source = callable_source(predict) if explained and predict else None
+    return [*([code_digest(source)] if source else []), *([OUTSIDE.digest(folder)] if drawings and folder else [])]
+
+
+def stale_files():
+    """Return what a copied or renamed run holds, but for artefacts of the settings that are asked for, with their times."""
+    if workflow.exec_mode.name != "DEFAULT" or (mark := runs.read_mark(RESULTS)) is None:
+        return {}
+    found = mark.stale
+    if runs.was_moved(RESULTS):
+        found = [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
+    return {path: os.stat(path).st_mtime_ns for path in found if Path(path).is_file()}
+
+
+def is_stale(path):
+    """Tell whether a file of a moved run must be made again."""
+    stage, *parts = path.relative_to(RESULTS).parts
+    if stage in ("logs", "benchmarks", "synthetic_corpus") or path.name == runs.MARK:
+        return False
+    if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
+        return False  # the checkpoint beside it tells
+    asked = USES.get(stage)
+    return not asked or runs.is_stale(path, settings(*(key.format(domain=parts[0]) for key in asked)))
+
+
+STARTED = time.time()
+STALE = stale_files()
+if STALE:
+    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *STALE}
+
+
+def settle(started):
+    """After a run: give results of failed jobs, which stayed, the time at which they were made, and note what is still stale."""
+    unfinished = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+    for path in filter(os.path.exists, unfinished):
+        record = workflow.persistence.metadata(path)
+        if record and record.get("endtime") and os.stat(path).st_mtime > started:  # Snakemake has put it back as if it were new
+            os.utime(path, (record["endtime"],) * 2)
+    made = {path for path, time in STALE.items() if path not in unfinished and os.stat(path).st_mtime_ns != time}
+    runs.write_mark(RESULTS, set(STALE) - made)
+
+
+def tell_warnings():
+    """Say at the end of a run what its jobs have warned of."""
+    found = warnings_of(RESULTS)
+    if found:
+        print(f"\n{len(found)} warnings of this run (from {RESULTS}/logs):", *found, sep="\n  ", file=sys.stderr)

@@ -1,11 +1,15 @@
-# From a folder of songs to their spectrograms.
+# From a folder of songs to their spectrograms, and what is to be said of them.
+
+
+localrules:
+    corpus,
 
 
 rule synthetic_corpus:
     output:
-        audio=[f"{CORPUS}/audio/{name}.flac" for part in song_names(SYNTHETIC).values() for name in part],
-        labels=[f"{CORPUS}/labels/{name}.lab" for part in song_names(SYNTHETIC).values() for name in part],
-        lists=[f"{CORPUS}/filelists/{split}" for split in song_names(SYNTHETIC)],
+        audio=update([f"{CORPUS}/audio/{name}.flac" for part in SYNTHETIC.values() for name in part]),
+        labels=update([f"{CORPUS}/labels/{name}.lab" for part in SYNTHETIC.values() for name in part]),
+        lists=update([f"{CORPUS}/filelists/{split}" for split in SYNTHETIC]),
     log:
         f"{RESULTS}/logs/synthetic_corpus.log",
     benchmark:
@@ -25,9 +29,9 @@ rule download:
         f"{RESULTS}/benchmarks/download.tsv"
     localrule: True
     params:
-        url=config["corpus"]["url"],
-        folder=config["corpus"]["folder"],
-        sha256=config["corpus"]["sha256"],
+        url=plainly(config["corpus"]["url"]),
+        folder=plainly(config["corpus"]["folder"]),
+        sha256=plainly(config["corpus"]["sha256"]),
     script:
         "../scripts/download.py"
 
@@ -36,7 +40,7 @@ rule spectrograms:
     input:
         unpack(song_files),
     output:
-        f"{RESULTS}/spectrograms/{{song}}.h5",
+        update(f"{RESULTS}/spectrograms/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/spectrograms/{{song}}.log",
     benchmark:
@@ -44,8 +48,26 @@ rule spectrograms:
     resources:
         runtime=growing(5),
     params:
-        settings=settings("frontend"),
-        split=song_split,
+        settings=uses("spectrograms"),
+        contents=song_contents,
+        split=lambda wildcards: SONGS[wildcards.song][0] if wildcards.song in SONGS else None,
         code=code("spectrograms"),
     script:
         "../scripts/spectrograms.py"
+
+
+rule corpus:
+    input:
+        lambda wildcards: [f"{RESULTS}/spectrograms/{name}.h5" for name in decoded_songs()],
+    output:
+        table=update(f"{RESULTS}/tables/corpus.csv"),
+        page=update(f"{RESULTS}/tables/corpus.md"),
+    log:
+        f"{RESULTS}/logs/corpus.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/corpus.tsv"
+    params:
+        note=plainly(config["corpus"]["note"]),
+        code=code("corpus"),
+    script:
+        "../scripts/corpus.py"

@@ -10,8 +10,8 @@ rule training:
     input:
         spectrograms_of("train"),
     output:
-        checkpoint=f"{RESULTS}/training/{{detector}}.pt",
-        curve=f"{RESULTS}/training/{{detector}}.csv",
+        checkpoint=update(f"{RESULTS}/training/{{detector}}.pt"),
+        curve=update(f"{RESULTS}/training/{{detector}}.csv"),
     log:
         f"{RESULTS}/logs/training/{{detector}}.log",
     benchmark:
@@ -23,10 +23,10 @@ rule training:
         mem_mb=growing(6000),
         runtime=growing(480),
     params:
-        settings=settings("frontend", "detector.architecture", "detector.training"),
+        settings=uses("training"),
         state=state_beside,
         save_every_seconds=config["save_every_seconds"],
-        device=config["device"],
+        device=plainly(config["device"]),
         code=code("training"),
     script:
         "../scripts/training.py"
@@ -34,15 +34,16 @@ rule training:
 
 rule imported:
     input:
-        CHECKPOINT or [],
+        literal(CHECKPOINT) if CHECKPOINT else [],
     output:
-        f"{RESULTS}/imported/checkpoint.pt",
+        update(f"{RESULTS}/imported/checkpoint.pt"),
     log:
         f"{RESULTS}/logs/imported.log",
     benchmark:
         f"{RESULTS}/benchmarks/imported.tsv"
     params:
         settings=settings("frontend", "detector.architecture"),
+        contents=OUTSIDE.digest(CHECKPOINT) if CHECKPOINT else None,
         code=code("imported"),
     script:
         "../scripts/imported.py"
@@ -53,7 +54,7 @@ rule predictions:
         detector=lambda wildcards: detector_path(wildcards.detector),
         spectrograms=spectrograms_of("valid", "test"),
     output:
-        f"{RESULTS}/predictions/{{detector}}.h5",
+        update(f"{RESULTS}/predictions/{{detector}}.h5"),
     log:
         f"{RESULTS}/logs/predictions/{{detector}}.log",
     benchmark:
@@ -61,8 +62,8 @@ rule predictions:
     resources:
         gpu=gpus("device"),
     params:
-        settings=settings("frontend", "detector.median_frames", "detector.threshold"),
-        device=config["device"],
+        settings=uses("predictions"),
+        device=plainly(config["device"]),
         code=code("predictions"),
     script:
         "../scripts/predictions.py"
@@ -72,14 +73,14 @@ rule detector:
     input:
         expand(f"{RESULTS}/predictions/{{detector}}.h5", detector=DETECTORS),
     output:
-        table=f"{RESULTS}/tables/detector.csv",
-        page=f"{RESULTS}/tables/detector.md",
+        table=update(f"{RESULTS}/tables/detector.csv"),
+        page=update(f"{RESULTS}/tables/detector.md"),
     log:
         f"{RESULTS}/logs/detector.log",
     benchmark:
         f"{RESULTS}/benchmarks/detector.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("detector"),
     script:
         "../scripts/detector.py"

@@ -6,7 +6,7 @@ rule explanations:
         **SONG_MODEL,
         excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
     output:
-        f"{RESULTS}/explanations/{{domain}}/{{song}}.h5",
+        update(f"{RESULTS}/explanations/{{domain}}/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/explanations/{{domain}}/{{song}}.log",
     benchmark:
@@ -15,7 +15,9 @@ rule explanations:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        settings=settings(*EXPLAINED),
+        settings=uses("explanations"),
+        contents=outside(),
+        device=plainly(config["explaining_device"]),
         code=code("explanations"),
     script:
         "../scripts/explanations.py"
@@ -27,7 +29,7 @@ rule flips:
         excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
         explanations=f"{RESULTS}/explanations/{{domain}}/{{song}}.h5",
     output:
-        f"{RESULTS}/flips/{{domain}}/{{song}}.h5",
+        update(f"{RESULTS}/flips/{{domain}}/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/flips/{{domain}}/{{song}}.log",
     benchmark:
@@ -36,7 +38,9 @@ rule flips:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        settings=settings(*EXPLAINED),
+        settings=uses("flips"),
+        contents=outside(),
+        device=plainly(config["explaining_device"]),
         code=code("flips"),
     script:
         "../scripts/flips.py"
@@ -48,7 +52,7 @@ rule localised:
         excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
         flips=f"{RESULTS}/flips/{{domain}}/{{song}}.h5",
     output:
-        f"{RESULTS}/localised/{{domain}}/{{song}}.h5",
+        update(f"{RESULTS}/localised/{{domain}}/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/localised/{{domain}}/{{song}}.log",
     benchmark:
@@ -57,7 +61,9 @@ rule localised:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        settings=settings(*EXPLAINED, "localised"),
+        settings=uses("localised"),
+        contents=outside(),
+        device=plainly(config["explaining_device"]),
         code=code("localised"),
     script:
         "../scripts/localised.py"
@@ -68,7 +74,7 @@ rule stability:
         **SONG_MODEL,
         excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
     output:
-        f"{RESULTS}/stability/{{domain}}/{{song}}.h5",
+        update(f"{RESULTS}/stability/{{domain}}/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/stability/{{domain}}/{{song}}.log",
     benchmark:
@@ -77,7 +83,9 @@ rule stability:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        settings=settings(*EXPLAINED, "stability"),
+        settings=uses("stability"),
+        contents=outside(),
+        device=plainly(config["explaining_device"]),
         code=code("stability"),
     script:
         "../scripts/stability.py"
@@ -88,7 +96,7 @@ rule drawings:
         **SONG_MODEL,
         spectrogram=f"{RESULTS}/spectrograms/{{song}}.h5",
     output:
-        f"{RESULTS}/drawings/{{song}}.h5",
+        update(f"{RESULTS}/drawings/{{song}}.h5"),
     log:
         f"{RESULTS}/logs/drawings/{{song}}.log",
     benchmark:
@@ -97,7 +105,9 @@ rule drawings:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        settings=settings(*EXPLAINED, "frontend", "drawings"),
+        settings=uses("drawings"),
+        contents=outside(drawings=True),
+        device=plainly(config["explaining_device"]),
         code=code("drawings"),
     script:
         "../scripts/drawings.py"

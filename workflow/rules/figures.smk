@@ -14,16 +14,16 @@ rule figure1:
     input:
         per_song("drawings"),
     output:
-        png=f"{RESULTS}/figures/figure1.png",
-        pdf=f"{RESULTS}/figures/figure1.pdf",
-        table=f"{RESULTS}/figures/figure1.csv",
+        png=update(f"{RESULTS}/figures/figure1.png"),
+        pdf=update(f"{RESULTS}/figures/figure1.pdf"),
+        table=update(f"{RESULTS}/figures/figure1.csv"),
     log:
         f"{RESULTS}/logs/figure1.log",
     benchmark:
         f"{RESULTS}/benchmarks/figure1.tsv"
     params:
-        settings=settings("frontend", "lime"),
-        note=config["corpus"]["note"],
+        settings=settings("frontend", "lime.n_time", "lime.n_band"),
+        note=plainly(config["corpus"]["note"]),
         code=code("figure1"),
     script:
         "../scripts/figure1.py"
@@ -33,16 +33,16 @@ rule figure2:
     input:
         f"{RESULTS}/tables/flip_rates.csv",
     output:
-        png=f"{RESULTS}/figures/figure2.png",
-        pdf=f"{RESULTS}/figures/figure2.pdf",
-        table=f"{RESULTS}/figures/figure2.csv",
+        png=update(f"{RESULTS}/figures/figure2.png"),
+        pdf=update(f"{RESULTS}/figures/figure2.pdf"),
+        table=update(f"{RESULTS}/figures/figure2.csv"),
     log:
         f"{RESULTS}/logs/figure2.log",
     benchmark:
         f"{RESULTS}/benchmarks/figure2.tsv"
     params:
-        fill=config["lime"]["fill"],
-        note=config["corpus"]["note"],
+        fill=plainly(config["lime"]["fill"]),
+        note=plainly(config["corpus"]["note"]),
         code=code("figure2"),
     script:
         "../scripts/figure2.py"
@@ -52,9 +52,9 @@ rule figure3:
     input:
         f"{RESULTS}/tables/localised_rows.csv",
     output:
-        png=f"{RESULTS}/figures/figure3.png",
-        pdf=f"{RESULTS}/figures/figure3.pdf",
-        table=f"{RESULTS}/figures/figure3.csv",
+        png=update(f"{RESULTS}/figures/figure3.png"),
+        pdf=update(f"{RESULTS}/figures/figure3.pdf"),
+        table=update(f"{RESULTS}/figures/figure3.csv"),
     log:
         f"{RESULTS}/logs/figure3.log",
     benchmark:
@@ -62,7 +62,7 @@ rule figure3:
     params:
         k=config["localised"]["k"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("figure3"),
     script:
         "../scripts/figure3.py"
@@ -72,15 +72,15 @@ rule figure4:
     input:
         f"{RESULTS}/tables/localised_rows.csv",
     output:
-        png=f"{RESULTS}/figures/figure4.png",
-        pdf=f"{RESULTS}/figures/figure4.pdf",
-        table=f"{RESULTS}/figures/figure4.csv",
+        png=update(f"{RESULTS}/figures/figure4.png"),
+        pdf=update(f"{RESULTS}/figures/figure4.pdf"),
+        table=update(f"{RESULTS}/figures/figure4.csv"),
     log:
         f"{RESULTS}/logs/figure4.log",
     benchmark:
         f"{RESULTS}/benchmarks/figure4.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("figure4"),
     script:
         "../scripts/figure4.py"
@@ -90,9 +90,9 @@ rule figure_stability:
     input:
         f"{RESULTS}/tables/sampling_error.csv",
     output:
-        png=f"{RESULTS}/figures/figure_stability.png",
-        pdf=f"{RESULTS}/figures/figure_stability.pdf",
-        table=f"{RESULTS}/figures/figure_stability.csv",
+        png=update(f"{RESULTS}/figures/figure_stability.png"),
+        pdf=update(f"{RESULTS}/figures/figure_stability.pdf"),
+        table=update(f"{RESULTS}/figures/figure_stability.csv"),
     log:
         f"{RESULTS}/logs/figure_stability.log",
     benchmark:
@@ -100,7 +100,7 @@ rule figure_stability:
     params:
         n_samples=config["lime"]["n_samples"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("figure_stability"),
     script:
         "../scripts/figure_stability.py"
@@ -111,15 +111,15 @@ rule costs:
         [f"{RESULTS}/figures/{name}.png" for name in FIGURES],
         [f"{RESULTS}/tables/{name}.csv" for name in TABLES],
     output:
-        png=f"{RESULTS}/figures/costs.png",
-        pdf=f"{RESULTS}/figures/costs.pdf",
-        table=f"{RESULTS}/tables/costs.csv",
-        page=f"{RESULTS}/tables/costs.md",
+        png=update(f"{RESULTS}/figures/costs.png"),
+        pdf=update(f"{RESULTS}/figures/costs.pdf"),
+        table=update(f"{RESULTS}/tables/costs.csv"),
+        page=update(f"{RESULTS}/tables/costs.md"),
     log:
         f"{RESULTS}/logs/costs.log",
     params:
         results=lambda wildcards, output: Path(output.table).parents[1],
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("costs"),
     script:
         "../scripts/costs.py"

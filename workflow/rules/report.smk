@@ -10,7 +10,7 @@ rule report:
         figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],
         tables=[f"{RESULTS}/tables/{name}.csv" for name in [*TABLES, "costs"]],
     output:
-        f"{RESULTS}/report.html",
+        update(f"{RESULTS}/report.html"),
     log:
         f"{RESULTS}/logs/report.log",
     params:

@@ -16,13 +16,13 @@ rule flip_rates:
     input:
         per_attack("flips"),
     output:
-        table=f"{RESULTS}/tables/flip_rates.csv",
+        table=update(f"{RESULTS}/tables/flip_rates.csv"),
     log:
         f"{RESULTS}/logs/flip_rates.log",
     benchmark:
         f"{RESULTS}/benchmarks/flip_rates.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("flip_rates"),
     script:
         "../scripts/flip_rates.py"
@@ -32,15 +32,15 @@ rule table1:
     input:
         f"{RESULTS}/tables/flip_rates.csv",
     output:
-        table=f"{RESULTS}/tables/table1.csv",
-        page=f"{RESULTS}/tables/table1.md",
+        table=update(f"{RESULTS}/tables/table1.csv"),
+        page=update(f"{RESULTS}/tables/table1.md"),
     log:
         f"{RESULTS}/logs/table1.log",
     benchmark:
         f"{RESULTS}/benchmarks/table1.tsv"
     params:
-        fill=config["lime"]["fill"],
-        note=config["corpus"]["note"],
+        fill=plainly(config["lime"]["fill"]),
+        note=plainly(config["corpus"]["note"]),
         code=code("table1"),
     script:
         "../scripts/table1.py"
@@ -50,15 +50,15 @@ rule table2:
     input:
         f"{RESULTS}/tables/flip_rates.csv",
     output:
-        table=f"{RESULTS}/tables/table2.csv",
-        page=f"{RESULTS}/tables/table2.md",
+        table=update(f"{RESULTS}/tables/table2.csv"),
+        page=update(f"{RESULTS}/tables/table2.md"),
     log:
         f"{RESULTS}/logs/table2.log",
     benchmark:
         f"{RESULTS}/benchmarks/table2.tsv"
     params:
-        fill=config["lime"]["fill"],
-        note=config["corpus"]["note"],
+        fill=plainly(config["lime"]["fill"]),
+        note=plainly(config["corpus"]["note"]),
         code=code("table2"),
     script:
         "../scripts/table2.py"
@@ -68,13 +68,13 @@ rule localised_rows:
     input:
         per_attack("localised"),
     output:
-        table=f"{RESULTS}/tables/localised_rows.csv",
+        table=update(f"{RESULTS}/tables/localised_rows.csv"),
     log:
         f"{RESULTS}/logs/localised_rows.log",
     benchmark:
         f"{RESULTS}/benchmarks/localised_rows.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("localised_rows"),
     script:
         "../scripts/localised_rows.py"
@@ -84,14 +84,14 @@ rule localisation:
     input:
         f"{RESULTS}/tables/localised_rows.csv",
     output:
-        table=f"{RESULTS}/tables/localisation.csv",
-        page=f"{RESULTS}/tables/localisation.md",
+        table=update(f"{RESULTS}/tables/localisation.csv"),
+        page=update(f"{RESULTS}/tables/localisation.md"),
     log:
         f"{RESULTS}/logs/localisation.log",
     benchmark:
         f"{RESULTS}/benchmarks/localisation.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("localisation"),
     script:
         "../scripts/localisation.py"
@@ -101,14 +101,14 @@ rule fidelity:
     input:
         per_attack("explanations"),
     output:
-        table=f"{RESULTS}/tables/fidelity.csv",
-        page=f"{RESULTS}/tables/fidelity.md",
+        table=update(f"{RESULTS}/tables/fidelity.csv"),
+        page=update(f"{RESULTS}/tables/fidelity.md"),
     log:
         f"{RESULTS}/logs/fidelity.log",
     benchmark:
         f"{RESULTS}/benchmarks/fidelity.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("fidelity"),
     script:
         "../scripts/fidelity.py"
@@ -118,14 +118,14 @@ rule sampling_error:
     input:
         per_attack("stability"),
     output:
-        table=f"{RESULTS}/tables/sampling_error.csv",
-        page=f"{RESULTS}/tables/sampling_error.md",
+        table=update(f"{RESULTS}/tables/sampling_error.csv"),
+        page=update(f"{RESULTS}/tables/sampling_error.md"),
     log:
         f"{RESULTS}/logs/sampling_error.log",
     benchmark:
         f"{RESULTS}/benchmarks/sampling_error.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("sampling_error"),
     script:
         "../scripts/sampling_error.py"
@@ -139,14 +139,14 @@ rule audits:
         stability=per_attack("stability") if HAS_STUDY else [],
         drawings=per_song("drawings"),
     output:
-        table=f"{RESULTS}/tables/audits.csv",
-        page=f"{RESULTS}/tables/audits.md",
+        table=update(f"{RESULTS}/tables/audits.csv"),
+        page=update(f"{RESULTS}/tables/audits.md"),
     log:
         f"{RESULTS}/logs/audits.log",
     benchmark:
         f"{RESULTS}/benchmarks/audits.tsv"
     params:
-        note=config["corpus"]["note"],
+        note=plainly(config["corpus"]["note"]),
         code=code("audits"),
     script:
         "../scripts/audits.py"

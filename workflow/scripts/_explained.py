@@ -15,7 +15,11 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd, f
     """Load the model that is explained, LIME's settings, the front end and the threshold."""
     settings = dict(snakemake.params.settings["lime"])
     predict = settings.pop("predict")
-    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.settings["explaining_device"])
+    if "fill" in settings:  # a stage uses one fill, all of them, or none
+        settings["fills"] = [settings["fill"]]
+    elif "fills" in settings:
+        settings["fill"] = settings["fills"][0]
+    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     lime = LimeSettings(**settings)
     grid, tables = lime.grid(network.excerpt_frames, frontend.n_mels), lime.evaluator == "auto"
     model = explained_model(network, grid, exact=lime.exact, exact_tables=tables, predict=predict)

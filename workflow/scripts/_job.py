@@ -33,11 +33,12 @@ def job(snakemake: Any) -> Iterator[None]:
         redirect_stdout(log),
         redirect_stderr(log),
     ):
-        logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
+        logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(name)s %(message)s", force=True)
         logging.captureWarnings(True)
         warnings.simplefilter("default")
         print(before)
         try:
+            provenance_of.check_inputs(snakemake.input)
             yield
             print(told_at_end())
         except VeracityError as error:
@@ -67,7 +68,9 @@ def write_table(snakemake: Any, table: "pd.DataFrame", page: "pd.DataFrame | Non
     with replacing(snakemake.output.table) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
-        shown = table.drop(columns="corpus") if page is None else page
-        text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown.to_markdown(index=False, floatfmt='.4g')}\n"
+        from veracity.results.pooling import as_markdown
+
+        shown = as_markdown(table.drop(columns="corpus") if page is None else page)
+        text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
         with replacing(snakemake.output.page) as temporary:
             temporary.write_text(text, encoding="utf-8")

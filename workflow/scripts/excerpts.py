@@ -2,7 +2,7 @@
 
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.perturbations import ExcerptAttack, SongAttack
-from veracity.games.models import callable_evaluator
+from veracity.games.callables import callable_evaluator
 from veracity.jobs import store
 
 from _attacked import attacked_detector
@@ -23,7 +23,7 @@ with job(snakemake):
         n_per_direction=settings["excerpts"]["per_direction"],
         seed=settings["seed"],
         song=snakemake.wildcards.song,
-        is_attacked_model=not predict,
+        model=predict or "",
     )
     print(f"{len(excerpts.original)} excerpts picked of {excerpts.n_nosing_flipped + excerpts.n_sing_flipped} flipped")
     store.write(snakemake.output[0], excerpts, provenance(snakemake))

@@ -1,14 +1,13 @@
 """Rule figure3: how many of k perturbed segments LIME identifies (paper Figure 3)."""
 
-import pandas as pd
-
 from veracity.results import figure3
 from veracity.results.canvas import save
+from veracity.results.pooling import read_table
 
 from _job import job, write_table
 
 with job(snakemake):
-    rows = pd.read_csv(snakemake.input[0])
+    rows = read_table(snakemake.input[0])
     counts = figure3.table(rows, k_tried=snakemake.params.k, n_segments=snakemake.params.n_segments)
     write_table(snakemake, counts)
     save(figure3.plot(counts, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)

@@ -9,13 +9,15 @@ from veracity.songs.spectra import Spectrogram
 from _job import job, provenance
 
 with job(snakemake):
-    detector = load_checkpoint(snakemake.input.detector).detector
+    checkpoint = load_checkpoint(snakemake.input.detector)
+    detector = checkpoint.detector
     settings = snakemake.params.settings["detector"]
     predictions = predict_songs(
         detector.network().to(reserve_device(snakemake.params.device)),
         (store.read(path, Spectrogram) for path in snakemake.input.spectrograms),
         detector.frontend,
         detector=snakemake.wildcards.detector,
+        own_threshold=checkpoint.threshold,
         **settings,
     )
     store.write(snakemake.output[0], predictions, provenance(snakemake))

@@ -1,17 +1,21 @@
-"""Drawings made elsewhere, as the authors' own: read without running code from the file."""
+"""Drawings made elsewhere, as the authors' own: read without running code from the file, and within bounds."""
 
+import io
 import os
-import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from ...errors import shortened
 from .fitting import DrawingError
+from .pickles import MOST_BYTES, MOST_STEPS, PickledArray, RefusedError, read_pickle
 
 DEEPEST = 4  # levels of containers in files of drawings
+MOST_DRAWINGS = 1000  # each is tried at every strength on every song
+LONGEST_NAME = 300  # characters; a file's name has up to 255
 
 
 def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int = 80) -> dict[str, np.ndarray]:
@@ -23,7 +27,9 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     taken apart.
 
     Pickles are read by an unpickler that builds arrays in dictionaries, lists and tuples and refuses all else, so that
-    a file from a stranger runs no code. Numbers and texts beside the arrays are left out.
+    a file from a stranger runs no code (`veracity.experiments.pen.pickles`). Numbers and texts beside the arrays are left
+    out. Bounds keep any file within seconds and some hundred MiB: 64 MiB for a file and for what it unpacks to, 1000
+    drawings, a million members of containers, nested 4 deep.
 
     Parameters
     ----------
@@ -42,16 +48,22 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     Raises
     ------
     DrawingError
-        When the path is missing, of no known kind, damaged, unsafe, or holds no drawing of that shape.
+        When the path is missing, no regular file, of no known kind, damaged, unsafe, beyond the bounds, or holds no drawing
+        of that shape.
     """
     path = Path(path)
-    if not path.exists():
-        raise DrawingError(f"{path} does not exist: give a file or a folder of drawings")
     drawings: dict[str, np.ndarray] = {}
     for file in _files(path):
-        for name, values in _arrays_in(_contents(file, n_frames, n_mels), file.stem, file, n_frames, n_mels):
+        steps = iter(range(MOST_STEPS))
+        for name, values in _arrays_in(_contents(file, n_frames, n_mels), file.stem, file, n_frames, n_mels, steps):
+            if len(name) > LONGEST_NAME or not name.isprintable():
+                raise DrawingError(
+                    f"{file} holds a drawing whose name is too long or cannot be printed ({shortened(name)}): rename it"
+                )
             if name in drawings:
                 raise DrawingError(f"{file} holds a second drawing named {name}: rename one of them")
+            if len(drawings) == MOST_DRAWINGS:
+                raise DrawingError(f"{path} holds more than {MOST_DRAWINGS} drawings: choose some of them")
             drawings[name] = _scaled(values, name, file, n_frames, n_mels)
     if not drawings:
         raise DrawingError(f"{path} holds no drawing: give arrays of {n_frames} frames x {n_mels} bands")
@@ -59,8 +71,13 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix.lower() in _READERS)
+    try:
+        if path.is_dir():
+            return sorted(file for file in path.iterdir() if file.suffix.lower() in _READERS)
+        path.stat()
+    except (OSError, ValueError) as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise DrawingError(f"{path} {reason}: give a file or a folder of drawings") from error
     if path.suffix.lower() not in _READERS:
         raise DrawingError(f"{path} is of no kind that can hold drawings: give one of {', '.join(_READERS)}")
     return [path]
@@ -69,28 +86,65 @@ def _files(path: Path) -> list[Path]:
 def _contents(path: Path, n_frames: int, n_mels: int) -> Any:
     """Read an array, or dictionaries, lists and tuples of arrays."""
     try:
-        with path.open("rb") as file:
-            return _READERS[path.suffix.lower()](file, n_frames, n_mels)
-    except Exception as error:  # these files come from strangers: their readers may raise anything
+        return _READERS[path.suffix.lower()](_bytes_of(path), n_frames, n_mels)
+    except RefusedError as error:
         raise DrawingError(f"{path} cannot be read as drawings ({error}): export the drawings as .npy or .png") from error
+    except Exception as error:  # these files come from strangers: their readers may raise anything, and in any words
+        raise DrawingError(
+            f"{path} cannot be read as drawings (it is damaged, or holds more than arrays of numbers): "
+            "export the drawings as .npy or .png"
+        ) from error
 
 
-def _read_npy(file: IO[bytes], n_frames: int, n_mels: int) -> np.ndarray:
-    return np.lib.format.read_array(file, allow_pickle=False)
+def _bytes_of(path: Path) -> bytes:
+    if not path.is_file():  # a pipe would wait for ever, a device may have no end
+        raise RefusedError("it is no regular file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise RefusedError(str(error.strerror or "it cannot be opened")) from error
+    _check_size(len(data))
+    return data
 
 
-def _read_npz(file: IO[bytes], n_frames: int, n_mels: int) -> dict[str, np.ndarray]:
-    if not zipfile.is_zipfile(file):
-        raise ValueError("not an archive of arrays")
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+def _check_size(n_bytes: int) -> None:
+    if n_bytes > MOST_BYTES:
+        raise RefusedError(f"it holds more than {MOST_BYTES >> 20} MiB")
 
 
-def _read_png(file: IO[bytes], n_frames: int, n_mels: int) -> np.ndarray:
+def _read_npy(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
+def _read_npz(data: bytes, n_frames: int, n_mels: int) -> dict[str, np.ndarray]:
+    if data.count(b"PK\x01\x02") > MOST_DRAWINGS:  # entries of its directory, before it is read
+        raise RefusedError(f"it holds more than {MOST_DRAWINGS} arrays")
+    arrays: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        _check_size(sum(member.file_size for member in archive.infolist()))  # no more than this is ever unpacked
+        for member in archive.infolist():
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise RefusedError("it is packed in a way that NumPy does not write")  # and that is unpacked without bounds
+            name = member.filename.removesuffix(".npy")
+            if name in arrays:
+                raise RefusedError(f"it holds two arrays named {shortened(name)}")
+            with archive.open(member) as file:
+                content = file.read(member.file_size + 1)  # asked for all, zlib would unpack more than that
+            if content.startswith(np.lib.format.MAGIC_PREFIX):
+                arrays[name] = _read_npy(content, n_frames, n_mels)
+    return arrays
+
+
+def _read_png(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
     from PIL import Image
+    from PIL.PngImagePlugin import PngImageFile
 
-    image = Image.open(file, formats=["PNG"]).convert("RGBA")
+    png = PngImageFile(io.BytesIO(data))  # only its header
+    _check_size(4 * png.width * png.height)
+    if png.mode.startswith("I"):  # PIL would clip it to white
+        raise RefusedError("it has 16 bits for each pixel: 8 are enough")
+    image = png.convert("RGBA")
     ink = image.getchannel("A")
     if ink.getextrema()[0] == 255:  # nowhere transparent: dark on light
         ink = image.convert("L").point(lambda grey: 255 - grey)
@@ -98,11 +152,11 @@ def _read_png(file: IO[bytes], n_frames: int, n_mels: int) -> np.ndarray:
     return rows[::-1].T  # (n_mels, n_frames), high first > (n_frames, n_mels), low first
 
 
-def _read_pickle(file: IO[bytes], n_frames: int, n_mels: int) -> Any:
-    return _ArraysOnly(file, encoding="latin1").load()  # latin1: arrays that Python 2 pickled
+def _read_pickle(data: bytes, n_frames: int, n_mels: int) -> Any:
+    return read_pickle(data)
 
 
-_READERS: dict[str, Callable[[IO[bytes], int, int], Any]] = {
+_READERS: dict[str, Callable[[bytes, int, int], Any]] = {
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".png": _read_png,
@@ -113,54 +167,30 @@ _READERS: dict[str, Callable[[IO[bytes], int, int], Any]] = {
 
 
 # What may lie beside the arrays and is left out: texts and numbers.
-_BESIDE = (str, bytes, bool, int, float, np.generic, np.ndarray)
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Stand in for `_codecs.encode`, with which pickles before protocol 3 write bytes: always as latin1."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}, which no array needs")
-    return text.encode("latin1")
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Unpickle NumPy arrays and Python's plain containers, and nothing else."""
-
-    # NumPy's functions as its arrays name them themselves, whatever module they lie in: 1.x and 2.x differ.
-    _FUNCTIONS: Mapping[tuple[str, str], Any] = {
-        ("multiarray", "_reconstruct"): np.zeros(1).__reduce__()[0],
-        ("multiarray", "scalar"): np.float64(0).__reduce__()[0],
-        ("numeric", "_frombuffer"): np.zeros(1).__reduce_ex__(5)[0],  # protocol 5
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Admit what arrays are made of; refuse before anything is imported or called."""
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):
-            return lambda *arguments: _encode(*arguments)
-        package, _, submodule = module.rpartition(".")
-        if package in {"numpy.core", "numpy._core"} and (submodule, name) in self._FUNCTIONS:
-            function = self._FUNCTIONS[submodule, name]
-            # A pickle may set attributes of what it is given: it gets a function that is thrown away.
-            return lambda *arguments: function(*arguments)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays are admitted from pickles")
+_BESIDE = (str, bytes, bool, int, float, complex, np.generic, np.ndarray)
 
 
 def _arrays_in(
-    content: Any, name: str, path: Path, n_frames: int, n_mels: int, depth: int = 0
+    content: Any, name: str, path: Path, n_frames: int, n_mels: int, steps: Iterator[int], depth: int = 0
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Flatten containers to arrays, named by keys and places."""
     if depth > DEEPEST:
         raise DrawingError(f"{path} nests its arrays more than {DEEPEST} deep: give a dictionary of arrays")
+    if next(steps, None) is None:  # few bytes are enough: a list may hold another one thousands of times
+        raise DrawingError(f"{path} holds more than {MOST_STEPS} values: give a dictionary of arrays")
+    if isinstance(content, PickledArray):
+        content = content.values
     if isinstance(content, Mapping | list | tuple):
         members = content.items() if isinstance(content, Mapping) else enumerate(content)
         for key, member in members:
-            yield from _arrays_in(member, f"{name}.{key}", path, n_frames, n_mels, depth + 1)
+            yield from _arrays_in(member, f"{name}.{key}", path, n_frames, n_mels, steps, depth + 1)
     elif isinstance(content, np.ndarray) and content.size > 1:
+        if content.dtype.kind not in "buif":
+            kind = shortened(str(content.dtype))
+            raise DrawingError(f"{path} holds values of type {kind} in {shortened(name)}: export it as an array of numbers")
         yield from _unstacked(content, name, n_frames, n_mels)
     elif not (content is None or isinstance(content, _BESIDE)):
-        raise DrawingError(f"{path} holds {type(content).__name__} {name}: give arrays, or a dictionary of them")
+        raise DrawingError(f"{path} holds {type(content).__name__} {shortened(name)}: give arrays, or a dictionary of them")
 
 
 def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -174,16 +204,17 @@ def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Ite
 
 def _scaled(values: np.ndarray, name: str, path: Path, n_frames: int, n_mels: int) -> np.ndarray:
     """Turn an array into a coverage."""
-    if values.dtype.kind not in "buif":
-        raise DrawingError(f"{path} holds values of type {values.dtype} in {name}: export it as an array of numbers")
     if values.shape == (n_mels, n_frames) and n_mels != n_frames:
         values = values.T  # (n_mels, n_frames) > (n_frames, n_mels)
     if values.shape != (n_frames, n_mels):
         raise DrawingError(f"{path} holds {name} of shape {values.shape}: give {n_frames} frames x {n_mels} bands")
-    values = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below
+        values = values.astype(np.float64)
+        span = values.max() - values.min()
     if not np.isfinite(values).all():
         raise DrawingError(f"{path} holds {name} with values that are not finite: replace them")
-    if values.min() == values.max():
+    if not np.isfinite(span):
+        raise DrawingError(f"{path} holds {name} with values that are too far apart to be scaled: draw between 0 and 1")
+    if span == 0:
         raise DrawingError(f"{path} holds {name} with the same value everywhere: nothing is drawn there")
-    scaled = (values - values.min()) / (values.max() - values.min())
-    return scaled.astype(np.float32)
+    return ((values - values.min()) / span).astype(np.float32)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import ConfigError, VeracityError
-from ...jobs.store import array, note
+from ...games.callables import checked_probabilities
 from .raster import draw, rasterise
 from .shapes import SHAPES, Shape, shape_named
 
@@ -22,18 +22,33 @@ class DrawingError(VeracityError):
 class Drawing:
     """The drawing that changed the prediction for an excerpt to "sing".
 
-    Places and sizes are fractions of the excerpt, (time, frequency).
+    Attributes
+    ----------
+    shape : str
+        Name of what was drawn.
+    centre, size : tuple of float
+        Of the drawing, as fractions of the excerpt along time and frequency.
+    level : float
+        Natural log of mel magnitude towards which covered cells were raised.
+    strength : float
+        Level above the mean of the clean excerpt, natural log units.
+    clean_p_sing, drawn_p_sing : float
+        Probability of singing before and after drawing.
+    log_mel : ndarray, shape (n_frames, n_mels)
+        The excerpt, drawn upon, natural log of mel magnitude.
+    coverage : ndarray, shape (n_frames, n_mels)
+        Cells' share under the pen.
     """
 
-    shape: str = note("name of what was drawn")
-    centre: tuple[float, float] = note("centre of the drawing, fractions of the excerpt along time and frequency")
-    size: tuple[float, float] = note("size of the drawing, fractions of the excerpt along time and frequency")
-    level: float = note("natural log of mel magnitude towards which covered cells were raised")
-    strength: float = note("level above the mean of the clean excerpt, natural log units")
-    clean_p_sing: float = note("probability of singing before drawing")
-    drawn_p_sing: float = note("probability of singing after drawing")
-    log_mel: np.ndarray = array("frame", "mel", unit="ln(mel magnitude)", doc="the excerpt, drawn upon")
-    coverage: np.ndarray = array("frame", "mel", unit="1", doc="cells' share under the pen")
+    shape: str
+    centre: tuple[float, float]
+    size: tuple[float, float]
+    level: float
+    strength: float
+    clean_p_sing: float
+    drawn_p_sing: float
+    log_mel: np.ndarray
+    coverage: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +113,7 @@ def fit_drawing(
     DrawingError
         When the excerpt is "sing" already.
     ConfigError
-        When a shape is unknown, or there is none.
+        When a shape is unknown, there is none, or `predict` returns anything but probabilities.
     """
     log_mel = np.asarray(log_mel, dtype=np.float32)
     candidates = list(_candidates(_chosen(shapes, imported or {}), log_mel.shape, rng, n_placements, sizes))
@@ -167,11 +182,8 @@ def _p_sing_drawn(
 
 
 def _checked(predict: Predict, batch: np.ndarray) -> np.ndarray:
-    """Predict in float64, so that comparisons with the threshold are exact."""
-    p_sing = np.asarray(predict(batch), dtype=np.float64)
-    if p_sing.shape != batch.shape[:1]:
-        raise ValueError(f"predict returned shape {p_sing.shape} for {len(batch)} excerpts")
-    return p_sing
+    """Predict in float64, so that comparisons with the threshold are exact; what is drawn upon stays ours."""
+    return checked_probabilities(predict(batch.copy()), len(batch), "what predicts P(sing)")
 
 
 def _drawing(

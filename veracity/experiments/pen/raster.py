@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .shapes import Shape
+from ...errors import ConfigError, quoted
+from .shapes import LETTERS, Shape
 
 SUPERSAMPLING = 8  # sub-cells per cell and axis: coverage is a multiple of 1/64
 THINNEST = 1.5  # least thickness of a line, in cells: anything thinner fades away between them
@@ -33,6 +34,11 @@ def rasterise(
     -------
     ndarray, shape (n_frames, n_mels), float32
         Coverage in [0, 1].
+
+    Raises
+    ------
+    ConfigError
+        When the face has not all letters of a text, or shows none of them.
     """
     n_cells = np.array([n_frames, n_mels])
     extent = np.asarray(size) * n_cells
@@ -78,11 +84,21 @@ def _glyphs(text: str) -> tuple[np.ndarray, ...]:
     if not text:
         return ()
     from matplotlib import get_data_path
-    from matplotlib.font_manager import FontProperties
+    from matplotlib.font_manager import FontProperties, get_font
     from matplotlib.textpath import TextPath
 
-    font = FontProperties(fname=Path(get_data_path(), "fonts/ttf/DejaVuSans-Bold.ttf"))
-    outlines = [np.asarray(outline) for outline in TextPath((0, 0), text, size=100, prop=font).to_polygons()]
+    face = Path(get_data_path(), "fonts/ttf/DejaVuSans-Bold.ttf")
+    font = get_font(face)
+    unknown = [letter for letter in text if ord(letter) not in font.get_charmap()]
+    if unknown:  # it would draw a box
+        raise ConfigError(
+            f"the drawing {quoted(LETTERS + text)} has {unknown[0]!r}, which the typeface lacks: choose other letters"
+        )
+    if not any(font.load_char(ord(letter)).width for letter in text):
+        raise ConfigError(f"the drawing {quoted(LETTERS + text)} shows nothing: choose other letters")
+    plain = text.replace("$", r"\$")  # between two dollars it would expect mathematics
+    path = TextPath((0, 0), plain, size=100, prop=FontProperties(fname=face))
+    outlines = [np.asarray(outline) for outline in path.to_polygons()]
     points = np.concatenate(outlines)
     return tuple((outline - points.min(axis=0)) / np.ptp(points, axis=0) for outline in outlines)
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import ConfigError
+from ...errors import ConfigError, quoted
 
 LETTERS = "letters:"  # what follows is written out
+MOST_LETTERS = 40  # thinner ones would be lost between the cells of an excerpt
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,16 +126,22 @@ def letters(text: str) -> Shape:
     Parameters
     ----------
     text : str
-        At least one visible character.
+        1 to 40 characters, at least one of them visible.
 
     Raises
     ------
     ConfigError
-        When there is nothing to see.
+        When there is nothing to see, or too much.
     """
-    if not text.strip():
-        raise ConfigError(f"the drawing {LETTERS + text!r} has no letters: write some after the colon")
-    return Shape(text=text.strip())
+    text = text.strip()
+    if not text:
+        raise ConfigError(f"the drawing '{LETTERS}' has no letters: write some after the colon")
+    if len(text) > MOST_LETTERS or not text.isprintable():
+        raise ConfigError(
+            f"the drawing {quoted(LETTERS + text)} has more than {MOST_LETTERS} letters, or some that cannot be printed: "
+            "write a word"
+        )
+    return Shape(text=text)
 
 
 SHAPES: dict[str, Shape] = {
@@ -172,4 +179,4 @@ def shape_named(name: str) -> Shape:
         return SHAPES[name]
     if name.startswith(LETTERS):
         return letters(name.removeprefix(LETTERS))
-    raise ConfigError(f"there is no shape {name!r}: choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text")
+    raise ConfigError(f"there is no shape {quoted(name)}: choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text")

@@ -1,0 +1,289 @@
+import hashlib
+import struct
+import tracemalloc
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from veracity.errors import CorpusError
+from veracity.songs import audio as audio_module
+from veracity.songs import decoding, mpeg
+from veracity.songs.audio import load_audio, load_audio_and_facts, told_length
+
+RATE = 22050
+
+
+def music(seconds: float = 6.0, rate: int = RATE, channels: int = 2) -> np.ndarray:
+    """Return noise whose loudness changes, so that encoders of variable rate vary theirs; the first of it is loud."""
+    rng = np.random.default_rng(0)
+    loudness = np.linspace(0.5, 0.001, int(seconds * rate))[:, None]
+    return (loudness * rng.uniform(-1, 1, (len(loudness), channels))).astype(np.float32)
+
+
+def written(path: Path, samples: np.ndarray, rate: int = RATE, **kwargs) -> Path:
+    soundfile.write(path, samples, rate, **kwargs)
+    return path
+
+
+def facts_of(path: Path):
+    return load_audio_and_facts(path, sample_rate=RATE)[1]
+
+
+def test_channels_are_averaged_and_resampled(tmp_path):
+    times = np.arange(48000) / 48000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * times)
+    soundfile.write(tmp_path / "song.wav", np.stack([tone, 0 * tone], axis=1), 48000, subtype="FLOAT")
+    audio = load_audio(tmp_path / "song.wav", sample_rate=22050)
+    expected = 0.25 * np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)
+    assert audio.dtype == np.float32
+    assert len(audio) == 22050
+    np.testing.assert_allclose(audio[500:-500], expected[500:-500], atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000, 32000, 11025])
+def test_resampling_is_librosa_s(tmp_path, rate):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, rate + 7).astype(np.float32)
+    soundfile.write(tmp_path / "song.wav", samples, rate, subtype="FLOAT")
+    audio = load_audio(tmp_path / "song.wav", sample_rate=22050)
+    expected = librosa.resample(samples, orig_sr=rate, target_sr=22050, res_type="soxr_hq")
+    assert len(expected) - 1 <= len(audio) <= len(expected)  # librosa adds a zero where there is a fraction of a sample
+    np.testing.assert_array_equal(audio, expected[: len(audio)])
+
+
+def test_the_published_spectrogram_needs_no_resampling(shared, published):
+    audio = load_audio(shared / "data" / "mini_jamendo" / "audio" / "dance.flac", sample_rate=22050)
+    assert np.isfinite(audio).all()
+    assert 19 < len(audio) / 22050 < 21
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "There is no audio file"),
+        (b"", "cannot be decoded"),
+        (b"no audio at all" * 100, "cannot be decoded"),
+        (np.zeros(0, np.float32), "holds no samples"),
+        (np.zeros(22050, np.float32), "lasts 1.00 s, less than one excerpt of 1.64 s"),
+        (np.full(44100, np.nan, np.float32), "not finite"),
+    ],
+)
+def test_audio_that_cannot_be_used(tmp_path, content, message):
+    path = tmp_path / "a song.wav"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        soundfile.write(path, content, 22050, subtype="FLOAT")
+    with pytest.raises(CorpusError, match=message) as raised:
+        load_audio(path, sample_rate=22050, min_seconds=1.64)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_decoding_in_blocks_gives_what_reading_whole_gives(tmp_path, monkeypatch, suffix):
+    path = written(tmp_path / f"song.{suffix}", music(rate=44100), 44100)
+    samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    monkeypatch.setattr(decoding, "BLOCK", 9999)
+    np.testing.assert_array_equal(load_audio(path, sample_rate=44100), sum(samples.T) / 2)
+
+
+def test_facts(tmp_path):
+    samples = np.zeros((RATE * 4, 2), np.float32)
+    samples[: RATE * 2] = music(2.0)
+    samples[: RATE * 2, 1] = -0.5 * samples[: RATE * 2, 0] + 0.01
+    samples[10] = 2.0
+    path = written(tmp_path / "song.wav", samples, subtype="FLOAT")
+    facts = facts_of(path)
+    assert (facts.seconds, facts.claimed_seconds, facts.sample_rate, facts.channels) == (4.0, 4.0, RATE, 2)
+    assert (facts.skipped_bytes, facts.cut_off) == (0, False)
+    assert facts.peak == 2.0
+    assert facts.clipped_share == 2 / samples.size
+    assert facts.silent_share == pytest.approx(0.5, abs=0.01)
+    mono = samples.mean(axis=1)
+    assert facts.dc_offset == pytest.approx(mono.mean(), abs=1e-7)
+    assert facts.averaging_loss_db == pytest.approx(10 * np.log10((samples**2).mean() / (mono**2).mean()), rel=1e-4)
+    assert facts.audio_digest == hashlib.sha256(mono.tobytes()).hexdigest()[:16]
+
+
+def test_identical_audio_has_one_digest_in_any_format(tmp_path):
+    samples = (music(3.0) * 20_000).astype(np.int16)
+    digests = {facts_of(written(tmp_path / name, samples, subtype="PCM_16")).audio_digest for name in ("a.wav", "b.flac")}
+    assert len(digests) == 1
+    assert facts_of(written(tmp_path / "c.wav", samples[:-1], subtype="PCM_16")).audio_digest not in digests
+
+
+def with_total(content: bytes, total: int) -> bytes:
+    """Return a FLAC file with another number of samples in its header."""
+    fields = int.from_bytes(content[18:26], "big")
+    return content[:18] + (fields >> 36 << 36 | total).to_bytes(8, "big") + content[26:]
+
+
+@pytest.mark.parametrize(("total", "claimed"), [(0, np.nan), (2**36 - 1, np.nan), (2**36 - 2, 2**36 / RATE), (RATE, 1.0)])
+def test_a_flac_is_decoded_to_its_end_whatever_it_claims(tmp_path, total, claimed):
+    content = written(tmp_path / "whole.flac", music()).read_bytes()
+    (tmp_path / "song.flac").write_bytes(with_total(content, total))
+    tracemalloc.start()
+    audio, facts = load_audio_and_facts(tmp_path / "song.flac", sample_rate=RATE)
+    assert tracemalloc.get_traced_memory()[1] < 64e6
+    tracemalloc.stop()
+    np.testing.assert_array_equal(audio, load_audio(tmp_path / "whole.flac", sample_rate=RATE))
+    assert facts.seconds == 6.0
+    assert facts.claimed_seconds == pytest.approx(claimed, nan_ok=True)
+
+
+@pytest.mark.parametrize(("n_bytes", "claimed"), [(2**32 - 1, 6.0), (2**31 - 1, 6.0), (4 * RATE * 12, 12.0), (4 * RATE, 6.0)])
+def test_a_wav_that_claims_too_much_or_little(tmp_path, n_bytes, claimed):
+    content = bytearray(written(tmp_path / "song.wav", music(), subtype="PCM_16").read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", n_bytes)
+    (tmp_path / "song.wav").write_bytes(content)
+    facts = facts_of(tmp_path / "song.wav")
+    assert facts.seconds == (1.0 if n_bytes == 4 * RATE else 6.0)
+    assert facts.claimed_seconds == pytest.approx(claimed, abs=0.01)
+
+
+def without_count(content: bytes) -> bytes:
+    """Return an MP3 file without its first frame, which holds the number of the others."""
+    size, _, _ = mpeg._frame(content, 0)
+    return content[size:]
+
+
+@pytest.mark.parametrize("before", [b"", b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256), bytes(300)])
+def test_an_mp3_without_a_count_of_frames_is_decoded_to_its_end(tmp_path, before):
+    content = written(tmp_path / "whole.mp3", music(), bitrate_mode="VARIABLE").read_bytes()
+    (tmp_path / "song.mp3").write_bytes(before + without_count(content))
+    short = soundfile.info(tmp_path / "song.mp3").duration
+    audio, facts = load_audio_and_facts(tmp_path / "song.mp3", sample_rate=RATE)
+    assert short < 5.5  # what libsndfile estimates from the first frame
+    assert facts.seconds == pytest.approx(6.0, abs=0.15)
+    assert np.isnan(facts.claimed_seconds)
+    read, _ = soundfile.read(tmp_path / "song.mp3", dtype="float32", always_2d=True)
+    np.testing.assert_array_equal(audio[: len(read)], sum(read.T) / 2)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mp3", "ogg", "flac"])
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_a_file_that_was_cut_is_noticed(tmp_path, suffix, share):
+    content = written(tmp_path / f"song.{suffix}", music()).read_bytes()
+    (tmp_path / f"song.{suffix}").write_bytes(content[: int(share * len(content))])
+    try:
+        facts = facts_of(tmp_path / f"song.{suffix}")
+    except CorpusError as error:
+        assert "cannot be decoded" in str(error)  # noqa: PT017 - FLAC
+        return
+    assert facts.seconds < 5.5
+    assert facts.cut_off or facts.claimed_seconds > facts.seconds + 0.5
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg"])
+@pytest.mark.parametrize("foreign", [b"", b"\xa5" * 700, bytes(np.random.default_rng(0).bytes(900))])
+def test_a_hole_or_foreign_bytes_inside_are_noticed(tmp_path, suffix, foreign):
+    content = written(tmp_path / f"song.{suffix}", music()).read_bytes()
+    middle = len(content) // 2
+    (tmp_path / f"song.{suffix}").write_bytes(content[:middle] + foreign + content[middle + 6000 :])
+    facts = facts_of(tmp_path / f"song.{suffix}")
+    assert facts.claimed_seconds > facts.seconds + 0.1 or facts.skipped_bytes > 0
+
+
+def test_foreign_bytes_in_an_mp3_without_a_count_are_noticed(tmp_path):
+    content = without_count(written(tmp_path / "song.mp3", music()).read_bytes())
+    middle = len(content) // 2
+    (tmp_path / "song.mp3").write_bytes(content[:middle] + b"\xa5" * 700 + content[middle:])
+    assert facts_of(tmp_path / "song.mp3").skipped_bytes >= 700
+
+
+def test_good_files_have_nothing_odd(tmp_path):
+    for suffix in ("wav", "mp3", "ogg", "flac"):
+        facts = facts_of(written(tmp_path / f"song.{suffix}", music()))
+        assert facts.claimed_seconds == pytest.approx(facts.seconds, abs=0.01)
+        assert (facts.skipped_bytes, facts.cut_off) == (0, False)
+
+
+@pytest.mark.parametrize("peak", [16.5, 4670, 1e30])
+def test_numbers_on_another_scale_are_refused(tmp_path, peak):
+    path = written(tmp_path / "song.wav", music() * peak / np.abs(music()).max(), subtype="FLOAT")
+    with pytest.raises(CorpusError, match=r"song.wav has a peak of .* where full scale is 1.*divide them"):
+        load_audio(path, sample_rate=RATE)
+
+
+def test_moderate_peaks_are_read(tmp_path):
+    path = written(tmp_path / "song.wav", music() * 15 / np.abs(music()).max(), subtype="FLOAT")
+    assert facts_of(path).peak == pytest.approx(15)
+
+
+@pytest.mark.parametrize("rate", [1, 100, 1999, 1_000_000, 2**31 - 1])
+def test_sampling_rates_that_no_music_has_are_refused(tmp_path, rate):
+    path = written(tmp_path / "song.wav", music(), rate)
+    with pytest.raises(CorpusError, match=f"song.wav claims a sampling rate of {rate} Hz"):
+        load_audio(path, sample_rate=RATE)
+
+
+def test_audio_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio_module, "MAX_SAMPLES", 50_000)
+    monkeypatch.setattr(decoding, "BLOCK", 10_000)
+    with pytest.raises(CorpusError, match=r"song.wav lasts longer than 0.0 hours: cut it into songs"):
+        load_audio(written(tmp_path / "song.wav", music()), sample_rate=RATE)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x20ftypM4A \0\0\0\0", "an MPEG-4 file"),
+        (b"\xff\xf1\x50\x80", "an AAC file"),
+        (b"\x1aE\xdf\xa3", "a Matroska or WebM file"),
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer of git-lfs"),
+        (b"PK\x03\x04", "a zip archive"),
+    ],
+)
+def test_files_of_other_kinds_are_named(tmp_path, head, kind):
+    # with frames of MP3 behind, which a decoder that skips what it does not know would find
+    content = written(tmp_path / "whole.mp3", music()).read_bytes()
+    (tmp_path / "song.mp3").write_bytes(head + content)
+    with pytest.raises(CorpusError, match=f"song.mp3 is {kind}.*: replace it by an ogg, mp3, flac or wav file"):
+        load_audio(tmp_path / "song.mp3", sample_rate=RATE)
+
+
+def test_a_name_that_soundfile_takes_for_headerless_samples(tmp_path):
+    written(tmp_path / "song.wav", music()).rename(tmp_path / "song.raw")
+    with pytest.raises(CorpusError, match=r"song.raw cannot be decoded"):
+        load_audio(tmp_path / "song.raw", sample_rate=RATE)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda content: content, lambda content: with_total(content, 0), lambda content: with_total(content, 2**35)]
+)
+def test_the_length_of_a_file_is_told_or_counted(tmp_path, change):
+    content = written(tmp_path / "song.flac", music()).read_bytes()
+    (tmp_path / "song.flac").write_bytes(change(content))
+    assert told_length(tmp_path / "song.flac") == (6.0, RATE, 2)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "mp3", "ogg", "flac"])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_a_damaged_file_is_read_or_told(tmp_path_factory, suffix, data):
+    folder = tmp_path_factory.mktemp("damaged")
+    content = bytearray(written(folder / f"song.{suffix}", music(1.0)).read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.one_of(st.integers(0, 200), st.integers(0, len(content) - 1)))
+        content[at : at + data.draw(st.sampled_from([0, 1, 8]))] = data.draw(st.binary(min_size=0, max_size=8))
+    (folder / f"song.{suffix}").write_bytes(content)
+    try:
+        audio, facts = load_audio_and_facts(folder / f"song.{suffix}", sample_rate=RATE)
+    except CorpusError as error:
+        assert "song." in str(error)  # noqa: PT017 - either is right
+    else:
+        assert np.isfinite(audio).all()
+        assert facts.seconds < 30
+
+
+@given(st.binary(max_size=3000))
+@settings(max_examples=60)
+def test_the_walk_through_an_mp3_ends_whatever_it_meets(content):
+    frames = mpeg.walk(content)
+    assert frames is None or frames.seconds > 0

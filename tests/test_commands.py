@@ -1,0 +1,108 @@
+"""Every command that README, docs, configurations and profiles tell a user to type is one that works as it is written."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+from workspaces import ROOT, Workspace
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+HEADS = [
+    *sorted((ROOT / "config").glob("*.yaml")),
+    *sorted((ROOT / "profiles").glob("*/profile.yaml")),
+    ROOT / "environment.yml",
+]
+
+
+def commands():
+    """Return (file, command) of every line of a code block, and of every command in back-ticks or in a file's head."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        rest = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        lines = [line for block in blocks for line in block.splitlines()]
+        lines += [" ".join(inline.split()) for inline in re.findall(r"`((?:snakemake|python|make|rm|pip)\s[^`]+)`", rest)]
+        found += [(page.name, line) for line in lines]
+    for head in HEADS:
+        lines = (
+            line.removeprefix("#").strip() for line in head.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+        )
+        found += [(str(head.relative_to(ROOT)), re.sub(r"\s{2,}\(.*", "", line)) for line in lines]
+    starts = ("snakemake ", "python ", "make ", "rm ")
+    found = [(name, line.split("  #")[0].strip()) for name, line in found if line.startswith(starts)]
+    return list(dict.fromkeys((name, line) for name, line in found if "..." not in line and "<" not in line))
+
+
+COMMANDS = commands()
+
+
+def of(*starts):
+    chosen = [pair for pair in COMMANDS if pair[1].startswith(starts)]
+    assert chosen
+    return pytest.mark.parametrize(("page", "command"), chosen, ids=[command for _, command in chosen])
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """Give a checkout beside a link to ../shared, where that is there."""
+    folder = tmp_path_factory.mktemp("commands")
+    (folder / "checkout").mkdir()
+    if (ROOT.parent / "shared").exists():
+        (folder / "shared").symlink_to(ROOT.parent / "shared")
+    return Workspace(folder / "checkout")
+
+
+def dry(command):
+    """Return a snakemake command that only says what it would do; targets must stand before --configfile."""
+    words = shlex.split(command)
+    if {"--unlock", "--summary", "-n"} & set(words):
+        return command
+    return f"snakemake -n {command.removeprefix('snakemake ')}"
+
+
+@of("snakemake ", "rm ")
+def test_commands_of_snakemake_work_as_they_are_written(workspace, page, command):
+    if re.search("jamendo_free|mini_jamendo|truth", command) and not (ROOT.parent / "shared").exists():
+        pytest.skip("../shared is not here")
+    if "--profile profiles/generic" in command or "--executor kubernetes" in command:
+        pytest.skip("needs a plugin and a scheduler of one's own")
+    if "--configfile config/mine.yaml" in command:
+        pytest.skip("the page has just told to write that file; tests/test_workflow.py runs a corpus of one's own")
+    if "--profile profiles/slurm" in command:
+        pytest.importorskip("snakemake_executor_plugin_slurm")
+    (workspace.folder / "results" / "synthetic" / "figures").mkdir(parents=True, exist_ok=True)
+    (workspace.folder / "results" / "synthetic" / "figures" / "figure2.png").touch()
+    parts = command.split(" && ")
+    line = " && ".join(dry(part) if part.startswith("snakemake") else part for part in parts)
+    done = workspace.run(line)
+    said = done.stdout + done.stderr
+    missing_corpus = "config/jamendo.yaml" in command and "there is no corpus folder data/jamendo" in said
+    assert done.returncode == 0 or missing_corpus, said
+    assert "Traceback" not in said
+
+
+@of("python ")
+def test_scripts_that_are_named_are_there(page, command):
+    script = shlex.split(command)[1]
+    assert (ROOT / script).is_file(), f"{page}: {command}"
+    done = subprocess.run([sys.executable, "-m", "py_compile", str(ROOT / script)], capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+@of("make ")
+def test_targets_of_make_are_there(page, command):
+    target = shlex.split(command)[1]
+    done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{page}: {command}: {done.stderr}"
+
+
+def test_every_configuration_of_the_repository_is_accepted(workspace):
+    for path in sorted((ROOT / "config").glob("*.yaml")):
+        if "shared" in path.read_text() and not (ROOT.parent / "shared").exists():
+            continue
+        done = workspace.run(f"snakemake -n --cores 1 corpus --configfile {path}")
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 or "there is no corpus folder" in said, said

@@ -1,0 +1,239 @@
+"""Files are written whole or not at all, and what hinders that is told in one sentence."""
+
+import errno
+import os
+import platform
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from veracity.errors import ArtefactError
+from veracity.jobs import files
+from veracity.jobs.files import HOST, ORPHANED_AFTER, clear_orphans, replacing
+
+
+def write(path, text="new"):
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def fail_with(path, error):
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def dead_process():
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
+
+
+def test_no_half_file_is_shown_and_the_suffix_is_kept(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    with replacing(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert (temporary.parent, temporary.suffix) == (path.parent, ".csv")
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_whatever_goes_wrong_leaves_what_was_there(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        fail_with(path, error)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_and_folder_have_reached_the_disk_when_the_name_is_there(tmp_path, monkeypatch):
+    path, order = tmp_path / "a.txt", []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: order.append(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    rename = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, target: order.append("renamed") or rename(self, target))
+    write(path)
+    assert order[0].parent == tmp_path
+    assert order[0].name.startswith(".a.")
+    assert order[1:] == ["renamed", tmp_path]
+
+
+def test_a_folder_that_cannot_be_synchronised_is_no_failure(tmp_path, monkeypatch):
+    original = os.fsync
+
+    def only_files(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_dir():
+            raise OSError(errno.EINVAL, "no")
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    write(tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
+# --- Names
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "a" * 247 + ".h5", "é" * 125, "a." + "b" * 250, "." + "a" * 249, "a" * 255])
+def test_every_name_that_a_disk_takes_can_be_written(tmp_path, name):
+    with replacing(tmp_path / name) as temporary:
+        assert len(os.fsencode(temporary.name)) <= 120
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_long_names_that_begin_alike_have_temporary_names_of_their_own(tmp_path):
+    with replacing(tmp_path / ("a" * 240 + "1.h5")) as one, replacing(tmp_path / ("a" * 240 + "2.h5")) as other:
+        assert one != other
+        assert one.suffix == ".h5"
+        one.write_text("1")
+        other.write_text("2")
+    assert (tmp_path / ("a" * 240 + "1.h5")).read_text() == "1"
+
+
+# --- What killed writers leave
+
+
+@pytest.mark.parametrize("name", ["song.h5", "seed0.state.pt", "a" * 250, "[x]*(y).csv", "no suffix"])
+def test_the_file_of_a_killed_writer_is_cleared_by_its_successor(tmp_path, name):
+    path = tmp_path / name
+    script = f"""
+import os, signal
+from veracity.jobs.files import replacing
+with replacing({str(path)!r}) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    write(path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_only_what_no_living_process_writes_is_cleared(tmp_path):
+    alive, dead = os.getppid(), dead_process()
+    keep = [
+        f".song.{HOST}-{alive}.h5",  # it is being written
+        f".song.00000000-{dead}.h5",  # another machine's
+        f".other.{HOST}-{dead}.h5",  # another file's
+        f".song.{HOST}-{dead}.csv",
+        f"song.{HOST}-{dead}.h5",
+        ".song.notes.h5",
+        "song.h5",
+    ]
+    old, orphan = tmp_path / f".song.11111111-{alive}.h5", tmp_path / f".song.{HOST}-{dead}.h5"
+    for path in (*(tmp_path / name for name in keep), old, orphan):
+        path.write_text("x")
+    os.utime(old, (time.time() - ORPHANED_AFTER - 60,) * 2)
+    clear_orphans(tmp_path / "song.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(keep)
+
+
+def test_the_process_of_another_user_is_alive(tmp_path, monkeypatch):
+    def not_permitted(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", not_permitted)
+    (tmp_path / f".song.{HOST}-1.h5").write_text("x")
+    clear_orphans(tmp_path / "song.h5")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_clearing_where_there_is_no_folder_is_no_failure(tmp_path):
+    clear_orphans(tmp_path / "none" / "song.h5")
+    assert platform.node() not in HOST  # it is a digest, of known length
+
+
+# --- What hinders writing
+
+
+@pytest.mark.parametrize("number", sorted(files.SAID), ids=errno.errorcode.get)
+def test_each_refusal_of_the_disk_is_told_with_file_and_cure(tmp_path, number):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ArtefactError) as caught:
+        fail_with(path, OSError(number, os.strerror(number)))
+    message = str(caught.value)
+    assert message.startswith(f"{path} ")
+    assert message.endswith(" and run the same command again")
+    assert os.strerror(number) not in message
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(errno.ENOENT, "no", "x"), PermissionError(errno.EACCES, "no", "/other/file")]
+)
+def test_errors_of_other_files_pass(tmp_path, error):
+    with pytest.raises(type(error)):
+        fail_with(tmp_path / "a.txt", error)
+
+
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    with pytest.raises(ArtefactError, match="has a name that is too long for its disk: shorten"):
+        write(tmp_path / ("a" * 256))
+
+
+def test_a_folder_in_the_way_is_told_before_anything_is_written(tmp_path):
+    (tmp_path / "a.txt" / "inside").mkdir(parents=True)
+    told = pytest.raises(
+        ArtefactError, match=r"a\.txt cannot be written since a folder of that name is in the way: move it away"
+    )
+    with told, replacing(tmp_path / "a.txt"):
+        pytest.fail("it was written")
+    assert (tmp_path / "a.txt" / "inside").is_dir()
+
+
+@pytest.mark.parametrize("name", ["file/a.txt", "file/deeper/a.txt", "link/a.txt"])
+def test_a_file_in_the_way_of_its_folder_is_told(tmp_path, name):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "file")
+    with pytest.raises(ArtefactError, match="where one of its folders should be: move it away"):
+        write(tmp_path / name)
+
+
+def test_links_in_a_circle_are_told(tmp_path):
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(ArtefactError, match=r"a\.txt cannot be written since"):
+        write(tmp_path / "one" / "folder" / "a.txt")
+
+
+def test_a_limit_of_the_size_of_files_is_told(tmp_path):
+    path = tmp_path / "a.txt"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(ArtefactError, match="is larger than a file may be there"):
+            write(path, "x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_read_only_is_told(tmp_path):
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", tmp_path], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        for name in ("a.txt", "folder/a.txt"):
+            with pytest.raises(ArtefactError, match=r"a\.txt lies on a disk that is read-only"):
+                write(tmp_path / name)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_told(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ArtefactError, match="without permission"):
+        write(tmp_path / "a.txt")

@@ -1,0 +1,222 @@
+"""States of unfinished work: gone on from when they are whole, put aside when they are not."""
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from veracity.errors import CheckpointError
+from veracity.jobs.files import HOST
+from veracity.jobs.resuming import SavedState
+from veracity.jobs.tensors import load_tensors, save_tensors
+
+IDENTITY = {"seed": 3, "settings": {"rate": 0.1}, "songs": 12345}
+
+
+def state():
+    return {
+        "tensors": [
+            torch.arange(1000.0),
+            torch.ones(3, dtype=torch.bool),
+            torch.zeros(0),
+            torch.tensor(1, dtype=torch.bfloat16),
+        ],
+        "weights": torch.nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last).state_dict(),
+        "curve": [{"update": 1, "loss": float("nan")}, (None, True, "é", b"x")],
+    }
+
+
+def saved(path, content=None):
+    torch.manual_seed(0)
+    kept = SavedState(path, every_seconds=0)
+    assert kept.restore(IDENTITY) is None
+    kept.save_when_due(lambda: content or state())
+    return kept
+
+
+def test_a_state_comes_back_and_is_forgotten_when_the_work_is_done(tmp_path, caplog):
+    saved(tmp_path / "a.state.pt")
+    caplog.set_level(logging.INFO)
+    again = SavedState(tmp_path / "a.state.pt")
+    back = again.restore(IDENTITY)
+    torch.manual_seed(0)
+    assert_same(back, state())
+    assert back["weights"]["weight"].is_contiguous(memory_format=torch.channels_last)
+    assert "going on from the state" in caplog.text
+    again.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_states_have_equal_bytes(tmp_path):
+    saved(tmp_path / "a.pt")
+    saved(tmp_path / "b.pt")
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def test_no_flipped_byte_is_gone_on_from(tmp_path, caplog):
+    path = tmp_path / "a.state.pt"
+    saved(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    n_harmless = 0
+    for place in rng.integers(len(whole), size=300).tolist():
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        back = SavedState(path).restore(IDENTITY)
+        if back is not None:  # padding between the records, say
+            n_harmless += 1
+            torch.manual_seed(0)
+            assert_same(back, state())
+        else:
+            (tmp_path / "damaged.a.state.pt").replace(path)
+    assert n_harmless < 150
+
+
+def assert_same(one, other):
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_same(*pair)
+    elif isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
+    else:
+        assert repr(one) == repr(other)
+
+
+DAMAGES = {
+    "nothing in it": lambda path: path.write_bytes(b""),
+    "random bytes": lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
+    "a random pickle": lambda path: path.write_bytes(b"\x80\x02" + np.random.default_rng(1).bytes(5000)),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "a text": lambda path: path.write_text("<html>"),
+    "a state without a digest": lambda path: torch.save({"identity": {**IDENTITY, "made_by": ""}, "state": {}}, path),
+    "a list": lambda path: torch.save([1, 2], path),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_what_is_damaged_is_put_aside_and_the_work_begins_anew(tmp_path, caplog, name):
+    path = tmp_path / "a.state.pt"
+    saved(path)
+    DAMAGES[name](path)
+    damaged = path.read_bytes()
+    kept = SavedState(path, every_seconds=0)
+    assert kept.restore(IDENTITY) is None
+    assert (tmp_path / "damaged.a.state.pt").read_bytes() == damaged
+    assert not path.exists()
+    assert "begun anew" in caplog.text
+    assert str(tmp_path / "damaged.a.state.pt") in caplog.text
+    kept.save_when_due(state)
+    assert SavedState(path).restore(IDENTITY) is not None
+    kept.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_bytes_never_raise(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    opcodes = b"\x80\x02" + bytes(rng.choice(list(b"(]}lud.0N)KMXq\x85\x86\x94hjsetRb"), size=200).tolist())
+    for number, content in enumerate((rng.bytes(2000), b"\x80\x02" + rng.bytes(300), opcodes, b"PK\x03\x04" + rng.bytes(300))):
+        path = tmp_path / f"{number}.pt"
+        path.write_bytes(content)
+        assert SavedState(path).restore(IDENTITY) is None
+        assert not path.exists()
+
+
+def test_a_damaged_state_that_cannot_be_moved_does_not_stop_the_work(tmp_path, monkeypatch, caplog):
+    path = tmp_path / "a.state.pt"
+    path.write_bytes(b"x")
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert SavedState(path).restore(IDENTITY) is None
+    assert "begun anew" in caplog.text
+
+
+@pytest.mark.parametrize("identity", [{**IDENTITY, "seed": 4}, {}, {**IDENTITY, "more": 1}])
+def test_the_state_of_other_work_stays_where_it_is_and_is_not_gone_on_from(tmp_path, identity):
+    saved(tmp_path / "a.state.pt")
+    assert SavedState(tmp_path / "a.state.pt").restore(identity) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["a.state.pt"]
+
+
+def test_what_a_killed_process_was_writing_is_cleared_at_the_next_start(tmp_path):
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    half = tmp_path / f".a.state.{HOST}-{process.pid}.pt"
+    being_written = tmp_path / f".a.state.{HOST}-{os.getppid()}.pt"
+    for begin in (lambda: SavedState(tmp_path / "a.state.pt").restore(IDENTITY), SavedState(tmp_path / "a.state.pt").remove):
+        half.write_bytes(b"half")
+        being_written.write_bytes(b"half")
+        begin()
+        assert list(tmp_path.iterdir()) == [being_written]
+
+
+def test_no_path_saves_nothing():
+    kept = SavedState(every_seconds=0)
+    assert kept.restore(IDENTITY) is None
+    kept.save_when_due(lambda: pytest.fail("asked for a state"))
+    kept.remove()
+
+
+# --- Digests of tensors
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"a": 1}, {"a": 1.0}),
+        ({"a": 1}, {"a": True}),
+        ({"a": "1"}, {"a": 1}),
+        ({"a": [1]}, {"a": (1,)}),
+        ({"a": [[1], 2]}, {"a": [[1, 2]]}),
+        ({"a": ["b", "c"]}, {"a": ["b\nstr 'c'"]}),
+        ({"a": torch.zeros(2)}, {"a": torch.zeros(1, 2)}),
+        ({"a": torch.zeros(2)}, {"a": torch.zeros(2, dtype=torch.int32)}),
+        ({"a": torch.zeros(2)}, {"a": -torch.zeros(2)}),
+    ],
+)
+def test_contents_that_differ_have_digests_that_differ(tmp_path, one, other):
+    for name, content in (("one", one), ("other", other)):
+        save_tensors(tmp_path / name, content)
+    one, other = (torch.load(tmp_path / name, weights_only=True)["veracity digest"] for name in ("one", "other"))
+    assert one != other
+
+
+def test_a_digest_that_does_not_fit_is_refused(tmp_path):
+    save_tensors(tmp_path / "a.pt", {"a": torch.zeros(2)})
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    torch.save({**content, "a": torch.ones(2)}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="its content is not what was written"):
+        load_tensors(tmp_path / "a.pt")
+
+
+def test_references_to_one_list_do_not_grow_without_end(tmp_path):
+    nested = [1] * 100
+    for _ in range(8):
+        nested = [nested] * 100
+    torch.save({"a": nested}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError):
+        load_tensors(tmp_path / "a.pt")
+
+
+def test_a_list_in_itself_is_refused(tmp_path):
+    nested = []
+    nested.append(nested)
+    torch.save({"a": nested}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError):
+        load_tensors(tmp_path / "a.pt")

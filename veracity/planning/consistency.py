@@ -1,0 +1,217 @@
+"""Settings that are each admissible and together impossible, refused before the first job.
+
+Ranges of single keys stand in ``workflow/schemas/config.schema.yaml``; what one group of settings decides among its own keys,
+its dataclass refuses. This module makes these dataclasses and adds what spans them. It runs whenever the workflow is read, and
+so imports neither torch nor librosa, and nothing of the user's.
+"""
+
+import ast
+import functools
+import importlib.machinery
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..attacks.settings import DOMAINS, AttackSettings
+from ..detector.settings import Architecture, TrainingSettings
+from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
+from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
+from ..explainers.lime import LimeSettings, checked_samples
+from ..games.evaluators import checked_for_all
+from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
+from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
+from ..songs.synthesis import SynthesisSettings
+
+
+def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | None) -> None:
+    """Check what in a configuration depends on more than one key.
+
+    Parameters
+    ----------
+    config : mapping
+        That has passed `veracity.jobs.config.check`.
+    n_songs : mapping of str to int, or None
+        Number of songs of each split; None when the corpus is still to be downloaded.
+
+    Raises
+    ------
+    ConfigError
+        Names the keys that do not go together, and the cure.
+    """
+    detector, sizes = config["detector"], config["frontend"]
+    Architecture(**detector["architecture"]).dense_kernel(sizes["excerpt_frames"], sizes["n_mels"])
+    frontend = FrontEnd(**sizes)
+    TrainingSettings(**detector["training"])
+    for domain in DOMAINS:
+        AttackSettings(**config["attacks"][domain])
+    _check_lengths(config, frontend)
+    _check_lime(config, frontend)
+    _check_drawings(config["drawings"])
+    if config["lime"]["predict"]:
+        check_callable(config["lime"]["predict"])
+    if n_songs is not None:
+        _check_songs(config, n_songs)
+
+
+def _check_lengths(config: Mapping[str, Any], frontend: FrontEnd) -> None:
+    """Check that synthetic songs and the attacked part of songs are as long as what is looked at at once."""
+    parts = {"attacks.seconds": config["attacks"]["seconds"]}
+    if config["corpus"]["kind"] == "synthetic":
+        songs = SynthesisSettings(**config["corpus"]["synthetic"], sample_rate=frontend.sample_rate)
+        parts["corpus.synthetic.seconds"] = songs.seconds
+    apart = config["attacks"]["scope"] == "excerpt"
+    for key, seconds in parts.items():
+        needed = _samples_needed(frontend, apart=apart and key == "attacks.seconds")
+        if seconds is not None and round(seconds * frontend.sample_rate) < needed:
+            raise ConfigError(
+                f"{key} {plain(seconds)} is too short for frontend.excerpt_frames {frontend.excerpt_frames}, which are "
+                f"{frontend.excerpt_seconds:.2f} s: give at least {math.ceil(100 * needed / frontend.sample_rate) / 100:.2f}"
+            )
+
+
+def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
+    """Return how many samples hold one excerpt, or one whose windows see nothing else, and more than the reflections."""
+    if apart:
+        return excerpt_samples(first_inner_frame(frontend), frontend).stop
+    return max(frontend.excerpt_frames * frontend.hop_samples, frontend.frame_samples // 2 + 1)
+
+
+def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
+    """Check the grid of segments, and all that is asked of it."""
+    lime = LimeSettings(**{key: value for key, value in config["lime"].items() if key != "predict"})
+    grid = lime.grid(frontend.excerpt_frames, frontend.n_mels)
+    n, shown = grid.n_segments, f"lime.n_time {grid.n_time} times lime.n_band {grid.n_band}"
+    if lime.exact:
+        checked_for_all(grid)
+    checked_for_sets(n)
+    for k in config["localised"]["k"]:
+        if k > n:
+            raise ConfigError(f"localised.k holds {shortened(k)}, the grid has only {n} segments ({shown}): use smaller k")
+    for n_samples in config["stability"]["n_samples"]:
+        checked_samples(n_samples, n, "stability.n_samples")
+    direct = config["lime"]["predict"] or lime.evaluator == "direct"
+    if lime.exact and config["stability"]["n_samples"] and direct and n > DIRECT_EXACT_SEGMENTS:
+        why = "lime.predict" if config["lime"]["predict"] else "lime.evaluator direct"
+        raise ConfigError(
+            f"the stability study needs all masks, and with {why} only those of up to {DIRECT_EXACT_SEGMENTS} segments are "
+            f"evaluated, {shown} is {n}: set stability.n_samples to [], or use fewer segments"
+        )
+
+
+def _check_drawings(drawings: Mapping[str, Any]) -> None:
+    for name in drawings["shapes"]:
+        try:
+            shape_named(name)
+        except VeracityError:
+            raise ConfigError(
+                f"drawings.shapes holds {quoted(name)}, which is no shape{hint(name, SHAPES)}: choose from "
+                f"{', '.join(SHAPES)}, or {LETTERS}TEXT for any text"
+            ) from None
+    folder = drawings["folder"]
+    if folder and not os.path.exists(folder):  # noqa: PTH110 - no name is too long for it
+        raise ConfigError(f"drawings.folder {quoted(folder)} does not exist: give a file or a folder of drawings, or null")
+
+
+def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
+    """Check that there are songs where some are needed."""
+    splits, detector = config["attacks"]["splits"], config["detector"]
+    if not any(n_songs.get(split) for split in splits):
+        having = [split for split, n in n_songs.items() if n]
+        cure = f"name {' or '.join(having)}" if having else "add songs to its filelists"
+        raise ConfigError(f"the corpus has no songs in attacks.splits {list(splits)}: {cure}")
+    if detector["checkpoint"]:
+        return  # it needs no training, and may know its threshold
+    if not n_songs.get("train"):
+        raise ConfigError(
+            "the corpus has no songs to train on (filelists/train) and detector.checkpoint is null: "
+            "add songs, or give a checkpoint"
+        )
+    if detector["threshold"] is None and not n_songs.get("valid"):
+        raise ConfigError(
+            "the corpus has no songs to tune the threshold on (filelists/valid) and detector.threshold is null: "
+            "add songs, or set a threshold"
+        )
+
+
+def check_callable(target: str) -> None:
+    """Check that a callable can be imported by a job, without importing it.
+
+    Parameters
+    ----------
+    target : str
+        ``module:callable``.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such module where jobs look for one, or when its source defines no such name.
+    """
+    module, _, name = target.partition(":")
+    spec = _spec_of(module)
+    if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a folder without code
+        raise ConfigError(
+            f"lime.predict {quoted(target)}: no module {shortened(module)} is found: put its folder on PYTHONPATH"
+        )
+    source = Path(spec.origin or "")
+    if source.suffix != ".py" or not source.is_file():
+        return  # compiled or in an archive: what it defines is known when it is imported
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"line {line} of {source}" if line else source
+        raise ConfigError(f"lime.predict {quoted(target)}: {where} is no Python: mend it") from None
+    except OSError as error:
+        raise ConfigError(f"lime.predict {quoted(target)}: {source} cannot be read ({error.strerror}): mend that") from None
+    defined = {*_names_of(tree), *(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)}
+    if name not in defined and not defined & {"*", "__getattr__"}:
+        raise ConfigError(
+            f"lime.predict {quoted(target)}: {source} defines no {shortened(name)}{hint(name, defined)}: name what it defines"
+        )
+
+
+def _spec_of(module: str) -> importlib.machinery.ModuleSpec | None:
+    """Find a module as an import would, but import nothing, the packages that it lies in neither."""
+    path, name, spec = list(_path_of_jobs()), "", None
+    for part in module.split("."):
+        name = f"{name}.{part}".lstrip(".")
+        spec = next(filter(None, (_found_by(finder, name, path) for finder in sys.meta_path)), None)
+        if spec is None:
+            return None
+        path = list(spec.submodule_search_locations or [])
+    return spec
+
+
+def _found_by(finder: Any, name: str, path: list[str]) -> importlib.machinery.ModuleSpec | None:
+    try:
+        return finder.find_spec(name, path)
+    except (AttributeError, ImportError, ValueError):
+        return None
+
+
+@functools.cache
+def _path_of_jobs() -> tuple[str, ...]:
+    """Return where the scripts of jobs find modules: not beside the Snakefile, which only its own Python sees."""
+    code = "import json, sys; print(json.dumps([folder for folder in sys.path if folder]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    return tuple(json.loads(done.stdout)) if done.returncode == 0 else tuple(sys.path)
+
+
+def _names_of(node: ast.AST) -> Iterator[str]:
+    """Yield the names that a module's statements bind, ``*`` where more may be bound than can be told."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.name
+        elif isinstance(child, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in child.names)
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        elif isinstance(child, ast.Name) and child.id in ("globals", "exec", "vars", "setattr"):
+            yield "*"
+        elif not isinstance(child, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            yield from _names_of(child)

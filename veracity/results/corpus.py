@@ -1,0 +1,107 @@
+"""Table ``corpus``: what each song is, and a verdict on its audio and labels."""
+
+from collections.abc import Iterable
+from math import isfinite
+
+import pandas as pd
+
+from ..songs.remarks import remarks
+from ..songs.spectra import Spectrogram
+
+GOOD = "good"
+COLUMNS = (
+    "song",
+    "split",
+    "seconds",
+    "claimed_seconds",
+    "label_end_seconds",
+    "sing_percent",
+    "sample_rate",
+    "channels",
+    "peak",
+    "silent_percent",
+    "clipped_percent",
+    "dc_offset",
+    "averaging_loss_db",
+    "audio_digest",
+    "verdict",
+)
+
+
+def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
+    """Tabulate the songs of a corpus.
+
+    Parameters
+    ----------
+    spectrograms : iterable of Spectrogram
+        One at a time is held.
+
+    Returns
+    -------
+    DataFrame
+        One row for each song; `verdict` is "good", or what is odd of it.
+    """
+    rows, found = [], []
+    for song in spectrograms:
+        rows.append(
+            {
+                "song": song.song,
+                "split": song.split,
+                "seconds": song.seconds,
+                "claimed_seconds": song.claimed_seconds,
+                "label_end_seconds": song.seconds + song.label_overhang_seconds,
+                "sing_percent": 100 * song.is_sing.mean(),
+                "sample_rate": song.sample_rate,
+                "channels": song.channels,
+                "peak": song.peak,
+                "silent_percent": 100 * song.silent_share,
+                "clipped_percent": 100 * song.clipped_share,
+                "dc_offset": song.dc_offset,
+                "averaging_loss_db": song.averaging_loss_db,
+                "audio_digest": song.audio_digest,
+            }
+        )
+        found.append(remarks(song))
+    for row, own in zip(rows, found, strict=True):
+        same = [f"{other['song']} ({other['split']})" for other in rows if other is not row and _same_audio(other, row)]
+        row["verdict"] = "; ".join([*own, *(f"the same audio as {song}" for song in same)]) or GOOD
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def page(table: pd.DataFrame) -> pd.DataFrame:
+    """Arrange `table` for reading: rounded, with words for what is unknown, and without digests."""
+    digits = {"seconds": 1, "claimed_seconds": 1, "label_end_seconds": 1, "sing_percent": 1, "sample_rate": 0, "channels": 0}
+    digits |= {"peak": 3, "silent_percent": 1, "clipped_percent": 2, "dc_offset": 3, "averaging_loss_db": 1}
+    titles = {
+        "seconds": "length [s]",
+        "claimed_seconds": "claimed [s]",
+        "label_end_seconds": "labels end [s]",
+        "sing_percent": "sing [%]",
+        "sample_rate": "rate [Hz]",
+        "silent_percent": "silent [%]",
+        "clipped_percent": "clipped [%]",
+        "dc_offset": "DC",
+        "averaging_loss_db": "lost by averaging [dB]",
+    }
+    shown = table.drop(columns="audio_digest")
+    for column, places in digits.items():
+        shown[column] = [_words(value, places) for value in table[column]]
+    return shown.rename(columns=titles)
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Sum `table` up in a sentence, for the end of a run; empty where all is good."""
+    odd = table[table.verdict != GOOD]
+    if len(odd) == 0:
+        return ""
+    return f"songs that deserve a look: {len(odd)} of {len(table)} ({', '.join(odd.song[:3])}{', ...' if len(odd) > 3 else ''})"
+
+
+def _words(value: float, places: int) -> str:
+    if pd.isna(value):
+        return "unknown"
+    return f"{round(value, places) + 0.0:.{places}f}" if isfinite(value) else "all"  # + 0.0: no -0
+
+
+def _same_audio(one: dict[str, object], other: dict[str, object]) -> bool:
+    return one["audio_digest"] == other["audio_digest"] != ""

@@ -1,0 +1,43 @@
+"""What a user should know of a song that is read all the same: said in its job's log and in the table ``corpus``."""
+
+from math import isfinite, log10
+
+from .spectra import Spectrogram
+
+ROUNDING_SECONDS = 0.1  # labels may end that far from the audio: old tools round to a decimal
+CLAIM_SECONDS = 0.05
+PEAK = 1.5  # decoders of ogg and mp3 overshoot full scale: to 1.39 in Jamendo
+CLIPPED_SHARE = 0.01
+SILENT_SHARE = 0.5
+DC_OFFSET = 0.05
+
+
+def remarks(song: Spectrogram) -> list[str]:
+    """Return what is odd of a song's audio and labels, a short phrase each; nothing of what has not been measured."""
+    overhang, found = song.label_overhang_seconds, []
+    if abs(overhang) > ROUNDING_SECONDS:
+        end, cure = ("run {:.1f} s past", "they are clipped") if overhang > 0 else ("end {:.1f} s before", "the last goes on")
+        found.append(f"labels {end.format(abs(overhang))} the end of the audio: {cure}")
+    if abs(song.claimed_seconds - song.seconds) > CLAIM_SECONDS:
+        found.append(
+            f"decodes to {song.seconds:.1f} s where the file should hold {song.claimed_seconds:.1f} s: "
+            "it is cut or damaged, and labels may be off"
+        )
+    if song.skipped_bytes > 0:
+        found.append(f"{song.skipped_bytes:.0f} bytes inside the file are no audio: labels behind them may be off")
+    if song.cut_off:
+        found.append("the file ends without its end mark or within a frame: it may be cut off")
+    if song.averaging_loss_db > 10 * log10(max(song.channels, 1)) + 3:  # independent channels lose 10 log10(n)
+        lost = f"{song.averaging_loss_db:.0f} dB are lost" if isfinite(song.averaging_loss_db) else "nothing is left"
+        found.append(f"its channels cancel when averaged: {lost}")
+    if song.silent_share == 1:
+        found.append("nothing but silence: more updates or a larger eps of an attack cannot help")
+    elif song.silent_share > SILENT_SHARE:
+        found.append(f"{song.silent_share:.0%} silence")
+    if song.peak > PEAK:
+        found.append(f"peak {song.peak:.3g} where full scale is 1: the bound of attacks, eps, is relative to full scale")
+    if song.clipped_share > CLIPPED_SHARE:
+        found.append(f"{song.clipped_share:.1%} of the samples are clipped")
+    if abs(song.dc_offset) > DC_OFFSET:
+        found.append(f"a constant offset of {song.dc_offset:.3f}")
+    return found

@@ -1,0 +1,155 @@
+"""Settings of the front end, and what follows from them alone (paper section 4.2); needs no torch."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError, plain, within
+
+# Of what is counted; larger ones are slips of the pen.
+_LARGEST = {"sample_rate": 1_000_000, "frame_samples": 65536, "hop_samples": 65536, "n_mels": 1000, "excerpt_frames": 2000}
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Settings of the front end; the defaults are the paper's (section 4.2, and its published implementation).
+
+    Attributes
+    ----------
+    sample_rate : int
+        Hz.
+    frame_samples, hop_samples : int
+        Length and advance of the Hann window, samples.
+    n_mels : int
+        Number of triangular bands.
+    f_min, f_max : float
+        Lower edge of the lowest and upper edge of the highest band, Hz.
+    excerpt_frames : int
+        Length of one input of the detector, frames.
+    floor : float
+        Smallest mel magnitude; smaller ones, negative ones too, are raised to it before the logarithm.
+    """
+
+    sample_rate: int = 22050
+    frame_samples: int = 1024
+    hop_samples: int = 315
+    n_mels: int = 80
+    f_min: float = 27.5
+    f_max: float = 8000.0
+    excerpt_frames: int = 115
+    floor: float = 1e-7
+
+    def __post_init__(self) -> None:
+        for name, most in _LARGEST.items():
+            within(getattr(self, name), 1, most, f"frontend.{name}", whole=True)
+        for name, low, high in (("f_min", 0, 1e6), ("f_max", 0, 1e6), ("floor", 1e-37, 0.1)):
+            within(getattr(self, name), low, high, f"frontend.{name}")
+        if not self.f_min < self.f_max:
+            raise ConfigError(f"frontend.f_min {plain(self.f_min)} is not below frontend.f_max {plain(self.f_max)}: swap them")
+        if self.f_max > self.sample_rate / 2:
+            raise ConfigError(
+                f"frontend.f_max {plain(self.f_max)} is above half of frontend.sample_rate {self.sample_rate}, where no audio "
+                f"is: lower it to at most {plain(self.sample_rate / 2)} or raise frontend.sample_rate"
+            )
+        if self.excerpt_frames % 2 == 0:
+            raise ConfigError(
+                f"frontend.excerpt_frames {self.excerpt_frames} is even, so that no frame is the centre of an excerpt: "
+                "choose an odd number"
+            )
+        if silent := _n_silent(self, self.n_mels):
+            fewer = next((n for n in range(self.n_mels - 1, 0, -1) if not _n_silent(self, n)), None)
+            lower = f"lower frontend.n_mels to {fewer}, or " if fewer else ""
+            raise ConfigError(
+                f"{silent} of frontend.n_mels {self.n_mels} bands hold no frequency bin and would be constant: "
+                f"{lower}raise frontend.frame_samples {self.frame_samples}"
+            )
+
+    @property
+    def n_bins(self) -> int:
+        """Number of frequency bins of a magnitude spectrogram."""
+        return self.frame_samples // 2 + 1
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_samples
+
+    @property
+    def half_excerpt(self) -> int:
+        """Frames before (and after) the centre frame of an excerpt."""
+        return self.excerpt_frames // 2
+
+    @property
+    def excerpt_seconds(self) -> float:
+        """Length of an excerpt, seconds."""
+        return self.excerpt_frames / self.frames_per_second
+
+    @property
+    def silence(self) -> float:
+        """Log-mel value of digital silence."""
+        return float(np.log(self.floor))
+
+
+def n_frames(n_samples: int, frontend: FrontEnd) -> int:
+    """Return the number of frames of so many samples."""
+    return 1 + n_samples // frontend.hop_samples
+
+
+@functools.lru_cache(maxsize=8)
+def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
+    """Return triangular mel filters.
+
+    Parameters
+    ----------
+    frontend : FrontEnd
+
+    Returns
+    -------
+    ndarray, shape (n_bins, n_mels), float32
+        Each column sums to one. Edges lie at equal distances in mel = 1127 ln(1 + f / 700). Bit-equal to the filters of
+        the published implementation.
+    """
+    # Each slope runs along the exact frequencies, but where it starts and how wide it counts is snapped to FFT bins.
+    bins_hz, edges_hz, snapped = _snapped_edges(frontend, frontend.n_mels)
+    left, top, right = snapped[:-2], snapped[1:-1], snapped[2:]
+    bins = np.arange(frontend.n_bins)[:, None]
+    rising = (bins_hz[:, None] - edges_hz[:-2]) / np.maximum(top - left, 1)
+    falling = (edges_hz[2:] - bins_hz[:, None]) / np.maximum(right - top, 1)
+    filters = np.where((bins >= left) & (bins < top), rising, 0.0) + np.where((bins >= top) & (bins < right), falling, 0.0)
+    return (filters / np.maximum(filters.sum(axis=0), 1e-12)).astype(np.float32)
+
+
+def _snapped_edges(frontend: FrontEnd, n_mels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the frequencies of bins and of the edges of so many bands in Hz, and the first bin at or above each edge."""
+    mel_edges = 1127 * np.log1p(np.array([frontend.f_min, frontend.f_max]) / 700)
+    edges_hz = 700 * np.expm1(np.linspace(mel_edges[0], mel_edges[1], n_mels + 2) / 1127)
+    bins_hz = np.arange(frontend.n_bins) * (frontend.sample_rate / frontend.frame_samples)
+    return bins_hz, edges_hz, np.searchsorted(bins_hz, edges_hz)
+
+
+def _n_silent(frontend: FrontEnd, n_mels: int) -> int:
+    """Return how many of so many bands hear no bin: both slopes are zero where they are highest."""
+    bins_hz, edges_hz, snapped = _snapped_edges(frontend, n_mels)
+    left, top, right = snapped[:-2], snapped[1:-1], snapped[2:]
+    last = len(bins_hz) - 1
+    rises = (top > left) & (bins_hz[np.maximum(top - 1, 0)] - edges_hz[:-2] > 1e-9)
+    falls = (right > top) & (edges_hz[2:] - bins_hz[np.minimum(top, last)] > 1e-9)
+    return int((~(rises | falls)).sum())
+
+
+def excerpt_samples(start_frame: int, frontend: FrontEnd) -> slice:
+    """Return the samples that an excerpt's frames see, for `excerpt_magnitudes`; negative at a song's very start."""
+    start = start_frame * frontend.hop_samples - frontend.frame_samples // 2
+    return slice(start, start + (frontend.excerpt_frames - 1) * frontend.hop_samples + frontend.frame_samples)
+
+
+def first_inner_frame(frontend: FrontEnd) -> int:
+    """Return the first frame whose analysis window lies wholly inside the audio."""
+    return -(-(frontend.frame_samples // 2) // frontend.hop_samples)
+
+
+def inner_start_frames(n_samples: int, frontend: FrontEnd) -> np.ndarray:
+    """Return the first frames of all excerpts whose analysis windows lie wholly inside the audio."""
+    first, last = first_inner_frame(frontend), excerpt_samples(0, frontend).stop
+    return np.arange(first, max(first, (n_samples - last) // frontend.hop_samples + 1))
