@@ -43,12 +43,17 @@ the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of
 `axes`, `unit` and `description`. Read one with `veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`, or with h5py
 or `h5dump`. Files hold no time and no absolute path: the same seed on the same machine gives the same bytes on a CPU.
 
+Text stands before the HDF5 part of a file (its user block, which h5py and h5dump skip): the attributes and SHA-256 digests,
+which are compared when a file is read; datasets of numbers carry HDF5's own checksum (fletcher32). What is damaged, was changed,
+or was made from another version of an input is refused, with the cure.
+
 Segments are numbered time * n_band + band, band 0 lowest. A set of segments is a *mask index*: bit i is set when segment i is
 in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
 
 Beside the HDF5 files: `synthetic_corpus/` (audio, labels and lists in the Jamendo layout), `training/seed0.pt` (a
 checkpoint that carries its architecture, front end and settings, read with `veracity.detector.checkpoints.load_checkpoint`) and
-`training/seed0.csv` (its training curve), `*.state.pt` beside what a training or an attack will write, while it runs,
+`training/seed0.csv` (its training curve), `*.state.pt` beside what a training or an attack will write, while it runs
+(`damaged.*.state.pt` where one could not be read again),
 `tables/*.csv` with a page to read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` and
 `benchmarks/` (one for each job: what it said, and the time and memory that Snakemake measured), `report.html` (target
 `report`).

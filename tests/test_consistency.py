@@ -20,7 +20,6 @@ from veracity.detector.model import Detector
 from veracity.detector.settings import STEPS, Architecture, TrainingSettings, checked_frames, left_of
 from veracity.errors import ConfigError, one_of, plain, quoted, shortened, within
 from veracity.explainers.lime import LimeSettings
-from veracity.games import grid, models
 from veracity.jobs.config import check
 from veracity.planning import consistency
 from veracity.planning.consistency import check_callable, check_together
@@ -503,7 +502,6 @@ def test_quoted_content_is_short_and_on_one_line():
         for text in (shortened(value), quoted(value)):
             assert len(text) <= 82
             assert text.isprintable()
-
 
 
 def test_merging_is_snakemake_s():

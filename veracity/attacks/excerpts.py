@@ -45,7 +45,7 @@ class Excerpts:
     detector_n_sing: int = note("sing")
     detector_n_nosing_flipped: int = note("no sing turned to sing")
     detector_n_sing_flipped: int = note("sing turned to no sing")
-    start_frame: np.ndarray = array("excerpt", unit="frames", doc="first frame of each excerpt in the attacked part")
+    start_frame: np.ndarray = array("excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     clean_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
     adversarial_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")

@@ -31,7 +31,7 @@ class SongAttack:
     clean_logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), one for each frame of the song")
     adversarial_logit: np.ndarray = array("frame", unit="logit", doc="the same of the perturbed input")
     loss_history: np.ndarray = array("update", unit="1", doc="total loss before each update, and at the end")
-    flipped_history: np.ndarray = array("update", unit="frames", doc="frames flipped before each update, and at the end")
+    flipped_history: np.ndarray = array("update", unit="frames", of=int, doc="frames flipped before each update and at the end")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class ExcerptAttack:
     domain: str = note("waveform or spectrogram: what delta is added to")
     threshold: float = note("sing is P(sing) > threshold")
     start_seconds: float = note("where the attacked part begins in the song, seconds")
-    start_frame: np.ndarray = array("excerpt", unit="frames", doc="first frame of each excerpt in the attacked part")
+    start_frame: np.ndarray = array("excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part")
     delta: np.ndarray = array(
         "excerpt", "sample | frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbations, float32"
     )
@@ -51,4 +51,4 @@ class ExcerptAttack:
     clean_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
     adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
     loss_history: np.ndarray = array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
-    flipped_history: np.ndarray = array("update", unit="excerpts", doc="excerpts flipped before each update, and at the end")
+    flipped_history: np.ndarray = array("update", unit="excerpts", of=int, doc="excerpts flipped before each update, and last")

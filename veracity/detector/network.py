@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .convolution import channels_last, frozen_convolution
+from .settings import checked_frames
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Network:
     layers: tuple[Layer, ...]
     n_dense: int
     excerpt_frames: int
+
+    def __post_init__(self) -> None:
+        features = self.layers[: len(self.layers) - self.n_dense]
+        checked_frames(self.excerpt_frames, [(layer.kernel[0], layer.is_pool) for layer in features])
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Network":
         """Return the network on another device or in another precision."""

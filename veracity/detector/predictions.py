@@ -32,7 +32,7 @@ class SongPrediction:
     split: str = note("train, valid or test")
     logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), unfiltered")
     p_sing_smooth: np.ndarray = array("frame", unit="probability", doc="P(sing) after the median filter")
-    is_sing: np.ndarray = array("frame", unit="1", doc="whether the label is sing")
+    is_sing: np.ndarray = array("frame", unit="1", of=bool, doc="whether the label is sing")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,12 +34,12 @@ class Flips:
         "excerpt", "segment", unit="(ln magnitude)^2", doc="sum of squares of the log-mel difference"
     )
     by_lime: np.ndarray = array("fill", "method", "excerpt", "k", unit="1", doc="do LIME's first 1, 2, ... segments flip?")
-    by_norm: np.ndarray = array("excerpt", "k", unit="1", doc="do the 1, 2, ... segments of highest norm flip?")
+    by_norm: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="do the 1, 2, ... segments of highest norm flip?")
     n_positive: np.ndarray = array("fill", "method", "excerpt", unit="segments", doc="segments that LIME counts in favour")
     positive_by_lime: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do all segments in favour flip?")
     positive_by_norm: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do as many segments by norm flip?")
-    best: np.ndarray | None = array("excerpt", "k", unit="1", doc="does any set of 1, 2, ... segments flip?", optional=True)
-    worst: np.ndarray | None = array("excerpt", "k", unit="1", doc="do all sets of 1, 2, ... segments flip?", optional=True)
+    best: np.ndarray | None = array("excerpt", "k", unit="1", of=bool, doc="does any set of 1, 2, ... flip?", optional=True)
+    worst: np.ndarray | None = array("excerpt", "k", unit="1", of=bool, doc="do all sets of 1, 2, ... flip?", optional=True)
     random: np.ndarray | None = array(
         "excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip", optional=True
     )
@@ -57,19 +57,19 @@ class Flips:
         doc="share of some random sets of 1, 2, ... segments that flip (instead of random)",
         optional=True,
     )
-    smallest_size: np.ndarray | None = array("excerpt", unit="segments", doc="size of the smallest flip sets", optional=True)
+    smallest_size: np.ndarray | None = array("excerpt", unit="segments", of=int, doc="of the smallest flip sets", optional=True)
     smallest_sets: np.ndarray | None = array(
-        "set", unit="mask index", doc="the smallest flip sets of all excerpts", optional=True
+        "set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts", optional=True
     )
-    smallest_sets_excerpt: np.ndarray | None = array("set", unit="1", doc="the excerpt of each of them", optional=True)
+    smallest_sets_excerpt: np.ndarray | None = array("set", unit="1", of=int, doc="the excerpt of each of them", optional=True)
     n_minimal_sets: np.ndarray | None = array(
-        "excerpt", "size", unit="sets", doc="inclusion-minimal flip sets of 0, 1, 2, ... segments", optional=True
+        "excerpt", "size", unit="sets", of=int, doc="inclusion-minimal flip sets of 0, 1, 2, ... segments", optional=True
     )
     core: np.ndarray | None = array(
-        "excerpt", "segment", unit="1", doc="is the segment in every smallest flip set?", optional=True
+        "excerpt", "segment", unit="1", of=bool, doc="is the segment in every smallest flip set?", optional=True
     )
     necessary: np.ndarray | None = array(
-        "excerpt", "segment", unit="1", doc="does taking it alone out undo the flip?", optional=True
+        "excerpt", "segment", unit="1", of=bool, doc="does taking it alone out undo the flip?", optional=True
     )
     shapley: np.ndarray | None = array(
         "excerpt",
@@ -82,6 +82,7 @@ class Flips:
         "excerpt",
         "byte",
         unit="bits",
+        of=int,
         doc="does each mask flip? numpy.unpackbits(..., bitorder='little')",
         optional=True,
     )

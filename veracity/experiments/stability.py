@@ -24,7 +24,7 @@ class Stability:
     """How sampled LIME differs from exact LIME, against the number of samples."""
 
     fill: str = note("content of switched-off segments")
-    n_samples: np.ndarray = array("size", unit="masks", doc="N_s")
+    n_samples: np.ndarray = array("size", unit="masks", of=int, doc="N_s")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     weight_error: np.ndarray = array(
         "excerpt", "size", "repeat", unit="1", doc="RMS difference of the weights over the RMS of the exact ones"

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import one_of
 from .grid import SegmentGrid
 
 if TYPE_CHECKING:
@@ -80,7 +80,6 @@ def fill_game(excerpt: Tensor | np.ndarray, grid: SegmentGrid, fill: Fill) -> Ga
         "zero": lambda x: x.new_zeros(()),
         "min": torch.Tensor.min,
     }
-    if fill not in fills:
-        raise ConfigError(f"unknown fill {fill!r}: choose from {', '.join(fills)}")
+    one_of(fill, get_args(Fill), "fill")
     on = torch.as_tensor(excerpt)
     return Game(on, fills[fill](on).expand_as(on), grid)

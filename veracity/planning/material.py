@@ -98,7 +98,7 @@ class Material:
         with soundfile.SoundFile(audio, "w", rate, channels) as file:
             for start in range(0, len(samples), BLOCK):
                 file.write(np.tile(samples[start : start + BLOCK, None], channels))
-        bounds = enumerate(itertools.pairwise([*np.arange(0, seconds - 1, 2), seconds]))
+        bounds = enumerate(itertools.pairwise(np.linspace(0, seconds, 1 + 2 * math.ceil(seconds / 4))))
         write_labels(labels, [(start, end, ("nosing", "sing")[i % 2]) for i, (start, end) in bounds])
         return Song("song", audio, labels, "valid")
 

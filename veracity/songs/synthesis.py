@@ -18,6 +18,7 @@ resonators). G. E. Peterson and H. L. Barney, "Control methods used in a study o
 1952 (the men's formants in `PHONEMES`).
 """
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,9 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
             rng = rng_for(seed, "synthesis", name)
             song = synthesise_song(rng, seconds=settings.seconds, sample_rate=settings.sample_rate)
             with replacing(Path(folder, "audio", f"{name}.flac")) as path:
-                soundfile.write(path, song.audio, song.sample_rate, subtype="PCM_16")
+                encoded = io.BytesIO()  # a full disk is told by Python, not in libsndfile's words
+                soundfile.write(encoded, song.audio, song.sample_rate, format="FLAC", subtype="PCM_16")
+                path.write_bytes(encoded.getvalue())
             write_labels(Path(folder, "labels", f"{name}.lab"), song.intervals)
         with replacing(Path(folder, "filelists", split)) as path:
             path.write_text("".join(f"{name}.flac\n" for name in names), encoding="utf-8")

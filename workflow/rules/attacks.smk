@@ -20,6 +20,7 @@ rule perturbations:
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
+        frontend=config["frontend"],
         settings=uses("perturbations"),
         contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
@@ -45,6 +46,7 @@ rule excerpts:
         gpu=gpus("explaining_device"),
         runtime=growing(15),
     params:
+        frontend=config["frontend"],
         settings=uses("excerpts"),
         contents=outside(),
         device=plainly(config["explaining_device"]),
@@ -86,6 +88,7 @@ rule tuning_runs:
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
+        frontend=config["frontend"],
         settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
         contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],

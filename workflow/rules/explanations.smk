@@ -15,6 +15,7 @@ rule explanations:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
+        frontend=config["frontend"],
         settings=uses("explanations"),
         contents=outside(),
         device=plainly(config["explaining_device"]),
@@ -38,6 +39,7 @@ rule flips:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
+        frontend=config["frontend"],
         settings=uses("flips"),
         contents=outside(),
         device=plainly(config["explaining_device"]),
@@ -61,6 +63,7 @@ rule localised:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
+        frontend=config["frontend"],
         settings=uses("localised"),
         contents=outside(),
         device=plainly(config["explaining_device"]),
@@ -83,6 +86,7 @@ rule stability:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
+        frontend=config["frontend"],
         settings=uses("stability"),
         contents=outside(),
         device=plainly(config["explaining_device"]),
@@ -105,6 +109,7 @@ rule drawings:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
+        frontend=config["frontend"],
         settings=uses("drawings"),
         contents=outside(drawings=True),
         device=plainly(config["explaining_device"]),
