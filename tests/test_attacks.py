@@ -16,7 +16,7 @@ from veracity.attacks.perturbed import central
 from veracity.attacks.settings import DOMAINS, PAPER, AttackSettings
 from veracity.attacks.song_scope import attack_song
 from veracity.detector.network import Network
-from veracity.errors import ConfigError
+from veracity.errors import ConfigError, NumericalError
 from veracity.jobs.resuming import SavedState
 from veracity.jobs.usage import STATUS, own_mb
 from veracity.planning.measuring import forget_peak
@@ -638,3 +638,11 @@ def test_nothing_is_saved_before_its_time(tmp_path, monkeypatch):
     with pytest.raises(KilledError):
         whole_song(SavedState(tmp_path / "state.pt", every_seconds=3600))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_an_attack_stops_at_the_first_loss_that_is_not_finite(domain, monkeypatch):
+    logits = Network.dense_logits
+    monkeypatch.setattr(Network, "dense_logits", lambda self, x: logits(self, x) * torch.nan)
+    with pytest.raises(NumericalError, match=rf"{domain} attack: the loss is nan before update 0: check that the audio lies"):
+        attack(domain, audio=AUDIO[:14000])

@@ -77,11 +77,11 @@ def test_a_probability_on_the_threshold_is_no_sing():
     assert score([p], [truth], THRESHOLDS[32]).error == 0.5
 
 
-def test_threshold_of_one_class_only(rng):
-    p = 0.1 + 0.3 * rng.random(50)
-    assert tune_threshold(p, np.ones(50, dtype=bool)) == 1e-5  # everything is sing
-    threshold = tune_threshold(p, np.zeros(50, dtype=bool))
-    assert not np.any(p > threshold)
+@pytest.mark.parametrize("sung", [True, False, None])
+def test_frames_of_one_label_determine_no_threshold(rng, sung):
+    truth = np.zeros(0, dtype=bool) if sung is None else np.full(50, sung)
+    with pytest.raises(ConfigError, match=r"determine no threshold: set detector.threshold"):
+        tune_threshold(0.1 + 0.3 * rng.random(len(truth)), truth)
 
 
 # --- scores -----------------------------------------------------------------------------------------------------------

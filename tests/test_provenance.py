@@ -250,7 +250,7 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         ("songs/audio.py", "perturbations plan spectrograms tuning_runs"),
         ("detector/training.py", "plan training"),
         ("attacks/minimiser.py", "perturbations plan tuning_runs"),
-        ("games/tables.py", "drawings excerpts explanations flips localised plan stability"),
+        ("games/tables.py", "drawings explanations flips localised plan stability"),
         (
             "explainers/lime.py",
             "audits drawings explanations fidelity figure1 flip_rates flips localised localised_rows plan sampling_error "

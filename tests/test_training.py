@@ -17,7 +17,7 @@ from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 from veracity.detector.settings import Architecture, TrainingSettings
 from veracity.detector.training import train
 from veracity.detector.training_data import TrainingData, filter_responses, warp
-from veracity.errors import ConfigError
+from veracity.errors import ConfigError, CorpusError, NumericalError
 from veracity.jobs.resuming import SavedState
 from veracity.jobs.tensors import load_tensors
 from veracity.songs.frontend import FrontEnd, log_mel
@@ -592,3 +592,19 @@ def test_a_damaged_state_is_not_gone_on_from(left_over, damage, undisturbed):
     detector, curve = run(left_over)
     assert contents(left_over, detector) == undisturbed[0]
     assert curve == undisturbed[1]
+
+
+@pytest.mark.parametrize(("sung", "lacking"), [(True, "no sing"), (False, "sing")])
+def test_songs_of_one_label_train_nothing(sung, lacking):
+    magnitudes, is_sing = toy_songs()
+    data = data_of(magnitudes, [np.full_like(truth, sung) for truth in is_sing], n_updates=2, batch=4)
+    with pytest.raises(CorpusError, match=f"no frame of “{lacking}”"):
+        run(data=data)
+
+
+def test_a_training_stops_at_the_first_loss_that_is_not_finite(monkeypatch):
+    steps = []
+    monkeypatch.setattr(training, "_update", lambda *_: (steps.append(1), torch.tensor([torch.nan, 0.0]))[1])
+    with pytest.raises(NumericalError, match=r"loss is nan at update 1: lower detector.training.learning_rate"):
+        run(data=data_of(*toy_songs(), n_updates=5, batch=4))
+    assert len(steps) == 1

@@ -21,6 +21,17 @@ FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability")
 TABLES = ("corpus", "detector", "attacks", "table1", "table2", "localisation", "fidelity", "sampling_error", "audits")
 
 
+def write_corpus_of_one_song(folder, stem="a, song"):
+    """Write a corpus in the layout of Jamendo with one song of noise, to test on."""
+    rng = np.random.default_rng(0)
+    for part in ("audio", "labels", "filelists"):
+        (folder / part).mkdir(parents=True)
+    soundfile.write(folder / "audio" / f"{stem}.wav", 0.1 * rng.standard_normal(44100), 22050)
+    (folder / "labels" / f"{stem}.lab").write_text("0 1 sing\n1 2 nosing\n")
+    for split in ("train", "valid", "test"):
+        (folder / "filelists" / split).write_text(f"{stem}.wav\n" if split == "test" else "")
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("workspace"))
@@ -262,60 +273,97 @@ def test_a_failed_job_leaves_the_results_that_were_there(copy):
     excerpts.write_bytes(whole)
 
 
-@pytest.mark.parametrize("what", ["audio", "labels", "checkpoint", "drawings", "model"])
-def test_what_lies_outside_re_runs_what_uses_it_whatever_its_time(workspace, own_corpus, tmp_path, what, monkeypatch):
+@pytest.fixture(scope="module")
+def with_outside(workspace, tmp_path_factory):
+    """Give a folder with a corpus, checkpoint, drawing and model of one's own, of which all that is cheap was made."""
     from networks import random_detector
 
     from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    name = tmp_path.name
-    config = yaml.safe_load((workspace.folder / f"{name}.yaml").read_text())
-    (tmp_path / "drawn").mkdir()
-    np.save(tmp_path / "drawn" / "a.npy", np.eye(115, 80))
-    (tmp_path / "own_helper.py").write_text("SIGN = 1\n")
+    folder = tmp_path_factory.mktemp("outside")
+    write_corpus_of_one_song(folder / "corpus")
+    (folder / "drawn").mkdir()
+    np.save(folder / "drawn" / "a.npy", np.eye(115, 80))
+    (folder / "own_helper.py").write_text("SIGN = 1\n")
     model = (
         "import numpy as np\nfrom own_helper import SIGN\n\n\ndef p(x):\n    return np.clip(SIGN * x.mean(axis=(1, 2)), 0, 1)\n"
     )
-    (tmp_path / "own_model.py").write_text(model)
-    save_checkpoint(tmp_path / "own.pt", Checkpoint(random_detector(), threshold=0.5))
-    own = {"detector": {"checkpoint": str(tmp_path / "own.pt")}, "drawings": {"folder": str(tmp_path / "drawn")}}
-    own |= {"lime": {"predict": "own_model:p", "n_time": 3, "n_band": 2, "n_samples": 64}, "stability": {"n_samples": []}}
-    workspace.configure(name, config, own, {"attacks": {"waveform": {"max_updates": 2}, "spectrogram": {"max_updates": 2}}})
-    done = workspace.snakemake("all", config=f"{name}.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert jobs_of(workspace.snakemake("-n", "all", config=f"{name}.yaml")) == set()
-    path, rule = {
-        "audio": (own_corpus / "audio" / "a, song.wav", "spectrograms"),
-        "labels": (own_corpus / "labels" / "a, song.lab", "spectrograms"),
-        "checkpoint": (tmp_path / "own.pt", "imported"),
-        "drawings": (tmp_path / "drawn" / "a.npy", "drawings"),
-        "model": (tmp_path / "own_helper.py", "explanations"),
-    }[what]
-    time = path.stat().st_mtime - 1000
+    (folder / "own_model.py").write_text(model)
+    save_checkpoint(folder / "own.pt", Checkpoint(random_detector(), threshold=0.5))
+    own = {
+        "run": "outside",
+        "corpus": {"kind": "folder", "folder": str(folder / "corpus")},
+        "detector": {"checkpoint": str(folder / "own.pt")},
+        "drawings": {"folder": str(folder / "drawn"), "shapes": ["wiggle"], "n_placements": 1},
+        "lime": {"predict": "own_model:p", "n_time": 3, "n_band": 2, "n_samples": 64},
+        "stability": {"n_samples": []},
+        "attacks": {"waveform": {"max_updates": 1}, "spectrogram": {"max_updates": 1}},
+    }
+    workspace.configure("outside", SMALL, own)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        done = workspace.snakemake("all", config="outside.yaml")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert jobs_of(workspace.snakemake("-n", "all", config="outside.yaml")) == set()
+        yield folder
+
+
+def replace_outside(folder, what):
+    """Replace one thing by another of its kind; return its path."""
+    from networks import random_detector
+
+    from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+
     if what == "audio":
+        path = folder / "corpus" / "audio" / "a, song.wav"
         soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal(44100), 22050)
     elif what == "labels":
+        path = folder / "corpus" / "labels" / "a, song.lab"
         path.write_text("0 1.5 sing\n1.5 2 nosing\n")
     elif what == "checkpoint":
+        path = folder / "own.pt"
         save_checkpoint(path, Checkpoint(random_detector(seed=5), threshold=0.5))
-    elif what == "drawings":
+    elif what == "drawing":
+        path = folder / "drawn" / "a.npy"
         np.save(path, np.eye(115, 80)[::-1])
     else:
+        path = folder / "own_helper.py"
         path.write_text("SIGN = -1\n")
-    os.utime(path, (time, time))
-    assert rule in jobs_of(workspace.snakemake("-n", "all", config=f"{name}.yaml"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("what", "rule"),
+    [
+        ("audio", "spectrograms"),
+        ("labels", "spectrograms"),
+        ("checkpoint", "imported"),
+        ("drawing", "drawings"),
+        ("model", "explanations"),
+    ],
+)
+def test_what_lies_outside_re_runs_what_uses_it_whatever_its_time(workspace, with_outside, what, rule):
+    before = {path: (path.read_bytes(), path.stat()) for path in with_outside.rglob("*") if path.is_file()}
+    path = replace_outside(with_outside, what)
+    content, stat = before[path]
+    os.utime(path, (stat.st_atime - 1000, stat.st_mtime - 1000))
+    assert rule in jobs_of(workspace.snakemake("-n", "all", config="outside.yaml"))
+    path.write_bytes(content)
+    os.utime(path, (stat.st_atime, stat.st_mtime))
+    assert jobs_of(workspace.snakemake("-n", "all", config="outside.yaml")) == set()
+
+
+def test_a_model_that_the_perturbation_does_not_fool_is_named_with_both_rates(workspace, with_outside):
+    results = workspace.folder / "results" / "outside"
+    table = pd.read_csv(results / "tables" / "attacks.csv")
+    assert set(table.model) == {"detector", "own_model:p"}
+    assert table.corpus.str.contains("explained: own_model:p").all()
+    assert (results / "figures" / "figure2.png").is_file()
 
 
 def test_braces_in_names_and_notes_are_no_wildcards(workspace, tmp_path):
-    rng = np.random.default_rng(0)
     corpus = tmp_path / "my {corpus}"
-    for part in ("audio", "labels", "filelists"):
-        (corpus / part).mkdir(parents=True)
-    soundfile.write(corpus / "audio" / "a {b}.wav", 0.1 * rng.standard_normal(44100), 22050)
-    (corpus / "labels" / "a {b}.lab").write_text("0 1 sing\n1 2 nosing\n")
-    for split in ("train", "valid", "test"):
-        (corpus / "filelists" / split).write_text("a {b}.wav\n" if split == "test" else "")
+    write_corpus_of_one_song(corpus, "a {b}")
     own = {"run": "braces", "corpus": {"kind": "folder", "folder": str(corpus), "note": "a {note}"}}
     workspace.configure("braces", SMALL, own)
     done = workspace.snakemake("results/braces/spectrograms/a-b.h5", "results/braces/tables/corpus.csv", config="braces.yaml")
@@ -376,13 +424,7 @@ def test_mistakes_in_the_configuration_stop_everything_at_once(workspace, change
 @pytest.fixture
 def own_corpus(workspace, tmp_path):
     """Give a corpus of one song that can be spoilt."""
-    rng = np.random.default_rng(0)
-    for part in ("audio", "labels", "filelists"):
-        (tmp_path / "corpus" / part).mkdir(parents=True)
-    soundfile.write(tmp_path / "corpus" / "audio" / "a, song.wav", 0.1 * rng.standard_normal(44100), 22050)
-    (tmp_path / "corpus" / "labels" / "a, song.lab").write_text("0 1 sing\n1 2 nosing\n")
-    for split in ("train", "valid", "test"):
-        (tmp_path / "corpus" / "filelists" / split).write_text("a, song.wav\n" if split == "test" else "")
+    write_corpus_of_one_song(tmp_path / "corpus")
     own = {"run": tmp_path.name, "corpus": {"kind": "folder", "folder": str(tmp_path / "corpus")}}
     workspace.configure(tmp_path.name, SMALL, own)
     return tmp_path / "corpus"

@@ -9,14 +9,16 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import NumericalError
+from ..errors import CorpusError, NumericalError
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
+from ..labels import TITLES, label
 from .model import Detector
 from .settings import Architecture
 from .training_data import TrainingData
@@ -61,7 +63,15 @@ def train(
     detector : Detector
         In evaluation mode, the last weights (the paper keeps the last).
     curve : list of CurvePoint
+
+    Raises
+    ------
+    CorpusError
+        When the songs hold one label only.
+    NumericalError
+        At the first loss that is not finite.
     """
+    _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
     run = _Run(data, architecture, seed, device, curve_every)
     if (kept := saved.restore(run.identity(data))) is not None:
@@ -76,6 +86,15 @@ def train(
             progress.advance()
             saved.save_when_due(run.state)
     return run.detector.eval(), run.curve
+
+
+def _check_labels(is_sing: np.ndarray) -> None:
+    """Refuse songs from which nothing can be learned."""
+    if is_sing.all() or not is_sing.any():
+        lacking = TITLES[label(not is_sing.any())]
+        raise CorpusError(
+            f"the training songs hold no frame of “{lacking}”: list songs with both labels, or give detector.checkpoint"
+        )
 
 
 class _Run:

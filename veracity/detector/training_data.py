@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..errors import CorpusError
-from ..labels import TITLES, label
 from ..songs.frontend import FrontEnd, log_mel, mel_filterbank
 from .settings import TrainingSettings
 
@@ -52,12 +50,6 @@ class TrainingData:
             labels.append(sung)
         self.held = torch.as_tensor(held)
         self.centres, self.labels = np.concatenate(centres), np.concatenate(labels).astype(bool)
-        if self.labels.all() or not self.labels.any():
-            lacking = TITLES[label(not self.labels.any())]
-            raise CorpusError(
-                f"the {len(labels) - 1} training songs hold no frame of “{lacking}”: list songs with both labels, or give "
-                "detector.checkpoint"
-            )
 
     def to(self, device: torch.device) -> "TrainingData":
         """Move the magnitudes to the training device."""

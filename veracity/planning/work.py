@@ -14,7 +14,18 @@ from ..songs.corpus import SPLITS, read_corpus
 JAMENDO = {"train": 61, "valid": 16, "test": 16}  # songs of a corpus that is still to be downloaded
 JAMENDO_SECONDS = 240.0  # of each
 POOLED = "tables and figures"
-PAGES = ("detector", "attacks", "flip_rates", "table1", "table2", "localised_rows", "localisation", "fidelity", "audits")
+PAGES = (
+    "corpus",
+    "detector",
+    "attacks",
+    "flip_rates",
+    "table1",
+    "table2",
+    "localised_rows",
+    "localisation",
+    "fidelity",
+    "audits",
+)
 FIGURES = ("figure1", "figure2", "figure3", "figure4")
 STUDY_PAGES = ("sampling_error", "figure_stability")
 DEVICE_OF = {

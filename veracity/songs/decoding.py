@@ -6,7 +6,6 @@ without a count of its frames is estimated by libsndfile from the first of them,
 
 import contextlib
 import io
-import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -150,8 +149,7 @@ class _WithoutTotal(io.FileIO):
 
 
 def _frames_of(path: Path) -> mpeg.Frames | None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return mpeg.walk(data)
+    return mpeg.walk(path.read_bytes())
 
 
 def _claimed_seconds(file: soundfile.SoundFile, log: str, file_bytes: int) -> float:

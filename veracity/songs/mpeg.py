@@ -6,7 +6,6 @@ ISO/IEC 11172-3 and 13818-3, audio layer III; the Xing header is that of the enc
 """
 
 import functools
-import mmap
 from typing import NamedTuple
 
 SYNC = b"\xff"
@@ -27,7 +26,7 @@ class Frames(NamedTuple):
     cut_off: bool
 
 
-def walk(data: bytes | mmap.mmap) -> Frames | None:
+def walk(data: bytes) -> Frames | None:
     """Go through an MP3 file from frame to frame; None where no two frames of layer III follow each other.
 
     Frames count that share version and sampling rate with the first; where they do not follow one another, the next two
@@ -57,7 +56,7 @@ def walk(data: bytes | mmap.mmap) -> Frames | None:
     return Frames(start, n_samples / rate, has_count, skipped, end > len(data))
 
 
-def _behind_tags(data: bytes | mmap.mmap) -> int:
+def _behind_tags(data: bytes) -> int:
     """Return where ID3v2 tags at the beginning end."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
@@ -66,7 +65,7 @@ def _behind_tags(data: bytes | mmap.mmap) -> int:
     return at
 
 
-def _frame(data: bytes | mmap.mmap, at: int) -> tuple[int, int, int]:
+def _frame(data: bytes, at: int) -> tuple[int, int, int]:
     """Return size in bytes, samples and sampling rate of the layer III frame that begins there; zeros where none does."""
     header = data[at : at + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:

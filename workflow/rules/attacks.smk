@@ -67,7 +67,7 @@ rule attacks:
     benchmark:
         f"{RESULTS}/benchmarks/attacks.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("attacks"),
     script:
         "../scripts/attacks.py"
@@ -111,7 +111,7 @@ rule tuning:
     benchmark:
         f"{RESULTS}/benchmarks/tuning.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("tuning"),
     script:
         "../scripts/tuning.py"

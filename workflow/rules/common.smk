@@ -37,6 +37,11 @@ if CHECKPOINT and not Path(CHECKPOINT).is_file():
 DETECTORS = ["checkpoint"] if CHECKPOINT else [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
 CORPUS = f"{RESULTS}/synthetic_corpus"
 
+# Shown under every figure and in every table: what the data are and, where it is not the attacked detector, what is explained.
+NOTE = config["corpus"]["note"]
+if config["lime"]["predict"]:
+    NOTE += f"; explained: {config['lime']['predict']}, with perturbations of the detector"
+
 
 wildcard_constraints:
     song="[a-z0-9]+(-[a-z0-9]+)*",

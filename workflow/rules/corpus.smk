@@ -67,7 +67,7 @@ rule corpus:
     benchmark:
         f"{RESULTS}/benchmarks/corpus.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("corpus"),
     script:
         "../scripts/corpus.py"

@@ -80,7 +80,7 @@ rule detector:
     benchmark:
         f"{RESULTS}/benchmarks/detector.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("detector"),
     script:
         "../scripts/detector.py"

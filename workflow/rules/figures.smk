@@ -23,7 +23,7 @@ rule figure1:
         f"{RESULTS}/benchmarks/figure1.tsv"
     params:
         settings=settings("frontend", "lime.n_time", "lime.n_band"),
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("figure1"),
     script:
         "../scripts/figure1.py"
@@ -42,7 +42,7 @@ rule figure2:
         f"{RESULTS}/benchmarks/figure2.tsv"
     params:
         fill=plainly(config["lime"]["fill"]),
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("figure2"),
     script:
         "../scripts/figure2.py"
@@ -62,7 +62,7 @@ rule figure3:
     params:
         k=config["localised"]["k"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("figure3"),
     script:
         "../scripts/figure3.py"
@@ -80,7 +80,7 @@ rule figure4:
     benchmark:
         f"{RESULTS}/benchmarks/figure4.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("figure4"),
     script:
         "../scripts/figure4.py"
@@ -100,7 +100,7 @@ rule figure_stability:
     params:
         n_samples=config["lime"]["n_samples"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("figure_stability"),
     script:
         "../scripts/figure_stability.py"
@@ -119,7 +119,7 @@ rule costs:
         f"{RESULTS}/logs/costs.log",
     params:
         results=lambda wildcards, output: Path(output.table).parents[1],
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("costs"),
     script:
         "../scripts/costs.py"

@@ -12,7 +12,7 @@ rule plan:
     params:
         settings=config,
         cores=lambda wildcards: workflow.cores or 1,
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("plan"),
     script:
         "../scripts/plan.py"

@@ -22,7 +22,7 @@ rule flip_rates:
     benchmark:
         f"{RESULTS}/benchmarks/flip_rates.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("flip_rates"),
     script:
         "../scripts/flip_rates.py"
@@ -40,7 +40,7 @@ rule table1:
         f"{RESULTS}/benchmarks/table1.tsv"
     params:
         fill=plainly(config["lime"]["fill"]),
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("table1"),
     script:
         "../scripts/table1.py"
@@ -58,7 +58,7 @@ rule table2:
         f"{RESULTS}/benchmarks/table2.tsv"
     params:
         fill=plainly(config["lime"]["fill"]),
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("table2"),
     script:
         "../scripts/table2.py"
@@ -74,7 +74,7 @@ rule localised_rows:
     benchmark:
         f"{RESULTS}/benchmarks/localised_rows.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("localised_rows"),
     script:
         "../scripts/localised_rows.py"
@@ -91,7 +91,7 @@ rule localisation:
     benchmark:
         f"{RESULTS}/benchmarks/localisation.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("localisation"),
     script:
         "../scripts/localisation.py"
@@ -108,7 +108,7 @@ rule fidelity:
     benchmark:
         f"{RESULTS}/benchmarks/fidelity.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("fidelity"),
     script:
         "../scripts/fidelity.py"
@@ -125,7 +125,7 @@ rule sampling_error:
     benchmark:
         f"{RESULTS}/benchmarks/sampling_error.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("sampling_error"),
     script:
         "../scripts/sampling_error.py"
@@ -146,7 +146,7 @@ rule audits:
     benchmark:
         f"{RESULTS}/benchmarks/audits.tsv"
     params:
-        note=plainly(config["corpus"]["note"]),
+        note=plainly(NOTE),
         code=code("audits"),
     script:
         "../scripts/audits.py"

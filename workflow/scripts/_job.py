@@ -1,6 +1,6 @@
-"""What every script shares: its log, clear errors, provenance, reading and writing.
+"""What every script shares: its log, clear errors, provenance, reading.
 
-What is imported here is part of every rule's code digest; `_attacked` and `_explained` hold what fewer rules need.
+What is imported here is part of every rule's code digest; `_attacked`, `_explained` and `_tables` hold what fewer rules need.
 """
 
 import logging
@@ -10,15 +10,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from veracity.errors import VeracityError
 from veracity.jobs import provenance as provenance_of
-from veracity.jobs.files import replacing
 from veracity.jobs.usage import told_at_end, told_at_start
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @contextmanager
@@ -60,17 +56,3 @@ def read_all(paths: Any, kind: type) -> list[tuple[str, str, Any]]:
     from veracity.jobs import store
 
     return [(Path(path).stem, Path(path).parent.name, store.read(path, kind)) for path in paths]
-
-
-def write_table(snakemake: Any, table: "pd.DataFrame", page: "pd.DataFrame | None" = None, title: str = "") -> None:
-    """Write a tidy CSV that names its corpus and, where the rule has one, a page to read."""
-    table = table.assign(corpus=snakemake.params.note)
-    with replacing(snakemake.output.table) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
-    if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
-        from veracity.results.pooling import as_markdown
-
-        shown = as_markdown(table.drop(columns="corpus") if page is None else page)
-        text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
-        with replacing(snakemake.output.page) as temporary:
-            temporary.write_text(text, encoding="utf-8")

@@ -7,7 +7,8 @@ from veracity.attacks.perturbations import ExcerptAttack, SongAttack
 from veracity.jobs import store
 from veracity.results import attacks
 
-from _job import job, read_all, write_table
+from _job import job, read_all
+from _tables import write_table
 
 with job(snakemake):
     excerpts = read_all(snakemake.input.excerpts, Excerpts)

@@ -10,7 +10,8 @@ from veracity.experiments.stability import Stability
 from veracity.jobs import store
 from veracity.results import audits
 
-from _job import job, read_all, write_table
+from _job import job, read_all
+from _tables import write_table
 
 KINDS = {"explanations": Explanations, "flips": Flips, "localised": Localised, "stability": Stability}
 

@@ -6,7 +6,8 @@ from veracity.jobs import store
 from veracity.results import corpus
 from veracity.songs.spectra import Spectrogram
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     table = corpus.table(store.read(path, Spectrogram) for path in snakemake.input)

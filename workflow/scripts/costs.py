@@ -5,7 +5,8 @@ from pathlib import Path
 from veracity.results import costs
 from veracity.results.canvas import save
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     table = costs.table(Path(snakemake.params.results))

@@ -4,7 +4,8 @@ from veracity.detector.predictions import Predictions, score_split
 from veracity.jobs import store
 from veracity.results import detector
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     predictions = [store.read(path, Predictions) for path in snakemake.input]

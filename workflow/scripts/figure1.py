@@ -8,7 +8,8 @@ from veracity.jobs import store
 from veracity.results import figure1
 from veracity.results.canvas import save
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     drawn = [(Path(path).stem, store.read(path, DrawnExcerpt)) for path in snakemake.input]

@@ -4,7 +4,8 @@ from veracity.results import figure4
 from veracity.results.canvas import save
 from veracity.results.pooling import read_table
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     fidelity = figure4.table(read_table(snakemake.input[0]))

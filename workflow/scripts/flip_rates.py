@@ -3,7 +3,8 @@
 from veracity.experiments.flips import Flips
 from veracity.results import flip_rates
 
-from _job import job, read_all, write_table
+from _job import job, read_all
+from _tables import write_table
 
 with job(snakemake):
     write_table(snakemake, flip_rates.table(flip_rates.rows_of(read_all(snakemake.input, Flips))))

@@ -3,7 +3,8 @@
 from veracity.results import localisation
 from veracity.results.pooling import read_table
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     table = localisation.table(read_table(snakemake.input[0]))

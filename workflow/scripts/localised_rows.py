@@ -3,7 +3,8 @@
 from veracity.experiments.localised import Localised
 from veracity.results import localised_rows
 
-from _job import job, read_all, write_table
+from _job import job, read_all
+from _tables import write_table
 
 with job(snakemake):
     write_table(snakemake, localised_rows.table(read_all(snakemake.input, Localised)))

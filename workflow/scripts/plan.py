@@ -4,7 +4,8 @@ from veracity.planning.measuring import gpu_stages, measure
 from veracity.planning.prediction import as_page, in_words, predict, summarise
 from veracity.planning.work import songs_of, work
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     config = snakemake.params.settings

@@ -3,7 +3,8 @@
 from veracity.experiments.stability import Stability
 from veracity.results import sampling_error
 
-from _job import job, read_all, write_table
+from _job import job, read_all
+from _tables import write_table
 
 with job(snakemake):
     table = sampling_error.table(read_all(snakemake.input, Stability))

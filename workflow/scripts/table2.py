@@ -3,7 +3,8 @@
 from veracity.results import table2
 from veracity.results.pooling import read_table
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     table = table2.table(read_table(snakemake.input[0]), fill=snakemake.params.fill)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from veracity.results import tuning
 
-from _job import job, write_table
+from _job import job
+from _tables import write_table
 
 with job(snakemake):
     rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
