@@ -190,7 +190,7 @@ def test_stages_that_explain_work_on_a_gpu_only_where_they_are_told_to(monkeypat
 
 def test_jobs_ask_for_a_gpu_where_they_work_on_one(workspace):
     config = workspace.configure("devices", SMALL, {"device": "auto", "explaining_device": "cpu"})
-    shown = workspace.snakemake("--dry-run", "all", "--quiet", "none", config=config).stdout
+    shown = workspace.snakemake("--dry-run", "all", "--quiet", "host", config=config).stdout
     asked = {rule: "gpu=1" in text for rule, text in re.findall(r"^rule (\w+):\n(.*?)\n\n", shown, re.MULTILINE | re.DOTALL)}
     assert {rule for rule, on_gpu in asked.items() if on_gpu} == {"training", "predictions", "perturbations"}
     assert asked.keys() > set(EXPLAINING)

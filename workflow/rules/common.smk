@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
@@ -281,3 +282,17 @@ def tell_warnings():
     found = warnings_of(RESULTS)
     if found:
         print(f"\n{len(found)} warnings of this run (from {RESULTS}/logs):", *found, sep="\n  ", file=sys.stderr)
+
+
+def shorten_dry_run():
+    """Leave out of a dry run what each job reads, which would fill the screen, unless a --quiet of the user's says otherwise."""
+    manager = workflow.logger_manager
+    if manager.settings.dryrun and not manager.settings.quiet:
+        for handler in (*manager.logger.handlers, *getattr(manager.queue_listener, "handlers", ())):
+            for part in (*handler.filters, handler.formatter):
+                if hasattr(part, "quiet"):
+                    part.quiet = {*part.quiet, Quietness.RULES}
+
+
+if workflow.exec_mode.name == "DEFAULT":
+    shorten_dry_run()
