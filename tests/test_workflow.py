@@ -32,6 +32,16 @@ def write_corpus_of_one_song(folder, stem="a, song"):
         (folder / "filelists" / split).write_text(f"{stem}.wav\n" if split == "test" else "")
 
 
+def a_checkpoint(folder):
+    """Write a random detector; return the configuration that uses it: a corpus of one song trains none."""
+    from networks import random_detector
+
+    from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+
+    save_checkpoint(folder / "random.pt", Checkpoint(random_detector(), threshold=0.5))
+    return {"detector": {"checkpoint": str(folder / "random.pt")}}
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("workspace"))
@@ -366,7 +376,7 @@ def test_a_model_that_the_perturbation_does_not_fool_is_named_with_both_rates(wo
 def test_braces_in_names_and_notes_are_no_wildcards(workspace, tmp_path):
     corpus = tmp_path / "my {corpus}"
     write_corpus_of_one_song(corpus, "a {b}")
-    own = {"run": "braces", "corpus": {"kind": "folder", "folder": str(corpus), "note": "a {note}"}}
+    own = {"run": "braces", "corpus": {"kind": "folder", "folder": str(corpus), "note": "a {note}"}, **a_checkpoint(tmp_path)}
     workspace.configure("braces", SMALL, own)
     done = workspace.snakemake("results/braces/spectrograms/a-b.h5", "results/braces/tables/corpus.csv", config="braces.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -380,7 +390,7 @@ def test_braces_in_names_and_notes_are_no_wildcards(workspace, tmp_path):
         ("all", {"attacks": {"splits": []}}, "attacks.splits"),
         (
             "all",
-            {"corpus": {"kind": "folder", "folder": "nowhere", "url": "http://127.0.0.1:1/a.zip"}},
+            {"run": "missing", "corpus": {"kind": "folder", "folder": "nowhere", "url": "http://127.0.0.1:1/a.zip"}},
             "there is no corpus folder",
         ),
     ],
@@ -427,7 +437,7 @@ def test_mistakes_in_the_configuration_stop_everything_at_once(workspace, change
 def own_corpus(workspace, tmp_path):
     """Give a corpus of one song that can be spoilt."""
     write_corpus_of_one_song(tmp_path / "corpus")
-    own = {"run": tmp_path.name, "corpus": {"kind": "folder", "folder": str(tmp_path / "corpus")}}
+    own = {"run": tmp_path.name, "corpus": {"kind": "folder", "folder": str(tmp_path / "corpus")}, **a_checkpoint(tmp_path)}
     workspace.configure(tmp_path.name, SMALL, own)
     return tmp_path / "corpus"
 

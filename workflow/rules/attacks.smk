@@ -22,6 +22,7 @@ rule perturbations:
     params:
         frontend=config["frontend"],
         settings=uses("perturbations"),
+        paths=song_paths,
         contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
         state=state_beside,
@@ -90,6 +91,7 @@ rule tuning_runs:
     params:
         frontend=config["frontend"],
         settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
+        paths=song_paths,
         contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
         state=state_beside,

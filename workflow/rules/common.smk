@@ -51,9 +51,9 @@ wildcard_constraints:
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
-def literal(text):
-    """Return a text, a path say, as Snakemake's format language takes it: braces are no wildcards."""
-    return text.replace("{", "{{").replace("}", "}}")
+def declared(path):
+    """Return a path for an input, or nothing where Snakemake would take a part of it for a wildcard: jobs have it as parameter."""
+    return [] if set("{}") & set(path) else path
 
 
 def plainly(value):
@@ -112,7 +112,12 @@ def song_files(wildcards):
     missing = f"(there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download)"
     unknown = f"(no song of the corpus is named {wildcards.song})" if SONGS else missing
     _, audio, labels = SONGS.get(wildcards.song, ("", unknown, unknown))
-    return {"audio": literal(audio), "labels": literal(labels)}
+    return {"audio": declared(audio), "labels": declared(labels)}
+
+
+def song_paths(wildcards):
+    """Return paths of audio and labels, as a parameter."""
+    return SONGS[wildcards.song][1:] if wildcards.song in SONGS else None
 
 
 def song_contents(wildcards, what=slice(1, 3)):
@@ -263,7 +268,14 @@ def is_stale(path):
 STARTED = time.time()
 STALE = stale_files()
 if STALE:
-    workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *STALE}
+    # As `--forcerun` with these files would; Snakemake reads its settings after the Snakefile.
+    prepare_dag = workflow._prepare_dag
+
+    def prepare_dag_with_stale_files(*args, **kwargs):
+        workflow.dag_settings.forcerun = {*workflow.dag_settings.forcerun, *STALE}
+        return prepare_dag(*args, **kwargs)
+
+    workflow._prepare_dag = prepare_dag_with_stale_files
 
 
 def settle(started):

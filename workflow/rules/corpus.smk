@@ -49,6 +49,7 @@ rule spectrograms:
         runtime=growing(5),
     params:
         settings=uses("spectrograms"),
+        paths=song_paths,
         contents=song_contents,
         split=lambda wildcards: SONGS[wildcards.song][0] if wildcards.song in SONGS else None,
         code=code("spectrograms"),

@@ -34,7 +34,7 @@ rule training:
 
 rule imported:
     input:
-        literal(CHECKPOINT) if CHECKPOINT else [],
+        declared(CHECKPOINT or "{}"),
     output:
         update(f"{RESULTS}/imported/checkpoint.pt"),
     log:
@@ -43,6 +43,7 @@ rule imported:
         f"{RESULTS}/benchmarks/imported.tsv"
     params:
         settings=settings("frontend", "detector.architecture"),
+        checkpoint=plainly(CHECKPOINT),
         contents=OUTSIDE.digest(CHECKPOINT) if CHECKPOINT else None,
         code=code("imported"),
     script:

@@ -9,7 +9,7 @@ from _job import job
 with job(snakemake):
     settings = snakemake.params.settings
     checkpoint = load_checkpoint(
-        snakemake.input[0],
+        snakemake.params.checkpoint,
         architecture=Architecture(**settings["detector"]["architecture"]),
         frontend=FrontEnd(**settings["frontend"]),
     )

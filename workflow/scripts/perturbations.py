@@ -11,13 +11,13 @@ from veracity.jobs.seeds import rng_for
 from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
-from _job import job, provenance
+from _job import job, provenance, song_files
 from _resumed import saved_state
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     settings, domain, song = snakemake.params.settings["attacks"], snakemake.wildcards.domain, snakemake.wildcards.song
-    audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    audio = load_audio(song_files(snakemake)[0], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     audio, start_seconds = central(audio, settings["seconds"], frontend)
     attack = AttackSettings(**settings[domain])
     saved = saved_state(snakemake)

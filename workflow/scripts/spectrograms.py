@@ -7,9 +7,9 @@ from veracity.songs.corpus import Song
 from veracity.songs.frontend import FrontEnd
 from veracity.songs.spectrograms import compute_spectrogram
 
-from _job import job, provenance
+from _job import job, provenance, song_files
 
 with job(snakemake):
-    song = Song(snakemake.wildcards.song, Path(snakemake.input.audio), Path(snakemake.input.labels), snakemake.params.split)
+    song = Song(snakemake.wildcards.song, *map(Path, song_files(snakemake)), snakemake.params.split)
     spectrogram = compute_spectrogram(song, FrontEnd(**snakemake.params.settings["frontend"]))
     store.write(snakemake.output[0], spectrogram, provenance(snakemake))

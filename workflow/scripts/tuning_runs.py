@@ -11,13 +11,13 @@ from veracity.jobs.files import replacing
 from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
-from _job import job
+from _job import job, song_files
 from _resumed import saved_state
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     settings, domain = snakemake.params.settings["attacks"], snakemake.wildcards.domain
-    audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    audio = load_audio(song_files(snakemake)[0], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     audio, _ = central(audio, settings["seconds"], frontend)
     eps, eta, alpha = map(float, re.fullmatch("eps(.+)_eta(.+)_alpha(.+)", snakemake.wildcards.setting).groups())
     attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)
