@@ -38,8 +38,12 @@ class Flips:
     n_positive: np.ndarray = array("fill", "method", "excerpt", unit="segments", doc="segments that LIME counts in favour")
     positive_by_lime: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do all segments in favour flip?")
     positive_by_norm: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do as many segments by norm flip?")
-    best: np.ndarray | None = array("excerpt", "k", unit="1", of=bool, doc="does any set of 1, 2, ... flip?", optional=True)
-    worst: np.ndarray | None = array("excerpt", "k", unit="1", of=bool, doc="do all sets of 1, 2, ... flip?", optional=True)
+    best: np.ndarray | None = array(
+        "excerpt", "k", unit="1", of=bool, doc="does any set of 1, 2, ... segments flip?", optional=True
+    )
+    worst: np.ndarray | None = array(
+        "excerpt", "k", unit="1", of=bool, doc="do all sets of 1, 2, ... segments flip?", optional=True
+    )
     random: np.ndarray | None = array(
         "excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip", optional=True
     )
