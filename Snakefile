@@ -48,10 +48,10 @@ onstart:
 
 
 onsuccess:
-    settle(STARTED)
+    settle()
     tell_warnings()
 
 
 onerror:
-    settle(STARTED)
+    settle()
     tell_warnings()

@@ -59,8 +59,8 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def digests(run: Path, renames: dict[str, str]) -> dict[str, str]:
-    """Return the digest of every value of a run by ``file: name``."""
+def digests(run: Path, renames: dict[str, str], *, whole_texts: bool) -> dict[str, str]:
+    """Return the digest of every value of a run by ``file: name``; tables are texts where names in them have changed."""
 
     def renamed(text: str) -> str:
         return re.sub("|".join(map(re.escape, renames)), lambda m: renames[m[0]], text) if renames else text
@@ -68,9 +68,15 @@ def digests(run: Path, renames: dict[str, str]) -> dict[str, str]:
     found = {}
     for path in sorted(run.rglob("*")):
         part = path.relative_to(run)
-        if not path.is_file() or part.parts[0] in SKIPPED or path.stem in MEASURED or path.suffix in (".html", ".pdf"):
+        if (
+            not path.is_file()
+            or path.name.startswith(".")
+            or part.parts[0] in SKIPPED
+            or path.stem in MEASURED
+            or path.suffix in (".html", ".pdf")
+        ):
             continue
-        if path.suffix in (".csv", ".md", ".txt") and renames:
+        if path.suffix in (".csv", ".md", ".txt") and whole_texts:
             text = re.sub("[ :-]+", " ", renamed(path.read_text(encoding="utf-8")))  # pages are padded to their words
             found[f"{renamed(str(part))}: text"] = _digest(text.encode())
             continue
@@ -87,8 +93,8 @@ def main() -> int:
     parser.add_argument("--rename", nargs="*", default=[], metavar="OLD=NEW")
     given = parser.parse_args()
     renames = {old: new for old, _, new in (pair.partition("=") for pair in given.rename)}
-    # Texts of tables are compared whole where names have changed, so both sides are read alike.
-    ours, theirs = digests(given.run, {"\0": "\0"} if renames else {}), digests(given.other, renames)
+    ours = digests(given.run, {}, whole_texts=bool(renames))
+    theirs = digests(given.other, renames, whole_texts=bool(renames))
     stages = sorted({name.split("/")[0] for name in (*ours, *theirs)})
     for stage in stages:
         own, other = ({k: v for k, v in of.items() if k.split("/")[0] == stage} for of in (ours, theirs))

@@ -84,6 +84,21 @@ def test_frames_of_one_label_determine_no_threshold(rng, sung):
         tune_threshold(0.1 + 0.3 * rng.random(len(truth)), truth)
 
 
+@pytest.mark.parametrize(
+    ("given", "own", "used", "source", "warned"),
+    [
+        (0.3, None, 0.3, "given", False),
+        (0.3, 0.3, 0.3, "given", False),
+        (0.3, 0.4, 0.3, "given", True),
+        (None, 0.4, 0.4, "the checkpoint's own", False),
+    ],
+)
+def test_the_threshold_is_the_configuration_s_or_the_checkpoint_s_own(given, own, used, source, warned, caplog):
+    found = predict_songs(None, [], None, detector="d", median_frames=1, threshold=given, own_threshold=own)
+    assert (found.threshold, found.threshold_source) == (used, source)
+    assert ("the checkpoint's own is 0.4" in caplog.text) == warned
+
+
 # --- scores -----------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from veracity.explainers.lime import LimeSettings
 from veracity.games.models import explained_model
 from veracity.jobs import store
 from veracity.results import flip_rates
+from veracity.results.canvas import save
 
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
 N = 6
@@ -223,7 +224,7 @@ def test_a_song_without_flips_goes_through_every_stage(none, model, tmp_path):
 
 
 @pytest.mark.parametrize("some_songs", [0, 1])
-def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_songs):
+def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_songs, tmp_path):
     from veracity.results import (
         fidelity,
         figure2,
@@ -267,6 +268,7 @@ def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_s
         figure_stability.plot(stable, n_segments=N, paper_n_samples=64, footnote=""),
     ):
         assert figure.axes
+        save(figure, tmp_path / "figure.png")  # axes without data fail when they are drawn, not before
 
 
 def test_something_is_drawn_until_it_sings(network):

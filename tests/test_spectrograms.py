@@ -55,7 +55,6 @@ def test_a_good_song_is_good(song, caplog):
         2,
     ]
     assert table.sing_percent[0] == pytest.approx(50, abs=0.5)
-    assert corpus.summary(table) == ""
 
 
 def test_facts_survive_the_artefact(song, tmp_path):
@@ -83,14 +82,13 @@ MONO = music(channels=1)
         (music() + 0.2, "0 4 sing\n", "a constant offset of 0.2"),
     ],
 )
-def test_what_is_odd_is_said_in_log_table_and_summary(song, caplog, samples, labels, remark):
+def test_what_is_odd_is_said_in_log_and_table(song, caplog, samples, labels, remark):
     odd = song(samples, labels=labels)
     with caplog.at_level(logging.WARNING):
         spectrogram = compute_spectrogram(odd, FRONTEND)
     assert f"{odd.audio}: {remark}" in caplog.text
     table = corpus.table([spectrogram])
     assert remark in table.verdict[0]
-    assert corpus.summary(table) == "songs that deserve a look: 1 of 1 (a-song)"
 
 
 @pytest.mark.parametrize(
@@ -143,4 +141,3 @@ def test_the_page_has_words_and_no_song_is_no_error(song):
     assert not any(word in page.to_csv() for word in ("nan", "inf", "-0.0"))
     assert len(corpus.page(corpus.table([]))) == 0
     assert list(corpus.table([])) == list(corpus.COLUMNS)
-    assert corpus.summary(corpus.table([])) == ""

@@ -105,7 +105,7 @@ def snr_db(clean: Tensor, delta: Tensor) -> Tensor:
     return 10 * torch.log10(signal / noise)
 
 
-def identity(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict[str, Any]:
+def identity_of(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict[str, Any]:
     """Tell audio and detector by what they hold, not by what a machine makes of them: another may go on with the attack."""
     held = [network.mean, network.scale, *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None)]
     weights = 0

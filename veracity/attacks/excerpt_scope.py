@@ -14,7 +14,7 @@ from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
 from ..songs.settings import inner_start_frames as inner_start_frames  # what this scope attacks
-from .attacked import Attacked, attack, identity
+from .attacked import Attacked, attack, identity_of
 from .perturbations import ExcerptAttack
 from .settings import DOMAINS, AttackSettings, Domain
 
@@ -87,7 +87,7 @@ def attack_excerpts(
         settings,
         threshold=threshold,
         saved=saved,
-        identity={"domain": domain, **identity(windows, network, frontend)},
+        identity={"domain": domain, **identity_of(windows, network, frontend)},
         description=f"{domain} attack on excerpts",
     )
     delta = result.delta.cpu().numpy()

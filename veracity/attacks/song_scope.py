@@ -10,7 +10,7 @@ from ..errors import one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd
-from .attacked import Attacked, attack, identity
+from .attacked import Attacked, attack, identity_of
 from .perturbations import SongAttack
 from .perturbed import Magnitudes, Waveform
 from .settings import DOMAINS, AttackSettings, Domain
@@ -103,7 +103,7 @@ def attack_song(
         settings,
         threshold=threshold,
         saved=saved,
-        identity={"domain": domain, "chunk_frames": chunk_frames, **identity(audio, network, frontend)},
+        identity={"domain": domain, "chunk_frames": chunk_frames, **identity_of(audio, network, frontend)},
         description=f"{domain} attack",
     )
     delta = result.delta[0]

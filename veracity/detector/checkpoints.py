@@ -49,7 +49,7 @@ class Checkpoint:
     threshold : float or None
         "sing" is P(sing) > threshold; None when none was tuned.
     settings : dict
-        What it was trained with; empty for a foreign checkpoint.
+        What made it: a training, or an import; empty for a foreign checkpoint.
     """
 
     detector: Detector

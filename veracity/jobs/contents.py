@@ -10,8 +10,14 @@ import json
 import os
 from pathlib import Path
 
+from ..errors import ArtefactError
 from .files import replacing
-from .provenance import file_digest
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 class Contents:
@@ -55,7 +61,7 @@ class Contents:
             try:
                 with replacing(self.memory) as temporary:
                     temporary.write_text(json.dumps(self._known), encoding="utf-8")
-            except Exception:  # then the next start computes it again
+            except (OSError, ArtefactError):  # then the next start computes it again
                 return
             self._changed = False
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ArtefactError
+from .contents import Contents, file_digest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = ("h5py", "librosa", "numpy", "scikit-learn", "scipy", "torch")
+_INPUTS = Contents()  # what a job reads is digested once: when it is checked, and for the record
 
 
 def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | os.PathLike] = ()) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | o
         "settings": json.dumps(settings, sort_keys=True),
         "seed": seed,
         "versions": json.dumps(versions(), sort_keys=True),
-        "inputs": json.dumps({_input_name(p): file_digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
+        "inputs": json.dumps({_input_name(p): _INPUTS.digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
     }
 
 
@@ -64,12 +66,11 @@ def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
 
     paths = sorted(map(str, inputs))
     named = {_input_name(path): path for path in paths}
-    digest = functools.cache(file_digest)
     for path in paths:
         if path.endswith(".h5"):
             made_from = json.loads(read_attributes(path).get("inputs", "{}"))
             for name in sorted(named.keys() & made_from.keys()):
-                if digest(named[name]) != made_from[name]:
+                if _INPUTS.digest(named[name]) != made_from[name]:
                     raise ArtefactError(f"{path} was made from another {named[name]}: delete it and run snakemake again")
 
 
@@ -82,12 +83,6 @@ def versions() -> dict[str, str]:
         "veracity": __version__,
         **{library: importlib.metadata.version(library) for library in LIBRARIES},
     }
-
-
-def file_digest(path: str | os.PathLike) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def code_digest(script: str | os.PathLike) -> str:

@@ -45,7 +45,7 @@ def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs:
 
 def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
     """Say in the middle of a panel that there is nothing to show, and why."""
-    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35")
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35", backgroundcolor="white")
 
 
 def put_footnote(figure: Figure, text: str) -> None:

@@ -89,14 +89,6 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
     return shown.rename(columns=titles)
 
 
-def summary(table: pd.DataFrame) -> str:
-    """Sum `table` up in a sentence, for the end of a run; empty where all is good."""
-    odd = table[table.verdict != GOOD]
-    if len(odd) == 0:
-        return ""
-    return f"songs that deserve a look: {len(odd)} of {len(table)} ({', '.join(odd.song[:3])}{', ...' if len(odd) > 3 else ''})"
-
-
 def _words(value: float, places: int) -> str:
     if pd.isna(value):
         return "unknown"

@@ -34,6 +34,7 @@ def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote
     for ax in axes[0]:
         if not len(table):
             say_empty(ax)
+            ax.set(xlim=(paper_n_samples / 8, paper_n_samples * 8), ylim=(0.01, 1))  # a logarithmic axis needs a range above 0
         ax.set_xscale("log", base=2)
         ax.axvline(paper_n_samples, color="0.7", lw=1, zorder=0)
         ax.set_xlabel("number of samples $N_s$")

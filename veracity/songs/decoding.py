@@ -89,7 +89,7 @@ def opened(path: Path) -> Iterator[Decoder]:
             with path.open("rb") as raw:
                 if raw.read(5)[:4] == b"fLaC":
                     file = stack.enter_context(_Sequential(stack.enter_context(_WithoutTotal(path))))
-        frames = _frames_of(path) if file.subtype == "MPEG_LAYER_III" and file.format == "MP3" else None
+        frames = mpeg.walk(path.read_bytes()) if file.subtype == "MPEG_LAYER_III" and file.format == "MP3" else None
         if frames is None:
             yield Decoder(file, claimed, np.nan, 0, cut_off)
             return
@@ -146,10 +146,6 @@ class _WithoutTotal(io.FileIO):
                 view = memoryview(buffer).cast("B")
                 view[byte - at] &= mask
         return n_bytes
-
-
-def _frames_of(path: Path) -> mpeg.Frames | None:
-    return mpeg.walk(path.read_bytes())
 
 
 def _claimed_seconds(file: soundfile.SoundFile, log: str, file_bytes: int) -> float:

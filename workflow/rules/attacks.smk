@@ -20,10 +20,8 @@ rule perturbations:
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
-        frontend=config["frontend"],
         settings=uses("perturbations"),
         paths=song_paths,
-        contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
         state=state_beside,
         save_every_seconds=config["save_every_seconds"],
@@ -47,9 +45,7 @@ rule excerpts:
         gpu=gpus("explaining_device"),
         runtime=growing(15),
     params:
-        frontend=config["frontend"],
         settings=uses("excerpts"),
-        contents=outside(),
         device=plainly(config["explaining_device"]),
         code=code("excerpts"),
     script:
@@ -89,10 +85,8 @@ rule tuning_runs:
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
-        frontend=config["frontend"],
-        settings=lambda wildcards: settings("frontend", "attacks.seconds", f"attacks.{wildcards.domain}"),
+        settings=uses("tuning_runs"),
         paths=song_paths,
-        contents=lambda wildcards: song_contents(wildcards, slice(1, 2)),
         chunk_frames=config["attacks"]["chunk_frames"],
         state=state_beside,
         save_every_seconds=config["save_every_seconds"],

@@ -102,10 +102,6 @@ except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
 
-def song_split(wildcards):
-    return SONGS[wildcards.song][0]
-
-
 def song_files(wildcards):
     """Return audio and labels of a song, as named inputs."""
     # A missing file says what is wrong without a traceback, which an error raised here would get.
@@ -118,12 +114,6 @@ def song_files(wildcards):
 def song_paths(wildcards):
     """Return paths of audio and labels, as a parameter."""
     return SONGS[wildcards.song][1:] if wildcards.song in SONGS else None
-
-
-def song_contents(wildcards, what=slice(1, 3)):
-    """Return digests of a song's files, unless the workflow itself has made them."""
-    made_here = config["corpus"]["kind"] == "synthetic" or wildcards.song not in SONGS
-    return [] if made_here else [OUTSIDE.digest(path) for path in SONGS[wildcards.song][what]]
 
 
 def names(*splits):
@@ -186,9 +176,31 @@ def settings(*keys):
     return part
 
 
+def outside(stage, song):
+    """Return digests of what a stage reads that lies outside the project: it counts by content, whatever its time."""
+    predict, (_, audio, labels) = config["lime"]["predict"], SONGS.get(song, (None, None, None))
+    made_here = config["corpus"]["kind"] == "synthetic"  # by the workflow itself
+    paths = {
+        "audio": None if made_here else audio,
+        "labels": None if made_here else labels,
+        "checkpoint": CHECKPOINT,
+        "drawings": config["drawings"]["folder"],
+    }
+    source = callable_source(predict) if predict else None
+    known = {"model": code_digest(source) if source else None}
+    known |= {name: OUTSIDE.digest(paths[name]) for name in READS.get(stage, ()) if paths.get(name)}
+    return {name: known[name] for name in READS.get(stage, ()) if known.get(name)}
+
+
+def asked(stage, song, domain):
+    """Return all that decides an artefact beside its inputs: the configuration's part, and digests of what lies outside."""
+    part, contents = settings(*(key.format(domain=domain) for key in USES[stage])), outside(stage, song)
+    return {**part, "outside": contents} if contents else part
+
+
 def uses(stage):
     """Return the parameter `settings` of the rule of an artefact."""
-    return lambda wildcards: settings(*(key.format(**wildcards) for key in USES[stage]))
+    return lambda wildcards: asked(stage, wildcards.get("song"), wildcards.get("domain"))
 
 
 def state_beside(wildcards, output):
@@ -220,28 +232,30 @@ TABLES = [
     *(["sampling_error"] if HAS_STUDY else []),
     "audits",
 ]
-# The parts of the configuration that each stage's artefact depends on.
-EXPLAINED = tuple(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator", "predict"))
+# The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
+EXPLAINED = ("frontend", *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator", "predict")))
 FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
 USES = {
     "spectrograms": ("frontend",),
     "training": ("frontend", "detector.architecture", "detector.training"),
+    "imported": ("frontend", "detector.architecture"),
     "predictions": ("frontend", "detector.median_frames", "detector.threshold"),
     "perturbations": ("frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
+    "tuning_runs": ("frontend", "attacks.seconds", "attacks.{domain}"),
     "excerpts": ("frontend", "excerpts", "lime.predict"),
     "explanations": (*FITTED, "lime.fills"),
     "flips": EXPLAINED,
     "localised": (*FITTED, "lime.fill", "localised"),
     "stability": (*FITTED, "lime.fill", "stability"),
-    "drawings": (*FITTED, "lime.fill", "frontend", "drawings"),
+    "drawings": (*FITTED, "lime.fill", "drawings"),
 }
-
-
-def outside(*, explained=True, drawings=False):
-    """Return digests of what the configuration names outside the project: an own model's code, drawings."""
-    predict, folder = config["lime"]["predict"], config["drawings"]["folder"]
-    source = callable_source(predict) if explained and predict else None
-    return [*([code_digest(source)] if source else []), *([OUTSIDE.digest(folder)] if drawings and folder else [])]
+READS = {
+    "spectrograms": ("audio", "labels"),
+    "imported": ("checkpoint",),
+    **dict.fromkeys(("perturbations", "tuning_runs"), ("audio",)),
+    **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability"), ("model",)),
+    "drawings": ("model", "drawings"),
+}
 
 
 def stale_files():
@@ -261,8 +275,7 @@ def is_stale(path):
         return False
     if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
         return False  # the checkpoint beside it tells
-    asked = USES.get(stage)
-    return not asked or runs.is_stale(path, settings(*(key.format(domain=parts[0]) for key in asked)))
+    return stage not in USES or runs.is_stale(path, asked(stage, path.stem, parts[0]))
 
 
 STARTED = time.time()
@@ -278,12 +291,12 @@ if STALE:
     workflow._prepare_dag = prepare_dag_with_stale_files
 
 
-def settle(started):
+def settle():
     """After a run: give results of failed jobs, which stayed, the time at which they were made, and note what is still stale."""
     unfinished = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
     for path in filter(os.path.exists, unfinished):
         record = workflow.persistence.metadata(path)
-        if record and record.get("endtime") and os.stat(path).st_mtime > started:  # Snakemake has put it back as if it were new
+        if record and record.get("endtime") and os.stat(path).st_mtime > STARTED:  # Snakemake has put it back as if it were new
             os.utime(path, (record["endtime"],) * 2)
     made = {path for path, time in STALE.items() if path not in unfinished and os.stat(path).st_mtime_ns != time}
     runs.write_mark(RESULTS, set(STALE) - made)

@@ -1,10 +1,6 @@
 # From a folder of songs to their spectrograms, and what is to be said of them.
 
 
-localrules:
-    corpus,
-
-
 rule synthetic_corpus:
     output:
         audio=update([f"{CORPUS}/audio/{name}.flac" for part in SYNTHETIC.values() for name in part]),
@@ -50,7 +46,6 @@ rule spectrograms:
     params:
         settings=uses("spectrograms"),
         paths=song_paths,
-        contents=song_contents,
         split=lambda wildcards: SONGS[wildcards.song][0] if wildcards.song in SONGS else None,
         code=code("spectrograms"),
     script:

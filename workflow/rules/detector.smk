@@ -42,9 +42,8 @@ rule imported:
     benchmark:
         f"{RESULTS}/benchmarks/imported.tsv"
     params:
-        settings=settings("frontend", "detector.architecture"),
+        settings=uses("imported"),
         checkpoint=plainly(CHECKPOINT),
-        contents=OUTSIDE.digest(CHECKPOINT) if CHECKPOINT else None,
         code=code("imported"),
     script:
         "../scripts/imported.py"

@@ -15,9 +15,7 @@ rule explanations:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        frontend=config["frontend"],
         settings=uses("explanations"),
-        contents=outside(),
         device=plainly(config["explaining_device"]),
         code=code("explanations"),
     script:
@@ -39,9 +37,7 @@ rule flips:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        frontend=config["frontend"],
         settings=uses("flips"),
-        contents=outside(),
         device=plainly(config["explaining_device"]),
         code=code("flips"),
     script:
@@ -63,9 +59,7 @@ rule localised:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        frontend=config["frontend"],
         settings=uses("localised"),
-        contents=outside(),
         device=plainly(config["explaining_device"]),
         code=code("localised"),
     script:
@@ -86,9 +80,7 @@ rule stability:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        frontend=config["frontend"],
         settings=uses("stability"),
-        contents=outside(),
         device=plainly(config["explaining_device"]),
         code=code("stability"),
     script:
@@ -109,9 +101,7 @@ rule drawings:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
-        frontend=config["frontend"],
         settings=uses("drawings"),
-        contents=outside(drawings=True),
         device=plainly(config["explaining_device"]),
         code=code("drawings"),
     script:

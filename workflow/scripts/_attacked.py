@@ -11,7 +11,7 @@ from veracity.songs.frontend import FrontEnd
 
 def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, float]:
     """Load the detector that is attacked and explained, with its front end and threshold."""
-    frontend = FrontEnd(**snakemake.params.frontend)
+    frontend = FrontEnd(**snakemake.params.settings["frontend"])
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector
     threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])
     return detector.network().to(reserve_device(device)), frontend, threshold

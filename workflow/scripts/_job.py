@@ -1,6 +1,7 @@
 """What every script shares: its log, clear errors, provenance, reading.
 
-What is imported here is part of every rule's code digest; `_attacked`, `_explained` and `_tables` hold what fewer rules need.
+What is imported here is part of every rule's code digest; `_attacked`, `_explained`,
+`_songs` and `_tables` hold what fewer rules need.
 """
 
 import logging
@@ -56,9 +57,3 @@ def read_all(paths: Any, kind: type) -> list[tuple[str, str, Any]]:
     from veracity.jobs import store
 
     return [(Path(path).stem, Path(path).parent.name, store.read(path, kind)) for path in paths]
-
-
-def song_files(snakemake: Any) -> tuple[str, str]:
-    """Return audio and labels of a job's song: inputs, but for names with braces, which no input can have."""
-    audio, labels = snakemake.params.paths
-    return snakemake.input.get("audio") or audio, snakemake.input.get("labels") or labels

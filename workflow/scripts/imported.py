@@ -1,5 +1,7 @@
 """Rule imported: check a given checkpoint and keep it in our own format."""
 
+from dataclasses import replace
+
 from veracity.detector.checkpoints import load_checkpoint, save_checkpoint
 from veracity.detector.settings import Architecture
 from veracity.songs.frontend import FrontEnd
@@ -13,4 +15,4 @@ with job(snakemake):
         architecture=Architecture(**settings["detector"]["architecture"]),
         frontend=FrontEnd(**settings["frontend"]),
     )
-    save_checkpoint(snakemake.output[0], checkpoint)
+    save_checkpoint(snakemake.output[0], replace(checkpoint, settings=settings))

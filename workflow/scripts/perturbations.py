@@ -11,8 +11,9 @@ from veracity.jobs.seeds import rng_for
 from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
-from _job import job, provenance, song_files
+from _job import job, provenance
 from _resumed import saved_state
+from _songs import song_files
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)

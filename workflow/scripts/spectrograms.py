@@ -7,7 +7,8 @@ from veracity.songs.corpus import Song
 from veracity.songs.frontend import FrontEnd
 from veracity.songs.spectrograms import compute_spectrogram
 
-from _job import job, provenance, song_files
+from _job import job, provenance
+from _songs import song_files
 
 with job(snakemake):
     song = Song(snakemake.wildcards.song, *map(Path, song_files(snakemake)), snakemake.params.split)
