@@ -20,6 +20,7 @@ from veracity.detector.model import Detector
 from veracity.detector.settings import STEPS, Architecture, TrainingSettings, checked_frames, left_of
 from veracity.errors import ConfigError, one_of, plain, quoted, shortened, within
 from veracity.explainers.lime import LimeSettings
+from veracity.games.callables import path_of_jobs
 from veracity.jobs.config import check
 from veracity.planning import consistency
 from veracity.planning.consistency import check_callable, check_together
@@ -188,9 +189,9 @@ def test_a_corpus_that_is_still_to_be_downloaded():
 @pytest.fixture
 def on_path(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    consistency._path_of_jobs.cache_clear()
+    path_of_jobs.cache_clear()
     yield tmp_path
-    consistency._path_of_jobs.cache_clear()
+    path_of_jobs.cache_clear()
 
 
 def said_of(target):

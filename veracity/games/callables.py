@@ -5,8 +5,12 @@ Modules that need no more than `checked_probabilities` or `callable_source` impo
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
+import importlib.machinery
+import json
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,41 +51,54 @@ def callable_evaluator(target: str) -> DirectEvaluator:
     return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} is known only by its predictions")
 
 
-def callable_source(target: str) -> Path | None:
-    """Return the file in which a user's model is written, without running any of it.
+def callable_source(target: str, path: Sequence[str] | None = None) -> Path | None:
+    """Return the file that holds a callable, for a digest of its code; nothing is imported.
+
+    Modules beside it that it imports count too, see `veracity.jobs.provenance.code_digest`.
 
     Parameters
     ----------
     target : str
         ``module:callable``.
+    path : sequence of str, optional
+        Where modules are looked for; ``sys.path`` by default.
 
     Returns
     -------
     Path or None
         Of the module, for a package its ``__init__.py``; None when there is none, or none in Python.
     """
-    first, *others = target.partition(":")[0].split(".")
-    try:
-        spec = importlib.util.find_spec(first)  # of a package's module, it would import the package
-    except (ImportError, AttributeError, ValueError):
-        return None
-    if spec is None:
-        return None
-    source, folders = Path(spec.origin or ""), list(spec.submodule_search_locations or ())
-    for name in others:
-        source, folders = _module_in(folders, name)
+    spec = spec_of(target.partition(":")[0], path)
+    source = Path((spec and spec.origin) or "")
     return source if source.suffix == ".py" and source.is_file() else None
 
 
-def _module_in(folders: Sequence[str], name: str) -> tuple[Path, list[str]]:
-    """Find a module of a package, as an import would: its file, and where modules below it lie."""
-    for folder in folders:
-        package, module = Path(folder, name, "__init__.py"), Path(folder, f"{name}.py")
-        if package.is_file():
-            return package, [str(package.parent)]
-        if module.is_file():
-            return module, []
-    return Path(), [str(Path(folder, name)) for folder in folders if Path(folder, name).is_dir()]
+def spec_of(module: str, path: Sequence[str] | None = None) -> importlib.machinery.ModuleSpec | None:
+    """Find a module as an import would, but import nothing, the packages that it lies in neither; None when there is none."""
+    first, *others = module.split(".")
+    folders = list(sys.path if path is None else path)
+    spec = next(filter(None, (_found_by(finder, first, folders) for finder in sys.meta_path)), None)
+    for (
+        part
+    ) in others:  # by its last name: of the whole one, namespace packages would look up the parent, which is not imported
+        folders = list((spec and spec.submodule_search_locations) or [])
+        spec = _found_by(importlib.machinery.PathFinder, part, folders) if folders else None
+    return spec
+
+
+def _found_by(finder: Any, name: str, folders: list[str]) -> importlib.machinery.ModuleSpec | None:
+    try:
+        return finder.find_spec(name, folders)
+    except (AttributeError, ImportError, ValueError):
+        return None
+
+
+@functools.cache
+def path_of_jobs() -> tuple[str, ...]:
+    """Return where the scripts of jobs find modules: not beside the Snakefile, which only Snakemake's own Python sees."""
+    code = "import json, sys; print(json.dumps([folder for folder in sys.path if folder]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    return tuple(json.loads(done.stdout)) if done.returncode == 0 else tuple(sys.path)
 
 
 def checked_probabilities(answer: Any, n_excerpts: int, name: str) -> np.ndarray:

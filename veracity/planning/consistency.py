@@ -6,13 +6,8 @@ so imports neither torch nor librosa, and nothing of the user's.
 """
 
 import ast
-import functools
-import importlib.machinery
-import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +17,7 @@ from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples
+from ..games.callables import path_of_jobs, spec_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
@@ -152,7 +148,7 @@ def check_callable(target: str) -> None:
         When there is no such module where jobs look for one, or when its source defines no such name.
     """
     module, _, name = target.partition(":")
-    spec = _spec_of(module)
+    spec = spec_of(module, path_of_jobs())
     if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a folder without code
         raise ConfigError(
             f"lime.predict {quoted(target)}: no module {shortened(module)} is found: put its folder on PYTHONPATH"
@@ -173,33 +169,6 @@ def check_callable(target: str) -> None:
         raise ConfigError(
             f"lime.predict {quoted(target)}: {source} defines no {shortened(name)}{hint(name, defined)}: name what it defines"
         )
-
-
-def _spec_of(module: str) -> importlib.machinery.ModuleSpec | None:
-    """Find a module as an import would, but import nothing, the packages that it lies in neither."""
-    path, name, spec = list(_path_of_jobs()), "", None
-    for part in module.split("."):
-        name = f"{name}.{part}".lstrip(".")
-        spec = next(filter(None, (_found_by(finder, name, path) for finder in sys.meta_path)), None)
-        if spec is None:
-            return None
-        path = list(spec.submodule_search_locations or [])
-    return spec
-
-
-def _found_by(finder: Any, name: str, path: list[str]) -> importlib.machinery.ModuleSpec | None:
-    try:
-        return finder.find_spec(name, path)
-    except (AttributeError, ImportError, ValueError):
-        return None
-
-
-@functools.cache
-def _path_of_jobs() -> tuple[str, ...]:
-    """Return where the scripts of jobs find modules: not beside the Snakefile, which only its own Python sees."""
-    code = "import json, sys; print(json.dumps([folder for folder in sys.path if folder]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
-    return tuple(json.loads(done.stdout)) if done.returncode == 0 else tuple(sys.path)
 
 
 def _names_of(node: ast.AST) -> Iterator[str]:

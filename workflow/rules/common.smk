@@ -11,7 +11,7 @@ from snakemake.settings.enums import Quietness
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.games.callables import callable_source
+from veracity.games.callables import callable_source, path_of_jobs
 from veracity.jobs import runs
 from veracity.jobs.config import check, check_files
 from veracity.jobs.contents import Contents
@@ -186,7 +186,7 @@ def outside(stage, song):
         "checkpoint": CHECKPOINT,
         "drawings": config["drawings"]["folder"],
     }
-    source = callable_source(predict) if predict else None
+    source = callable_source(predict, path_of_jobs()) if predict else None
     known = {"model": code_digest(source) if source else None}
     known |= {name: OUTSIDE.digest(paths[name]) for name in READS.get(stage, ()) if paths.get(name)}
     return {name: known[name] for name in READS.get(stage, ()) if known.get(name)}
