@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
@@ -22,13 +22,14 @@ CAPTIONS = {
     "figure4": "Fidelity of explanations that found the one perturbed segment, and of others (paper Figure 4).",
     "figure_stability": "Sampled against exact LIME: error of the weights, agreement of the first three and of the first.",
     "costs": "Where time, memory and disk went.",
+    "corpus": "What the songs are, and what was found about them that is not as it should be.",
     "detector": "How well the detector detects, frame by frame.",
     "attacks": "How many excerpts changed their label under the attacks.",
     "table1": "Label flips with three segments (paper Table 1): sampled and exact LIME, norm, and the bounds.",
     "table2": "Label flips with all segments of positive weight, and with as many by norm (paper Table 2).",
     "localisation": "Localised perturbations: segments found, and found of those that were really needed.",
     "fidelity": "Fidelity of LIME by what switched-off segments hold.",
-    "stability": "Sampling error of LIME against the number of samples.",
+    "sampling_error": "Sampling error of LIME against the number of samples.",
     "audits": "Tabulated values against direct evaluation of random masks.",
 }
 
@@ -105,13 +106,18 @@ def write_report(
         run=configuration["run"],
         note=corpus["note"],
         captions=CAPTIONS,
-        figures={name: base64.b64encode(Path(figures[name]).read_bytes()).decode() for name in CAPTIONS if name in figures},
-        tables={name: _table(tables[name]) for name in CAPTIONS if name in tables},
+        figures={name: base64.b64encode(Path(figures[name]).read_bytes()).decode() for name in _in_order(figures)},
+        tables={name: _table(tables[name]) for name in _in_order(tables)},
         versions=yaml.safe_dump(versions()),
         configuration=yaml.safe_dump(dict(configuration), sort_keys=False),
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    # A name without a caption is an error, not a figure that is left out.
+    return sorted(names, key=list(CAPTIONS).index)
 
 
 def _table(path: str | os.PathLike) -> str:
