@@ -100,7 +100,7 @@ def compute(
 
 
 @dataclass(frozen=True)
-class _Confined:
+class Confined:
     """A perturbation confined to `k` segments, `kept` (a mask index), of an excerpt."""
 
     k: int
@@ -127,14 +127,14 @@ class _Found:
     audit: float
 
 
-def _confined(flips: Flips, k_tried: Sequence[int], n_segments: int) -> list[_Confined]:
+def _confined(flips: Flips, k_tried: Sequence[int], n_segments: int) -> list[Confined]:
     """Return the perturbations that flip the label from their k segments of highest norm alone."""
     too_many = [k for k in k_tried if k > n_segments]
     if too_many:
         raise ConfigError(f"localised.k holds {too_many[0]}, the grid has only {n_segments} segments: use smaller k")
     ranking = norm_ranking(flips.squared_norm)
     pairs = itertools.product(k_tried, range(len(ranking)))
-    return [_Confined(k, e, mask_index(ranking[e][:k])) for k, e in pairs if flips.by_norm[e, k - 1]]
+    return [Confined(k, e, mask_index(ranking[e][:k])) for k, e in pairs if flips.by_norm[e, k - 1]]
 
 
 def _mask(index: int, grid: SegmentGrid) -> np.ndarray:
@@ -143,7 +143,7 @@ def _mask(index: int, grid: SegmentGrid) -> np.ndarray:
 
 def _score(
     fit: lime.LimeFit | None,
-    confined: _Confined,
+    confined: Confined,
     excerpts: Excerpts,
     flip_sets: np.ndarray | None,
     perturbation: Game,
@@ -152,15 +152,45 @@ def _score(
     """Compare LIME's first k segments with the k that hold the perturbation, and with those that were needed."""
     if fit is None:
         return _Score(np.full(perturbation.grid.n_segments, np.nan))
-    top = mask_index(lime.ranking(fit.weights, excerpts.target(confined.excerpt))[: confined.k])
+    ranking = lime.ranking(fit.weights, excerpts.target(confined.excerpt))
+    return _Score(fit.weights, fit.fidelity, **finding(ranking, confined, excerpts, flip_sets, perturbation, model))
+
+
+def finding(
+    ranking: np.ndarray,
+    confined: Confined,
+    excerpts: Excerpts,
+    flip_sets: np.ndarray | None,
+    perturbation: Game,
+    model: ExplainedModel,
+) -> dict[str, float]:
+    """Compare the first k segments of a ranking with the k that hold a perturbation, and with those that were needed.
+
+    Parameters
+    ----------
+    ranking : ndarray of int, shape (n_segments,)
+    confined : Confined
+    excerpts : Excerpts
+    flip_sets : ndarray of bool, shape (2**n_segments,), or None
+        Which masks of the whole perturbation flip, where that is known.
+    perturbation : Game
+        Of the excerpt.
+    model : ExplainedModel
+
+    Returns
+    -------
+    dict
+        ``n_found``, ``found_flips`` and, with `flip_sets`, ``needed_found`` and ``n_needed``; see `Localised`.
+    """
+    top = mask_index(ranking[: confined.k])
     found = top & confined.kept
     if flip_sets is None:
         p = next(model.evaluator.probabilities([perturbation], _mask(found, perturbation.grid)))[0]
-        return _Score(fit.weights, fit.fidelity, found.bit_count(), excerpts.flipped(confined.excerpt, p))
+        return {"n_found": found.bit_count(), "found_flips": excerpts.flipped(confined.excerpt, p)}
     needed = readouts.smallest_flip_sets(readouts.within(flip_sets, confined.kept))
     n_needed = int(needed[0]).bit_count()
     share = max((top & int(one)).bit_count() for one in needed) / n_needed
-    return _Score(fit.weights, fit.fidelity, found.bit_count(), flip_sets[found], share, n_needed)
+    return {"n_found": found.bit_count(), "found_flips": flip_sets[found], "needed_found": share, "n_needed": n_needed}
 
 
 def _columns(found: Sequence[_Found], n_segments: int, *, exact: bool) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def callable_evaluator(target: str) -> DirectEvaluator:
         When it cannot be imported or called; and later, when it fails, returns anything but probabilities, or gives different
         answers for the same excerpts.
     """
-    predict = _imported(target)
+    predict = imported(target, "the callable of lime.predict", key="lime.predict")
     if not callable(predict):
         raise ConfigError(f"{_name(target)} is a {type(predict).__name__}, which cannot be called: give module:callable")
     return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} is known only by its predictions")
@@ -173,8 +173,8 @@ class _UsersModel:
             answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # its own, to do with as it likes
         except (Exception, SystemExit) as error:
             cure = "mend it" if len(batch) > 1 else "let it take a single excerpt, too, as networks do in evaluation mode"
-            told = _told(error, self.source)
-            raise ConfigError(f"{self.name} fails for excerpts of shape {batch.shape} ({told}): {cure}") from error
+            why = told(error, self.source)
+            raise ConfigError(f"{self.name} fails for excerpts of shape {batch.shape} ({why}): {cure}") from error
         return checked_probabilities(answer, len(batch), self.name)
 
     def _check(self, batch: np.ndarray, p: np.ndarray) -> None:
@@ -204,24 +204,35 @@ def _name(target: str) -> str:
     return f"{quoted(target)}, the callable of lime.predict,"
 
 
-def _imported(target: str) -> Any:
+def imported(target: str, what: str, *, key: str = "") -> Any:
+    """Import ``module:callable``; raises ConfigError, with what it is for, when that fails or there is none.
+
+    Parameters
+    ----------
+    target : str
+    what : str
+        What it is, for messages.
+    key : str
+        The configuration key that holds it, where that says more.
+    """
     module, _, name = target.partition(":")
+    named = f"{quoted(target)}, {what},"
     cure = "give module:callable, with the module on PYTHONPATH"
     if not all(part.isidentifier() for part in (*module.split("."), name)):
-        raise ConfigError(f"lime.predict is {quoted(target)}, which names no callable of a module: {cure}")
+        raise ConfigError(f"{key or what} is {quoted(target)}, which names no callable of a module: {cure}")
     try:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever its statements raise
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):
             cure = "mend the module, or install what it imports"
-        raise ConfigError(f"{_name(target)} cannot be imported ({_told(error, callable_source(target))}): {cure}") from error
+        raise ConfigError(f"{named} cannot be imported ({told(error, callable_source(target))}): {cure}") from error
     try:
         return getattr(found, name)
     except Exception as error:
-        raise ConfigError(f"{_name(target)} cannot be imported ({_told(error, None)}): {cure}") from error
+        raise ConfigError(f"{named} cannot be imported ({told(error, None)}): {cure}") from error
 
 
-def _told(error: BaseException, source: Path | None) -> str:
+def told(error: BaseException, source: Path | None) -> str:
     """Tell what a user's code raised, and in which of its lines."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if source and frame.filename == str(source)]
     place = f", line {own[-1].lineno} of {own[-1].filename}" if own and not isinstance(error, SyntaxError) else ""

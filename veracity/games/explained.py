@@ -14,7 +14,7 @@ from .game import Game
 from .grid import indices_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,17 @@ class ExplainedModel:
         From excerpts, Tensor of shape (n, n_frames, n_mels), to logits of shape (n,).
     exact : bool
         Whether all masks can be evaluated.
+    differentiable : bool
+        Whether `predict_logits` has gradients.
+    module : callable or None
+        Makes the model as a module of torch's own layers, (n, n_frames, n_mels) to (n,), where it is one.
     """
 
     evaluator: Evaluator
     predict_logits: Callable[[Tensor], Tensor]
     exact: bool
+    differentiable: bool = False
+    module: Callable[[], nn.Module] | None = None
 
     def p_sing(self, excerpts: np.ndarray) -> np.ndarray:
         """Return P(sing) of excerpts, shape (n, n_frames, n_mels) to (n,), float64."""

@@ -4,6 +4,7 @@ import logging
 
 from torch import Tensor
 
+from ..detector.modules import as_module
 from ..detector.network import Network
 from .callables import callable_evaluator
 from .evaluators import DirectEvaluator, Evaluator
@@ -47,7 +48,9 @@ def explained_model(
     can = not isinstance(evaluator, DirectEvaluator) or grid.n_segments <= DIRECT_EXACT_SEGMENTS
     if exact and not can:
         log.warning("exact results need all 2**%d masks and are left out: %s", grid.n_segments, evaluator.reason)
-    return ExplainedModel(evaluator, predict_logits, exact and can)
+    if predict:
+        return ExplainedModel(evaluator, predict_logits, exact and can)
+    return ExplainedModel(evaluator, predict_logits, exact and can, True, lambda: as_module(network))
 
 
 def network_evaluator(network: Network, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:

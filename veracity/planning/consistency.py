@@ -17,6 +17,7 @@ from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples
+from ..explainers.settings import explainers_of
 from ..games.callables import path_of_jobs, spec_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
@@ -49,7 +50,8 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     _check_lime(config, frontend)
     _check_drawings(config["drawings"])
     if config["lime"]["predict"]:
-        check_callable(config["lime"]["predict"])
+        check_callable(config["lime"]["predict"], "lime.predict")
+    _check_explainers(config)
     if n_songs is not None:
         _check_songs(config, n_songs)
 
@@ -99,6 +101,21 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
         )
 
 
+def _check_explainers(config: Mapping[str, Any]) -> None:
+    """Check that explainers can be found, and can be asked about the model that is explained."""
+    black_box = bool(config["lime"]["predict"])
+    for one in explainers_of(config["explainers"]):
+        if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - no name is too long for it
+            raise ConfigError(f"explainers: {one.name} has stored {quoted(one.stored)}, which is no folder: give one")
+        if one.call:
+            check_callable(one.call, f"explainers: {one.name}, call")
+        if black_box and (one.call or "").startswith(("veracity.explainers.gradients:", "veracity.explainers.layers:")):
+            raise ConfigError(
+                f"explainers holds {one.name}, which needs gradients, and lime.predict is known by its predictions alone: "
+                "leave one of them out"
+            )
+
+
 def _check_drawings(drawings: Mapping[str, Any]) -> None:
     for name in drawings["shapes"]:
         try:
@@ -134,13 +151,15 @@ def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
         )
 
 
-def check_callable(target: str) -> None:
+def check_callable(target: str, key: str) -> None:
     """Check that a callable can be imported by a job, without importing it.
 
     Parameters
     ----------
     target : str
         ``module:callable``.
+    key : str
+        That holds it, for messages.
 
     Raises
     ------
@@ -150,9 +169,7 @@ def check_callable(target: str) -> None:
     module, _, name = target.partition(":")
     spec = spec_of(module, path_of_jobs())
     if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a folder without code
-        raise ConfigError(
-            f"lime.predict {quoted(target)}: no module {shortened(module)} is found: put its folder on PYTHONPATH"
-        )
+        raise ConfigError(f"{key} {quoted(target)}: no module {shortened(module)} is found: put its folder on PYTHONPATH")
     source = Path(spec.origin or "")
     if source.suffix != ".py" or not source.is_file():
         return  # compiled or in an archive: what it defines is known when it is imported
@@ -161,13 +178,13 @@ def check_callable(target: str) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         where = f"line {line} of {source}" if line else source
-        raise ConfigError(f"lime.predict {quoted(target)}: {where} is no Python: mend it") from None
+        raise ConfigError(f"{key} {quoted(target)}: {where} is no Python: mend it") from None
     except OSError as error:
-        raise ConfigError(f"lime.predict {quoted(target)}: {source} cannot be read ({error.strerror}): mend that") from None
+        raise ConfigError(f"{key} {quoted(target)}: {source} cannot be read ({error.strerror}): mend that") from None
     defined = {*_names_of(tree), *(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)}
     if name not in defined and not defined & {"*", "__getattr__"}:
         raise ConfigError(
-            f"lime.predict {quoted(target)}: {source} defines no {shortened(name)}{hint(name, defined)}: name what it defines"
+            f"{key} {quoted(target)}: {source} defines no {shortened(name)}{hint(name, defined)}: name what it defines"
         )
 
 

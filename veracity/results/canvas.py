@@ -43,6 +43,12 @@ def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs:
     return figure, axes
 
 
+def looks(n: int) -> list[tuple[Any, str, str | None]]:
+    """Return colours, line styles and markers that tell `n` more lines apart from each other."""
+    colours = sns.husl_palette(max(n, 1), s=0.85, l=0.55)
+    return [(colours[i], ("-", "--", "-.")[i % 3], "svDPX<>*"[i % 8]) for i in range(n)]
+
+
 def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
     """Say in the middle of a panel that there is nothing to show, and why."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35", backgroundcolor="white")

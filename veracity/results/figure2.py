@@ -1,12 +1,15 @@
 """Figure 2: label flips against the number of segments; its table and its picture."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, direction_title
-from .canvas import PALETTE, new_figure, put_footnote, say_empty
+from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
+from .pooling import judged
 
 
 def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
@@ -27,6 +30,12 @@ CURVES = {
 }
 
 
+def _others(rates: pd.DataFrame) -> dict[str, tuple[str, Any, str, str | None]]:
+    """Give each explainer beside LIME a line of its own."""
+    names = judged(rates.selection, CURVES)
+    return {name: (name, *look) for name, look in zip(names, looks(len(names)), strict=True)}
+
+
 def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
     """Show the percentage of flips against the number of segments (paper Figure 2), with bounds and chance.
 
@@ -41,7 +50,7 @@ def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
     for line, original in zip(axes, LABELS, strict=True):
         for ax, domain in zip(line, DOMAINS, strict=True):
             part = rates[(rates.original == original) & (rates.domain == domain)]
-            for selection, (title, colour, style, marker) in CURVES.items():
+            for selection, (title, colour, style, marker) in (CURVES | _others(rates)).items():
                 curve = part[part.selection == selection].sort_values("k")
                 if len(curve):
                     width = 1.3 if marker else 1.0

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, direction_title
-from .canvas import PALETTE, new_figure, put_footnote, say_empty
+from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
+from .pooling import METHODS, judged
 
 
 def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.DataFrame:
@@ -52,6 +53,11 @@ def plot(counts: pd.DataFrame, *, footnote: str) -> Figure:
             exact = part[part.method == "exact"]
             if len(exact) == len(sampled):
                 ax.plot(place, exact.excerpts, "D", color=PALETTE[1], ms=4, label="exact LIME")
+            others = judged(counts.method, METHODS)
+            aside = np.linspace(-0.3, 0.3, len(others)) if len(others) > 1 else np.zeros(len(others))
+            for name, dx, (colour, _, marker) in zip(others, aside, looks(len(others)), strict=True):
+                own = part[part.method == name]
+                ax.plot(place + dx, own.excerpts, marker or "o", color=colour, ms=3.5, ls="", label=name)
             ax.set_xticks(place, [str(found) for found in sampled.n_found])
             n = int(sampled.n.max()) if len(sampled) else 0
             if not n:

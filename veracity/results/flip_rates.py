@@ -3,21 +3,30 @@
 import numpy as np
 import pandas as pd
 
+from ..experiments.attributions import Attributions
 from ..experiments.flips import Flips
+from ..explainers.settings import AS_MANY, POSITIVE
 from .pooling import Keyed
 from .statistics import proportion
 
 TRUTHS = ("best", "best_sampled", "random", "random_sampled", "worst")  # choices that need no explainer
 
 
-def rows_of(flips: Keyed) -> pd.DataFrame:
+def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
     """Spread the flips of songs: one row for each excerpt, selection, fill and k.
+
+    Parameters
+    ----------
+    flips : iterable of (song, domain, Flips)
+    attributions : iterable of (song, domain, Attributions)
+        What other explainers than LIME choose; the selection is the explainer's name.
 
     Returns
     -------
     DataFrame
         ``song, domain, excerpt, original, selection, fill, k, flipped``; ``k`` is a number of segments, or 0 where it is
-        "all segments with a positive weight" (``selection`` "lime_positive" and "norm_as_many"). ``flipped`` is 0 or 1,
+        "all segments with a positive weight" (``selection`` "lime_positive" and "norm_as_many", for an explainer
+        "<name>_positive" and "<name>_as_many", by norm). ``flipped`` is 0 or 1,
         for ``random`` the share of all sets of k segments.
     """
     parts = []
@@ -31,25 +40,33 @@ def rows_of(flips: Keyed) -> pd.DataFrame:
                 curves.append((f"lime{suffix}", fill, item.by_lime[f, m]))
                 curves.append((f"lime{suffix}_positive", fill, item.positive_by_lime[f, m]))
                 curves.append((f"norm_as_many{suffix}", fill, item.positive_by_norm[f, m]))
-        for selection, fill, values in curves:
-            first = values.ndim - 1  # k counts from 1; 0 stands for "all of positive weight", which has no axis k
-            values = values if first else values[:, None]
-            excerpt, k = np.indices(values.shape)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "song": song,
-                        "domain": domain,
-                        "excerpt": excerpt.ravel(),
-                        "original": item.original[excerpt.ravel()],
-                        "selection": selection,
-                        "fill": fill,
-                        "k": k.ravel() + first,
-                        "flipped": values.ravel().astype(float),
-                    }
-                )
-            )
+        parts += [_rows(song, domain, item.original, *curve) for curve in curves]
+    for song, domain, item in attributions:
+        assert isinstance(item, Attributions)
+        curves = [(item.explainer, "", item.flips)]
+        if item.signed:
+            curves.append((f"{item.explainer}{POSITIVE}", "", item.positive_flips))
+            curves.append((f"{item.explainer}{AS_MANY}", "", item.positive_by_norm))
+        parts += [_rows(song, domain, item.original, *curve) for curve in curves]
     return pd.concat(parts, ignore_index=True).dropna(subset="flipped")
+
+
+def _rows(song: str, domain: str, original: np.ndarray, selection: str, fill: str, values: np.ndarray) -> pd.DataFrame:
+    first = values.ndim - 1  # k counts from 1; 0 stands for "all of positive weight", which has no axis k
+    values = values if first else values[:, None]
+    excerpt, k = np.indices(values.shape)
+    return pd.DataFrame(
+        {
+            "song": song,
+            "domain": domain,
+            "excerpt": excerpt.ravel(),
+            "original": original[excerpt.ravel()],
+            "selection": selection,
+            "fill": fill,
+            "k": k.ravel() + first,
+            "flipped": values.ravel().astype(float),
+        }
+    )
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:

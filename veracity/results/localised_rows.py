@@ -4,11 +4,20 @@ import numpy as np
 import pandas as pd
 
 from ..experiments.localised import Localised
+from ..experiments.localised_attributions import LocalisedAttributions
 from .pooling import Keyed
 
 
-def table(localised: Keyed) -> pd.DataFrame:
-    """Spread the localised perturbations of songs: one row for each method, excerpt and k."""
+def table(localised: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
+    """Spread the localised perturbations of songs: one row for each method, excerpt and k.
+
+    Parameters
+    ----------
+    localised : iterable of (song, domain, Localised)
+        Sampled and exact LIME.
+    attributions : iterable of (song, domain, LocalisedAttributions)
+        Other explainers; the method is their name, and there is no fidelity.
+    """
     parts = []
     for song, domain, item in localised:
         assert isinstance(item, Localised)
@@ -30,4 +39,9 @@ def table(localised: Keyed) -> pd.DataFrame:
                     }
                 )
             )
+    for song, domain, item in attributions:
+        assert isinstance(item, LocalisedAttributions)
+        found = {name: getattr(item, name) for name in ("excerpt", "original", "k", "n_found", "found_flips")}
+        needed = {"n_needed": item.n_needed, "needed_found": item.needed_found, "fidelity": np.nan}
+        parts.append(pd.DataFrame({"song": song, "domain": domain, "method": item.explainer, **found, **needed}))
     return pd.concat(parts, ignore_index=True).dropna(subset="n_found").astype({"n_found": int})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from ..attacks.settings import DOMAINS
+from ..explainers.settings import AS_MANY, POSITIVE
 from ..labels import LABELS
 
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
@@ -18,6 +19,13 @@ TEXTS = ("song", "domain", "original", "direction", "scope", "model", "selection
 
 #: How segments are chosen in the flip experiments, in the order of figures.
 SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_sampled", "random", "random_sampled", "worst")
+METHODS = ("sampled", "exact")  # of LIME, in tables of localised perturbations
+
+
+def judged(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return the explainers among the selections or methods of a table: what is not known by another name, each once."""
+    others = [name for name in dict.fromkeys(names) if name not in set(known)]
+    return [name for name in others if not name.endswith((POSITIVE, AS_MANY, f"{AS_MANY}_exact"))]
 
 
 def in_paper_order(table: pd.DataFrame) -> pd.DataFrame:

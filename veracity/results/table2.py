@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ..explainers.settings import AS_MANY, POSITIVE
 from ..labels import direction_title
 from .pooling import as_paper_table, in_paper_order
 
@@ -10,10 +11,15 @@ TITLES = {"lime_positive": "LIME", "norm_as_many": "norm"}
 
 def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
     """Return Table 2: flips with all segments of positive weight, and with as many chosen by norm."""
-    kept = rates[(rates.k == 0) & (rates.fill == fill) & rates.selection.isin(TITLES)]
+    paper = (rates.fill == fill) & rates.selection.isin(TITLES)
+    kept = rates[(rates.k == 0) & (paper | (rates.fill == ""))]  # the explainers beside LIME have no choice of fills
     return in_paper_order(kept.assign(direction=kept.original.map(direction_title)))
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
     """Arrange `table` as the paper prints it."""
-    return as_paper_table(rows, TITLES)
+    names = [name.removesuffix(POSITIVE) for name in dict.fromkeys(rows.selection) if name.endswith(POSITIVE)]
+    others = [name for name in names if f"{name}{AS_MANY}" in set(rows.selection)]
+    positive = {f"{name}{POSITIVE}": name for name in others}
+    as_many = {f"{name}{AS_MANY}": f"norm, as many as {name}" for name in others}
+    return as_paper_table(rows, TITLES | positive | as_many)

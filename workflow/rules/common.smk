@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,6 +12,7 @@ from snakemake.settings.enums import Quietness
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
+from veracity.explainers.settings import explainers_of, stored_file
 from veracity.games.callables import callable_source, path_of_jobs
 from veracity.jobs import runs
 from veracity.jobs.config import check, check_files
@@ -44,10 +46,17 @@ if config["lime"]["predict"]:
     NOTE += f"; explained: {config['lime']['predict']}, with perturbations of the detector"
 
 
+try:
+    EXPLAINERS = {one.name: one for one in explainers_of(config["explainers"])}
+except VeracityError as error:
+    raise WorkflowError(str(error)) from None
+
+
 wildcard_constraints:
     song="[a-z0-9]+(-[a-z0-9]+)*",
     domain="waveform|spectrogram",
     detector="checkpoint|seed[0-9]+",
+    explainer="[a-z][a-z0-9_]*",
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
@@ -146,6 +155,17 @@ def per_attack(stage):
     return lambda wildcards: [f"{RESULTS}/{stage}/{domain}/{name}.h5" for domain in DOMAINS for name in explained_songs()]
 
 
+def per_explainer(stage):
+    """Return an input function: a stage's artefacts of all explainers beside LIME, of all songs under both attacks."""
+    return lambda wildcards: [
+        f"{RESULTS}/{stage}/{explainer}/{domain}/{name}.h5"
+        for explainer, one in EXPLAINERS.items()
+        if stage == "attributions" or not one.stored  # what is stored answers for the excerpts alone
+        for domain in DOMAINS
+        for name in explained_songs()
+    ]
+
+
 def tuning_runs_of_all(wildcards):
     """Return the runs of every attack setting on every validation song."""
     grid = {domain: config["tuning"][domain] for domain in DOMAINS}
@@ -176,7 +196,13 @@ def settings(*keys):
     return part
 
 
-def outside(stage, song):
+def callable_digest(target):
+    """Return the digest of the code behind module:callable; None where there is none, or none in Python."""
+    source = callable_source(target, path_of_jobs()) if target else None
+    return code_digest(source) if source else None
+
+
+def outside(stage, song, domain, explainer):
     """Return digests of what a stage reads that lies outside the project: it counts by content, whatever its time."""
     predict, (_, audio, labels) = config["lime"]["predict"], SONGS.get(song, (None, None, None))
     made_here = config["corpus"]["kind"] == "synthetic"  # by the workflow itself
@@ -186,21 +212,26 @@ def outside(stage, song):
         "checkpoint": CHECKPOINT,
         "drawings": config["drawings"]["folder"],
     }
-    source = callable_source(predict, path_of_jobs()) if predict else None
-    known = {"model": code_digest(source) if source else None}
+    one = EXPLAINERS.get(explainer)
+    if one and one.stored:
+        paths["explainer"] = str(stored_file(one, domain, song))
+    known = {"model": callable_digest(predict), "explainer": callable_digest(one.call if one else None)}
     known |= {name: OUTSIDE.digest(paths[name]) for name in READS.get(stage, ()) if paths.get(name)}
     return {name: known[name] for name in READS.get(stage, ()) if known.get(name)}
 
 
-def asked(stage, song, domain):
+def asked(stage, song, domain, explainer=None):
     """Return all that decides an artefact beside its inputs: the configuration's part, and digests of what lies outside."""
-    part, contents = settings(*(key.format(domain=domain) for key in USES[stage])), outside(stage, song)
+    part = settings(*(key.format(domain=domain) for key in USES[stage]))
+    if explainer in EXPLAINERS:
+        part["explainer"] = asdict(EXPLAINERS[explainer])
+    contents = outside(stage, song, domain, explainer)
     return {**part, "outside": contents} if contents else part
 
 
 def uses(stage):
     """Return the parameter `settings` of the rule of an artefact."""
-    return lambda wildcards: asked(stage, wildcards.get("song"), wildcards.get("domain"))
+    return lambda wildcards: asked(stage, *map(wildcards.get, ("song", "domain", "explainer")))
 
 
 def state_beside(wildcards, output):
@@ -235,6 +266,7 @@ TABLES = [
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
 EXPLAINED = ("frontend", *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator", "predict")))
 FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
+JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 USES = {
     "spectrograms": ("frontend",),
     "training": ("frontend", "detector.architecture", "detector.training"),
@@ -248,6 +280,7 @@ USES = {
     "localised": (*FITTED, "lime.fill", "localised"),
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
+    **dict.fromkeys(JUDGING, EXPLAINED),
 }
 READS = {
     "spectrograms": ("audio", "labels"),
@@ -255,6 +288,7 @@ READS = {
     **dict.fromkeys(("perturbations", "tuning_runs"), ("audio",)),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability"), ("model",)),
     "drawings": ("model", "drawings"),
+    **dict.fromkeys(JUDGING, ("model", "explainer")),
 }
 
 
@@ -270,12 +304,17 @@ def stale_files():
 
 def is_stale(path):
     """Tell whether a file of a moved run must be made again."""
-    stage, *parts = path.relative_to(RESULTS).parts
+    stage, *folders, _ = path.relative_to(RESULTS).parts
     if stage in ("logs", "benchmarks", "synthetic_corpus") or path.name == runs.MARK:
         return False
     if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
         return False  # the checkpoint beside it tells
-    return stage not in USES or runs.is_stale(path, asked(stage, path.stem, parts[0]))
+    if stage not in USES:
+        return True
+    explainer = folders.pop(0) if stage in JUDGING else None
+    if explainer and explainer not in EXPLAINERS:
+        return False  # it is no longer asked, and read by nothing
+    return runs.is_stale(path, asked(stage, path.stem, next(iter(folders), None), explainer))
 
 
 STARTED = time.time()

@@ -14,7 +14,8 @@ localrules:
 
 rule flip_rates:
     input:
-        per_attack("flips"),
+        flips=per_attack("flips"),
+        attributions=per_explainer("attributions"),
     output:
         table=update(f"{RESULTS}/tables/flip_rates.csv"),
     log:
@@ -66,7 +67,8 @@ rule table2:
 
 rule localised_rows:
     input:
-        per_attack("localised"),
+        localised=per_attack("localised"),
+        attributions=per_explainer("localised_attributions"),
     output:
         table=update(f"{RESULTS}/tables/localised_rows.csv"),
     log:

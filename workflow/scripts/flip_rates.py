@@ -1,5 +1,6 @@
 """Rule flip_rates: pool the flips of all songs."""
 
+from veracity.experiments.attributions import Attributions
 from veracity.experiments.flips import Flips
 from veracity.results import flip_rates
 
@@ -7,4 +8,5 @@ from _job import job, read_all
 from _tables import write_table
 
 with job(snakemake):
-    write_table(snakemake, flip_rates.table(flip_rates.rows_of(read_all(snakemake.input, Flips))))
+    flips, attributions = read_all(snakemake.input.flips, Flips), read_all(snakemake.input.attributions, Attributions)
+    write_table(snakemake, flip_rates.table(flip_rates.rows_of(flips, attributions)))

@@ -1,0 +1,149 @@
+"""What an explainer answers about the adversarial excerpts of a song, and what its choice flips (stage ``attributions``)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..errors import ConfigError
+from ..explainers.asking import Attribution, checked_weights, explain
+from ..explainers.settings import ExplainerSettings, stored_file
+from ..games.explained import ExplainedModel
+from ..games.grid import SegmentGrid, masks_of
+from ..jobs.progress import Progress
+from ..jobs.seeds import rng_for
+from ..jobs.store import array, note
+from .perturbation_games import first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attributions:
+    """One explainer's weights for the segments of a song's adversarial excerpts, and which labels its choice flips.
+
+    Weights are oriented towards the explained label, that of the adversarial excerpt.
+    """
+
+    explainer: str = note("its name")
+    fill: str = note("content of switched-off segments; clean: the perturbation game")
+    privileged: bool = note("whether the explainer may see the clean excerpt")
+    signed: bool = note("whether a weight above zero speaks for the label")
+    original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
+    weights: np.ndarray = array("excerpt", "segment", unit="the explainer's", doc="larger: more responsible for the label")
+    ranking: np.ndarray = array(
+        "excerpt", "rank", unit="segment", of=int, doc="segments by falling weight, ties in random order"
+    )
+    rows: np.ndarray = array("excerpt", unit="rows", of=int, doc="of the model that the explainer has read, either way")
+    flips: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="do the first 1, 2, ... segments flip the label?")
+    n_positive: np.ndarray = array("excerpt", unit="segments", of=int, doc="segments of weight above zero")
+    positive_flips: np.ndarray = array("excerpt", unit="1", of=bool, doc="do all segments of weight above zero flip?")
+    positive_by_norm: np.ndarray = array("excerpt", unit="1", of=bool, doc="do as many segments by norm flip?")
+    noted_names: np.ndarray = array("noted", unit="name", doc="what the explainer has noted of its answers")
+    noted: np.ndarray = array("excerpt", "noted", unit="the explainer's", doc="those numbers, NaN where there are none")
+
+
+def compute(
+    excerpts: Excerpts,
+    model: ExplainedModel,
+    explainer: ExplainerSettings,
+    grid: SegmentGrid,
+    *,
+    seed: int,
+    domain: str,
+    song: str,
+) -> Attributions:
+    """Ask an explainer about each adversarial excerpt, and add the segments that it chooses to the clean one (section 5.2).
+
+    Parameters
+    ----------
+    excerpts : Excerpts
+    model : ExplainedModel
+    explainer : ExplainerSettings
+    grid : SegmentGrid
+    seed : int
+    domain, song : str
+        Name the random numbers, and the file of stored attributions.
+
+    Raises
+    ------
+    ConfigError
+        When the explainer cannot answer; see `veracity.explainers.asking.explain`.
+    """
+    n, n_excerpts = grid.n_segments, len(excerpts.original)
+    by_norm = norm_ranking(squared_norms(excerpts, grid))
+    answers = list(_answers(excerpts, model, explainer, grid, seed=seed, domain=domain, song=song))
+    flips = np.zeros((n_excerpts, n), dtype=bool)
+    positive = np.zeros((n_excerpts, 2), dtype=bool)
+    for e, (answer, game) in enumerate(zip(answers, perturbation_games(excerpts, grid), strict=True)):
+        in_favour = answer.weights > 0
+        as_many = masks_of(np.array([mask_index(by_norm[e][: in_favour.sum()])]), n)
+        masks = np.concatenate([first_masks(answer.ranking), in_favour[None], as_many])
+        flipped = excerpts.flipped(e, next(model.evaluator.probabilities([game], masks)))
+        flips[e], positive[e] = flipped[:n], flipped[n:]
+    names = list(dict.fromkeys(name for answer in answers for name in answer.noted))
+    return Attributions(
+        explainer=explainer.name,
+        fill="" if explainer.stored else explainer.fill,
+        privileged=explainer.privileged,
+        signed=explainer.signed,
+        original=excerpts.original,
+        weights=_stacked([answer.weights for answer in answers], n),
+        ranking=_stacked([answer.ranking for answer in answers], n).astype(np.int64),
+        rows=np.array([answer.rows for answer in answers], dtype=np.int64),
+        flips=flips,
+        n_positive=np.array([(answer.weights > 0).sum() for answer in answers], dtype=np.int64),
+        positive_flips=positive[:, 0],
+        positive_by_norm=positive[:, 1],
+        noted_names=np.array(names, dtype=str),
+        noted=_stacked([[answer.noted.get(name, np.nan) for name in names] for answer in answers], len(names)),
+    )
+
+
+def _stacked(rows: list, width: int) -> np.ndarray:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), width)
+
+
+def _answers(
+    excerpts: Excerpts,
+    model: ExplainedModel,
+    explainer: ExplainerSettings,
+    grid: SegmentGrid,
+    *,
+    seed: int,
+    domain: str,
+    song: str,
+) -> Iterator[Attribution]:
+    stored = _stored(explainer, len(excerpts.original), grid.n_segments, domain, song) if explainer.stored else None
+    with Progress(len(excerpts.original), f"{explainer.name} on {song}") as progress:
+        for e, (adversarial, clean) in enumerate(zip(excerpts.adversarial_log_mel, excerpts.clean_log_mel, strict=True)):
+            rng = rng_for(seed, "explainer", explainer.name, domain, song, int(excerpts.start_frame[e]))
+            if stored is not None:
+                weights = checked_weights(stored[e], grid.n_segments, explainer.name)
+                yield Attribution(weights, np.lexsort((rng.random(len(weights)), -weights)), 0, {})
+            else:
+                yield explain(
+                    explainer,
+                    model,
+                    adversarial,
+                    grid,
+                    excerpts.target(e),
+                    threshold=excerpts.threshold,
+                    rng=rng,
+                    clean=clean,
+                )
+            progress.advance()
+
+
+def _stored(explainer: ExplainerSettings, n_excerpts: int, n_segments: int, domain: str, song: str) -> np.ndarray:
+    """Read attributions of one's own; never unpickles."""
+    path = stored_file(explainer, domain, song)
+    cure = f"write numpy.save of ({n_excerpts}, {n_segments}) numbers there, a row for each excerpt of the artefact `excerpts`"
+    try:
+        weights = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise ConfigError(f"the explainer '{explainer.name}' has no attributions {path}: {cure}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ConfigError(f"{path} holds no attributions ({error}): {cure}") from None
+    if not isinstance(weights, np.ndarray) or weights.shape != (n_excerpts, n_segments):
+        raise ConfigError(f"{path} holds an array of shape {getattr(weights, 'shape', None)}: {cure}")
+    return weights

@@ -1,0 +1,85 @@
+"""Whether an explainer finds perturbations confined to k segments (paper section 5.3; stage ``localised_attributions``)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..explainers.asking import explain
+from ..explainers.settings import ExplainerSettings
+from ..games.explained import ExplainedModel
+from ..games.grid import SegmentGrid, masks_of
+from ..jobs.progress import Progress
+from ..jobs.seeds import rng_for
+from ..jobs.store import array, note
+from .flips import Flips, all_flips
+from .localised import Confined, Localised, finding
+from .perturbation_games import perturbation_games
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalisedAttributions:
+    """What one explainer finds of the confined perturbations of `Localised`, whose rows these are."""
+
+    explainer: str = note("its name")
+    k: np.ndarray = array("row", unit="segments", of=int, doc="segments that hold the perturbation")
+    excerpt: np.ndarray = array("row", unit="1", of=int, doc="index of the excerpt")
+    original: np.ndarray = array("row", unit="label", doc="sing or nosing: the decision on the clean excerpt")
+    ranking: np.ndarray = array("row", "rank", unit="segment", of=int, doc="segments by falling weight, ties in random order")
+    n_found: np.ndarray = array("row", unit="segments", doc="of the k segments, how many are in the explainer's top k")
+    found_flips: np.ndarray = array("row", unit="1", doc="do the segments found suffice to flip the label?")
+    n_needed: np.ndarray = array("row", unit="segments", doc="size of the smallest flip sets within the k segments, or NaN")
+    needed_found: np.ndarray = array(
+        "row", unit="1", doc="share of the best-matched smallest flip set that is in the explainer's top k, or NaN"
+    )
+
+
+def compute(
+    excerpts: Excerpts,
+    flips: Flips,
+    localised: Localised,
+    model: ExplainedModel,
+    explainer: ExplainerSettings,
+    grid: SegmentGrid,
+    *,
+    seed: int,
+    domain: str,
+    song: str,
+) -> LocalisedAttributions:
+    """Ask an explainer about each excerpt whose perturbation is confined to k segments; parameters as `attributions.compute`.
+
+    Parameters
+    ----------
+    flips : Flips
+    localised : Localised
+        Tells which perturbations there are.
+    """
+    perturbations, rows = perturbation_games(excerpts, grid), []
+    with Progress(len(localised.k), f"{explainer.name} on localised {song}") as progress:
+        for row, (k, e, kept) in enumerate(zip(localised.k, localised.excerpt, localised.kept, strict=True)):
+            perturbed = perturbations[e].inputs(masks_of(np.array([kept]), grid.n_segments))[0]
+            rng = rng_for(seed, "explainer localised", explainer.name, domain, song, int(excerpts.start_frame[e]), int(k))
+            answer = explain(
+                explainer,
+                model,
+                perturbed,
+                grid,
+                excerpts.target(e),
+                threshold=excerpts.threshold,
+                rng=rng,
+                clean=excerpts.clean_log_mel[e],
+            )
+            one = Confined(int(k), int(e), int(localised.kept[row]))
+            found = finding(answer.ranking, one, excerpts, all_flips(flips, e), perturbations[e], model)
+            rows.append({"ranking": answer.ranking, "n_needed": np.nan, "needed_found": np.nan, **found})
+            progress.advance()
+    found_of = ("n_found", "found_flips", "n_needed", "needed_found")
+    columns = {name: np.array([row[name] for row in rows], dtype=float) for name in found_of}
+    return LocalisedAttributions(
+        explainer=explainer.name,
+        k=localised.k,
+        excerpt=localised.excerpt,
+        original=localised.original,
+        ranking=np.array([row["ranking"] for row in rows], dtype=np.int64).reshape(len(rows), grid.n_segments),
+        **columns,
+    )

@@ -1,0 +1,163 @@
+"""Asking an explainer: with a question it may see, counted, and its answer checked before anything is made of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ConfigError, VeracityError, shortened
+from ..games.callables import callable_source, imported, told
+from ..games.game import Game, fill_game
+from ..games.grid import SegmentGrid
+from ..labels import Label
+from .question import Explainer, Meter, Question
+from .settings import ExplainerSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..games.explained import ExplainedModel
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """An explainer's answer.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n_segments,)
+        Larger for what is more responsible for the explained label.
+    ranking : ndarray of int, shape (n_segments,)
+        Segments by falling weight, ties in an order drawn at random.
+    rows : int
+        Rows of the model that were read.
+    noted : mapping
+        Numbers that the explainer has kept with its answer.
+    """
+
+    weights: np.ndarray
+    ranking: np.ndarray
+    rows: int
+    noted: Mapping[str, float]
+
+
+def explain(
+    explainer: ExplainerSettings | Explainer,
+    model: ExplainedModel,
+    excerpt: Tensor | np.ndarray,
+    grid: SegmentGrid,
+    label: Label,
+    *,
+    threshold: float,
+    rng: np.random.Generator,
+    clean: Tensor | np.ndarray | None = None,
+) -> Attribution:
+    """Ask an explainer which segments of an excerpt are responsible for a label.
+
+    Parameters
+    ----------
+    explainer : ExplainerSettings or callable
+        A callable is asked as an unprivileged explainer with the mean as fill and no budget.
+    model : ExplainedModel
+    excerpt : Tensor or ndarray, shape (n_frames, n_bands)
+        In the model's representation.
+    grid : SegmentGrid
+    label : {"sing", "nosing"}
+        The explained label.
+    threshold : float
+        Of the model's decisions.
+    rng : Generator
+    clean : Tensor or ndarray, optional
+        The excerpt before the attack; shown to privileged explainers only.
+
+    Raises
+    ------
+    ConfigError
+        When the explainer cannot be found, fails, reads more than its budget or what it may not see, or returns anything but
+        one finite weight for each segment; the message names it.
+    """
+    import torch
+
+    settings = explainer if isinstance(explainer, ExplainerSettings) else _settings_of(explainer)
+    function = explainer if callable(explainer) else found(settings)
+    meter = Meter(settings.name, settings.budget)
+    order_rng, own_rng = rng.spawn(2)
+    game = _game(settings, torch.as_tensor(excerpt), clean, grid)
+    question = Question(
+        excerpt=game.on.clone(),
+        off=game.off.clone(),
+        grid=grid,
+        label=label,
+        clean=torch.as_tensor(clean).clone() if settings.privileged and clean is not None else None,
+        rng=own_rng,
+        meter=meter,
+        _model=model,
+        _sign=1 if label == "sing" else -1,
+        _threshold=threshold,
+    )
+    weights = _weights(function, question, settings)
+    ranking = np.lexsort((order_rng.random(len(weights)), -weights))
+    return Attribution(weights, ranking, meter.rows, question.noted)
+
+
+@functools.lru_cache(maxsize=64)
+def _found(call: str, what: str) -> Callable[..., Any]:
+    function = imported(call, what)
+    if not callable(function):
+        raise ConfigError(f"{call}, {what}, is a {type(function).__name__}, which cannot be called: give module:callable")
+    return function
+
+
+def found(settings: ExplainerSettings) -> Callable[..., Any]:
+    """Import the callable of an explainer; raises ConfigError when it cannot be."""
+    assert settings.call is not None
+    return _found(settings.call, f"the callable of the explainer '{settings.name}'")
+
+
+def _settings_of(function: Explainer) -> ExplainerSettings:
+    name = getattr(function, "__name__", "explainer").strip("_<>").lower()
+    return ExplainerSettings(name, call=f"notebook:{name}")
+
+
+def _game(settings: ExplainerSettings, excerpt: Tensor, clean: Any, grid: SegmentGrid) -> Game:
+    if settings.fill != "clean":
+        return fill_game(excerpt, grid, settings.fill)
+    if clean is None:
+        raise ConfigError(f"the explainer '{settings.name}' is asked about the perturbation: give the clean excerpt, too")
+    return Game(excerpt, clean, grid)
+
+
+def _weights(function: Explainer, question: Question, settings: ExplainerSettings) -> np.ndarray:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(question.rng.integers(2**63)))
+        try:
+            answer = function(question, **settings.options)
+        except VeracityError:
+            raise
+        except (Exception, SystemExit) as error:
+            source = callable_source(settings.call) if settings.call else None
+            raise ConfigError(f"the explainer '{settings.name}' fails ({told(error, source)}): mend it") from error
+    return checked_weights(answer, question.grid.n_segments, settings.name)
+
+
+def checked_weights(answer: Any, n_segments: int, name: str) -> np.ndarray:
+    """Return an explainer's answer as an array of our own; raises ConfigError when it is not one finite weight a segment."""
+    wanted = f"the explainer '{name}' must return one number for each of {n_segments} segments"
+    try:
+        weights = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)
+    except Exception as error:
+        raise ConfigError(f"{wanted}, got a {type(answer).__name__} that is no array: return a NumPy array") from error
+    if weights.dtype.kind not in "buif":
+        raise ConfigError(f"{wanted}, got {shortened(answer)} of type {weights.dtype}: return a NumPy array of numbers")
+    if weights.shape != (n_segments,):
+        raise ConfigError(f"{wanted}, got shape {weights.shape}: return one weight for each segment of the grid")
+    weights = weights.astype(np.float64)
+    if not np.isfinite(weights).all():
+        raise ConfigError(f"{wanted}, got {np.count_nonzero(~np.isfinite(weights))} that are not finite: mend it")
+    return weights

@@ -1,0 +1,117 @@
+"""Explainers that look into the layers of a model, by captum.
+
+References
+----------
+DeepLift: A. Shrikumar et al., ICML 2017. Grad-CAM: R. R. Selvaraju et al., ICCV 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from .question import Question
+
+LARGEST_DELTA = 1e-4  # of DeepLift, relative to the change of the logit: its rules are exact but for rounding
+
+
+def deeplift(question: Question) -> np.ndarray:
+    """Return DeepLift's attributions against what absent segments hold, summed over each segment."""
+    from captum.attr import DeepLift
+
+    module = question.module
+    _keep_apart(module)
+    attributions, delta = DeepLift(module).attribute(
+        question.excerpt[None].clone(),
+        baselines=question.off[None].clone().contiguous(),
+        return_convergence_delta=True,
+    )
+    change = abs(float(attributions.sum()))
+    error = float(delta.abs().max()) / max(change, 1e-6)
+    question.note(completeness_error=error)
+    if error > LARGEST_DELTA:  # on functional code captum returns something else in silence
+        raise ConfigError(
+            f"DeepLift's attributions add up to {change:.3g}, the logit changes by another amount (relative difference "
+            f"{error:.2g}): the model holds layers that captum does not know, leave deeplift out"
+        )
+    return question.grid.sums(attributions.detach()[0].cpu().double().numpy())
+
+
+def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
+    """Return Grad-CAM of the last convolution, each unit counted where the centre of what it sees lies.
+
+    Parameters
+    ----------
+    question : Question
+    relu : bool
+        Cut off what speaks against the label, as published.
+    """
+    from captum.attr import LayerGradCam
+
+    module, x = question.module, question.excerpt[None].clone()
+    layers = _in_a_row(module)
+    last = _last_convolution(layers, x)
+    if last is None:
+        raise ConfigError(
+            "grad_cam needs a model whose layers lie in a row, with a convolution among them: leave it out of explainers"
+        )
+    question.meter.add(1)  # the pass in which that was found
+    last += isinstance(layers[last + 1], nn.ReLU | nn.LeakyReLU)
+    units = LayerGradCam(module, layers[last]).attribute(x, relu_attributions=relu)
+    values = units.detach()[0, 0].cpu().double().numpy()
+    frames, bands = (_centres(layers[: last + 1], axis, n) for axis, n in enumerate(values.shape))
+    points = np.zeros(tuple(question.excerpt.shape))
+    np.add.at(points, (frames[:, None], bands[None, :]), values)
+    return question.grid.sums(points)
+
+
+class _Apart(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
+def _keep_apart(module: nn.Module) -> None:
+    """Put a copy between the layers of every sequence.
+
+    captum 0.9.0 hooks the tensor between two layers twice where both have a rule (an activation and a pool): the first then
+    goes on with the gradient from before the second's rule, and attributions no longer add up.
+    """
+    for sequence in [part for part in module.modules() if isinstance(part, nn.Sequential)]:
+        for place in reversed(range(len(sequence))):
+            sequence.insert(place + 1, _Apart())
+
+
+def _in_a_row(module: nn.Module) -> list[nn.Module]:
+    """Return the layers of nested sequences in the order in which they act; none where they are something else."""
+    if not isinstance(module, nn.Sequential):
+        return [module]
+    return [layer for part in module for layer in _in_a_row(part)]
+
+
+def _last_convolution(layers: Sequence[nn.Module], x: Tensor) -> int | None:
+    """Return the index of the last convolution that still leaves a map, not a single unit."""
+    last = None
+    with torch.no_grad():
+        for i, layer in enumerate(layers):
+            x = layer(x)
+            if isinstance(layer, nn.Conv2d) and x.shape[2] * x.shape[3] > 1:
+                last = i
+    return last
+
+
+def _centres(layers: Sequence[nn.Module], axis: int, n: int) -> np.ndarray:
+    """Return the point of the input at the centre of what each of `n` units sees along an axis."""
+    centre, step = 0.0, 1
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            kernel, stride, padding, dilation = (
+                value[axis] if isinstance(value, tuple) else int(value)
+                for value in (layer.kernel_size, layer.stride, layer.padding, getattr(layer, "dilation", 1))
+            )
+            centre += step * (dilation * (kernel - 1) / 2 - padding)
+            step *= stride
+    return np.rint(centre + step * np.arange(n)).astype(np.int64).clip(0)

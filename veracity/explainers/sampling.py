@@ -1,0 +1,68 @@
+"""Shapley values estimated from sampled masks, by shapiq; all at the question's budget.
+
+References
+----------
+KernelSHAP: S. M. Lundberg and S.-I. Lee, NeurIPS 2017. Permutation sampling: J. Castro et al., 2009. SVARM: P. Kolpaczki et
+al., AAAI 2024. kADD-SHAP: G. D. Pelegrina et al., 2023; of its second-order model the Shapley values are taken. shapiq:
+M. Muschalik et al., NeurIPS 2024.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..detector.decisions import probability
+from .question import Question
+
+BUDGET = 2048  # where a question sets none
+
+
+def kernel_shap(question: Question) -> np.ndarray:
+    """Return Shapley values of the label's probability by KernelSHAP."""
+    from shapiq import KernelSHAP
+
+    return _asked(question, KernelSHAP(question.grid.n_segments, random_state=_seed(question)))
+
+
+def permutation_shap(question: Question) -> np.ndarray:
+    """Return Shapley values of the label's probability by sampling permutations."""
+    from shapiq import PermutationSamplingSV
+
+    return _asked(question, PermutationSamplingSV(question.grid.n_segments, random_state=_seed(question)))
+
+
+def svarm(question: Question) -> np.ndarray:
+    """Return Shapley values of the label's probability by stratified SVARM."""
+    from shapiq import SVARM
+
+    return _asked(question, SVARM(question.grid.n_segments, random_state=_seed(question)))
+
+
+def kadd_shap(question: Question) -> np.ndarray:
+    """Return Shapley values of a second-order additive model that is fitted to the label's probability (kADD-SHAP)."""
+    from shapiq.approximator import kADDSHAP
+
+    return _asked(question, kADDSHAP(question.grid.n_segments, max_order=2, random_state=_seed(question)))
+
+
+def _seed(question: Question) -> int:
+    return int(question.rng.integers(2**31))
+
+
+def _asked(question: Question, approximator: Any) -> np.ndarray:
+    """Return a method's values of single segments, found within the budget."""
+    n = question.grid.n_segments
+    ends = probability(question.values(np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])))
+
+    def game(masks: np.ndarray) -> np.ndarray:  # shapiq asks for the ends again and again: they are known
+        rows = np.atleast_2d(masks).astype(bool)
+        size = rows.sum(axis=1)
+        values = np.where(size == 0, ends[0], ends[1])
+        inner = (size > 0) & (size < n)
+        if inner.any():
+            values[inner] = probability(question.values(rows[inner]))
+        return values
+
+    budget = BUDGET if question.budget is None else question.budget
+    found = approximator.approximate(budget=budget - 2, game=game)
+    return np.array([found[(segment,)] for segment in range(n)])

@@ -1,0 +1,159 @@
+"""Direct search for the segments that make the model decide for the label: what any attribution must beat at equal budget.
+
+Each returns an order as weights: the segments of the smallest deciding set that was found come first, most wanted first.
+
+References
+----------
+Greedy backward: B. Carter et al., "What made you do this? Understanding black-box decisions with sufficient input subsets",
+AISTATS 2019. Parallel local search: P. Hase, H. Xie and M. Bansal, "The out-of-distribution problem in explainability and
+search methods for feature importance explanations", NeurIPS 2021. Why search: B. Bilodeau et al., "Impossibility theorems for
+feature attribution", PNAS 2024.
+"""
+
+import numpy as np
+
+from .question import Question
+
+CHAINS = 8  # of a local search
+BUDGET = 2048  # where a question sets none
+
+
+def greedy_forward(question: Question) -> np.ndarray:
+    """Switch on, each time, the segment that raises the label's logit most; as far as the budget goes."""
+    return _beam(question, width=1)
+
+
+def beam_search(question: Question, *, width: int = 4) -> np.ndarray:
+    """As `greedy_forward`, with the `width` best sets of each size kept."""
+    return _beam(question, width=width)
+
+
+def greedy_backward(question: Question) -> np.ndarray:
+    """Switch off, each time, the segment that the label misses least: what is left last comes first."""
+    n = question.grid.n_segments
+    on, gone = np.ones(n, dtype=bool), []
+    while on.any() and _affords(question, int(on.sum())):
+        candidates = np.flatnonzero(on)
+        masks = np.tile(on, (len(candidates), 1))
+        masks[np.arange(len(candidates)), candidates] = False
+        off = candidates[_best(question, question.values(masks))]
+        on[off] = False
+        gone.append(off)
+    weights = np.full(n, float(n))
+    weights[gone] = np.arange(len(gone))
+    return weights
+
+
+def random_search(question: Question) -> np.ndarray:
+    """Try sets at random, smaller than the smallest that has decided so far, until the budget is spent."""
+    n, known = question.grid.n_segments, _Known(question)
+    while known.size > 1 and (n_masks := _rest(question, 32)) > 0:
+        sizes = question.rng.integers(1, known.size, size=(n_masks, 1))
+        masks = _random_sets(question.rng, n_masks, n, sizes)
+        known.add(masks, question.values(masks))
+    return known.weights()
+
+
+def local_search(question: Question) -> np.ndarray:
+    """Exchange or drop segments of several sets at once, wherever the label's logit gains; the whole budget is spent."""
+    n = question.grid.n_segments
+    known = _Known(question)
+    if _rest(question, CHAINS) < CHAINS:
+        return known.weights()
+    sets = _random_sets(question.rng, CHAINS, n, max(1, n // 4))
+    values = question.values(sets)
+    known.add(sets, values)
+    while _rest(question, CHAINS) >= CHAINS:
+        trial = sets.copy()
+        for row, decided in zip(trial, question.decides(values), strict=True):
+            inside, outside = np.flatnonzero(row), np.flatnonzero(~row)
+            if decided and len(inside) > 1:
+                row[question.rng.choice(inside)] = False  # smaller, if it still decides
+            elif len(inside) and len(outside):
+                row[question.rng.choice(inside)], row[question.rng.choice(outside)] = False, True
+            if not decided and question.rng.random() < 0.25 and (~row).any():
+                row[question.rng.choice(np.flatnonzero(~row))] = True
+        tried = question.values(trial)
+        known.add(trial, tried)
+        smaller = question.decides(tried) & (trial.sum(axis=1) < sets.sum(axis=1))
+        gained = ~question.decides(values) & (tried > values)
+        keep = smaller | gained | (question.decides(tried) & ~question.decides(values))
+        sets[keep], values[keep] = trial[keep], tried[keep]
+    return known.weights()
+
+
+class _Known:
+    """The smallest deciding set that was tried, and what each segment has been worth on average."""
+
+    def __init__(self, question: Question) -> None:
+        self.question, n = question, question.grid.n_segments
+        self.mask, self.size, self.value = np.zeros(n, dtype=bool), n + 1, -np.inf
+        self.sums, self.counts = np.zeros((2, n)), np.zeros((2, n))  # off, on
+
+    def add(self, masks: np.ndarray, values: np.ndarray) -> None:
+        for state in (0, 1):
+            self.sums[state] += ((masks == state) * values[:, None]).sum(axis=0)
+            self.counts[state] += (masks == state).sum(axis=0)
+        decided = self.question.decides(values)
+        for mask, value in zip(masks[decided], values[decided], strict=True):
+            size = int(mask.sum())
+            if size < self.size or (size == self.size and value > self.value):
+                self.mask, self.size, self.value = mask.copy(), size, float(value)
+
+    def weights(self) -> np.ndarray:
+        means = self.sums / np.maximum(self.counts, 1)
+        rank = np.argsort(np.argsort(np.where(self.counts.all(axis=0), means[1] - means[0], -np.inf))) / len(self.mask)
+        if self.size <= len(self.mask):
+            self.question.note(smallest_size=self.size)
+        return rank + self.mask
+
+
+def _beam(question: Question, *, width: int) -> np.ndarray:
+    n = question.grid.n_segments
+    beams: list[tuple[int, ...]] = [()]
+    found: tuple[int, ...] | None = None
+    while len(beams[0]) < n and found is None:
+        longer = list(dict.fromkeys(tuple(sorted((*beam, s))) for beam in beams for s in range(n) if s not in beam))
+        parents = {tuple(sorted((*beam, s))): (*beam, s) for beam in reversed(beams) for s in range(n) if s not in beam}
+        if not _affords(question, len(longer)):
+            break
+        masks = np.zeros((len(longer), n), dtype=bool)
+        for mask, chosen in zip(masks, longer, strict=True):
+            mask[list(chosen)] = True
+        values = question.values(masks)
+        order = np.lexsort((question.rng.random(len(values)), -values))
+        beams = [parents[longer[i]] for i in order[:width]]
+        if width > 1 and question.decides(values[order[:1]])[0]:
+            found = beams[0]  # the smallest that a beam finds; what follows is ranked by a greedy walk
+            break
+    order_found = list(beams[0])
+    on = np.zeros(n, dtype=bool)
+    on[order_found] = True
+    while not on.all() and _affords(question, int((~on).sum())):
+        candidates = np.flatnonzero(~on)
+        masks = np.tile(on, (len(candidates), 1))
+        masks[np.arange(len(candidates)), candidates] = True
+        nxt = candidates[_best(question, question.values(masks))]
+        on[nxt] = True
+        order_found.append(int(nxt))
+    weights = np.zeros(n)
+    weights[order_found] = n - np.arange(len(order_found))
+    return weights
+
+
+def _best(question: Question, values: np.ndarray) -> int:
+    """Return the index of the highest value, one of them at random when several are."""
+    return int(question.rng.choice(np.flatnonzero(values == values.max())))
+
+
+def _rest(question: Question, most: int) -> int:
+    return min(most, (BUDGET if question.budget is None else question.budget) - question.meter.rows)
+
+
+def _affords(question: Question, rows: int) -> bool:
+    return _rest(question, rows) >= rows
+
+
+def _random_sets(rng: np.random.Generator, n_masks: int, n: int, size: int | np.ndarray) -> np.ndarray:
+    order = rng.permuted(np.tile(np.arange(n), (n_masks, 1)), axis=1)
+    return order < size

@@ -1,0 +1,184 @@
+"""Which explainers are judged: the ready ones by name, and one's own; needs neither torch nor NumPy.
+
+References
+----------
+Every ready explainer names its method's paper in the module that holds it.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ..errors import ConfigError, hint, one_of, quoted, within
+
+QuestionFill = Literal["mean", "zero", "min", "clean"]
+LIME = "lime"  # the paper's, which is a stage of its own
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: What tables call something else.
+RESERVED = (LIME, "lime_exact", "norm", "best", "best_sampled", "random", "random_sampled", "worst", "sampled", "exact")
+POSITIVE, AS_MANY = "_positive", "_as_many"  # endings of what tables make of a name
+
+
+@dataclass(frozen=True)
+class ExplainerSettings:
+    """One explainer as it is asked.
+
+    Attributes
+    ----------
+    name : str
+        In tables, figures and file names: small letters, digits and underscores.
+    call : str or None
+        ``module:callable``.
+    stored : str or None
+        Instead of `call`: a folder of attributions, ``<domain>/<song>.npy``, shape (n_excerpts, n_segments).
+    fill : {"mean", "zero", "min", "clean"}
+        What absent segments hold. ``clean`` is the clean excerpt: the question is then the perturbation game itself, which only
+        privileged explainers may be asked.
+    privileged : bool
+        May it see the clean excerpt?
+    signed : bool
+        Do weights above zero speak for the label? If not, only their order counts, and "all segments of positive weight" says
+        nothing.
+    budget : int or None
+        Rows of the model that it may read for an excerpt; None for as many as it takes.
+    options : mapping
+        Keyword arguments of the callable.
+    """
+
+    name: str
+    call: str | None = None
+    stored: str | None = None
+    fill: QuestionFill = "mean"
+    privileged: bool = False
+    signed: bool = True
+    budget: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name) and len(self.name) <= 60):
+            raise ConfigError(
+                f"an explainer is named {quoted(self.name)}: give a name of small letters, digits and underscores, with `name:`"
+            )
+        if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY)):
+            raise ConfigError(f"an explainer is named '{self.name}', which tables would take for something else: rename it")
+        what = f"of the explainer '{self.name}'"
+        one_of(self.fill, get_args(QuestionFill), f"fill {what}")
+        if (self.call is None) == (self.stored is None):
+            raise ConfigError(f"the explainer '{self.name}' needs either call, as in my_module:explain, or stored, a folder")
+        if self.fill == "clean" and not self.privileged:
+            raise ConfigError(
+                f"the explainer '{self.name}' is asked with the clean excerpt as fill, and is not privileged to see it: "
+                "set privileged: true, or another fill"
+            )
+        for name in ("privileged", "signed"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} {what} is {quoted(getattr(self, name))}: give true or false")
+        if self.budget is not None:
+            within(self.budget, 0, 2**40, f"budget {what}", whole=True)
+
+
+def _ready(module: str, function: str, **settings: Any) -> dict[str, Any]:
+    return {"call": f"veracity.explainers.{module}:{function}", **settings}
+
+
+_CLEAN = {"fill": "clean", "privileged": True}
+#: The explainers that come with veracity, by name; what is given in the configuration takes precedence.
+READY: dict[str, dict[str, Any]] = {
+    "lime_perturbation": _ready("surrogate", "lime", budget=8192, **_CLEAN),
+    "lime_perturbation_exact": _ready("surrogate", "lime_exact", **_CLEAN),
+    "lime_difference": _ready("surrogate", "lime_difference", privileged=True, budget=16384),
+    "shapley": _ready("exact", "shapley"),
+    "banzhaf": _ready("exact", "banzhaf"),
+    "shapley_perturbation": _ready("exact", "shapley", **_CLEAN),
+    "banzhaf_perturbation": _ready("exact", "banzhaf", **_CLEAN),
+    "smallest_set": _ready("exact", "smallest_set", signed=False),
+    "kernel_shap": _ready("sampling", "kernel_shap", budget=2048),
+    "permutation_shap": _ready("sampling", "permutation_shap", budget=2048),
+    "svarm": _ready("sampling", "svarm", budget=2048),
+    "kadd_shap": _ready("sampling", "kadd_shap", budget=2048),
+    "occlusion": _ready("single", "leave_one_out", budget=1001),
+    "add_one_in": _ready("single", "add_one_in", budget=1001),
+    "saliency": _ready("gradients", "saliency", signed=False, budget=2),
+    "input_x_gradient": _ready("gradients", "input_x_gradient", budget=2),
+    "gradient_x_difference": _ready("gradients", "gradient_x_difference", budget=2),
+    "integrated_gradients": _ready("gradients", "integrated_gradients", budget=410),
+    "smoothgrad": _ready("gradients", "smoothgrad", budget=100),
+    "deeplift": _ready("layers", "deeplift", budget=8),
+    "grad_cam": _ready("layers", "grad_cam", budget=8),
+    "energy": _ready("controls", "energy", signed=False, budget=0),
+    "random_order": _ready("controls", "random_order", signed=False, budget=0),
+    "constant": _ready("controls", "constant", signed=False, budget=0),
+    "perturbation_norm": _ready("controls", "perturbation_norm", signed=False, privileged=True, budget=0),
+    "gradient_x_perturbation": _ready("gradients", "gradient_x_difference", budget=2, **_CLEAN),
+    "integrated_gradients_perturbation": _ready("gradients", "integrated_gradients", budget=410, **_CLEAN),
+    "greedy_forward": _ready("search", "greedy_forward", signed=False, budget=512, **_CLEAN),
+    "greedy_backward": _ready("search", "greedy_backward", signed=False, budget=512, **_CLEAN),
+    "beam_search": _ready("search", "beam_search", signed=False, budget=512, **_CLEAN),
+    "local_search": _ready("search", "local_search", signed=False, budget=512, **_CLEAN),
+    "random_search": _ready("search", "random_search", signed=False, budget=512, **_CLEAN),
+}
+
+
+def stored_file(explainer: ExplainerSettings, domain: str, song: str) -> Path:
+    """Return the file of a song's stored attributions."""
+    assert explainer.stored is not None
+    return Path(explainer.stored) / domain / f"{song}.npy"
+
+
+KEYS = ("name", "call", "stored", "fill", "privileged", "signed", "budget", "options")
+
+
+def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
+    """Read the key ``explainers`` of the configuration.
+
+    Parameters
+    ----------
+    configured : sequence of str or mapping
+        Ready explainers by name; ``module:callable``, named after the callable; or mappings with the keys of
+        `ExplainerSettings`, whose ``call`` may also be the name of a ready one. "lime", the paper's LIME, is a stage of its
+        own and left out here.
+
+    Returns
+    -------
+    list of ExplainerSettings
+
+    Raises
+    ------
+    ConfigError
+        When one is not known, or two have the same name.
+    """
+    if LIME not in configured:
+        raise ConfigError("explainers holds no lime, whose tables and figures are the paper's: add it")
+    found = [_settings_of(item) for item in configured if item != LIME]
+    names = [one.name for one in found]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"two explainers are named '{twice}': give one of them another name, with `name:`")
+    return found
+
+
+def _settings_of(item: Any) -> ExplainerSettings:
+    if isinstance(item, str):
+        if item in READY:
+            return ExplainerSettings(item, **READY[item])
+        if ":" not in item:
+            raise ConfigError(
+                f"there is no explainer {quoted(item)}: choose of lime, {', '.join(READY)}, or give module:callable"
+                f"{hint(item, READY)}"
+            )
+        return ExplainerSettings(re.sub(r"\W", "_", item.rpartition(":")[2]).strip("_").lower(), call=item)
+    if not isinstance(item, Mapping):
+        raise ConfigError(f"explainers holds {quoted(item)}: give names, module:callable, or mappings with name and call")
+    if unknown := [key for key in item if key not in KEYS]:
+        raise ConfigError(f"an explainer has the unknown key {quoted(unknown[0])}: choose of {', '.join(KEYS)}")
+    given = dict(item)
+    called = given.get("call")
+    if called in READY:
+        given = {**READY[called], **given, "call": READY[called]["call"]}
+        given.setdefault("name", called)
+    elif isinstance(called, str) and ":" not in called:
+        raise ConfigError(f"there is no explainer {quoted(called)}: give a ready one or module:callable{hint(called, READY)}")
+    if "name" not in given:
+        given = {**given, "name": _settings_of(called).name if isinstance(called, str) else None}
+    return ExplainerSettings(**given)

@@ -1,0 +1,22 @@
+"""Rule attributions: ask one explainer about the adversarial excerpts of one song, and see what its choice flips."""
+
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments import attributions
+from veracity.explainers.settings import ExplainerSettings
+from veracity.jobs import store
+
+from _explained import explained
+from _job import job, provenance
+
+with job(snakemake):
+    model, settings, frontend, _ = explained(snakemake)
+    result = attributions.compute(
+        store.read(snakemake.input.excerpts, Excerpts),
+        model,
+        ExplainerSettings(**snakemake.params.settings["explainer"]),
+        settings.grid(frontend.excerpt_frames, frontend.n_mels),
+        seed=snakemake.params.settings["seed"],
+        domain=snakemake.wildcards.domain,
+        song=snakemake.wildcards.song,
+    )
+    store.write(snakemake.output[0], result, provenance(snakemake))

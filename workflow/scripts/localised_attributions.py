@@ -1,0 +1,26 @@
+"""Rule localised_attributions: ask one explainer about the confined perturbations of one song."""
+
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments import localised_attributions
+from veracity.experiments.flips import Flips
+from veracity.experiments.localised import Localised
+from veracity.explainers.settings import ExplainerSettings
+from veracity.jobs import store
+
+from _explained import explained
+from _job import job, provenance
+
+with job(snakemake):
+    model, settings, frontend, _ = explained(snakemake)
+    result = localised_attributions.compute(
+        store.read(snakemake.input.excerpts, Excerpts),
+        store.read(snakemake.input.flips, Flips),
+        store.read(snakemake.input.localised, Localised),
+        model,
+        ExplainerSettings(**snakemake.params.settings["explainer"]),
+        settings.grid(frontend.excerpt_frames, frontend.n_mels),
+        seed=snakemake.params.settings["seed"],
+        domain=snakemake.wildcards.domain,
+        song=snakemake.wildcards.song,
+    )
+    store.write(snakemake.output[0], result, provenance(snakemake))
