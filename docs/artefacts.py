@@ -5,10 +5,12 @@ from pathlib import Path
 from veracity.attacks.excerpts import Excerpts
 from veracity.attacks.perturbations import ExcerptAttack, SongAttack
 from veracity.detector.predictions import Predictions, SongPrediction
+from veracity.experiments.attributions import Attributions
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.experiments.localised import Localised
+from veracity.experiments.localised_attributions import LocalisedAttributions
 from veracity.experiments.stability import Stability
 from veracity.jobs import store
 from veracity.songs.spectra import Spectrogram
@@ -26,6 +28,8 @@ FILES = {
     Explanations: "explanations/{domain}/{song}.h5",
     Flips: "flips/{domain}/{song}.h5",
     Localised: "localised/{domain}/{song}.h5",
+    Attributions: "attributions/{explainer}/{domain}/{song}.h5",
+    LocalisedAttributions: "localised_attributions/{explainer}/{domain}/{song}.h5",
     Stability: "stability/{domain}/{song}.h5",
     DrawnExcerpt: "drawings/{song}.h5",
 }
@@ -36,7 +40,8 @@ compares them.
 
 Everything that a run makes lies under `results/<run>/`. The folder is the name of the rule, which is the name of its script
 in `workflow/scripts/`. `{domain}` is `waveform` or `spectrogram`, `{song}` the song's name in lower-case letters, digits and
-hyphens, `{detector}` is `seed0`, `seed1`, ... or `checkpoint`.
+hyphens, `{detector}` is `seed0`, `seed1`, ... or `checkpoint`, `{explainer}` a name from
+`explainers`.
 
 Every HDF5 file carries, as attributes, the name of its `artefact`, the `settings` that made it (JSON), the `seed` of the run,
 the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of each of its `inputs`. Every dataset carries

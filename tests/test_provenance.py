@@ -250,14 +250,14 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         ("songs/audio.py", "perturbations plan spectrograms tuning_runs"),
         ("detector/training.py", "plan training"),
         ("attacks/minimiser.py", "perturbations plan tuning_runs"),
-        ("games/tables.py", "drawings explanations flips localised plan stability"),
+        ("games/tables.py", "attributions drawings explanations flips localised localised_attributions plan stability"),
         (
             "explainers/lime.py",
-            "audits drawings explanations fidelity figure1 flip_rates flips localised localised_rows plan sampling_error "
-            "stability",
+            "attributions audits drawings explanations fidelity figure1 flip_rates flips localised localised_attributions "
+            "localised_rows plan sampling_error stability",
         ),
         ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
-        ("experiments/localised.py", "audits localised localised_rows plan"),
+        ("experiments/localised.py", "audits localised localised_attributions localised_rows plan"),
         ("results/figure3.py", "figure3"),
         ("results/canvas.py", "costs figure1 figure2 figure3 figure4 figure_stability plan"),
         ("planning/work.py", "plan"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,8 @@ def _game(settings: ExplainerSettings, excerpt: Tensor, clean: Any, grid: Segmen
 def _weights(function: Explainer, question: Question, settings: ExplainerSettings) -> np.ndarray:
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="captum")  # of gradients and hooks that it sets and removes by itself
         torch.manual_seed(int(question.rng.integers(2**63)))
         try:
             answer = function(question, **settings.options)

@@ -30,8 +30,8 @@ def deeplift(question: Question) -> np.ndarray:
         baselines=question.off[None].clone().contiguous(),
         return_convergence_delta=True,
     )
-    change = abs(float(attributions.sum()))
-    error = float(delta.abs().max()) / max(change, 1e-6)
+    change = abs(float(attributions.detach().sum()))
+    error = float(delta.detach().abs().max()) / max(change, 1e-6)
     question.note(completeness_error=error)
     if error > LARGEST_DELTA:  # on functional code captum returns something else in silence
         raise ConfigError(

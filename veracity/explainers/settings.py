@@ -75,6 +75,8 @@ class ExplainerSettings:
         for name in ("privileged", "signed"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} {what} is {quoted(getattr(self, name))}: give true or false")
+        if not isinstance(self.options, Mapping):
+            raise ConfigError(f"options {what} is {quoted(self.options)}: give keyword arguments")
         if self.budget is not None:
             within(self.budget, 0, 2**40, f"budget {what}", whole=True)
 

@@ -50,7 +50,7 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     _check_lime(config, frontend)
     _check_drawings(config["drawings"])
     if config["lime"]["predict"]:
-        check_callable(config["lime"]["predict"], "lime.predict")
+        check_callable(config["lime"]["predict"])
     _check_explainers(config)
     if n_songs is not None:
         _check_songs(config, n_songs)
@@ -151,7 +151,7 @@ def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
         )
 
 
-def check_callable(target: str, key: str) -> None:
+def check_callable(target: str, key: str = "lime.predict") -> None:
     """Check that a callable can be imported by a job, without importing it.
 
     Parameters

@@ -24,7 +24,7 @@ from ..jobs.devices import pick_device, reserve_device
 from ..jobs.usage import STATUS, give_back_free_memory, own_mb
 from .material import Material
 from .prediction import Cost
-from .probes import PROBES
+from .probes import probe_named
 from .work import Songs, Work, device_of
 
 # How a job starts: Snakemake's lines before the script's own, and what the script imports.
@@ -36,7 +36,7 @@ TELL = "import json, time; from veracity.jobs.usage import own_mb; print(json.du
 
 
 def probe(name: str, config: Mapping[str, Any], stored: Mapping[str, Any], sizes: Sequence[tuple[float, float]]) -> list[dict]:
-    """Run one of `PROBES` in this process: its first size twice, then the others.
+    """Run a probe (`veracity.planning.probes.probe_named`) in this process: its first size twice, then the others.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def probe(name: str, config: Mapping[str, Any], stored: Mapping[str, Any], sizes
     points = []
     with tempfile.TemporaryDirectory() as folder:
         material = Material(config, stored, Path(folder), device)
-        jobs = [PROBES[name](material, *size) for size in sizes]
+        jobs = [probe_named(name)(material, *size) for size in sizes]
         for job, (units, steps) in zip([jobs[0], *jobs], [sizes[0], *sizes], strict=True):
             forget_peak()
             start = clock()

@@ -18,9 +18,10 @@ from ..detector.predictions import predict_songs
 from ..detector.settings import Architecture, TrainingSettings
 from ..detector.training import train
 from ..detector.training_data import TrainingData
-from ..experiments import drawings, explanations, flips, localised, stability
+from ..experiments import attributions, drawings, explanations, flips, localised, stability
 from ..experiments.explanations import Explanations
 from ..experiments.flips import Flips
+from ..explainers.settings import explainers_of
 from ..jobs import store
 from ..jobs.resuming import SavedState
 from ..results import attacks, costs
@@ -29,6 +30,7 @@ from ..songs.spectra import Spectrogram, padded_log_mel
 from ..songs.spectrograms import compute_spectrogram
 from ..songs.synthesis import SynthesisSettings, write_corpus
 from .material import Material
+from .work import JUDGING
 
 Job = Callable[[], list[Path]]  # from its inputs on disk to its outputs
 
@@ -174,6 +176,20 @@ def _pages(m: Material, size: float, each: float) -> Job:
         return out
 
     return job
+
+
+def _attributions(explainer: str, m: Material, count: float, _: float) -> Job:
+    (path,) = m.write(m.excerpts(count), name=f"{count} excerpts.h5")
+    (one,) = (one for one in explainers_of(m.config["explainers"]) if one.name == explainer)
+    grid = m.lime.grid(m.frontend.excerpt_frames, m.frontend.n_mels)
+    names: dict[str, Any] = {"seed": 0, "domain": "waveform", "song": "song"}
+    return lambda: m.write(attributions.compute(store.read(path, Excerpts), m.model(), one, grid, **names), path)
+
+
+def probe_named(name: str) -> Callable[[Material, float, float], Job]:
+    """Return the probe of a stage, or of a stage and a variant of it."""
+    stage, _, variant = name.partition(" ")
+    return partial(_attributions, variant) if stage in JUDGING else PROBES[name]
 
 
 PROBES: dict[str, Callable[[Material, float, float], Job]] = {

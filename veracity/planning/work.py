@@ -8,6 +8,7 @@ from typing import Any
 
 from ..attacks.settings import DOMAINS
 from ..experiments.pen.files import import_drawings
+from ..explainers.settings import explainers_of
 from ..songs.audio import told_length
 from ..songs.corpus import SPLITS, read_corpus
 
@@ -28,9 +29,10 @@ PAGES = (
 )
 FIGURES = ("figure1", "figure2", "figure3", "figure4")
 STUDY_PAGES = ("sampling_error", "figure_stability")
+JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 DEVICE_OF = {
     **dict.fromkeys(("training", "predictions", "perturbations"), "device"),
-    **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability", "drawings"), "explaining_device"),
+    **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability", "drawings", *JUDGING), "explaining_device"),
 }  # configuration key, by stage; the others work on the CPU
 
 
@@ -216,6 +218,12 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
             ((10, 1), (60, 1), (10, 5)),
             steps=(n_shapes,) * n_songs,
             holds_all=True,
+        ),
+        *(
+            Work(stage, (units_of_one,) * n_pairs, ((1, 0), (2, 0)), variant=one.name)
+            for stage, units_of_one in zip(JUDGING, (n_excerpts, n_excerpts * len(config["localised"]["k"])), strict=True)
+            for one in explainers_of(config["explainers"])
+            if not one.stored
         ),
         Work(POOLED, read, _multiples(min(2 * piece, 60)), imports="table"),
     ]

@@ -1,0 +1,367 @@
+"""Explainers: what they may see and read, that the ready ones are what they are called, and that the bench is fair to all."""
+
+import numpy as np
+import pytest
+import torch
+from networks import random_detector
+from torch import nn
+
+from veracity.detector.modules import as_module
+from veracity.errors import ConfigError
+from veracity.experiments import attributions
+from veracity.explainers import asking, lime
+from veracity.explainers.settings import READY, ExplainerSettings, explainers_of
+from veracity.games import readouts
+from veracity.games.evaluators import DirectEvaluator
+from veracity.games.explained import ExplainedModel
+from veracity.games.game import Game, fill_game
+from veracity.games.grid import SegmentGrid, masks_of
+from veracity.games.models import explained_model
+
+GRID = SegmentGrid(n_time=3, n_band=2)
+N = GRID.n_segments
+WEIGHTS = np.array([3.0, -2.0, 0.5, 0.0, 1.0, -0.25])
+
+
+def linear_logits(excerpts):
+    """Answer with the weighted sum of the segments' means: what every additive method must find."""
+    one_hot = torch.as_tensor(np.eye(N)[GRID.segment_map().ravel()] * WEIGHTS / (len(GRID.segment_map().ravel()) / N))
+    return excerpts.double().flatten(1) @ one_hot.sum(dim=1)
+
+
+@pytest.fixture(scope="module")
+def linear():
+    evaluator = DirectEvaluator(linear_logits)
+    return ExplainedModel(evaluator, linear_logits, True, differentiable=True)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return random_detector(seed=3).network()
+
+
+@pytest.fixture(scope="module")
+def detector(network):
+    return explained_model(network, GRID)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    torch.manual_seed(0)
+    return torch.randn(115, 80) * 1.5 - 3, torch.randn(115, 80) * 1.5 - 3
+
+
+def ask(explainer, model, pair, label="sing", seed=0, **settings):
+    one = explainer if callable(explainer) else ExplainerSettings(explainer, **{**READY[explainer], **settings})
+    rng = np.random.default_rng(seed)
+    return asking.explain(one, model, pair[0], GRID, label, threshold=0.5, rng=rng, clean=pair[1])
+
+
+@pytest.mark.parametrize("name", READY)
+def test_every_ready_explainer_answers_and_stays_within_its_budget(name, detector, pair):
+    answer = ask(name, detector, pair)
+    assert answer.weights.shape == (N,)
+    assert sorted(answer.ranking) == list(range(N))
+    assert READY[name].get("budget") is None or answer.rows <= READY[name]["budget"]
+    again = ask(name, detector, pair)
+    np.testing.assert_array_equal(answer.weights, again.weights)
+    np.testing.assert_array_equal(answer.ranking, again.ranking)
+
+
+ADDITIVE = ["occlusion", "add_one_in", "gradient_x_difference", "integrated_gradients", "smoothgrad"]
+
+
+@pytest.mark.parametrize("label", ["sing", "nosing"])
+@pytest.mark.parametrize("name", ADDITIVE)
+def test_additive_methods_find_the_terms_of_a_linear_model(name, label, linear, pair):
+    off = pair[0].mean().expand(115, 80)
+    terms = [float(linear_logits(Game(pair[0], off, GRID).inputs(np.eye(N, dtype=bool)[i : i + 1]))[0]) for i in range(N)]
+    terms = np.array(terms) - float(linear_logits(off[None])[0])
+    found = ask(name, linear, pair, label).weights
+    np.testing.assert_allclose(found, terms if label == "sing" else -terms, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", ["probability", "logit", "decision"])
+def test_exact_values_are_those_of_the_readouts(scale, detector, pair):
+    (logits,) = detector.evaluator.logits([fill_game(pair[0], GRID, "mean")])
+    values = {"logit": logits, "probability": 1 / (1 + np.exp(-logits.astype(float))), "decision": (logits > 0).astype(float)}
+    for name in ("shapley", "banzhaf"):
+        wanted = getattr(readouts, name)(values[scale])
+        sing, nosing = (ask(name, detector, pair, label, options={"scale": scale}).weights for label in ("sing", "nosing"))
+        np.testing.assert_allclose(sing, wanted, atol=1e-6)
+        np.testing.assert_allclose(nosing, -wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["kernel_shap", "permutation_shap", "svarm", "kadd_shap"])
+def test_sampled_shapley_values_come_near_the_exact_ones(name, detector, pair):
+    exact = ask("shapley", detector, pair).weights
+    sampled = ask(name, detector, pair, budget=2048).weights
+    assert np.abs(sampled - exact).max() < (0.15 if name == "kadd_shap" else 0.05)  # of second order is what kADD-SHAP fits
+
+
+def test_kernel_shap_is_exact_where_its_budget_holds_all_masks(detector, pair):
+    exact = ask("shapley", detector, pair).weights
+    np.testing.assert_allclose(ask("kernel_shap", detector, pair, budget=80).weights, exact, atol=1e-5)
+
+
+def test_our_lime_and_captums_agree_on_a_linear_game(pair):
+    """captum's Lime with our kernel and ridge is the same fit: its coefficients are those of `fit_sampled` on its masks."""
+    from captum._utils.models.linear_model import SkLearnRidge
+    from captum.attr import LimeBase
+
+    torch.manual_seed(0)
+    drawn = []
+    weights = torch.as_tensor(WEIGHTS)
+
+    def similarity(original, perturbed, interpretable, **_):
+        drawn.append(interpretable[0].numpy().astype(bool).copy())
+        return float(lime.kernel(N, 0.25)[int(interpretable.sum())])
+
+    explainer = LimeBase(
+        lambda x: x.double() @ weights,
+        SkLearnRidge(alpha=1.0),
+        similarity_func=similarity,
+        perturb_func=lambda original, **_: (torch.rand(1, N) < 0.5).double(),
+        perturb_interpretable_space=True,
+        from_interp_rep_transform=lambda interpretable, original, **_: interpretable,
+        to_interp_rep_transform=None,
+    )
+    theirs = explainer.attribute(torch.ones(1, N, dtype=torch.double), n_samples=400)[0].numpy()
+    masks = np.stack(drawn)
+    ours = lime.fit_sampled(masks, masks @ WEIGHTS, kernel_width=0.25, alpha=1.0).weights
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_deeplift_adds_up_and_grad_cam_counts_units_at_their_centres(detector, pair):
+    answer = ask("deeplift", detector, pair)
+    assert answer.noted["completeness_error"] < 1e-5
+    from veracity.explainers.layers import _centres
+
+    layers = [nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3), nn.MaxPool2d(3), nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)]
+    np.testing.assert_array_equal(_centres(layers, 0, 33), 9 + 3 * np.arange(33))
+
+
+def test_the_module_of_a_network_computes_its_logits(network, pair):
+    excerpts = torch.stack(pair)
+    torch.testing.assert_close(as_module(network)(excerpts), network.logits(excerpts), atol=1e-5, rtol=1e-5)
+
+
+def test_the_smallest_set_of_the_perturbation_game_is_the_truth(detector, pair):
+    answer = ask("smallest_set", detector, pair, fill="clean", privileged=True)
+    (logits,) = detector.evaluator.logits([Game(*pair, GRID)])
+    decides = logits > 0
+    if decides.any():
+        best = readouts.smallest_flip_sets(decides)
+        size = int(best[0]).bit_count()
+        chosen = int((1 << answer.ranking[:size]).sum())
+        assert chosen in best
+
+
+@pytest.mark.parametrize("name", ["greedy_forward", "greedy_backward", "beam_search", "local_search", "random_search"])
+def test_searches_find_the_one_segment_that_decides(name, linear):
+    """A linear game in which segment 0 alone outweighs all others."""
+    on, off = torch.ones(115, 80), torch.zeros(115, 80)
+    assert ask(name, linear, (on, off)).ranking[0] == 0
+
+
+# What an explainer may see and do
+
+
+def test_an_explainer_that_is_not_privileged_sees_no_clean_excerpt(linear, pair):
+    seen = []
+    ask(lambda question: seen.append(question.clean) or np.zeros(N), linear, pair)
+    assert seen == [None]
+
+
+def test_an_explainer_works_on_copies(linear, pair):
+    before = [x.clone() for x in pair]
+
+    def spoiling(question):
+        question.excerpt.zero_()
+        question.off.zero_() if not question.off.is_set_to(question.excerpt) else None
+        return np.zeros(N)
+
+    ask(spoiling, linear, (pair[0], pair[1]))
+    assert all(torch.equal(x, y) for x, y in zip(before, pair, strict=True))
+
+
+@pytest.mark.parametrize("way", ["values", "logits", "backward", "module"])
+def test_what_goes_beyond_the_budget_is_refused_whatever_the_way(way, detector, pair):
+    def greedy(question):
+        if way == "values":
+            question.values(np.ones((4, N), dtype=bool))
+        elif way == "logits":
+            question.logits(question.excerpt.expand(4, -1, -1))
+        elif way == "module":
+            question.module(question.excerpt.expand(4, -1, -1))
+        else:
+            x = question.excerpt.expand(2, -1, -1).clone().requires_grad_()
+            question.logits(x).sum().backward()
+        return np.zeros(N)
+
+    import sys
+
+    sys.modules["greedy_test"] = type(sys)("greedy_test")
+    sys.modules["greedy_test"].greedy = greedy
+    asking._found.cache_clear()
+    settings = ExplainerSettings("greedy", call="greedy_test:greedy", budget=3)
+    with pytest.raises(ConfigError, match="'greedy' asks for 4 rows of the model, its budget is 3"):
+        asking.explain(settings, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (np.zeros(N + 1), "got shape"),
+        (np.full(N, np.nan), "not finite"),
+        (None, "numbers"),
+        (["a"] * N, "numbers"),
+        (np.zeros(N, dtype=complex), "numbers"),
+    ],
+)
+def test_answers_that_are_none_are_told_with_the_name(answer, message, linear, pair):
+    def strange(question):
+        return answer
+
+    with pytest.raises(ConfigError, match=f"the explainer 'strange' must return one number.*{message}"):
+        ask(strange, linear, pair)
+
+
+def test_an_explainer_that_fails_is_named_and_not_a_traceback(linear, pair):
+    def failing(question):
+        return 1 / 0
+
+    with pytest.raises(ConfigError, match=r"the explainer 'failing' fails .ZeroDivisionError"):
+        ask(failing, linear, pair)
+
+
+@pytest.mark.parametrize("name", ["saliency", "integrated_gradients", "deeplift"])
+def test_a_black_box_gives_no_gradients(name, pair):
+    black_box = ExplainedModel(DirectEvaluator(linear_logits), linear_logits, True)
+    with pytest.raises(ConfigError, match=f"'{name}' needs gradients, and the explained model is known by its predictions"):
+        ask(name, black_box, pair)
+
+
+def test_ties_are_broken_at_random_but_by_the_seed(linear, pair):
+    rankings = [tuple(ask("constant", linear, pair, seed=seed).ranking) for seed in range(8)]
+    assert len(set(rankings)) > 4
+    assert rankings[0] == tuple(ask("constant", linear, pair, seed=0).ranking)
+
+
+def test_torchs_generator_is_seeded_by_the_question_and_left_as_it_was(linear, pair):
+    torch.manual_seed(7)
+    state = torch.random.get_rng_state()
+
+    def drawing(question):
+        return torch.rand(N)
+
+    first, second = (ask(drawing, linear, pair, seed=1).weights for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+# The configuration
+
+
+def test_explainers_are_read_by_name_by_callable_and_by_mapping():
+    found = explainers_of(["lime", "shapley", "my_module:My_Explainer", {"call": "kernel_shap", "budget": 99, "name": "few"}])
+    assert [(one.name, one.budget) for one in found] == [("shapley", None), ("my_explainer", None), ("few", 99)]
+    assert found[2].call == "veracity.explainers.sampling:kernel_shap"
+
+
+@pytest.mark.parametrize(
+    ("configured", "message"),
+    [
+        (["shapley"], "holds no lime"),
+        (["lime", "shaply"], "there is no explainer 'shaply'.*did you mean 'shapley'"),
+        (["lime", "shapley", "shapley"], "two explainers are named 'shapley'"),
+        (["lime", {"name": "best", "call": "a:b"}], "'best', which tables would take for something else"),
+        (["lime", {"name": "x_positive", "call": "a:b"}], "which tables would take"),
+        (["lime", {"name": "x", "call": "a:b", "fill": "clean"}], "not privileged"),
+        (["lime", {"name": "x"}], "needs either call"),
+        (["lime", {"name": "x", "call": "a:b", "bugdet": 3}], "unknown key 'bugdet'"),
+        (["lime", {"name": "x", "call": "a:b", "fill": "max"}], "fill of the explainer 'x'"),
+        (["lime", {"name": "x", "call": "a:b", "budget": -1}], "budget of the explainer 'x'"),
+        (["lime", {"name": "X y", "call": "a:b"}], "small letters"),
+        (["lime", {"name": "x", "call": "a:b", "options": 3}], "options of the explainer 'x'"),
+        (["lime", 3], "explainers holds 3"),
+    ],
+)
+def test_what_is_no_explainer_is_refused_with_its_name(configured, message):
+    with pytest.raises(ConfigError, match=message):
+        explainers_of(configured)
+
+
+# Stored attributions
+
+
+def test_stored_attributions_are_read_and_checked(tmp_path):
+    one = ExplainerSettings("mine", stored=str(tmp_path))
+    (tmp_path / "waveform").mkdir()
+    path = tmp_path / "waveform" / "song.npy"
+    with pytest.raises(ConfigError, match=r"has no attributions .*song\.npy"):
+        attributions._stored(one, 2, N, "waveform", "song")
+    path.write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(ConfigError, match="holds no attributions"):
+        attributions._stored(one, 2, N, "waveform", "song")
+    np.save(path, np.zeros((3, N)))
+    with pytest.raises(ConfigError, match=r"shape .3, 6."):
+        attributions._stored(one, 2, N, "waveform", "song")
+    np.save(path, np.arange(2 * N).reshape(2, N))
+    assert attributions._stored(one, 2, N, "waveform", "song").shape == (2, N)
+
+
+def test_masks_may_be_single_rows(linear, pair):
+    def single(question):
+        return np.array([question.values(masks_of(np.array([1 << i]), N)[0])[0] for i in range(N)])
+
+    assert ask(single, linear, pair).rows == N
+
+
+# docs/explainers.md, as it is written
+
+
+def blocks_of(page):
+    import re
+
+    from workspaces import ROOT
+
+    return re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "docs" / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_code_of_the_page_runs_as_it_is_written(tmp_path, monkeypatch, detector, pair):
+    from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own, methods, notebook = (text for kind, text in blocks_of("explainers.md") if kind == "python")
+    (tmp_path / "my_explainer.py").write_text(own)
+    (tmp_path / "my_methods.py").write_text(methods)
+    import my_explainer
+    import my_methods
+
+    for function in (my_explainer.loudest, my_methods.ablation, my_methods.stratified):
+        assert ask(function, detector, pair).weights.shape == (N,)
+    occlusion = ask("occlusion", detector, pair).weights
+    np.testing.assert_allclose(ask(my_methods.ablation, detector, pair).weights, occlusion, atol=1e-4)
+    save_checkpoint(tmp_path / "detector.pt", Checkpoint(random_detector(), threshold=0.5))
+    exec(notebook, {})
+
+
+def test_the_page_names_every_ready_explainer():
+    from workspaces import ROOT
+
+    page = (ROOT / "docs" / "explainers.md").read_text()
+    assert [name for name in READY if f"`{name}`" not in page] == []
+
+
+def test_the_configuration_of_the_page_is_read():
+    import yaml
+
+    (text,) = (text for kind, text in blocks_of("explainers.md") if kind == "yaml")
+    assert [one.name for one in explainers_of(yaml.safe_load(text)["explainers"])] == [
+        "shapley",
+        "kernel_shap_512",
+        "loudest",
+        "stored",
+    ]
