@@ -35,6 +35,11 @@ class Scores:
     auroc: float
 
 
+def unscored(n_songs: int) -> Scores:
+    """Return the scores of songs without labels: there are none."""
+    return Scores(n_songs, 0, 0, *[np.nan] * (len(fields(Scores)) - 3))
+
+
 def smooth(p_sing: np.ndarray, *, frames: int) -> np.ndarray:
     """Median-filter the probabilities of a song over so many frames (0 or 1: not at all)."""
     from scipy.ndimage import median_filter

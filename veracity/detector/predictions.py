@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..jobs.store import array, note
 from .decisions import probability
-from .evaluation import Scores, score, smooth, tune_threshold
+from .evaluation import Scores, score, smooth, tune_threshold, unscored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,9 @@ class SongPrediction:
     split: str = note("train, valid or test")
     logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), unfiltered")
     p_sing_smooth: np.ndarray = array("frame", unit="probability", doc="P(sing) after the median filter")
-    is_sing: np.ndarray = array("frame", unit="1", of=bool, doc="whether the label is sing")
+    is_sing: np.ndarray | None = array(
+        "frame", unit="1", of=bool, doc="whether the label is sing; absent without labels", optional=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +104,9 @@ def predict_songs(
     elif threshold is not None and own_threshold not in (None, threshold):
         log.warning("detector.threshold %g is used, the checkpoint's own is %g", threshold, own_threshold)
     if threshold is None:
-        valid = [song for song in songs.values() if song.split == "valid"]
+        valid = [song for song in songs.values() if song.split == "valid" and song.is_sing is not None]
         if not valid:
-            raise ConfigError("the corpus has no validation songs to tune the threshold on: set detector.threshold")
+            raise ConfigError("the corpus has no labelled validation songs to tune the threshold on: set detector.threshold")
         threshold = tune_threshold(
             *(np.concatenate(x) for x in zip(*((s.p_sing_smooth, s.is_sing) for s in valid), strict=True))
         )
@@ -113,11 +115,12 @@ def predict_songs(
 
 
 def score_split(predictions: Predictions, split: str) -> Scores | None:
-    """Score the songs of one split; None when there are none."""
+    """Score the songs of one split that have labels; None when there are no songs, of 0 frames when none has labels."""
     songs = [song for song in predictions.songs.values() if song.split == split]
-    if not songs:
-        return None
-    return score([song.p_sing_smooth for song in songs], [song.is_sing for song in songs], predictions.threshold)
+    labelled = [(song.p_sing_smooth, song.is_sing) for song in songs if song.is_sing is not None]
+    if songs and not labelled:
+        return unscored(len(songs))
+    return score([p for p, _ in labelled], [labels for _, labels in labelled], predictions.threshold) if labelled else None
 
 
 def predict_excerpts(excerpts: np.ndarray, predict_logits: "Callable[[Tensor], Tensor]", *, batch: int = 128) -> np.ndarray:

@@ -49,6 +49,8 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     _check_lengths(config, frontend)
     _check_lime(config, frontend)
     _check_drawings(config["drawings"])
+    if both := set(config["corpus"]["words"]["sing"]) & set(config["corpus"]["words"]["nosing"]):
+        raise ConfigError(f"corpus.words says that {quoted(min(both))} is sing and nosing: leave it in one of them")
     if config["lime"]["predict"]:
         check_callable(config["lime"]["predict"])
     _check_explainers(config)
@@ -139,6 +141,11 @@ def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
         raise ConfigError(f"the corpus has no songs in attacks.splits {list(splits)}: {cure}")
     if detector["checkpoint"]:
         return  # it needs no training, and may know its threshold
+    if config["corpus"]["kind"] == "audio":
+        raise ConfigError(
+            "corpus.kind audio has no lists of songs to train on and detector.checkpoint is null: give a checkpoint, or a "
+            "corpus in the Jamendo layout (corpus.kind: folder)"
+        )
     if not n_songs.get("train"):
         raise ConfigError(
             "the corpus has no songs to train on (filelists/train) and detector.checkpoint is null: "

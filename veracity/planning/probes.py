@@ -49,7 +49,7 @@ def _synthetic_corpus(m: Material, seconds: float, each: float) -> Job:
 
 def _spectrograms(m: Material, seconds: float, _: float) -> Job:
     song = m.song(seconds, as_stored=True)
-    return lambda: m.write(compute_spectrogram(song, m.frontend), song.audio, song.labels)
+    return lambda: m.write(compute_spectrogram(song, m.frontend), song.audio)
 
 
 def _imported(m: Material, _: float, __: float) -> Job:
@@ -68,7 +68,7 @@ def _training(m: Material, seconds: float, updates: float) -> Job:
 
     def job() -> list[Path]:
         songs = (store.read(path, Spectrogram) for path in paths)
-        data = TrainingData(((song.magnitude, song.is_sing) for song in songs), m.frontend, settings)
+        data = TrainingData(((song.magnitude, np.asarray(song.is_sing)) for song in songs), m.frontend, settings)
         architecture = Architecture(**m.config["detector"]["architecture"])
         detector, _ = train(data, architecture, seed=0, device=m.device, saved=SavedState(m.folder / "state.pt"))
         save_checkpoint(out, Checkpoint(detector))

@@ -10,7 +10,8 @@ from ..attacks.settings import DOMAINS
 from ..experiments.pen.files import import_drawings
 from ..explainers.settings import explainers_of
 from ..songs.audio import told_length
-from ..songs.corpus import SPLITS, read_corpus
+from ..songs.corpus import SPLITS
+from ..songs.corpus import songs_of as corpus_songs
 
 JAMENDO = {"train": 61, "valid": 16, "test": 16}  # songs of a corpus that is still to be downloaded
 JAMENDO_SECONDS = 240.0  # of each
@@ -114,7 +115,7 @@ def songs_of(config: Mapping[str, Any]) -> Songs:
         return Songs(lengths, config["frontend"]["sample_rate"], 1, ".flac")
     if corpus["url"] and not Path(corpus["folder"]).is_dir():
         return Songs({split: (JAMENDO_SECONDS,) * n for split, n in JAMENDO.items()}, 44100, 2, ".ogg", assumed=True)
-    found = [(song, told_length(song.audio)) for song in read_corpus(corpus["folder"])]
+    found = [(song, told_length(song.audio)) for song in corpus_songs(corpus["kind"], corpus["folder"])]
     lengths = {split: tuple(told[0] for song, told in found if song.split == split) for split in SPLITS}
     song, told = found[0]
     return Songs(lengths, told[1], told[2], song.audio.suffix)

@@ -1,5 +1,6 @@
 """Table ``corpus``: what each song is, and a verdict on its audio and labels."""
 
+import math
 from collections.abc import Iterable
 from math import isfinite
 
@@ -50,7 +51,7 @@ def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
                 "seconds": song.seconds,
                 "claimed_seconds": song.claimed_seconds,
                 "label_end_seconds": song.seconds + song.label_overhang_seconds,
-                "sing_percent": 100 * song.is_sing.mean(),
+                "sing_percent": math.nan if song.is_sing is None else 100 * song.is_sing.mean(),
                 "sample_rate": song.sample_rate,
                 "channels": song.channels,
                 "peak": song.peak,

@@ -50,6 +50,8 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
     """Arrange `table` for reading: mean ± standard deviation where there are several seeds."""
 
     def cell(row: pd.Series, column: str) -> str:
+        if not row.n_frames:
+            return "no labels"
         digits = 3 if column == "auroc" else 2
         spread = "" if np.isnan(row[f"{column}_std"]) else f" ± {row[f'{column}_std']:.{digits}f}"
         return f"{row[column]:.{digits}f}{spread}"

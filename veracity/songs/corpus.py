@@ -2,7 +2,8 @@
 
 A folder, or the only folder in it, holds ``audio/*.{ogg,mp3,flac,wav}``, ``labels/<same stem>.lab`` and
 ``filelists/{train,valid,test}`` (or ``filelist/``) with one audio file name per line. A label file has a line ``start end
-label`` for each interval, in seconds, without gaps, with the labels ``sing`` and ``nosing``.
+label`` for each interval, in seconds, without gaps, with the labels ``sing`` and ``nosing``; other formats are told in
+`veracity.songs.label_files`. Any other folder of audio is a corpus of songs to be attacked, see `read_audio_folder`.
 
 References
 ----------
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CorpusError, shortened
-from .label_files import text_lines
+from .label_files import LABEL_SUFFIXES, find_labels, text_lines
 
 SPLITS = ("train", "valid", "test")
 MAX_NAME = 80  # names of artefacts add folders, suffixes and, while they are written, more; file systems admit 255 bytes
@@ -37,13 +38,15 @@ class Song:
     ----------
     name : str
         What its artefacts are called: lower-case letters, digits and hyphens.
-    audio, labels : Path
+    audio : Path
+    labels : Path or None
+        None for a song without labels.
     split : {"train", "valid", "test"}
     """
 
     name: str
     audio: Path
-    labels: Path
+    labels: Path | None
     split: str
 
 
@@ -108,7 +111,8 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
                 song = _find_audio(listed, audio)
                 if song is None:
                     raise CorpusError(f"{where} is not in {root / 'audio'}: add the file or remove the line.")
-                if (label_file := labels.get(unicodedata.normalize("NFC", f"{song.stem}.lab"))) is None:
+                stem = unicodedata.normalize("NFC", song.stem)
+                if (label_file := next((labels[stem + s] for s in LABEL_SUFFIXES if stem + s in labels), None)) is None:
                     raise CorpusError(f"{where} has no labels: put '{song.stem}.lab' into {root / 'labels'}.")
                 if song.name in found:
                     raise CorpusError(f"{where} is listed already, for {found[song.name][2]}: keep one of the lines.")
@@ -117,6 +121,45 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
         raise CorpusError(f"The lists in {lists} name no songs: write one audio file name per line.")
     names = _distinct_names(found)
     return [Song(names[file], *parts) for file, parts in found.items()]
+
+
+def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
+    """Find the audio of any folder, in folders below it too; it needs neither lists nor labels.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    list of Song
+        In the order of their paths, all of the split "test"; with the label file of the same stem beside each, where there is
+        one (see `veracity.songs.label_files.find_labels`). Hidden files and folders are left out.
+
+    Raises
+    ------
+    CorpusError
+        When there is no folder, or no audio in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise CorpusError(f"There is no folder {folder}: set corpus.folder to one that holds audio.")
+    found: list[Path] = []
+    for base, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        found += [
+            Path(base, name) for name in files if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
+        ]
+    if not found:
+        raise CorpusError(f"{folder} holds no audio ({', '.join(AUDIO_SUFFIXES)}): put some there, or name another folder.")
+    files_of = {path.relative_to(root).as_posix(): path for path in sorted(found)}
+    names = _distinct_names(files_of)
+    return [Song(names[name], path, find_labels(path), "test") for name, path in files_of.items()]
+
+
+def songs_of(kind: str, folder: str | os.PathLike) -> list[Song]:
+    """Find the songs of a corpus of a kind: ``folder``, in the layout of Jamendo, or ``audio``, any folder of audio."""
+    return read_audio_folder(folder) if kind == "audio" else read_corpus(folder)
 
 
 def find_root(folder: str | os.PathLike) -> Path:

@@ -1,12 +1,15 @@
 """Label files: intervals of a song with what is sung in them, and the label of each frame.
 
-A label file has a line ``start end label`` for each interval, in seconds, without gaps; labels are ``sing`` and ``nosing``.
+A ``.lab`` file has a line ``start end label`` for each interval, in seconds, without gaps. A label track of Audacity (``.txt``)
+and a table (``.csv``, with columns start, end, label, with or without their names) may leave gaps, which are not sung. Labels
+are ``sing`` and ``nosing``, or words of one's own.
 """
 
 import codecs
+import csv
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +17,17 @@ import numpy as np
 
 from ..errors import CorpusError, shortened
 from ..jobs.files import replacing
-from ..labels import LABELS
+from ..labels import LABELS, Label
 
 GAP_SECONDS = 0.01  # smaller gaps and overlaps of intervals are rounding
 MIN_EXTENT, MAX_EXTENT = 0.5, 3.0  # of labels, in lengths of the audio: half of a file that was cut is said, not refused
 MAX_BYTES = 2**24  # of a file of labels or a list
 NUMBER = r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"  # float() also reads 1_0, digits of other scripts and nan
+
+
+LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order in which they are looked for
+Words = Mapping[Label, Sequence[str]]
+WORDS: Words = {"sing": ("sing",), "nosing": ("nosing",)}
 
 
 class Interval(NamedTuple):
@@ -30,35 +38,77 @@ class Interval(NamedTuple):
     label: str
 
 
-def read_labels(path: str | os.PathLike) -> list[Interval]:
+def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]:
     """Read and check a label file.
+
+    Parameters
+    ----------
+    path : path-like
+        Its suffix tells the format.
+    words : mapping of str to sequence of str
+        What the file calls the labels ``sing`` and ``nosing``.
 
     Raises
     ------
     CorpusError
         When the file is missing or empty, a line is malformed, or the intervals are unsorted, overlap or leave a gap.
     """
+    label_of = {word: label for label in LABELS for word in words[label]}
+    gaps_are_nosing = Path(path).suffix.lower() in (".txt", ".csv")
     intervals: list[Interval] = []
-    for number, line in enumerate(text_lines(Path(path)), 1):
-        parts = line.split()
-        if not parts:
-            continue
+    for number, line, parts in _rows(Path(path)):
         where = f"{path}, line {number}: {shortened(line.strip())!r}"
         if len(parts) < 3 or not all(re.fullmatch(NUMBER, part, re.ASCII) for part in parts[:2]):
             raise CorpusError(f"{where} is malformed: write start and end in seconds, as 12.5, and a label.")
-        if len(parts) > 3 or parts[2] not in LABELS:
-            raise CorpusError(f"{where} is malformed: the label must be {' or '.join(LABELS)}, with nothing behind it.")
-        start, end, label = float(parts[0]), float(parts[1]), parts[2]
+        if len(parts) > 3 or parts[2] not in label_of:
+            known = " or ".join(map(shortened, label_of))
+            raise CorpusError(
+                f"{where} is malformed: the label must be {known}, with nothing behind it; corpus.words may say other words."
+            )
+        start, end, label = float(parts[0]), float(parts[1]), label_of[parts[2]]
         if not 0 <= start < end < np.inf:
             raise CorpusError(f"{where} is malformed: the end must come after the start, and both be finite.")
         expected = intervals[-1].end_seconds if intervals else 0.0
-        if abs(start - expected) > GAP_SECONDS:
+        if gaps_are_nosing and start > expected + GAP_SECONDS:
+            intervals.append(Interval(expected, start, "nosing"))
+        elif abs(start - expected) > GAP_SECONDS:
             problem = "leaves a gap after" if start > expected else "is unsorted or overlaps: it starts before"
             raise CorpusError(f"{where} {problem} {expected} s: intervals must follow one another from 0 s on.")
         intervals.append(Interval(start, end, label))
     if not intervals:
         raise CorpusError(f"{path} holds no labels: write a line 'start end label' for each interval.")
     return intervals
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield number, text and parts of each line that holds an interval."""
+    suffix, lines = path.suffix.lower(), text_lines(path)
+    delimiter = next((sign for sign in (";", "\t", ",") if lines and sign in lines[0]), ",")
+    for number, line in enumerate(lines, 1):
+        if suffix == ".csv":
+            parts = [part.strip() for part in next(csv.reader([line], delimiter=delimiter), [])]
+            if number == 1 and [part.lower() for part in parts[:2]] in (["start", "end"], ["start_seconds", "end_seconds"]):
+                continue  # names of columns
+        elif suffix == ".txt":
+            parts = [part.strip() for part in line.split("\t", 2)] if "\t" in line else line.split()
+            if line.startswith("\\"):
+                continue  # Audacity's frequencies of the label above
+        else:
+            parts = line.split()
+        if any(parts):
+            yield number, line, parts
+
+
+def find_labels(audio: Path) -> Path | None:
+    """Return the label file beside a song's audio, of the same stem; None where there is none.
+
+    A text that begins with no number is no label track (a song's words, say).
+    """
+    for suffix in LABEL_SUFFIXES:
+        path = audio.with_suffix(suffix)
+        if path.is_file() and (suffix != ".txt" or re.match(NUMBER, next(iter(text_lines(path)), "").strip(), re.ASCII)):
+            return path
+    return None
 
 
 def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.PathLike) -> None:
@@ -70,13 +120,22 @@ def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.P
         When they end behind three times its length, or before half of it.
     """
     end = intervals[-1].end_seconds
-    if MIN_EXTENT <= end / seconds <= MAX_EXTENT:
+    least = 0 if Path(path).suffix.lower() in (".txt", ".csv") else MIN_EXTENT  # what follows their last label is not sung
+    if least <= end / seconds <= MAX_EXTENT:
         return
     wrong = f"{path} ends at {end:.6g} where the audio lasts {seconds:.2f} s"
     for unit, in_seconds in (("milliseconds", 1e-3), ("minutes", 60.0)):
         if 0.8 < end * in_seconds / seconds < 1.25:
             raise CorpusError(f"{wrong}, as if its times were {unit}: write them in seconds.")
     raise CorpusError(f"{wrong}: write times in seconds, and put the labels of this recording beside it.")
+
+
+def to_the_end(intervals: list[Interval], seconds: float, path: str | os.PathLike) -> list[Interval]:
+    """Return intervals that last as long as the audio: behind the last label of Audacity or a table nothing is sung."""
+    end = intervals[-1].end_seconds
+    if Path(path).suffix.lower() == ".lab" or end >= seconds:
+        return intervals
+    return [*intervals, Interval(end, seconds, "nosing")]
 
 
 def write_labels(path: str | os.PathLike, intervals: Iterable[tuple[float, float, str]]) -> None:

@@ -33,7 +33,9 @@ class Spectrogram(AudioFacts):
     )
     magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes, float16")
     log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="of the unrounded magnitudes")
-    is_sing: np.ndarray = array("frame", unit="1", of=bool, doc="whether the label at the frame's time is sing")
+    is_sing: np.ndarray | None = array(
+        "frame", unit="1", of=bool, doc="whether the label at the frame's time is sing; absent without labels", optional=True
+    )
 
 
 def padded_log_mel(spectrogram: Spectrogram, frontend: FrontEnd) -> torch.Tensor:

@@ -1,45 +1,52 @@
 """From a song's audio and labels to its spectrogram with a label for each frame (stage ``spectrograms``)."""
 
 import logging
+import math
 
 import torch
 
 from .audio import load_audio_and_facts
 from .corpus import Song
 from .frontend import FrontEnd, log_mel, magnitudes
-from .label_files import check_extent, frame_labels, label_overhang_seconds, read_labels
+from .label_files import WORDS, Words, check_extent, frame_labels, label_overhang_seconds, read_labels, to_the_end
 from .remarks import remarks
 from .spectra import Spectrogram
 
 log = logging.getLogger(__name__)
 
 
-def compute_spectrogram(song: Song, frontend: FrontEnd) -> Spectrogram:
+def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) -> Spectrogram:
     """Decode a song, compute its magnitudes and align its labels; what is odd of them is logged as a warning.
 
     Parameters
     ----------
     song : Song
     frontend : FrontEnd
+    words : mapping
+        What label files call "sing" and "nosing"; see `veracity.songs.label_files.read_labels`.
 
     Raises
     ------
     CorpusError
         When audio or labels cannot be used, or cannot belong to each other, or the audio is shorter than one excerpt.
     """
-    intervals = read_labels(song.labels)
+    intervals = read_labels(song.labels, words) if song.labels else None
     audio, facts = load_audio_and_facts(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     seconds = len(audio) / frontend.sample_rate
-    check_extent(intervals, seconds, song.labels)
     magnitude = magnitudes(torch.as_tensor(audio), frontend)
+    is_sing = None
+    if intervals and song.labels:
+        check_extent(intervals, seconds, song.labels)
+        intervals = to_the_end(intervals, seconds, song.labels)
+        is_sing = frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second)
     spectrogram = Spectrogram(
         **vars(facts),
         song=song.name,
         split=song.split,
-        label_overhang_seconds=label_overhang_seconds(intervals, seconds),
+        label_overhang_seconds=label_overhang_seconds(intervals, seconds) if intervals else math.nan,
         magnitude=magnitude.half().numpy(),
         log_mel=log_mel(magnitude, frontend).numpy(),
-        is_sing=frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second),
+        is_sing=is_sing,
     )
     for remark in remarks(spectrogram):
         log.warning("%s: %s", song.audio, remark)

@@ -20,7 +20,7 @@ from veracity.jobs.contents import Contents
 from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
 from veracity.planning.consistency import check_together
-from veracity.songs.corpus import SPLITS, read_corpus
+from veracity.songs.corpus import SPLITS, songs_of
 from veracity.songs.synthesis import SynthesisSettings, song_names
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
@@ -98,7 +98,8 @@ def read_songs():
     if config["corpus"]["url"] and not Path(folder).is_dir():
         return {}  # so that the target `download` can be asked for
     try:
-        return {song.name: (song.split, str(song.audio), str(song.labels)) for song in read_corpus(folder)}
+        songs = songs_of(config["corpus"]["kind"], folder)
+        return {song.name: (song.split, str(song.audio), song.labels and str(song.labels)) for song in songs}
     except VeracityError as error:
         raise WorkflowError(str(error)) from None
 
@@ -117,7 +118,7 @@ def song_files(wildcards):
     missing = f"(there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download)"
     unknown = f"(no song of the corpus is named {wildcards.song})" if SONGS else missing
     _, audio, labels = SONGS.get(wildcards.song, ("", unknown, unknown))
-    return {"audio": declared(audio), "labels": declared(labels)}
+    return {"audio": declared(audio), "labels": declared(labels) if labels else []}
 
 
 def song_paths(wildcards):
@@ -268,7 +269,7 @@ EXPLAINED = ("frontend", *(f"lime.{key}" for key in ("n_time", "n_band", "exact"
 FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
 JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 USES = {
-    "spectrograms": ("frontend",),
+    "spectrograms": ("frontend", "corpus.words"),
     "training": ("frontend", "detector.architecture", "detector.training"),
     "imported": ("frontend", "detector.architecture"),
     "predictions": ("frontend", "detector.median_frames", "detector.threshold"),

@@ -11,6 +11,8 @@ from _job import job, provenance
 from _songs import song_files
 
 with job(snakemake):
-    song = Song(snakemake.wildcards.song, *map(Path, song_files(snakemake)), snakemake.params.split)
-    spectrogram = compute_spectrogram(song, FrontEnd(**snakemake.params.settings["frontend"]))
+    audio, labels = song_files(snakemake)
+    song = Song(snakemake.wildcards.song, Path(audio), Path(labels) if labels else None, snakemake.params.split)
+    settings = snakemake.params.settings
+    spectrogram = compute_spectrogram(song, FrontEnd(**settings["frontend"]), settings["corpus"]["words"])
     store.write(snakemake.output[0], spectrogram, provenance(snakemake))
