@@ -109,7 +109,7 @@ def test_the_repository_s_configurations_are_consistent(name):
         ({"stability": {"n_samples": [64, 10**12]}}, "stability.n_samples 1000000000000 on 20 segments would take"),
         ({"localised": {"k": [1, 21]}}, "localised.k holds 21, the grid has only 20 segments"),
         ({"lime": {"evaluator": "direct"}}, "set stability.n_samples to []"),
-        ({"lime": {"predict": "json:loads"}}, "with lime.predict only those of up to 12 segments are evaluated"),
+        ({"lime": {"predict": "json:loads"}}, "with model.predict only those of up to 12 segments are evaluated"),
         (
             {"drawings": {"shapes": ["horse", "hors"]}},
             "drawings.shapes holds 'hors', which is no shape (did you mean 'horse'?)",
@@ -198,7 +198,7 @@ def said_of(target):
     with pytest.raises(ConfigError) as caught:
         check_callable(target)
     message = str(caught.value)
-    assert message.startswith(f"lime.predict '{target[:70]}")
+    assert message.startswith(f"model.predict '{target[:70]}")
     assert len(message) < 400
     return message
 

@@ -91,7 +91,7 @@ def direct_flips(excerpts: Excerpts, network, e: int) -> np.ndarray:
     for index in range(1 << N):
         on = np.array([index >> s & 1 for s in range(N)], dtype=bool)
         where = on.reshape(3, 2)[grid.time_of_frame][:, grid.band_of_mel]
-        mixed.append(np.where(where, excerpts.adversarial_log_mel[e], excerpts.clean_log_mel[e]))
+        mixed.append(np.where(where, excerpts.adversarial[e], excerpts.clean[e]))
     is_sing = network.predict(torch.as_tensor(np.stack(mixed))).numpy() > excerpts.threshold
     return is_sing != (excerpts.original[e] == "sing")
 
@@ -164,7 +164,7 @@ def test_attributions_share_out_what_the_segments_change(explanations, excerpts)
 
 def test_the_squared_norm_is_the_sum_of_squares_of_a_segment(excerpts):
     norms = squared_norms(excerpts, SMALL.grid(115, 80))
-    difference = excerpts.adversarial_log_mel.astype(float) - excerpts.clean_log_mel
+    difference = excerpts.adversarial.astype(float) - excerpts.clean
     np.testing.assert_allclose(norms.sum(axis=1), (difference**2).sum(axis=(1, 2)))
 
 

@@ -230,7 +230,7 @@ def logit_instead(excerpts):
 
 def test_a_refused_answer_names_the_model_and_the_key():
     assert message_of("test_models:logit_instead") == (
-        "'test_models:logit_instead', the callable of lime.predict, must return probabilities, got values from -2 to -2"
+        "'test_models:logit_instead', the callable of model.predict, must return probabilities, got values from -2 to -2"
     )
 
 
@@ -271,7 +271,7 @@ def test_a_model_in_training_mode_is_recognised(name):
         network.train()
     message = message_of(f"test_models:{name}")
     assert f"test_models:{name}" in message
-    assert "lime.predict" in message
+    assert "model.predict" in message
     assert "gives different answers for the same excerpts" in message
     assert "evaluation mode" in message
     assert "lime.evaluator" not in message
@@ -333,7 +333,7 @@ def test_names_that_are_no_callable_give_one_sentence(target):
     with pytest.raises(ConfigError, match="give module:callable") as caught:
         callable_evaluator(target)
     assert repr(target) in str(caught.value)
-    assert "lime.predict" in str(caught.value)
+    assert "model.predict" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -377,7 +377,7 @@ def test_a_module_that_cannot_be_imported_is_told_with_the_line(module, code, me
 def test_a_model_that_fails_is_told_with_the_line(module, code, message):
     found = message_of(module(code))
     assert re.search(message, found), found
-    assert "'model_of_a_user_0:p', the callable of lime.predict, fails for excerpts of shape (10, 7, 5)" in found
+    assert "'model_of_a_user_0:p', the callable of model.predict, fails for excerpts of shape (10, 7, 5)" in found
 
 
 def test_the_source_of_a_model_is_found_and_nothing_imported(module, tmp_path):

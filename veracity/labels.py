@@ -1,12 +1,16 @@
-"""The two labels, in words: what they are called, how they are shown, and which is the other."""
+"""The two labels, in words: what they are called, how they are shown, and which is the other.
+
+In memory and in artefacts they are ``sing`` and ``nosing``, those of the paper, also where a classifier of one's own has
+another label: then ``sing`` stands for that label, and what is shown to people says its name.
+"""
 
 from typing import Literal
 
 from .errors import one_of
 
 Label = Literal["sing", "nosing"]
+SING = "sing"
 LABELS: tuple[Label, Label] = ("nosing", "sing")  # the paper's order of rows: first what was "no sing"
-TITLES = {"sing": "sing", "nosing": "no sing"}
 
 
 def label(sing: bool) -> Label:
@@ -19,6 +23,11 @@ def opposite(name: Label) -> Label:
     return "nosing" if one_of(name, LABELS, "label") == "sing" else "sing"
 
 
-def direction_title(original: Label) -> str:
+def title(name: Label, called: str = SING) -> str:
+    """Return a label as it is shown: what "sing" is `called`, or "no" and that."""
+    return called if one_of(name, LABELS, "label") == "sing" else f"no {called}"
+
+
+def direction_title(original: Label, called: str = SING) -> str:
     """Return the direction of a flip as the paper writes it."""
-    return f"“{TITLES[one_of(original, LABELS, 'label')]}” → “{TITLES[opposite(original)]}”"
+    return f"“{title(original, called)}” → “{title(opposite(original), called)}”"

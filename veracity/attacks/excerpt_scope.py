@@ -45,6 +45,12 @@ class _Excerpts(Attacked):
             return self.network.logits(frames)[:, None], frames
 
 
+def some_starts(n_samples: int, frontend: FrontEnd, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the first frames of `n` random excerpts (of all, where there are fewer) that lie wholly inside audio that long."""
+    starts = inner_start_frames(n_samples, frontend)
+    return np.sort(rng.choice(starts, size=min(n, len(starts)), replace=False))
+
+
 def attack_excerpts(
     audio: np.ndarray,
     start_frames: np.ndarray,

@@ -15,8 +15,8 @@ from ..detector.decisions import flipped, is_sing, probability
 from ..detector.predictions import predict_excerpts
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from ..labels import LABELS, Label, opposite
-from .perturbations import ExcerptAttack, SongAttack
+from ..labels import LABELS, SING, Label, opposite
+from .perturbations import ExcerptAttack, SongAttack, WindowAttack
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +35,8 @@ class Excerpts:
     domain: str = note("waveform or spectrogram: what the attack perturbed")
     scope: str = note("song: one perturbation for the song (the paper); excerpt: one for each excerpt")
     model: str = note("the model that is explained: `detector`, which was attacked, or module:callable")
+    attacked: str = note("the model that was attacked: `detector`, or module:callable", default=ATTACKED)
+    label: str = note("what `sing` stands for in this file: the label that is explained against the rest", default=SING)
     threshold: float = note("of the explained model: sing is P(sing) > threshold")
     start_seconds: float = note("where the attacked part begins in the song, seconds")
     n_nosing: int = note("excerpts of the attacked part that were no sing to the explained model")
@@ -45,12 +47,23 @@ class Excerpts:
     detector_n_sing: int = note("sing")
     detector_n_nosing_flipped: int = note("no sing turned to sing")
     detector_n_sing_flipped: int = note("sing turned to no sing")
-    start_frame: np.ndarray = array("excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part")
+    start_frame: np.ndarray = array(
+        "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: its number there)"
+    )
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
-    clean_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
-    adversarial_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")
-    clean_p_sing: np.ndarray = array("excerpt", unit="probability", doc="P(sing) of the clean excerpts")
-    adversarial_p_sing: np.ndarray = array("excerpt", unit="probability", doc="P(sing) of the perturbed excerpts")
+    clean: np.ndarray = array(
+        "excerpt",
+        "frame",
+        "band",
+        unit="ln magnitude | the model's",
+        of=complex,
+        doc="the clean excerpts as the model represents them: log-mel for the detector",
+    )
+    adversarial: np.ndarray = array(
+        "excerpt", "frame", "band", unit="ln magnitude | the model's", of=complex, doc="the perturbed excerpts, likewise"
+    )
+    clean_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), clean excerpts")
+    adversarial_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), perturbed excerpts")
 
     def target(self, excerpt: int) -> Label:
         """Return the label that the attack has given an excerpt."""
@@ -83,9 +96,9 @@ class _Decisions:
 
 
 def pick_excerpts(
-    attack: SongAttack | ExcerptAttack,
+    attack: SongAttack | ExcerptAttack | WindowAttack,
     predict_logits: "Callable[[Tensor], Tensor]",
-    frontend: "FrontEnd",
+    frontend: "FrontEnd | None",
     *,
     threshold: float,
     n_per_direction: int,
@@ -97,10 +110,11 @@ def pick_excerpts(
 
     Parameters
     ----------
-    attack : SongAttack or ExcerptAttack
+    attack : SongAttack or ExcerptAttack or WindowAttack
     predict_logits : callable
         The explained model: from excerpts, shape (n, n_frames, n_mels), to logits of shape (n,).
-    frontend : FrontEnd
+    frontend : FrontEnd or None
+        Of the attacked detector; None for a classifier of one's own.
     threshold : float
         Of the explained model.
     n_per_direction : int
@@ -113,17 +127,22 @@ def pick_excerpts(
         perturbation works for this model too. For the attacked detector the logits kept with the attack tell which excerpts
         have flipped, at a hundredth of the cost of predicting each, and only the picks are predicted once more.
     """
-    if isinstance(attack, SongAttack):
-        starts, clean, adversarial = _inner_excerpts(attack, frontend)
-    else:
+    offset = 0
+    if isinstance(attack, WindowAttack):
+        starts, clean, adversarial = np.arange(len(attack.start_sample)), attack.clean, attack.adversarial
+    elif isinstance(attack, ExcerptAttack):
         starts, clean, adversarial = attack.start_frame, attack.clean_log_mel, attack.adversarial_log_mel
-    offset = frontend.half_excerpt if isinstance(attack, SongAttack) else 0  # of the first excerpt without silence
+    else:
+        assert frontend is not None
+        starts, clean, adversarial = _inner_excerpts(attack, frontend)
+        offset = frontend.half_excerpt  # of the first excerpt without silence
     kept = slice(offset, offset + len(starts))
     p_clean, p_adversarial = (probability(x[kept]) for x in (attack.clean_logit, attack.adversarial_logit))
     attacked = explained = _Decisions.of(p_clean, p_adversarial, attack.threshold if model else threshold)
     if model:
         p_clean, p_adversarial = (predict_excerpts(x, predict_logits) for x in (clean, adversarial))
         explained = _Decisions.of(p_clean, p_adversarial, threshold)
+    attacked_model = attack.model if isinstance(attack, WindowAttack) else ATTACKED
     picks = []
     for label in LABELS:
         candidates = np.flatnonzero(explained.flipped & (explained.was_sing == (label == "sing")))
@@ -134,33 +153,35 @@ def pick_excerpts(
     kept_clean, kept_adversarial = np.ascontiguousarray(clean[chosen]), np.ascontiguousarray(adversarial[chosen])
     p_clean, p_adversarial = predict_excerpts(kept_clean, predict_logits), predict_excerpts(kept_adversarial, predict_logits)
     if not len(chosen):
-        _warn(attack, attacked, song, model)
+        _warn(attack.domain, attacked, song, model, is_silent=np.ptp(np.abs(clean)) == 0 if len(clean) else False)
     verified = (is_sing(p_clean, threshold) == was_sing) & flipped(p_adversarial, threshold, was_sing)
     return Excerpts(
         domain=attack.domain,
-        scope="song" if isinstance(attack, SongAttack) else "excerpt",
-        model=model or ATTACKED,
+        scope=attack.scope if isinstance(attack, WindowAttack) else "song" if isinstance(attack, SongAttack) else "excerpt",
+        label=attack.label if isinstance(attack, WindowAttack) else SING,
+        model=model or attacked_model,
+        attacked=attacked_model,
         threshold=threshold,
         start_seconds=attack.start_seconds,
         **explained.counts(),
         **attacked.counts("detector_"),
         start_frame=starts[chosen][verified],
         original=np.repeat(LABELS, [len(pick) for pick in picks])[verified],
-        clean_log_mel=kept_clean[verified],
-        adversarial_log_mel=kept_adversarial[verified],
-        clean_p_sing=p_clean[verified],
-        adversarial_p_sing=p_adversarial[verified],
+        clean=kept_clean[verified],
+        adversarial=kept_adversarial[verified],
+        clean_p=p_clean[verified],
+        adversarial_p=p_adversarial[verified],
     )
 
 
-def _warn(attack: SongAttack | ExcerptAttack, attacked: _Decisions, song: str, model: str) -> None:
+def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent: bool) -> None:
     """Say why a song delivers no excerpt, and what helps."""
-    n_flipped, domain = int(attacked.flipped.sum()), attack.domain
+    n_flipped = int(attacked.flipped.sum())
     nothing = "so the song adds nothing to tables and figures"
     if n_flipped:
         what = f"the {domain} attack has flipped {n_flipped} excerpts on the detector and none on {model}"
-        cure = "explain the attacked detector (lime.predict: null), or a model that its perturbations fool"
-    elif np.ptp(attack.clean_log_mel) == 0:
+        cure = "explain the attacked detector (model.predict: null), or a model that its perturbations fool"
+    elif is_silent:
         what, cure = f"the attacked part is silent, and the {domain} attack has flipped no excerpt", "leave the song out"
     else:
         what = f"the {domain} attack has flipped no excerpt"

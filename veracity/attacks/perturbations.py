@@ -3,10 +3,13 @@
 Needs NumPy and h5py only, so that tables are made without loading torch.
 """
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..jobs import store
 from ..jobs.store import array, note
 
 
@@ -52,3 +55,40 @@ class ExcerptAttack:
     adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
     loss_history: np.ndarray = array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
     flipped_history: np.ndarray = array("update", unit="excerpts", of=int, doc="excerpts flipped before each update, and last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowAttack:
+    """An attack on a classifier of one's own: of a song, or of each of its excerpts, which start at equal distances."""
+
+    domain: str = note("waveform, or spectrogram for the classifier's representation: what delta is added to")
+    scope: str = note("song: overlapping excerpts share a perturbation of the waveform; excerpt: each has its own")
+    model: str = note("model.build, the classifier that was attacked")
+    label: str = note("the label that is attacked and explained, against the rest")
+    threshold: float = note("the label is decided on above this probability")
+    start_seconds: float = note("where the attacked part begins in the song, seconds")
+    start_sample: np.ndarray = array("excerpt", unit="samples", of=int, doc="first sample of each excerpt in the attacked part")
+    delta: np.ndarray = array(
+        "item",
+        "sample | excerpt frame",
+        "1 | band | band part",
+        unit="full scale | the representation's",
+        doc="the perturbations, float32; complex ones as real and imaginary part",
+    )
+    snr_db: np.ndarray = array("item", unit="dB", doc="energy of the clean input over that of delta")
+    clean: np.ndarray = array(
+        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="the clean excerpts' representations"
+    )
+    adversarial: np.ndarray = array(
+        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="those of the perturbed excerpts"
+    )
+    clean_logit: np.ndarray = array("excerpt", unit="logit", doc="of the label against the rest")
+    adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of the label against the rest")
+    loss_history: np.ndarray = array("update", unit="1", doc="sum of the items' losses before each update, and at the end")
+    flipped_history: np.ndarray = array("update", unit="excerpts", of=int, doc="excerpts flipped before each update, and last")
+
+
+def read_attack(path: str | os.PathLike) -> SongAttack | ExcerptAttack | WindowAttack:
+    """Read whichever of them a file holds."""
+    kinds: dict[str, type[Any]] = {kind.__name__: kind for kind in (SongAttack, ExcerptAttack, WindowAttack)}
+    return store.read(path, kinds.get(str(store.read_attributes(path)["artefact"]), SongAttack))

@@ -110,10 +110,10 @@ class Waveform(PerturbedSong):
         return max(first - half, 0), min(last - half, self.n_excerpts)
 
 
-def central(audio: np.ndarray, seconds: float | None, frontend: FrontEnd) -> tuple[np.ndarray, float]:
+def central(audio: np.ndarray, seconds: float | None, sample_rate: int, hop_samples: int = 1) -> tuple[np.ndarray, float]:
     """Return the central seconds of a song and where they begin; all of it when `seconds` is None or longer."""
-    if seconds is None or seconds * frontend.sample_rate >= len(audio):
+    if seconds is None or seconds * sample_rate >= len(audio):
         return audio, 0.0
-    length = round(seconds * frontend.sample_rate)
-    start = (len(audio) - length) // 2 // frontend.hop_samples * frontend.hop_samples  # on a frame of the whole song
-    return audio[start : start + length], start / frontend.sample_rate
+    length = round(seconds * sample_rate)
+    start = (len(audio) - length) // 2 // hop_samples * hop_samples  # on a frame of the whole song
+    return audio[start : start + length], start / sample_rate

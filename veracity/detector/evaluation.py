@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ..errors import ConfigError
-from ..labels import TITLES, label
+from ..labels import label, title
 from .decisions import is_sing
 
 #: Candidates for the threshold, as in the published implementation.
@@ -62,7 +62,7 @@ def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
         When the frames have one label only: they determine no threshold.
     """
     if np.all(truth == truth[:1]):
-        held = f"frames of “{TITLES[label(bool(truth[0]))]}” alone" if len(truth) else "no frames"
+        held = f"frames of “{title(label(bool(truth[0])))}” alone" if len(truth) else "no frames"
         raise ConfigError(
             f"the validation songs hold {held}, which determine no threshold: set detector.threshold, or list validation songs "
             "with both labels"

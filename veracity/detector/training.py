@@ -18,7 +18,7 @@ from ..errors import CorpusError, NumericalError
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
-from ..labels import TITLES, label
+from ..labels import label, title
 from .model import Detector
 from .settings import Architecture
 from .training_data import TrainingData
@@ -91,7 +91,7 @@ def train(
 def _check_labels(is_sing: np.ndarray) -> None:
     """Refuse songs from which nothing can be learned."""
     if is_sing.all() or not is_sing.any():
-        lacking = TITLES[label(not is_sing.any())]
+        lacking = title(label(not is_sing.any()))
         raise CorpusError(
             f"the training songs hold no frame of “{lacking}”: list songs with both labels, or give detector.checkpoint"
         )

@@ -115,7 +115,7 @@ def _answers(
 ) -> Iterator[Attribution]:
     stored = _stored(explainer, len(excerpts.original), grid.n_segments, domain, song) if explainer.stored else None
     with Progress(len(excerpts.original), f"{explainer.name} on {song}") as progress:
-        for e, (adversarial, clean) in enumerate(zip(excerpts.adversarial_log_mel, excerpts.clean_log_mel, strict=True)):
+        for e, (adversarial, clean) in enumerate(zip(excerpts.adversarial, excerpts.clean, strict=True)):
             rng = rng_for(seed, "explainer", explainer.name, domain, song, int(excerpts.start_frame[e]))
             if stored is not None:
                 weights = checked_weights(stored[e], grid.n_segments, explainer.name)

@@ -69,11 +69,11 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
     song : str
         Names the random numbers.
     """
-    n_excerpts, n_frames, n_mels = excerpts.clean_log_mel.shape
+    n_excerpts, n_frames, n_mels = excerpts.clean.shape
     grid = settings.grid(n_frames, n_mels)
     arrays = _empty(len(settings.fills), n_excerpts, grid.n_segments)
     with Progress(n_excerpts * len(INPUTS) * len(settings.fills), f"explaining {song}") as progress:
-        for i, log_mel in enumerate((excerpts.clean_log_mel, excerpts.adversarial_log_mel)):
+        for i, log_mel in enumerate((excerpts.clean, excerpts.adversarial)):
             for f, fill in enumerate(settings.fills):
                 for e, values in enumerate(model.values([fill_game(x, grid, fill) for x in log_mel])):
                     names = (excerpts.domain, song, int(excerpts.start_frame[e]), INPUTS[i], fill)

@@ -103,7 +103,7 @@ def compute(
     Only the chosen segments of a perturbation are added to the clean excerpt. They are chosen by LIME's explanation of the
     adversarial excerpt, by norm, and, where all masks are known, in every possible way.
     """
-    grid = settings.grid(*excerpts.clean_log_mel.shape[1:])
+    grid = settings.grid(*excerpts.clean.shape[1:])
     squared_norm = squared_norms(excerpts, grid)
     by_norm = norm_ranking(squared_norm)
     weights = explanations.weights[list(explanations.inputs).index("adversarial")]  # (fill, method, excerpt, segment)

@@ -71,7 +71,7 @@ def compute(
     Only excerpts whose label the k segments alone flip are explained. Where all masks are known, the finding is also scored
     against the smallest sets within the k segments that flip: what was really needed.
     """
-    grid = settings.grid(*excerpts.clean_log_mel.shape[1:])
+    grid = settings.grid(*excerpts.clean.shape[1:])
     perturbations = perturbation_games(excerpts, grid)
     confined = _confined(flips, k_tried, grid.n_segments)
     games = [fill_game(perturbations[c.excerpt].inputs(_mask(c.kept, grid))[0], grid, settings.fill) for c in confined]

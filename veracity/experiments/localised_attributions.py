@@ -67,7 +67,7 @@ def compute(
                 excerpts.target(e),
                 threshold=excerpts.threshold,
                 rng=rng,
-                clean=excerpts.clean_log_mel[e],
+                clean=excerpts.clean[e],
             )
             one = Confined(int(k), int(e), int(localised.kept[row]))
             found = finding(answer.ranking, one, excerpts, all_flips(flips, e), perturbations[e], model)

@@ -13,13 +13,14 @@ from ..games.grid import SegmentGrid
 
 def perturbation_games(excerpts: Excerpts, grid: SegmentGrid) -> list[Game]:
     """Return a game for each excerpt: segments switched on hold the adversarial excerpt, others the clean one."""
-    pairs = zip(excerpts.adversarial_log_mel, excerpts.clean_log_mel, strict=True)
+    pairs = zip(excerpts.adversarial, excerpts.clean, strict=True)
     return [Game(adversarial, clean, grid) for adversarial, clean in pairs]
 
 
 def squared_norms(excerpts: Excerpts, grid: SegmentGrid) -> np.ndarray:
-    """Return the sum of squares of the log-mel difference in each segment, shape (n_excerpts, n_segments), (ln magnitude)^2."""
-    return grid.sums((excerpts.adversarial_log_mel.astype(np.float64) - excerpts.clean_log_mel) ** 2)
+    """Return the sum of squares of the difference in each segment, shape (n_excerpts, n_segments), in the unit's square."""
+    wide = np.complex128 if np.iscomplexobj(excerpts.clean) else np.float64
+    return grid.sums(np.abs(excerpts.adversarial.astype(wide) - excerpts.clean) ** 2)
 
 
 def norm_ranking(squared_norm: np.ndarray) -> np.ndarray:

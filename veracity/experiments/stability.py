@@ -66,11 +66,11 @@ def compute(
     """
     if not model.exact:
         raise ConfigError("the stability study needs all masks: set stability.n_samples to [] for this model")
-    grid = settings.grid(*excerpts.clean_log_mel.shape[1:])
+    grid = settings.grid(*excerpts.clean.shape[1:])
     chosen = np.sort(np.concatenate([np.flatnonzero(excerpts.original == label)[:n_per_direction] for label in LABELS]))
     measures = np.zeros((len(MEASURES), len(chosen), len(n_samples), n_repeats))
     fidelity_exact, audits = np.zeros(len(chosen)), np.zeros(len(chosen))
-    games = [fill_game(excerpts.adversarial_log_mel[e], grid, settings.fill) for e in chosen]
+    games = [fill_game(excerpts.adversarial[e], grid, settings.fill) for e in chosen]
     with Progress(len(chosen), f"stability {song}") as progress:
         for i, values in enumerate(model.values(games)):
             assert values.all_values is not None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, VeracityError, shortened
-from ..games.callables import callable_source, imported, told
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
+from ..jobs.callables import callable_source, imported, told
 from ..labels import Label
 from .question import Explainer, Meter, Question
 from .settings import ExplainerSettings

@@ -71,7 +71,8 @@ def fill_game(excerpt: Tensor | np.ndarray, grid: SegmentGrid, fill: Fill) -> Ga
         Log-mel, not standardised.
     grid : SegmentGrid
     fill : {"mean", "zero", "min"}
-        The mean of the excerpt (the paper's choice), log-mel 0 (magnitude 1: loud), or the minimum of the excerpt.
+        The mean of the excerpt (the paper's choice), log-mel 0 (magnitude 1: loud), or the minimum of the excerpt. Of complex
+        spectra the mean and the minimum are those of magnitudes, with the phase kept, and zero is silence.
     """
     import torch
 
@@ -82,4 +83,6 @@ def fill_game(excerpt: Tensor | np.ndarray, grid: SegmentGrid, fill: Fill) -> Ga
     }
     one_of(fill, get_args(Fill), "fill")
     on = torch.as_tensor(excerpt)
+    if on.is_complex():
+        return Game(on, torch.polar(fills[fill](on.abs()).expand(on.shape), on.angle()), grid)
     return Game(on, fills[fill](on).expand_as(on), grid)

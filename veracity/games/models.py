@@ -2,8 +2,9 @@
 
 import logging
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..classifiers.protocol import HasLayers, OneLabel
 from ..detector.modules import as_module
 from ..detector.network import Network
 from .callables import callable_evaluator
@@ -51,6 +52,30 @@ def explained_model(
     if predict:
         return ExplainedModel(evaluator, predict_logits, exact and can)
     return ExplainedModel(evaluator, predict_logits, exact and can, True, lambda: as_module(network))
+
+
+def explained_classifier(model: OneLabel, grid: SegmentGrid, *, exact: bool = True) -> ExplainedModel:
+    """Return a classifier of one's own to be explained; its masks are evaluated one by one.
+
+    Parameters
+    ----------
+    model : OneLabel
+    grid : SegmentGrid
+        On its representation.
+    exact : bool
+        Also evaluate all masks, where that can be done.
+    """
+    evaluator = DirectEvaluator(model.logit, reason="a classifier of one's own is evaluated mask by mask")
+    can = grid.n_segments <= DIRECT_EXACT_SEGMENTS
+    if exact and not can:
+        log.warning("exact results need all 2**%d masks and are left out: %s", grid.n_segments, evaluator.reason)
+    has_layers = isinstance(model.classifier, HasLayers) and len(model.classifier.labels) == 1
+
+    def layers() -> nn.Sequential:
+        assert isinstance(model.classifier, HasLayers)
+        return nn.Sequential(model.classifier.layers(), nn.Flatten(0))
+
+    return ExplainedModel(evaluator, model.logit, exact and can, True, layers if has_layers else None)
 
 
 def network_evaluator(network: Network, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import shortened
 
 #: What the kinds of HDF5's types may stand for: NumPy's letters for them.
-KINDS = {bool: "b", int: "iu", float: "iuf"}
+KINDS = {bool: "b", int: "iu", float: "iuf", complex: "iufc"}
 TEXTS = ("name", "label")  # units of arrays of texts
 MOST_DEFLATED = 1032  # bytes that gzip can make of one
 

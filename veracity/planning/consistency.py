@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS, AttackSettings
+from ..classifiers.building import ModelSettings
 from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples
 from ..explainers.settings import explainers_of
-from ..games.callables import path_of_jobs, spec_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
+from ..jobs.callables import path_of_jobs, spec_of
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
 from ..songs.synthesis import SynthesisSettings
 
@@ -51,8 +52,9 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     _check_drawings(config["drawings"])
     if both := set(config["corpus"]["words"]["sing"]) & set(config["corpus"]["words"]["nosing"]):
         raise ConfigError(f"corpus.words says that {quoted(min(both))} is sing and nosing: leave it in one of them")
-    if config["lime"]["predict"]:
-        check_callable(config["lime"]["predict"])
+    if config["model"]["predict"]:
+        check_callable(config["model"]["predict"])
+    _check_model(config)
     _check_explainers(config)
     if n_songs is not None:
         _check_songs(config, n_songs)
@@ -83,7 +85,7 @@ def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
 
 def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
     """Check the grid of segments, and all that is asked of it."""
-    lime = LimeSettings(**{key: value for key, value in config["lime"].items() if key != "predict"})
+    lime = LimeSettings(**config["lime"])
     grid = lime.grid(frontend.excerpt_frames, frontend.n_mels)
     n, shown = grid.n_segments, f"lime.n_time {grid.n_time} times lime.n_band {grid.n_band}"
     if lime.exact:
@@ -94,18 +96,36 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
             raise ConfigError(f"localised.k holds {shortened(k)}, the grid has only {n} segments ({shown}): use smaller k")
     for n_samples in config["stability"]["n_samples"]:
         checked_samples(n_samples, n, "stability.n_samples")
-    direct = config["lime"]["predict"] or lime.evaluator == "direct"
+    direct = config["model"]["predict"] or config["model"]["build"] or lime.evaluator == "direct"
     if lime.exact and config["stability"]["n_samples"] and direct and n > DIRECT_EXACT_SEGMENTS:
-        why = "lime.predict" if config["lime"]["predict"] else "lime.evaluator direct"
+        why = next((f"model.{key}" for key in ("build", "predict") if config["model"][key]), "lime.evaluator direct")
         raise ConfigError(
             f"the stability study needs all masks, and with {why} only those of up to {DIRECT_EXACT_SEGMENTS} segments are "
             f"evaluated, {shown} is {n}: set stability.n_samples to [], or use fewer segments"
         )
 
 
+def _check_model(config: Mapping[str, Any]) -> None:
+    """Check the classifier of one's own, as far as that can be done without building it."""
+    own = config["model"]
+    settings = ModelSettings(**{key: own[key] for key in ("build", "label", "threshold", "hop_seconds")})
+    if own["predict"] and isinstance(own["threshold"], str):
+        raise ConfigError("model.threshold is arg max, and model.predict gives one probability: give a number, or null")
+    if not settings.build:
+        if own["label"]:
+            raise ConfigError("model.label is given, and there is no model.build that has labels: set both, or null")
+        return
+    if own["predict"]:
+        raise ConfigError("model.build and model.predict are both given: leave one, the other null")
+    check_callable(settings.build, "model.build")
+    for domain in DOMAINS:
+        if config["attacks"][domain]["precision"] != "float32":
+            raise ConfigError(f"attacks.{domain}.precision is for the paper's detector alone: set float32 with model.build")
+
+
 def _check_explainers(config: Mapping[str, Any]) -> None:
     """Check that explainers can be found, and can be asked about the model that is explained."""
-    black_box = bool(config["lime"]["predict"])
+    black_box = bool(config["model"]["predict"])
     for one in explainers_of(config["explainers"]):
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - no name is too long for it
             raise ConfigError(f"explainers: {one.name} has stored {quoted(one.stored)}, which is no folder: give one")
@@ -113,7 +133,7 @@ def _check_explainers(config: Mapping[str, Any]) -> None:
             check_callable(one.call, f"explainers: {one.name}, call")
         if black_box and (one.call or "").startswith(("veracity.explainers.gradients:", "veracity.explainers.layers:")):
             raise ConfigError(
-                f"explainers holds {one.name}, which needs gradients, and lime.predict is known by its predictions alone: "
+                f"explainers holds {one.name}, which needs gradients, and model.predict is known by its predictions alone: "
                 "leave one of them out"
             )
 
@@ -135,11 +155,12 @@ def _check_drawings(drawings: Mapping[str, Any]) -> None:
 def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
     """Check that there are songs where some are needed."""
     splits, detector = config["attacks"]["splits"], config["detector"]
+    needs_detector = not config["model"]["build"]
     if not any(n_songs.get(split) for split in splits):
         having = [split for split, n in n_songs.items() if n]
         cure = f"name {' or '.join(having)}" if having else "add songs to its filelists"
         raise ConfigError(f"the corpus has no songs in attacks.splits {list(splits)}: {cure}")
-    if detector["checkpoint"]:
+    if detector["checkpoint"] or not needs_detector:
         return  # it needs no training, and may know its threshold
     if config["corpus"]["kind"] == "audio":
         raise ConfigError(
@@ -158,7 +179,7 @@ def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
         )
 
 
-def check_callable(target: str, key: str = "lime.predict") -> None:
+def check_callable(target: str, key: str = "model.predict") -> None:
     """Check that a callable can be imported by a job, without importing it.
 
     Parameters

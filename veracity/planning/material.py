@@ -53,8 +53,8 @@ class Material:
     def __init__(self, config: Mapping[str, Any], stored: Mapping[str, Any], folder: Path, device: torch.device) -> None:
         self.config, self.stored, self.folder, self.device = config, stored, folder, device
         self.frontend = FrontEnd(**config["frontend"])
-        self.predict = config["lime"]["predict"]
-        self.lime = LimeSettings(**{key: value for key, value in config["lime"].items() if key != "predict"})
+        self.predict = config["model"]["predict"]
+        self.lime = LimeSettings(**config["lime"])
         self.sound = synthesise_song(np.random.default_rng(0), seconds=10, sample_rate=self.frontend.sample_rate).audio
         frames = log_mel(magnitudes(torch.as_tensor(self.sound), self.frontend), self.frontend)
         torch.manual_seed(0)
@@ -156,10 +156,10 @@ class Material:
             detector_n_sing_flipped=len(low) - n_nosing,
             start_frame=np.arange(len(low)),
             original=np.where(is_sing, "sing", "nosing"),
-            clean_log_mel=self.log_mels[clean],
-            adversarial_log_mel=self.log_mels[other],
-            clean_p_sing=self.p_sing[clean],
-            adversarial_p_sing=self.p_sing[other],
+            clean=self.log_mels[clean],
+            adversarial=self.log_mels[other],
+            clean_p=self.p_sing[clean],
+            adversarial_p=self.p_sing[other],
         )
 
     def explanations(self, excerpts: Excerpts) -> Explanations:

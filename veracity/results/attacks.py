@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ..attacks.excerpts import ATTACKED, Excerpts
-from ..attacks.perturbations import ExcerptAttack, SongAttack
+from ..attacks.excerpts import Excerpts
+from ..attacks.perturbations import ExcerptAttack, SongAttack, WindowAttack
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS
 from .pooling import Keyed
@@ -45,7 +45,7 @@ def table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
 def _counts(song: str, domain: str, excerpts: object) -> Iterator[dict[str, object]]:
     """Yield the counts of a song for the attacked detector and, where it is another, for the explained model."""
     assert isinstance(excerpts, Excerpts)
-    for model, prefix in {ATTACKED: "detector_", excerpts.model: ""}.items():
+    for model, prefix in {excerpts.attacked: "detector_", excerpts.model: ""}.items():
         for label in LABELS:
             yield {
                 "song": song,
@@ -60,8 +60,8 @@ def _counts(song: str, domain: str, excerpts: object) -> Iterator[dict[str, obje
 
 
 def _effort(attack: object) -> dict[str, float]:
-    assert isinstance(attack, SongAttack | ExcerptAttack)
-    axes = tuple(range(1, attack.delta.ndim)) if isinstance(attack, ExcerptAttack) else None
+    assert isinstance(attack, SongAttack | ExcerptAttack | WindowAttack)
+    axes = None if isinstance(attack, SongAttack) else tuple(range(1, attack.delta.ndim))
     norm = np.sqrt((attack.delta.astype(np.float64) ** 2).sum(axis=axes))
     return {
         "mean_snr_db": float(np.mean(attack.snr_db)),

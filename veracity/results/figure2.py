@@ -7,7 +7,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from ..labels import LABELS, direction_title
+from ..labels import LABELS, SING, direction_title
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
 from .pooling import judged
 
@@ -36,7 +36,7 @@ def _others(rates: pd.DataFrame) -> dict[str, tuple[str, Any, str, str | None]]:
     return {name: (name, *look) for name, look in zip(names, looks(len(names)), strict=True)}
 
 
-def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
+def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     """Show the percentage of flips against the number of segments (paper Figure 2), with bounds and chance.
 
     Parameters
@@ -44,6 +44,8 @@ def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
     rates : DataFrame
         Of `table`.
     footnote : str
+    called : str
+        What "sing" is called.
     """
     figure, axes = new_figure(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}
@@ -59,7 +61,7 @@ def plot(rates: pd.DataFrame, *, footnote: str) -> Figure:
             n = int(part.n.max()) if len(part) else 0
             if not n:
                 say_empty(ax)
-            ax.set_title(f"{domain}, {direction_title(original)} (n = {n})", fontsize=8)
+            ax.set_title(f"{domain}, {direction_title(original, called)} (n = {n})", fontsize=8)
     n_segments = int(rates.k.max()) if len(rates) else 20
     for ax in axes[-1]:
         ax.set_xlabel("number of segments k")

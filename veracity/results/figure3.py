@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from ..labels import LABELS, direction_title
+from ..labels import LABELS, SING, direction_title
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
 from .pooling import METHODS, judged
 
@@ -30,7 +30,7 @@ def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.
     return pd.DataFrame(rows)
 
 
-def plot(counts: pd.DataFrame, *, footnote: str) -> Figure:
+def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     """Show how many of k perturbed segments LIME finds (paper Figure 3), with what guessing would find.
 
     Parameters
@@ -38,6 +38,8 @@ def plot(counts: pd.DataFrame, *, footnote: str) -> Figure:
     counts : DataFrame
         Of `table`.
     footnote : str
+    called : str
+        What "sing" is called.
     """
     ks = sorted(counts.k.unique())
     settings = [(original, domain) for original in LABELS for domain in DOMAINS]
@@ -65,7 +67,7 @@ def plot(counts: pd.DataFrame, *, footnote: str) -> Figure:
             ax.set_title(f"k = {k} (n = {n})", fontsize=8)
             ax.set_ylim(0, max(1.0, 1.22 * max(part.excerpts.max(), part.expected_by_chance.max())))
             ax.yaxis.get_major_locator().set_params(integer=True)
-        line[0].set_ylabel(f"{domain}\n{direction_title(original)}\nexcerpts", fontsize=8)
+        line[0].set_ylabel(f"{domain}\n{direction_title(original, called)}\nexcerpts", fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel("segments correctly identified")
     handles, labels = axes[0, -1].get_legend_handles_labels()

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..attacks.settings import DOMAINS
 from ..explainers.settings import AS_MANY, POSITIVE
-from ..labels import LABELS
+from ..labels import LABELS, SING, title
 
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
 
@@ -48,22 +48,33 @@ def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.Dat
     for direction, part in table.groupby("direction", sort=False):
         row = {"direction": direction}
         for domain in DOMAINS:
-            for selection, title in selections.items():
+            for selection, heading in selections.items():
                 cell = part[(part.domain == domain) & (part.selection == selection)]
                 if len(cell):
                     one = cell.iloc[0]
-                    row[f"{domain}: {title}"] = f"{one.percent:.0f} % ({one.flipped:.3g} of {one.n})"
+                    row[f"{domain}: {heading}"] = f"{one.percent:.0f} % ({one.flipped:.3g} of {one.n})"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def read_table(path: str | os.PathLike) -> pd.DataFrame:
+def in_words(table: pd.DataFrame, called: str) -> pd.DataFrame:
+    """Return a table whose labels have the words of the classifier: what "sing" is `called`, and "no" and that."""
+    if called == SING or "original" not in table:
+        return table
+    words = {name: title(name, called) for name in LABELS}
+    return table.assign(original=[words.get(name, name) for name in table.original])
+
+
+def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
     """Read a table back that a rule has written, with the types that its columns have when it holds rows.
 
     An empty CSV tells no types: then what is no text is a number.
     """
     table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
     table = table.fillna({column: "" for column in table if column in TEXTS})
+    if called != SING and "original" in table:
+        codes = {title(name, called): name for name in LABELS}
+        table["original"] = [codes.get(word, word) for word in table.original]
     return table if len(table) else table.astype({column: float for column in table if column not in TEXTS})
 
 

@@ -3,17 +3,17 @@
 import pandas as pd
 
 from ..explainers.settings import AS_MANY, POSITIVE
-from ..labels import direction_title
+from ..labels import SING, direction_title
 from .pooling import as_paper_table, in_paper_order
 
 TITLES = {"lime_positive": "LIME", "norm_as_many": "norm"}
 
 
-def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
+def table(rates: pd.DataFrame, *, fill: str, called: str = SING) -> pd.DataFrame:
     """Return Table 2: flips with all segments of positive weight, and with as many chosen by norm."""
     paper = (rates.fill == fill) & rates.selection.isin(TITLES)
     kept = rates[(rates.k == 0) & (paper | (rates.fill == ""))]  # the explainers beside LIME have no choice of fills
-    return in_paper_order(kept.assign(direction=kept.original.map(direction_title)))
+    return in_paper_order(kept.assign(direction=[direction_title(original, called) for original in kept.original]))
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:

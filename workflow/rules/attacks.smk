@@ -65,6 +65,7 @@ rule attacks:
         f"{RESULTS}/benchmarks/attacks.tsv"
     params:
         note=plainly(NOTE),
+        called=plainly(CALLED),
         code=code("attacks"),
     script:
         "../scripts/attacks.py"

@@ -13,12 +13,13 @@ from snakemake.settings.enums import Quietness
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
 from veracity.explainers.settings import explainers_of, stored_file
-from veracity.games.callables import callable_source, path_of_jobs
 from veracity.jobs import runs
+from veracity.jobs.callables import callable_source, path_of_jobs
 from veracity.jobs.config import check, check_files
 from veracity.jobs.contents import Contents
 from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
+from veracity.labels import SING
 from veracity.planning.consistency import check_together
 from veracity.songs.corpus import SPLITS, songs_of
 from veracity.songs.synthesis import SynthesisSettings, song_names
@@ -42,8 +43,12 @@ CORPUS = f"{RESULTS}/synthetic_corpus"
 
 # Shown under every figure and in every table: what the data are and, where it is not the attacked detector, what is explained.
 NOTE = config["corpus"]["note"]
-if config["lime"]["predict"]:
-    NOTE += f"; explained: {config['lime']['predict']}, with perturbations of the detector"
+BUILD = config["model"]["build"]
+CALLED = (config["model"]["label"] or BUILD.partition(":")[2]) if BUILD else SING  # what tables and figures call the label
+if BUILD:
+    NOTE += f"; attacked and explained: {BUILD}"
+elif config["model"]["predict"]:
+    NOTE += f"; explained: {config['model']['predict']}, with perturbations of the detector"
 
 
 try:
@@ -137,6 +142,8 @@ def explained_songs():
 
 def decoded_songs():
     """Return the songs that this run decodes: those of training only where a detector is trained."""
+    if BUILD:  # there is no detector to train or to score
+        return names(*config["attacks"]["splits"]) if SONGS else explained_songs()
     splits = ("valid", "test", *config["attacks"]["splits"], *(() if CHECKPOINT else ("train",)))
     return names(*splits) if SONGS else explained_songs()
 
@@ -205,7 +212,7 @@ def callable_digest(target):
 
 def outside(stage, song, domain, explainer):
     """Return digests of what a stage reads that lies outside the project: it counts by content, whatever its time."""
-    predict, (_, audio, labels) = config["lime"]["predict"], SONGS.get(song, (None, None, None))
+    model, (_, audio, labels) = BUILD or config["model"]["predict"], SONGS.get(song, (None, None, None))
     made_here = config["corpus"]["kind"] == "synthetic"  # by the workflow itself
     paths = {
         "audio": None if made_here else audio,
@@ -216,7 +223,7 @@ def outside(stage, song, domain, explainer):
     one = EXPLAINERS.get(explainer)
     if one and one.stored:
         paths["explainer"] = str(stored_file(one, domain, song))
-    known = {"model": callable_digest(predict), "explainer": callable_digest(one.call if one else None)}
+    known = {"model": callable_digest(model), "explainer": callable_digest(one.call if one else None)}
     known |= {name: OUTSIDE.digest(paths[name]) for name in READS.get(stage, ()) if paths.get(name)}
     return {name: known[name] for name in READS.get(stage, ()) if known.get(name)}
 
@@ -250,12 +257,15 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+# What is attacked: the detector and its threshold, which other stages make, or a classifier that is built in each job.
 SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
+if BUILD:
+    SONG_MODEL = {}
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
-FIGURES = ["figure1", "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
+FIGURES = [*([] if BUILD else ["figure1"]), "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
 TABLES = [
     "corpus",
-    "detector",
+    *([] if BUILD else ["detector"]),
     "attacks",
     "table1",
     "table2",
@@ -265,17 +275,22 @@ TABLES = [
     "audits",
 ]
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
-EXPLAINED = ("frontend", *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator", "predict")))
+if BUILD:
+    MODEL = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
+else:
+    MODEL = ("frontend", "model.build", "model.predict", *(["model.threshold"] if config["model"]["predict"] else []))
+EXPLAINED = (*MODEL, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
 FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
+ATTACKED = MODEL if BUILD else ("frontend", "model.build")
 JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 USES = {
     "spectrograms": ("frontend", "corpus.words"),
     "training": ("frontend", "detector.architecture", "detector.training"),
     "imported": ("frontend", "detector.architecture"),
     "predictions": ("frontend", "detector.median_frames", "detector.threshold"),
-    "perturbations": ("frontend", "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
+    "perturbations": (*ATTACKED, "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
     "tuning_runs": ("frontend", "attacks.seconds", "attacks.{domain}"),
-    "excerpts": ("frontend", "excerpts", "lime.predict"),
+    "excerpts": (*MODEL, "excerpts"),
     "explanations": (*FITTED, "lime.fills"),
     "flips": EXPLAINED,
     "localised": (*FITTED, "lime.fill", "localised"),
@@ -286,7 +301,8 @@ USES = {
 READS = {
     "spectrograms": ("audio", "labels"),
     "imported": ("checkpoint",),
-    **dict.fromkeys(("perturbations", "tuning_runs"), ("audio",)),
+    "perturbations": ("audio", "model") if BUILD else ("audio",),
+    "tuning_runs": ("audio",),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability"), ("model",)),
     "drawings": ("model", "drawings"),
     **dict.fromkeys(JUDGING, ("model", "explainer")),

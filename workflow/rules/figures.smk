@@ -43,6 +43,7 @@ rule figure2:
     params:
         fill=plainly(config["lime"]["fill"]),
         note=plainly(NOTE),
+        called=plainly(CALLED),
         code=code("figure2"),
     script:
         "../scripts/figure2.py"
@@ -63,6 +64,7 @@ rule figure3:
         k=config["localised"]["k"],
         n_segments=config["lime"]["n_time"] * config["lime"]["n_band"],
         note=plainly(NOTE),
+        called=plainly(CALLED),
         code=code("figure3"),
     script:
         "../scripts/figure3.py"
@@ -81,6 +83,7 @@ rule figure4:
         f"{RESULTS}/benchmarks/figure4.tsv"
     params:
         note=plainly(NOTE),
+        called=plainly(CALLED),
         code=code("figure4"),
     script:
         "../scripts/figure4.py"

@@ -1,4 +1,4 @@
-"""The detector that is attacked and explained."""
+"""What is attacked: the paper's detector, or a classifier of one's own."""
 
 from typing import Any
 
@@ -15,3 +15,13 @@ def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, f
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector
     threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])
     return detector.network().to(reserve_device(device)), frontend, threshold
+
+
+def own_classifier(snakemake: Any) -> Any:
+    """Build the classifier of model.build with its label; None where the detector is attacked."""
+    settings = snakemake.params.settings.get("model", {})
+    if not settings.get("build"):
+        return None
+    from veracity.classifiers.building import ModelSettings, built
+
+    return built(ModelSettings(**settings))

@@ -5,23 +5,28 @@ from typing import Any
 
 from veracity.explainers.lime import LimeSettings
 from veracity.games.explained import ExplainedModel
-from veracity.games.models import explained_model
+from veracity.games.models import explained_classifier, explained_model
 from veracity.songs.frontend import FrontEnd
 
-from _attacked import attacked_detector
+from _attacked import attacked_detector, own_classifier
 
 
-def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd, float]:
-    """Load the model that is explained, LIME's settings, the front end and the threshold."""
+def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | None, float]:
+    """Load the model that is explained, LIME's settings, the detector's front end (if it is that) and the threshold."""
     settings = dict(snakemake.params.settings["lime"])
-    predict = settings.pop("predict")
     if "fill" in settings:  # a stage uses one fill, all of them, or none
         settings["fills"] = [settings["fill"]]
     elif "fills" in settings:
         settings["fill"] = settings["fills"][0]
-    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
-    lime = LimeSettings(**settings)
-    grid, tables = lime.grid(network.excerpt_frames, frontend.n_mels), lime.evaluator == "auto"
-    model = explained_model(network, grid, exact=lime.exact, exact_tables=tables, predict=predict)
+    lime, frontend = LimeSettings(**settings), None
+    if own := own_classifier(snakemake):
+        model, threshold = explained_classifier(own, lime.grid(*own.shape), exact=lime.exact), own.decision
+    else:
+        of_model = snakemake.params.settings["model"]
+        network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+        grid, tables = lime.grid(network.excerpt_frames, frontend.n_mels), lime.evaluator == "auto"
+        model = explained_model(network, grid, exact=lime.exact, exact_tables=tables, predict=of_model["predict"])
+        if of_model["predict"] and of_model["threshold"] is not None:
+            threshold = of_model["threshold"]
     logging.info("evaluator: %s (%s)", model.evaluator.name, model.evaluator.reason)
     return model, lime, frontend, threshold

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from veracity.attacks.excerpts import Excerpts
-from veracity.attacks.perturbations import ExcerptAttack, SongAttack
-from veracity.jobs import store
+from veracity.attacks.perturbations import read_attack
 from veracity.results import attacks
 
 from _job import job, read_all
@@ -12,9 +11,5 @@ from _tables import write_table
 
 with job(snakemake):
     excerpts = read_all(snakemake.input.excerpts, Excerpts)
-    kinds = {"song": SongAttack, "excerpt": ExcerptAttack}
-    perturbations = (
-        (Path(path).stem, domain, store.read(path, kinds[item.scope]))
-        for path, (_, domain, item) in zip(snakemake.input.perturbations, excerpts, strict=True)
-    )
+    perturbations = ((Path(path).stem, Path(path).parent.name, read_attack(path)) for path in snakemake.input.perturbations)
     write_table(snakemake, attacks.table(perturbations, excerpts), title="Attacks: excerpts whose label flipped")

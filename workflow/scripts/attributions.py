@@ -9,12 +9,13 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, frontend, _ = explained(snakemake)
+    model, settings, _, _ = explained(snakemake)
+    excerpts = store.read(snakemake.input.excerpts, Excerpts)
     result = attributions.compute(
-        store.read(snakemake.input.excerpts, Excerpts),
+        excerpts,
         model,
         ExplainerSettings(**snakemake.params.settings["explainer"]),
-        settings.grid(frontend.excerpt_frames, frontend.n_mels),
+        settings.grid(*excerpts.clean.shape[1:]),
         seed=snakemake.params.settings["seed"],
         domain=snakemake.wildcards.domain,
         song=snakemake.wildcards.song,

@@ -1,23 +1,28 @@
 """Rule excerpts: pick excerpts of one song whose label the attack has flipped."""
 
 from veracity.attacks.excerpts import pick_excerpts
-from veracity.attacks.perturbations import ExcerptAttack, SongAttack
+from veracity.attacks.perturbations import read_attack
 from veracity.games.callables import callable_evaluator
 from veracity.jobs import store
 
-from _attacked import attacked_detector
+from _attacked import attacked_detector, own_classifier
 from _job import job, provenance
 
 with job(snakemake):
-    network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
-    settings = snakemake.params.settings
-    kind = {"SongAttack": SongAttack, "ExcerptAttack": ExcerptAttack}[
-        store.read_attributes(snakemake.input.perturbation)["artefact"]
-    ]
-    predict = settings["lime"]["predict"]
+    settings, of_model = snakemake.params.settings, snakemake.params.settings["model"]
+    predict, frontend = of_model.get("predict"), None
+    if own := own_classifier(snakemake):
+        predict_logits, threshold = own.logit, own.decision
+    else:
+        network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+        predict_logits = (
+            callable_evaluator(predict).predict_logits if predict else lambda x: network.logits(x.to(network.device))
+        )
+        if predict and of_model["threshold"] is not None:
+            threshold = of_model["threshold"]
     excerpts = pick_excerpts(
-        store.read(snakemake.input.perturbation, kind),
-        callable_evaluator(predict).predict_logits if predict else lambda x: network.logits(x.to(network.device)),
+        read_attack(snakemake.input.perturbation),
+        predict_logits,
         frontend,
         threshold=threshold,
         n_per_direction=settings["excerpts"]["per_direction"],

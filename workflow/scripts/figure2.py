@@ -8,7 +8,11 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    rates = read_table(snakemake.input[0])
+    rates = read_table(snakemake.input[0], snakemake.params.called)
     shown = figure2.table(rates, fill=snakemake.params.fill)
     write_table(snakemake, shown)
-    save(figure2.plot(shown, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)
+    save(
+        figure2.plot(shown, footnote=snakemake.params.note, called=snakemake.params.called),
+        snakemake.output.png,
+        snakemake.output.pdf,
+    )

@@ -8,7 +8,11 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    rows = read_table(snakemake.input[0])
+    rows = read_table(snakemake.input[0], snakemake.params.called)
     counts = figure3.table(rows, k_tried=snakemake.params.k, n_segments=snakemake.params.n_segments)
     write_table(snakemake, counts)
-    save(figure3.plot(counts, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)
+    save(
+        figure3.plot(counts, footnote=snakemake.params.note, called=snakemake.params.called),
+        snakemake.output.png,
+        snakemake.output.pdf,
+    )

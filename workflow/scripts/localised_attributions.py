@@ -11,14 +11,15 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, frontend, _ = explained(snakemake)
+    model, settings, _, _ = explained(snakemake)
+    excerpts = store.read(snakemake.input.excerpts, Excerpts)
     result = localised_attributions.compute(
-        store.read(snakemake.input.excerpts, Excerpts),
+        excerpts,
         store.read(snakemake.input.flips, Flips),
         store.read(snakemake.input.localised, Localised),
         model,
         ExplainerSettings(**snakemake.params.settings["explainer"]),
-        settings.grid(frontend.excerpt_frames, frontend.n_mels),
+        settings.grid(*excerpts.clean.shape[1:]),
         seed=snakemake.params.settings["seed"],
         domain=snakemake.wildcards.domain,
         song=snakemake.wildcards.song,

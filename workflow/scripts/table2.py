@@ -7,5 +7,6 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    table = table2.table(read_table(snakemake.input[0]), fill=snakemake.params.fill)
+    called = snakemake.params.called
+    table = table2.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill, called=called)
     write_table(snakemake, table, table2.page(table), "Table 2: label flips with all positive segments")

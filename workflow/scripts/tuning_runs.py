@@ -19,7 +19,7 @@ with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     settings, domain = snakemake.params.settings["attacks"], snakemake.wildcards.domain
     audio = load_audio(song_files(snakemake)[0], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
-    audio, _ = central(audio, settings["seconds"], frontend)
+    audio, _ = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)
     eps, eta, alpha = map(float, re.fullmatch("eps(.+)_eta(.+)_alpha(.+)", snakemake.wildcards.setting).groups())
     attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)
     saved = saved_state(snakemake)

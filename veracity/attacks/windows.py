@@ -1,0 +1,163 @@
+"""Attacks on a classifier of one's own, of which nothing is known but `veracity.classifiers.protocol.Classifier`.
+
+Excerpts of a song start at equal distances. In scope ``song`` they are the one item of an attack: on the waveform, excerpts
+that overlap share what lies in both. Representations are made excerpt by excerpt, so that each has a perturbation of its own
+there; the attack then differs from scope ``excerpt`` only in that it goes on until all have flipped.
+"""
+
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..classifiers.protocol import OneLabel
+from ..errors import ConfigError, one_of
+from ..jobs.devices import tf32
+from ..jobs.resuming import SavedState
+from .attacked import Attacked, attack
+from .perturbations import WindowAttack
+from .settings import DOMAINS, AttackSettings, Domain
+
+BATCH = 32  # excerpts in one pass of the classifier
+
+
+class _Windows(Attacked):
+    """Excerpts of a song, as one item or as one each; complex representations as pairs of real numbers."""
+
+    def __init__(self, audio: np.ndarray, starts: np.ndarray, model: OneLabel, domain: Domain, scope: str) -> None:
+        self.model, self.domain, self.as_one = model, domain, scope == "song"
+        self.n, self.size = len(starts), model.classifier.excerpt_samples
+        samples = torch.as_tensor(audio)
+        self.slices = [slice(int(start), int(start) + self.size) for start in starts]
+        windows = torch.stack([samples[part] for part in self.slices])
+        with torch.no_grad():
+            parts = [model.classifier.representation(part) for part in windows.split(BATCH)]
+        self.is_complex = parts[0].is_complex()
+        if domain == "waveform":
+            self.clean = samples[None] if self.as_one else windows
+        else:
+            represented = torch.cat(parts)
+            represented = torch.view_as_real(represented) if self.is_complex else represented
+            self.clean = represented[None] if self.as_one else represented
+
+    def _represented(self, x: Tensor, part: range) -> Tensor:
+        """Return the representations of some excerpts, of what is perturbed."""
+        if self.domain == "waveform":
+            taken = torch.stack([x[0, self.slices[i]] for i in part]) if self.as_one else x[part.start : part.stop]
+            return self.model.classifier.representation(taken)
+        taken = (x[0] if self.as_one else x)[part.start : part.stop]
+        return torch.view_as_complex(taken.contiguous()) if self.is_complex else taken
+
+    def _parts(self) -> list[range]:
+        return [range(start, min(start + BATCH, self.n)) for start in range(0, self.n, BATCH)]
+
+    def _by_item(self, logits: Tensor) -> Tensor:
+        return logits[None] if self.as_one else logits[:, None]
+
+    def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        goal = target.flatten()
+        x = (self.clean + delta).requires_grad_()
+        slope, logits = torch.zeros_like(self.clean), []
+        for part in self._parts():
+            answer = self.model.logit(self._represented(x, part)).to(x.dtype)
+            entropy = functional.binary_cross_entropy_with_logits(answer, goal[part.start : part.stop], reduction="sum")
+            slope += torch.autograd.grad(entropy, x)[0]
+            logits.append(answer.detach())
+        return self._by_item(torch.cat(logits)), slope * (alpha / (self.n if self.as_one else 1))
+
+    def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad(), tf32(allowed=False):
+            represented = [self._represented(x, part) for part in self._parts()]
+            logits = torch.cat([self.model.logit(part) for part in represented]).to(x.dtype)
+        frames = torch.cat(represented)
+        return self._by_item(logits), frames[None] if self.as_one else frames
+
+
+def attack_windows(
+    audio: np.ndarray,
+    model: OneLabel,
+    settings: AttackSettings,
+    *,
+    name: str,
+    domain: Domain,
+    scope: str,
+    hop_seconds: float,
+    start_seconds: float = 0.0,
+    saved: SavedState | None = None,
+) -> WindowAttack:
+    """Attack excerpts of a song until the decisions on all have turned round, as far as `settings` allow.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,), float32
+        At the classifier's sample rate.
+    model : OneLabel
+    settings : AttackSettings
+        Of the waveform in full scale, of a representation in its own unit; `eps` bounds real and imaginary parts each.
+    name : str
+        Of the classifier, for the record.
+    domain : {"waveform", "spectrogram"}
+        ``spectrogram`` is the classifier's representation.
+    scope : {"song", "excerpt"}
+        One perturbation of the song, or one for each excerpt.
+    hop_seconds : float
+        Excerpts start every so many seconds.
+    start_seconds : float
+        Where `audio` begins in its song; only recorded.
+    saved : SavedState, optional
+        Where the state is saved now and then; to be removed when the result is safe.
+
+    Raises
+    ------
+    ConfigError
+        When the audio is shorter than one excerpt, or an argument is none that there is.
+
+    Notes
+    -----
+    Differs from the paper, which attacks its own detector, whose excerpts share their frames.
+    """
+    one_of(domain, DOMAINS, "domain")
+    one_of(scope, ("song", "excerpt"), "scope")
+    rate, size = model.classifier.sample_rate, model.classifier.excerpt_samples
+    if settings.precision != "float32":
+        raise ConfigError(f"attacks.{domain}.precision {settings.precision} is for the paper's detector alone: set float32")
+    starts = np.arange(0, len(audio) - size + 1, max(1, round(hop_seconds * rate)))
+    if not len(starts):
+        raise ConfigError(f"the attacked part lasts {len(audio) / rate:.2f} s, one excerpt of {name} {size / rate:.2f} s")
+    windows = _Windows(audio, starts, model, domain, scope)
+    identity: dict[str, Any] = {"domain": domain, "scope": scope, "model": name, "label": model.label, "starts": len(starts)}
+    result = attack(
+        windows,
+        settings,
+        threshold=model.decision,
+        saved=saved,
+        identity={**identity, "audio": zlib.crc32(np.ascontiguousarray(audio).data)},
+        description=f"{domain} attack on {name}",
+    )
+    delta = result.delta.cpu().numpy()
+    items = len(delta)
+    represented = [x.reshape(windows.n, *x.shape[-2:]).cpu().numpy() for x in (result.clean_frames, result.adversarial_frames)]
+    if domain == "waveform":
+        delta = delta.reshape(items, -1, 1)
+    else:  # (items, [excerpts,] frames, bands[, parts])
+        delta = delta.reshape(items, -1, represented[0].shape[2] * (2 if windows.is_complex else 1))
+    return WindowAttack(
+        domain=domain,
+        scope=scope,
+        model=name,
+        label=model.label,
+        threshold=model.decision,
+        start_seconds=start_seconds,
+        start_sample=starts.astype(np.int64),
+        delta=delta,
+        snr_db=result.snr_db.cpu().numpy(),
+        clean=represented[0],
+        adversarial=represented[1],
+        clean_logit=result.clean_logits.flatten().cpu().numpy(),
+        adversarial_logit=result.adversarial_logits.flatten().cpu().numpy(),
+        loss_history=result.loss_history,
+        flipped_history=result.flipped_history,
+    )

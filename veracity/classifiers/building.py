@@ -1,0 +1,92 @@
+"""The classifier that a configuration names: built, and tried on silence before anything long runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ConfigError, VeracityError, quoted, within
+from ..jobs.callables import callable_source, imported, told
+from .protocol import ARG_MAX, Classifier, OneLabel
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What is attacked and explained instead of the paper's detector.
+
+    Attributes
+    ----------
+    build : str or None
+        ``module:callable`` that returns a `Classifier`; None for the paper's detector.
+    label : str or None
+        The explained label; None where there is only one.
+    threshold : float, "arg max" or None
+        None is 0.5.
+    hop_seconds : float
+        An excerpt of a song starts every so many seconds.
+    """
+
+    build: str | None = None
+    label: str | None = None
+    threshold: float | str | None = None
+    hop_seconds: float = 0.5
+
+    def __post_init__(self) -> None:
+        within(self.hop_seconds, 0.001, 3600, "model.hop_seconds")
+        if isinstance(self.threshold, str) and self.threshold != ARG_MAX:
+            raise ConfigError(f"model.threshold is {quoted(self.threshold)}: give a probability, or arg max")
+
+
+def built(settings: ModelSettings) -> OneLabel:
+    """Build the classifier and choose its label.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be imported or built, is no classifier, has no such label, or does not answer as one; the message names
+        it.
+    """
+    import torch
+
+    assert settings.build is not None
+    what = "the callable of model.build"
+    build = imported(settings.build, what, key="model.build")
+    named = f"{quoted(settings.build)}, {what},"
+    source = callable_source(settings.build)
+    try:
+        classifier: Any = build()
+    except VeracityError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{named} fails ({told(error, source)}): mend it") from error
+    if not isinstance(classifier, Classifier):
+        parts = ("sample_rate", "excerpt_samples", "labels", "exclusive", "representation", "logits")
+        missing = ", ".join(part for part in parts if not hasattr(classifier, part))
+        raise ConfigError(f"{named} returns a {type(classifier).__name__}, which lacks {missing}: return a classifier")
+    within(classifier.sample_rate, 1000, 768000, f"sample_rate of {settings.build}", whole=True)
+    within(classifier.excerpt_samples, 2, 2**26, f"excerpt_samples of {settings.build}", whole=True)
+    labels = list(classifier.labels)
+    if settings.label is None and len(labels) != 1:
+        raise ConfigError(f"model.label is null, and {settings.build} has {len(labels)} labels: choose one")
+    threshold: Any = 0.5 if settings.threshold is None else settings.threshold
+    one = OneLabel(classifier, labels[0] if settings.label is None else settings.label, threshold)
+    try:
+        x = classifier.representation(torch.randn(2, classifier.excerpt_samples) * 0.01).requires_grad_()
+        if x.ndim != 3 or len(x) != 2:
+            raise ConfigError(
+                f"{named} represents 2 excerpts as shape {tuple(x.shape)}: return (n_excerpts, n_frames, n_bands)"
+            )
+        logits = one.logit(x)
+        (slope,) = torch.autograd.grad(logits.sum(), x)
+        alone = one.logit(x[:1].detach())
+    except VeracityError:
+        raise
+    except Exception as error:
+        cure = "let it take batches of excerpts and be differentiable"
+        raise ConfigError(f"{named} fails on two excerpts of noise ({told(error, source)}): {cure}") from error
+    numbers = torch.cat([logits.detach().flatten(), (torch.view_as_real(slope) if slope.is_complex() else slope).flatten()])
+    if not bool(torch.isfinite(numbers).all()):
+        raise ConfigError(f"{named} answers two excerpts of noise with logits or gradients that are not finite: mend it")
+    if not torch.allclose(alone, logits[:1].detach(), atol=1e-3, rtol=1e-3):
+        raise ConfigError(f"{named} answers otherwise for an excerpt alone than among others: put it into evaluation mode")
+    return one

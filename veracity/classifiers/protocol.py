@@ -1,0 +1,143 @@
+"""The interface of a classifier of one's own: from audio to what is segmented, from there to logits.
+
+A classifier is any object with the attributes and methods of `Classifier`; `veracity.classifiers.adapters` makes one of a
+``torch.nn.Module``. Everything is asked in excerpts of one length, in batches, and must be differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from ..errors import ConfigError, hint, quoted, within
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ARG_MAX = "arg max"
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """What can be attacked and explained.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Hz.
+    excerpt_samples : int
+        Samples of one excerpt.
+    labels : sequence of str
+        Names of the labels, in the order of the logits.
+    exclusive : bool
+        Whether an excerpt has exactly one of the labels (softmax); if not, each is there or not (sigmoid).
+    """
+
+    sample_rate: int
+    excerpt_samples: int
+    labels: Sequence[str]
+    exclusive: bool
+
+    def representation(self, audio: Tensor) -> Tensor:
+        """Return what is segmented and, in the domain "spectrogram", perturbed; differentiable.
+
+        Parameters
+        ----------
+        audio : Tensor, shape (n, excerpt_samples)
+
+        Returns
+        -------
+        Tensor, shape (n, n_frames, n_bands)
+            Real or complex; low frequencies first.
+        """
+        ...
+
+    def logits(self, representation: Tensor) -> Tensor:
+        """Return logits, shape (n,) or (n, n_labels), of representations; differentiable."""
+        ...
+
+
+@runtime_checkable
+class HasLayers(Protocol):
+    """A classifier that can show its layers: a capability that explainers which look into layers ask for."""
+
+    def layers(self) -> nn.Sequential:
+        """Return a copy of the layers from the representation to logits."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneLabel:
+    """One label of a classifier against the rest.
+
+    Attributes
+    ----------
+    classifier : Classifier
+    label : str
+        One of the classifier's.
+    threshold : float or "arg max"
+        The label is decided on above this probability, or where its logit is the largest.
+    """
+
+    classifier: Classifier
+    label: str
+    threshold: float | Literal["arg max"]
+
+    def __post_init__(self) -> None:
+        labels = list(self.classifier.labels)
+        if self.label not in labels:
+            shown = ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
+            near = hint(self.label, labels)
+            raise ConfigError(f"model.label is {quoted(self.label)}: choose one of the classifier's, {shown}{near}")
+        if self.threshold == ARG_MAX:
+            if len(labels) < 2:
+                raise ConfigError("model.threshold is arg max, and the classifier has one label: give a probability")
+        else:
+            within(self.threshold, 1e-6, 1 - 1e-6, "model.threshold")
+
+    @property
+    def decision(self) -> float:
+        """Threshold of the probability of `logit`."""
+        return 0.5 if self.threshold == ARG_MAX else float(self.threshold)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames and bands of a representation."""
+        import torch
+
+        with torch.no_grad():
+            n_frames, n_bands = self.classifier.representation(torch.zeros(1, self.classifier.excerpt_samples)).shape[1:]
+        return n_frames, n_bands
+
+    def logit(self, representation: Tensor) -> Tensor:
+        """Return the logit of the label against the rest.
+
+        By arg max it is the label's logit less the largest other: above 0 (a probability of 0.5) exactly where the label wins.
+        By a threshold it is the label's own logit or, of exclusive labels, that of its softmax probability.
+
+        Parameters
+        ----------
+        representation : Tensor, shape (n, n_frames, n_bands)
+
+        Returns
+        -------
+        Tensor, shape (n,)
+        """
+        import torch
+
+        logits = self.classifier.logits(representation)
+        n_labels = len(self.classifier.labels)
+        if logits.ndim == 1 and n_labels == 1:
+            return logits
+        if logits.shape != (len(representation), n_labels):
+            raise ConfigError(
+                f"the classifier returns logits of shape {tuple(logits.shape)} for {len(representation)} excerpts and "
+                f"{n_labels} labels: return one for each excerpt and label"
+            )
+        place = list(self.classifier.labels).index(self.label)
+        own = logits[:, place]
+        others = torch.cat([logits[:, :place], logits[:, place + 1 :]], dim=1)
+        if self.threshold == ARG_MAX:
+            return own - others.amax(dim=1)
+        return own - torch.logsumexp(others, dim=1) if self.classifier.exclusive and n_labels > 1 else own

@@ -1,0 +1,45 @@
+"""Silero VAD, a recurrent voice activity detector on waveforms of 16 kHz, as an example of somebody else's model.
+
+References
+----------
+Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", https://github.com/snakers4/silero-vad; the
+package ``silero-vad`` holds its weights (MIT licence).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from .adapters import WaveformClassifier
+
+RATE, CHUNK = 16000, 512  # what the model takes: 32 ms at a time
+N_CHUNKS = 47  # 1.504 s
+
+
+class _Speech(nn.Module):
+    """Logit of the mean probability of speech over the chunks of an excerpt."""
+
+    def __init__(self, vad: nn.Module) -> None:
+        super().__init__()
+        self.vad = vad
+
+    def forward(self, audio: Tensor) -> Tensor:
+        self.vad.reset_states()  # type: ignore[operator]
+        chunks = [self.vad(audio[:, start : start + CHUNK], RATE) for start in range(0, audio.shape[1], CHUNK)]
+        return torch.logit(torch.cat(chunks, dim=1).mean(dim=1), eps=1e-6)
+
+
+def speech() -> WaveformClassifier:
+    """Return the detector as a classifier with the one label "speech", on excerpts of 1.504 s.
+
+    Raises
+    ------
+    ConfigError
+        When the package ``silero-vad`` is not installed.
+    """
+    try:
+        from silero_vad import load_silero_vad
+    except ImportError:
+        raise ConfigError("silero.speech needs the package silero-vad: pip install silero-vad") from None
+    module = _Speech(load_silero_vad())
+    return WaveformClassifier(module, labels=("speech",), sample_rate=RATE, excerpt_samples=N_CHUNKS * CHUNK)
