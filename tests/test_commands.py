@@ -65,7 +65,7 @@ def dry(command):
 
 @of("snakemake ", "rm ")
 def test_commands_of_snakemake_work_as_they_are_written(workspace, page, command):
-    if re.search("jamendo_free|mini_jamendo|truth", command) and not (ROOT.parent / "shared").exists():
+    if re.search("jamendo_free|mini_jamendo|truth|silero", command) and not (ROOT.parent / "shared").exists():
         pytest.skip("../shared is not here")
     if "--profile profiles/generic" in command or "--executor kubernetes" in command:
         pytest.skip("needs a plugin and a scheduler of one's own")

@@ -280,8 +280,9 @@ def test_a_failed_job_leaves_the_results_that_were_there(copy):
     excerpts.write_bytes(whole[:3000])
     failed = copy.snakemake(str(kept.relative_to(copy.folder)), "--forcerun", "localised")
     assert failed.returncode != 0
+    assert "AssertionError" not in failed.stdout + failed.stderr
     assert kept.read_bytes() == before
-    assert kept.stat().st_mtime == pytest.approx(time, abs=5)  # not as if it were new
+    assert kept.stat().st_mtime <= time + 0.5  # not as if it were new
     excerpts.write_bytes(whole)
 
 

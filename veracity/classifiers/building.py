@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError, VeracityError, quoted, within
-from ..jobs.callables import callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, imported, told
 from .protocol import ARG_MAX, Classifier, OneLabel
 
 
@@ -54,10 +55,11 @@ def built(settings: ModelSettings) -> OneLabel:
     named = f"{quoted(settings.build)}, {what},"
     source = callable_source(settings.build)
     try:
-        classifier: Any = build()
+        with as_it_was():
+            classifier: Any = build()
     except VeracityError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
         raise ConfigError(f"{named} fails ({told(error, source)}): mend it") from error
     if not isinstance(classifier, Classifier):
         parts = ("sample_rate", "excerpt_samples", "labels", "exclusive", "representation", "logits")

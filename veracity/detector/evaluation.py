@@ -1,5 +1,6 @@
 """How well a detector detects: smoothing, threshold, scores (paper section 4.2)."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -8,6 +9,8 @@ import numpy as np
 from ..errors import ConfigError
 from ..labels import label, title
 from .decisions import is_sing
+
+log = logging.getLogger(__name__)
 
 #: Candidates for the threshold, as in the published implementation.
 THRESHOLDS = np.array([1e-5, 1e-4, 1e-3, *np.arange(1, 100) / 100, 1 - 1e-3, 1 - 1e-4, 1 - 1e-5])
@@ -67,7 +70,19 @@ def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
             f"the validation songs hold {held}, which determine no threshold: set detector.threshold, or list validation songs "
             "with both labels"
         )
+    if np.all(p_sing == p_sing[:1]):
+        raise ConfigError(
+            f"the detector says P(sing) = {float(p_sing[0]):.4g} of every frame of the validation songs, which determines no "
+            "threshold: train it longer, or give another checkpoint"
+        )
     accuracies = [np.mean(is_sing(p_sing, threshold) == truth) for threshold in THRESHOLDS]
+    if max(accuracies) <= max(np.mean(truth), 1 - np.mean(truth)):
+        log.warning(
+            "no threshold is right of more frames of the validation songs than one label for all (%.1f %%): the threshold %g "
+            "means little, train the detector longer or set detector.threshold",
+            100 * max(accuracies),
+            THRESHOLDS[int(np.argmax(accuracies))],
+        )
     return float(THRESHOLDS[int(np.argmax(accuracies))])
 
 

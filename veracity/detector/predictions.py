@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, NumericalError, one_of
 from ..jobs.store import array, note
+from ..songs.corpus import SPLITS
 from .decisions import probability
 from .evaluation import Scores, score, smooth, tune_threshold, unscored
 
@@ -94,6 +95,11 @@ def predict_songs(
     songs = {}
     for spectrogram in spectrograms:
         logit = predict_frames(network, spectrogram, frontend)
+        if not np.isfinite(logit).all():
+            raise NumericalError(
+                f"{detector} answers {spectrogram.song} with {np.count_nonzero(~np.isfinite(logit))} logits of "
+                f"{len(logit)} that are not finite: its weights are not those of a training, give another checkpoint"
+            )
         smoothed = smooth(probability(logit), frames=median_frames)
         songs[spectrogram.song] = SongPrediction(
             split=spectrogram.split, logit=logit, p_sing_smooth=smoothed, is_sing=spectrogram.is_sing
@@ -116,6 +122,7 @@ def predict_songs(
 
 def score_split(predictions: Predictions, split: str) -> Scores | None:
     """Score the songs of one split that have labels; None when there are no songs, of 0 frames when none has labels."""
+    one_of(split, SPLITS, "split")
     songs = [song for song in predictions.songs.values() if song.split == split]
     labelled = [(song.p_sing_smooth, song.is_sing) for song in songs if song.is_sing is not None]
     if songs and not labelled:

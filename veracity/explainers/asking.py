@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ import numpy as np
 from ..errors import ConfigError, VeracityError, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
-from ..jobs.callables import callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, imported, told
 from ..labels import Label
 from .question import Explainer, Meter, Question
 from .settings import ExplainerSettings
@@ -139,10 +140,11 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
         warnings.filterwarnings("ignore", module="captum")  # of gradients and hooks that it sets and removes by itself
         torch.manual_seed(int(question.rng.integers(2**63)))
         try:
-            answer = function(question, **settings.options)
+            with as_it_was():
+                answer = function(question, **settings.options)
         except VeracityError:
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             source = callable_source(settings.call) if settings.call else None
             raise ConfigError(f"the explainer '{settings.name}' fails ({told(error, source)}): mend it") from error
     return checked_weights(answer, question.grid.n_segments, settings.name)

@@ -13,6 +13,7 @@ M. T. Ribeiro, S. Singh and C. Guestrin, "Why should I trust you?", KDD 2016.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -151,6 +152,22 @@ def kernel(n_segments: int, width: float) -> np.ndarray:
     """
     distance = 1 - np.sqrt(np.arange(n_segments + 1) / n_segments)
     return np.exp(-(distance**2) / (2 * width**2))
+
+
+def effective_samples(n_samples: int, n_segments: int, kernel_width: float) -> float:
+    """Return how many equally weighted masks a sample is worth on average, by the kernel: (sum w)^2 / sum w^2.
+
+    Parameters
+    ----------
+    n_samples, n_segments : int
+    kernel_width : float
+        In cosine distance.
+    """
+    weights = kernel(n_segments, kernel_width)
+    counts = np.array([comb(n_segments, size) for size in range(n_segments + 1)], dtype=np.float64)
+    expected = np.minimum((n_samples - 1) * counts / counts.sum(), n_samples)
+    expected[-1] += 1  # the first mask is all on
+    return float((expected @ weights) ** 2 / (expected @ weights**2))
 
 
 def fit_sampled(masks: np.ndarray, p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 1.0) -> LimeFit:

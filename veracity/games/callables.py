@@ -5,13 +5,14 @@ Modules that need no more than `checked_probabilities` import neither torch nor 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ConfigError, quoted
-from ..jobs.callables import callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, imported, told
 from .evaluators import AUDIT_TOLERANCE, DirectEvaluator
 
 if TYPE_CHECKING:
@@ -113,8 +114,9 @@ class _UsersModel:
 
     def _p_sing(self, batch: np.ndarray) -> np.ndarray:
         try:
-            answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # its own, to do with as it likes
-        except (Exception, SystemExit) as error:
+            with as_it_was():
+                answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # its own, to do with as it likes
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             cure = "mend it" if len(batch) > 1 else "let it take a single excerpt, too, as networks do in evaluation mode"
             why = told(error, self.source)
             raise ConfigError(f"{self.name} fails for excerpts of shape {batch.shape} ({why}): {cure}") from error

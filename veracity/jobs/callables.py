@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import importlib
 import importlib.machinery
 import json
+import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,25 @@ def path_of_jobs() -> tuple[str, ...]:
     return tuple(json.loads(done.stdout)) if done.returncode == 0 else tuple(sys.path)
 
 
+@contextlib.contextmanager
+def as_it_was() -> Iterator[None]:
+    """Run a user's code, and put back what it may have changed for all: the working directory, and how numbers are made."""
+    import numpy as np
+
+    folder, torch = Path.cwd(), sys.modules.get("torch")
+    errors = np.geterr()
+    kept = (torch.get_default_dtype(), torch.is_grad_enabled()) if torch else None
+    try:
+        yield
+    finally:
+        os.chdir(folder)
+        np.seterr(**errors)
+        if torch := sys.modules.get("torch"):
+            dtype, grad = kept or (torch.float32, True)
+            torch.set_default_dtype(dtype)
+            torch.set_grad_enabled(grad)
+
+
 def imported(target: str, what: str, *, key: str = "") -> Any:
     """Import ``module:callable``; raises ConfigError, with what it is for, when that fails or there is none.
 
@@ -83,8 +105,9 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise ConfigError(f"{key or what} is {quoted(target)}, which names no callable of a module: {cure}")
     try:
-        found = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # whatever its statements raise
+        with as_it_was():
+            found = importlib.import_module(module)
+    except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # whatever its statements raise
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):
             cure = "mend the module, or install what it imports"
         raise ConfigError(f"{named} cannot be imported ({told(error, callable_source(target))}): {cure}") from error
@@ -98,4 +121,8 @@ def told(error: BaseException, source: Path | None) -> str:
     """Tell what a user's code raised, and in which of its lines."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if source and frame.filename == str(source)]
     place = f", line {own[-1].lineno} of {own[-1].filename}" if own and not isinstance(error, SyntaxError) else ""
-    return f"{type(error).__name__}: {shortened(str(error), 160)}{place}"
+    try:
+        said = str(error)
+    except Exception:
+        said = "it cannot say why"
+    return f"{type(error).__name__}: {shortened(said, 160)}{place}"

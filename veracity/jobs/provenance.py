@@ -152,6 +152,8 @@ def _imports(node: ast.AST, path: Path) -> list[Path]:
             package = path.parent.relative_to(_import_root(path)).parts
             module = [*package[: len(package) - node.level + 1], *module]
         names = [".".join([*module, *([] if alias.name == "*" else [alias.name])]) for alias in node.names]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        names = [arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
     else:
         return []
     return [found for name in names for found in _files_of(name.split("."), path)]
@@ -161,7 +163,10 @@ def _files_of(name: Sequence[str], importer: Path) -> list[Path]:
     """Return the files that an import executes: the module, the packages that it lies in, or all modules of a package."""
     if name[0] == PACKAGE.name:
         return _files_below(PACKAGE, name[1:])
-    return [found for folder in {importer.parent, _import_root(importer)} for found in _files_below(folder, name)]
+    folders = {importer.parent, _import_root(importer)}
+    if not importer.is_relative_to(PACKAGE):  # a user's code may lie in several folders
+        folders |= {Path(folder).resolve() for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder}
+    return [found for folder in sorted(folders) for found in _files_below(folder, name)]
 
 
 def _import_root(path: Path) -> Path:
@@ -178,8 +183,9 @@ def _files_below(root: Path, name: Sequence[str]) -> list[Path]:
         if (folder / part / "__init__.py").is_file():
             folder = folder / part
             files.append(folder / "__init__.py")
+        elif not (module := folder / f"{part}.py").is_file() and (folder / part).is_dir() and part.isidentifier():
+            folder = folder / part  # a package without __init__.py
         else:  # a module, or what a package itself defines
-            module = folder / f"{part}.py"
             return [*files, module] if module.is_file() else files
     return [
         *files,

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")  # on Linux only
@@ -62,11 +63,22 @@ def logged(log: str | os.PathLike) -> tuple[float, float, float]:
     return number(STARTUP), number(IN_ALL), number(PEAK)
 
 
-def warnings_of(run: str | os.PathLike) -> list[str]:
-    """Return what the jobs of a run have warned of, as their logs tell it; each sentence once, in order."""
+def warnings_of(run: str | os.PathLike, of: Collection[str] | None = None) -> list[str]:
+    """Return what the jobs of a run have warned of, as their logs tell it; each sentence once, in order.
+
+    Parameters
+    ----------
+    run : path-like
+        Its folder.
+    of : collection of str, optional
+        Logs that count; others are of jobs that the run no longer has.
+    """
+    tabled = of is None or str(Path(run, "logs", "corpus.log")) in of  # the table `corpus` says what is odd of songs
     logs = (
-        path for path in sorted(Path(run, "logs").rglob("*.log")) if path.parent.name != "spectrograms"
-    )  # table corpus has these
+        path
+        for path in sorted(Path(run, "logs").rglob("*.log"))
+        if (of is None or str(path) in of) and not (tabled and path.parent.name == "spectrograms")
+    )
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in logs)
     found = (line for text in texts for line in re.findall(r"^WARNING veracity\S* (.+)$", text, re.MULTILINE))
     return list(dict.fromkeys(found))

@@ -17,13 +17,15 @@ from ..classifiers.building import ModelSettings
 from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
-from ..explainers.lime import LimeSettings, checked_samples
+from ..explainers.lime import LimeSettings, checked_samples, effective_samples
 from ..explainers.settings import explainers_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
 from ..jobs.callables import path_of_jobs, spec_of
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
 from ..songs.synthesis import SynthesisSettings
+
+FULL_SCALE = 2  # the largest change of a sample that leaves it within +-1
 
 
 def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | None) -> None:
@@ -47,6 +49,8 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     TrainingSettings(**detector["training"])
     for domain in DOMAINS:
         AttackSettings(**config["attacks"][domain])
+    if (eps := config["attacks"]["waveform"]["eps"]) > FULL_SCALE:
+        raise ConfigError(f"attacks.waveform.eps is {plain(eps)}, where full scale is 1: give at most {FULL_SCALE}")
     _check_lengths(config, frontend)
     _check_lime(config, frontend)
     _check_drawings(config["drawings"])
@@ -91,6 +95,12 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
     if lime.exact:
         checked_for_all(grid)
     checked_for_sets(n)
+    weighted = effective_samples(lime.n_samples, n, lime.kernel_width)
+    if weighted < n + 1:
+        raise ConfigError(
+            f"lime.n_samples {lime.n_samples} with lime.kernel_width {plain(lime.kernel_width)} weigh as much as "
+            f"{weighted:.2g} masks, which determine no weights of {n} segments: raise one of them"
+        )
     for k in config["localised"]["k"]:
         if k > n:
             raise ConfigError(f"localised.k holds {shortened(k)}, the grid has only {n} segments ({shown}): use smaller k")
@@ -150,6 +160,8 @@ def _check_drawings(drawings: Mapping[str, Any]) -> None:
     folder = drawings["folder"]
     if folder and not os.path.exists(folder):  # noqa: PTH110 - no name is too long for it
         raise ConfigError(f"drawings.folder {quoted(folder)} does not exist: give a file or a folder of drawings, or null")
+    if folder and os.path.isdir(folder) and not any(os.scandir(folder)):  # noqa: PTH112
+        raise ConfigError(f"drawings.folder {quoted(folder)} is empty: put drawings there, or give null")
 
 
 def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:

@@ -56,4 +56,4 @@ def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
 
 def put_footnote(figure: Figure, text: str) -> None:
     """Say at the foot of a figure what its data are."""
-    figure.supxlabel(text, fontsize=7, color="0.35")
+    figure.supxlabel(text, fontsize=7, color="0.35", parse_math=False)

@@ -1,12 +1,14 @@
 """Figure 2: label flips against the number of segments; its table and its picture."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
+from ..errors import one_of
+from ..games.game import Fill
 from ..labels import LABELS, SING, direction_title
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
 from .pooling import judged
@@ -14,6 +16,7 @@ from .pooling import judged
 
 def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
     """Return what Figure 2 shows: flips with k = 1, 2, ... segments, LIME with one fill."""
+    one_of(fill, get_args(Fill), "fill")
     return rates[(rates.k >= 1) & rates.fill.isin(["", fill])]
 
 

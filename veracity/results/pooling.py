@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from ..attacks.settings import DOMAINS
+from ..errors import ArtefactError
 from ..explainers.settings import AS_MANY, POSITIVE
 from ..labels import LABELS, SING, title
 
@@ -70,8 +71,12 @@ def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
 
     An empty CSV tells no types: then what is no text is a number.
     """
-    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str))
-    table = table.fillna({column: "" for column in table if column in TEXTS})
+    try:
+        columns = pd.read_csv(path, nrows=0).columns
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
+        raise ArtefactError(f"{path} is damaged and holds no table: delete it, and its rule makes it again") from None
+    missing = {column: ["", "nan"] for column in columns if column not in TEXTS}  # a note may say NA
+    table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing)
     if called != SING and "original" in table:
         codes = {title(name, called): name for name in LABELS}
         table["original"] = [codes.get(word, word) for word in table.original]
@@ -87,4 +92,5 @@ def as_markdown(page: pd.DataFrame) -> str:
         shown[column] = [
             UNDETERMINED if pd.isna(value) else value if isinstance(value, str) else f"{value:.4g}" for value in shown[column]
         ]
-    return shown.to_markdown(index=False, floatfmt=".4g")
+    texts = [i for i, column in enumerate(shown) if column in TEXTS]  # a song may be called 01, or 1e5
+    return shown.to_markdown(index=False, floatfmt=".4g", disable_numparse=texts)

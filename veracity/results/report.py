@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 import yaml
 
 from ..jobs.files import replacing
 from ..jobs.provenance import versions
+from .pooling import read_table
 
 #: What each figure and table shows, in the order of the page.
 CAPTIONS = {
@@ -121,5 +121,5 @@ def _in_order(names: Iterable[str]) -> list[str]:
 
 
 def _table(path: str | os.PathLike) -> str:
-    table = pd.read_csv(path, keep_default_na=False, na_values=["nan"]).drop(columns="corpus", errors="ignore")
+    table = read_table(path).drop(columns="corpus", errors="ignore")
     return table.to_html(index=False, border=0, float_format=lambda value: f"{value:.4g}", na_rep="")

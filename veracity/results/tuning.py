@@ -1,10 +1,25 @@
 """Table ``tuning``: which setting of the attacks flips most."""
 
+import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from ..attacks.settings import DOMAINS
+from ..errors import ArtefactError
+
+
+def read_run(path: str | os.PathLike) -> dict[str, object]:
+    """Read one attack run, as the rule ``tuning_runs`` writes it; raises ArtefactError when it is damaged."""
+    try:
+        row = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not 0 <= row["flipped"] <= row["n"]:
+            raise ValueError
+        return {name: row[name] for name in ("domain", "eps", "eta", "alpha", "song", "n", "flipped", "snr_db")}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ArtefactError(f"{path} is damaged: delete it, and its rule makes it again") from None
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:

@@ -142,7 +142,7 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
         When there is no folder, or no audio in it.
     """
     root = Path(folder)
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - no name is too long for it
         raise CorpusError(f"There is no folder {folder}: set corpus.folder to one that holds audio.")
     found: list[Path] = []
     for base, folders, files in os.walk(root):
@@ -171,7 +171,7 @@ def find_root(folder: str | os.PathLike) -> Path:
         When there is none.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - no name is too long for it
         raise CorpusError(f"There is no corpus folder {folder}: set corpus.folder to it, or run the target `download`.")
     children = [child for child in _children(folder) if child.is_dir()]
     inside = [child for child in children if not child.name.startswith((".", "__MACOSX"))]

@@ -8,10 +8,11 @@ import contextlib
 import io
 import os
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -49,16 +50,34 @@ class Decoder:
     skipped_bytes: int
     cut_off: bool
     n_samples: int = 0  # decoded so far
+    fallback: Path | None = None  # a file whose header may be believed where decoding beyond what it claims fails
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Decode on to the end; yields arrays of shape (n_samples, n_channels), float32, of which the last is shorter."""
         channels = self.file.channels
         while True:
             block = np.empty((max(BLOCK // channels, 1), channels), np.float32)
-            if not (n_samples := self.file.buffer_read_into(block, "float32")):
+            try:
+                n_samples = self.file.buffer_read_into(block, "float32")
+            except soundfile.SoundFileError:
+                if self.fallback is None:
+                    raise
+                yield from self._as_claimed(self.fallback)
+                return
+            if not n_samples:
                 return
             self.n_samples += n_samples
             yield block[:n_samples]
+
+    def _as_claimed(self, path: Path) -> Iterator[np.ndarray]:
+        """Decode what is left of as many samples as the header claims: behind them may lie tags that are no audio."""
+        with soundfile.SoundFile(path) as file:
+            file.seek(self.n_samples)
+            while len(block := file.read(BLOCK // file.channels or 1, "float32", always_2d=True)):
+                self.n_samples += len(block)
+                yield block
+            if self.n_samples < file.frames:
+                raise soundfile.SoundFileRuntimeError("its stream is broken")
 
 
 def other_kind(path: Path) -> str | None:
@@ -77,21 +96,25 @@ def opened(path: Path) -> Iterator[Decoder]:
     soundfile.SoundFileError
         When it cannot be opened. Decoding may raise it too.
     """
+    fallback = None
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(_Sequential(path))
         except TypeError:
             raise soundfile.SoundFileRuntimeError("its name ends in .raw, which tells nothing of its format") from None
         log = file.extra_info
-        claimed = _claimed_seconds(file, log, path.stat().st_size)
+        claimed = _claimed_seconds(file, log, path)
         cut_off = "Last page lacks an end-of-stream bit" in log
         if file.format == "FLAC":
             with path.open("rb") as raw:
-                if raw.read(5)[:4] == b"fLaC":
-                    file = stack.enter_context(_Sequential(stack.enter_context(_WithoutTotal(path))))
+                start = _end_of_id3(raw.read(10))
+                raw.seek(start)
+                if raw.read(4) == b"fLaC":
+                    fallback = path if 0 < file.frames < UNKNOWN_FRAMES else None
+                    file = stack.enter_context(_Sequential(stack.enter_context(_WithoutTotal(path, start))))
         frames = mpeg.walk(path.read_bytes()) if file.subtype == "MPEG_LAYER_III" and file.format == "MP3" else None
         if frames is None:
-            yield Decoder(file, claimed, np.nan, 0, cut_off)
+            yield Decoder(file, claimed, np.nan, 0, cut_off, fallback=fallback)
             return
         if not frames.has_count:
             claimed = np.nan
@@ -103,7 +126,7 @@ def reason(error: soundfile.SoundFileError) -> str:
     """Return what a decoder says of its failure, for brackets in a sentence."""
     text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
     text = text.removeprefix("Error : ").rstrip(".")
-    return "its stream is broken" if "internal" in text.lower() else text
+    return "its stream is broken" if re.search("internal|lost sync", text.lower()) else text
 
 
 class _Sequential(soundfile.SoundFile):
@@ -137,22 +160,34 @@ class _Endless(io.FileIO):
 
 
 class _WithoutTotal(io.FileIO):
-    """A FLAC file whose header claims no number of samples (36 bits of the metadata block that comes first)."""
+    """A FLAC file, from some byte on, whose header claims no number of samples (36 bits of its first metadata block)."""
+
+    def __init__(self, path: Path, start: int = 0) -> None:
+        super().__init__(path)
+        self.start = start
 
     def readinto(self, buffer: Any) -> int:
         at, n_bytes = self.tell(), super().readinto(buffer) or 0
-        for byte, mask in zip(range(21, 26), (0xF0, 0, 0, 0, 0), strict=True):
+        for byte, mask in zip(range(self.start + 21, self.start + 26), (0xF0, 0, 0, 0, 0), strict=True):
             if at <= byte < at + n_bytes:
                 view = memoryview(buffer).cast("B")
                 view[byte - at] &= mask
         return n_bytes
 
 
-def _claimed_seconds(file: soundfile.SoundFile, log: str, file_bytes: int) -> float:
+def _end_of_id3(head: bytes) -> int:
+    """Return where a tag at the beginning of a file ends (ID3v2: its length stands in four bytes of seven bits)."""
+    return 10 + sum((byte & 0x7F) << (7 * (3 - i)) for i, byte in enumerate(head[6:10])) if head[:3] == b"ID3" else 0
+
+
+def _claimed_seconds(file: soundfile.SoundFile, log: str, path: Path) -> float:
     """Return the length that a header claims, or that the file's size suggests where the header claims far less."""
     if file.frames >= UNKNOWN_FRAMES:
         return np.nan
-    seconds = file.frames / file.samplerate
+    seconds, file_bytes = file.frames / file.samplerate, path.stat().st_size
+    with path.open("rb") as raw:
+        if share := _share_read(raw, file_bytes):
+            return seconds / share
     # libsndfile mends the size of uncompressed data where the file is shorter, and tells it in its log.
     if found := re.search(r"^ *(?:data|SSND) : (\d+)(?: \(should be (\d+)\))?$", log, re.MULTILINE):
         claimed_bytes, data_bytes = int(found[1]), int(found[2] or found[1])
@@ -161,3 +196,63 @@ def _claimed_seconds(file: soundfile.SoundFile, log: str, file_bytes: int) -> fl
         if not found[2] and 0 < 2 * data_bytes < file_bytes:
             return seconds * file_bytes / data_bytes
     return seconds
+
+
+def _share_read(raw: BinaryIO, file_bytes: int) -> float | None:
+    """Return which share of the sound that a file claims or holds libsndfile reads of it; None where all is as it should be.
+
+    It reads the first of chained Ogg streams alone, of a WAV no more than its data chunk claims, and of RF64, W64 and AU what
+    is there, whatever they claim.
+    """
+    head = raw.read(96)
+    if head[:4] == b"OggS":
+        end = _end_of_first_stream(raw, file_bytes)
+        return end / file_bytes if end and end < file_bytes else None
+    if head[:4] == b".snd":
+        start, claimed = struct.unpack(">II", head[4:12])
+        held = file_bytes - start
+        return held / claimed if held < claimed < UNKNOWN_BYTES else None
+    if head[:4] == b"RF64" and head[12:16] == b"ds64":
+        (claimed,) = struct.unpack("<Q", head[28:36])
+        return (file_bytes - len(head)) / claimed if file_bytes < claimed < BEYOND_ANY_FILE else None
+    if head[:4] == b"riff":  # W64: its length, of all, stands behind the name of 16 bytes
+        (claimed,) = struct.unpack("<Q", head[16:24])
+        return file_bytes / claimed if file_bytes < claimed < BEYOND_ANY_FILE else None
+    if head[:4] == b"RIFF":
+        return _share_of_data(raw, file_bytes)
+    return None
+
+
+def _end_of_first_stream(raw: BinaryIO, file_bytes: int) -> int | None:
+    """Return where the first stream of an Ogg ends; None where no other follows it."""
+    at, ended = 0, False
+    while at < file_bytes:
+        raw.seek(at)
+        page = raw.read(27)
+        if len(page) < 27 or page[:4] != b"OggS":
+            return None
+        if ended and page[5] & 2:
+            return at
+        ended = bool(page[5] & 4)
+        at += 27 + page[26] + sum(raw.read(page[26]))
+    return None
+
+
+def _share_of_data(raw: BinaryIO, file_bytes: int) -> float | None:
+    """Return which share of the samples the data chunk of a WAV claims: what follows it should be another chunk."""
+    at = 12
+    while at + 8 <= file_bytes:
+        raw.seek(at)
+        name, size = struct.unpack("<4sI", raw.read(8))
+        if at + 8 + size > file_bytes:
+            return None  # said by libsndfile
+        following = at + 8 + size + size % 2
+        if name == b"data" and size:
+            raw.seek(following)
+            after = raw.read(8)
+            left = file_bytes - following
+            if left < 8 or (after[:4].isascii() and after[:4].decode("ascii", "replace").isprintable()):
+                return None
+            return size / (size + left)
+        at = following
+    return None

@@ -5,6 +5,7 @@ import math
 
 import torch
 
+from ..errors import CorpusError
 from .audio import load_audio_and_facts
 from .corpus import Song
 from .frontend import FrontEnd, log_mel, magnitudes
@@ -34,6 +35,11 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
     audio, facts = load_audio_and_facts(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     seconds = len(audio) / frontend.sample_rate
     magnitude = magnitudes(torch.as_tensor(audio), frontend)
+    if not bool(torch.isfinite(magnitude.half()).all()):
+        raise CorpusError(
+            f"{song.audio} is too loud for spectrograms of half precision (peak {facts.peak:.3g}, largest magnitude "
+            f"{float(magnitude.max()):.3g}): scale it to +-1, or lower frontend.frame_samples"
+        )
     is_sing = None
     if intervals and song.labels:
         check_extent(intervals, seconds, song.labels)

@@ -33,10 +33,13 @@ try:
 except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
+if os.path.lexists(RESULTS) and not os.path.isdir(RESULTS):
+    raise WorkflowError(f"{RESULTS} is no folder: remove it, or choose another name with the key run")
+
 OUTSIDE = Contents(".snakemake/veracity-contents.json")
 atexit.register(OUTSIDE.save)
 CHECKPOINT = config["detector"]["checkpoint"]
-if CHECKPOINT and not Path(CHECKPOINT).is_file():
+if CHECKPOINT and not os.path.isfile(CHECKPOINT):
     raise WorkflowError(f"there is no checkpoint {CHECKPOINT}: set detector.checkpoint to a .pt, or to null to train")
 DETECTORS = ["checkpoint"] if CHECKPOINT else [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
 CORPUS = f"{RESULTS}/synthetic_corpus"
@@ -100,7 +103,7 @@ def read_songs():
     folder = config["corpus"]["folder"]
     if not folder:
         raise WorkflowError("configuration key 'corpus.folder' is null: set it to a corpus in the Jamendo layout")
-    if config["corpus"]["url"] and not Path(folder).is_dir():
+    if config["corpus"]["url"] and not os.path.isdir(folder):
         return {}  # so that the target `download` can be asked for
     try:
         songs = songs_of(config["corpus"]["kind"], folder)
@@ -233,6 +236,8 @@ def asked(stage, song, domain, explainer=None):
     part = settings(*(key.format(domain=domain) for key in USES[stage]))
     if explainer in EXPLAINERS:
         part["explainer"] = asdict(EXPLAINERS[explainer])
+    if stage == "spectrograms" and song in SONGS:
+        part["split"] = SONGS[song][0]
     contents = outside(stage, song, domain, explainer)
     return {**part, "outside": contents} if contents else part
 
@@ -284,7 +289,7 @@ FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "
 ATTACKED = MODEL if BUILD else ("frontend", "model.build")
 JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 USES = {
-    "spectrograms": ("frontend", "corpus.words"),
+    "spectrograms": ("frontend", "corpus.words", *(["corpus.synthetic"] if SYNTHETIC else [])),
     "training": ("frontend", "detector.architecture", "detector.training"),
     "imported": ("frontend", "detector.architecture"),
     "predictions": ("frontend", "detector.median_frames", "detector.threshold"),
@@ -311,10 +316,11 @@ READS = {
 
 def stale_files():
     """Return what a copied or renamed run holds, but for artefacts of the settings that are asked for, with their times."""
-    if workflow.exec_mode.name != "DEFAULT" or (mark := runs.read_mark(RESULTS)) is None:
+    if workflow.exec_mode.name != "DEFAULT" or not Path(RESULTS).is_dir():
         return {}
-    found = mark.stale
-    if runs.was_moved(RESULTS):
+    mark = runs.read_mark(RESULTS)  # a folder without one was made by nobody here: copied by `cp run/*`, say
+    found = mark.stale if mark else []
+    if mark is None or runs.was_moved(RESULTS) or not Path(".snakemake/metadata").is_dir():
         found = [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
     return {path: os.stat(path).st_mtime_ns for path in found if Path(path).is_file()}
 
@@ -322,8 +328,11 @@ def stale_files():
 def is_stale(path):
     """Tell whether a file of a moved run must be made again."""
     stage, *folders, _ = path.relative_to(RESULTS).parts
-    if stage in ("logs", "benchmarks", "synthetic_corpus") or path.name == runs.MARK:
+    if stage in ("logs", "benchmarks") or path.name == runs.MARK:
         return False
+    if stage == "synthetic_corpus":  # its songs are those of the spectrograms' settings, if there are any
+        spectrogram = Path(RESULTS, "spectrograms", f"{path.stem}.h5")
+        return path.suffix != ".lab" and runs.is_stale(spectrogram, asked("spectrograms", path.stem, None))
     if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
         return False  # the checkpoint beside it tells
     if stage not in USES:
@@ -349,9 +358,9 @@ if STALE:
 
 def settle():
     """After a run: give results of failed jobs, which stayed, the time at which they were made, and note what is still stale."""
-    unfinished = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
-    for path in filter(os.path.exists, unfinished):
-        record = workflow.persistence.metadata(path)
+    unfinished = {str(path): path for job in workflow.dag.needrun_jobs() for path in job.output}
+    for path, output in unfinished.items():
+        record = workflow.persistence.metadata(output) if os.path.exists(path) else None
         if record and record.get("endtime") and os.stat(path).st_mtime > STARTED:  # Snakemake has put it back as if it were new
             os.utime(path, (record["endtime"],) * 2)
     made = {path for path, time in STALE.items() if path not in unfinished and os.stat(path).st_mtime_ns != time}
@@ -360,7 +369,7 @@ def settle():
 
 def tell_warnings():
     """Say at the end of a run what its jobs have warned of."""
-    found = warnings_of(RESULTS)
+    found = warnings_of(RESULTS, {str(log) for job in workflow.dag.jobs for log in job.log})
     if found:
         print(f"\n{len(found)} warnings of this run (from {RESULTS}/logs):", *found, sep="\n  ", file=sys.stderr)
 

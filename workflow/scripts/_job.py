@@ -5,6 +5,7 @@ What is imported here is part of every rule's code digest; `_attacked`, `_explai
 """
 
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -29,6 +30,7 @@ def job(snakemake: Any) -> Iterator[None]:
         Path(snakemake.log[0]).open("w", buffering=1, encoding="utf-8") as log,
         redirect_stdout(log),
         redirect_stderr(log),
+        _c_stderr_to(log),
     ):
         logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(name)s %(message)s", force=True)
         logging.captureWarnings(True)
@@ -44,6 +46,18 @@ def job(snakemake: Any) -> Iterator[None]:
         except Exception:
             traceback.print_exc()
             sys.exit(1)
+
+
+@contextmanager
+def _c_stderr_to(log: Any) -> Iterator[None]:
+    """Let what libraries of C print follow, decoders' complaints above all."""
+    own = os.dup(2)
+    os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
 
 
 def provenance(snakemake: Any) -> dict[str, Any]:

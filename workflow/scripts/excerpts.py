@@ -2,6 +2,7 @@
 
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.perturbations import read_attack
+from veracity.errors import ArtefactError
 from veracity.games.callables import callable_evaluator
 from veracity.jobs import store
 
@@ -20,8 +21,11 @@ with job(snakemake):
         )
         if predict and of_model["threshold"] is not None:
             threshold = of_model["threshold"]
+    attack = read_attack(snakemake.input.perturbation)
+    if attack.domain != snakemake.wildcards.domain:
+        raise ArtefactError(f"{snakemake.input.perturbation} holds an attack of the {attack.domain}: delete it")
     excerpts = pick_excerpts(
-        read_attack(snakemake.input.perturbation),
+        attack,
         predict_logits,
         frontend,
         threshold=threshold,

@@ -1,13 +1,10 @@
 """Rule tuning: which setting of the attacks flips most excerpts of the validation songs."""
 
-import json
-from pathlib import Path
-
 from veracity.results import tuning
 
 from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    rows = [json.loads(Path(path).read_text(encoding="utf-8")) for path in snakemake.input]
+    rows = [tuning.read_run(path) for path in snakemake.input]
     write_table(snakemake, tuning.table(rows), title="Attack settings on the validation songs, best first")

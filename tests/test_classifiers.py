@@ -1,0 +1,304 @@
+"""Classifiers of one's own: the interface, the adapters, one label of several, attacks and explanations of them."""
+
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from veracity.attacks.excerpts import pick_excerpts
+from veracity.attacks.perturbations import WindowAttack, read_attack
+from veracity.attacks.settings import AttackSettings
+from veracity.attacks.windows import attack_windows
+from veracity.classifiers.adapters import MelClassifier, WaveformClassifier
+from veracity.classifiers.building import ModelSettings, built
+from veracity.classifiers.protocol import ARG_MAX, Classifier, OneLabel
+from veracity.errors import ConfigError
+from veracity.experiments import attributions, explanations, flips, localised
+from veracity.explainers.lime import LimeSettings
+from veracity.explainers.settings import explainers_of
+from veracity.games.game import fill_game
+from veracity.games.grid import SegmentGrid
+from veracity.games.models import explained_classifier
+from veracity.jobs import store
+
+RATE = 8000
+SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
+
+
+def mel_cnn(n_labels=1, exclusive=False):
+    torch.manual_seed(1)
+    module = nn.Sequential(
+        nn.Unflatten(1, (1, 24)),
+        nn.Conv2d(1, 4, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(4 * 11 * 9, n_labels),
+    )
+    labels = ["speech", "music", "noise"][:n_labels]
+    return MelClassifier(
+        module,
+        labels=labels,
+        excerpt_frames=24,
+        sample_rate=RATE,
+        frame_samples=512,
+        hop_samples=160,
+        n_mels=20,
+        f_min=50,
+        f_max=4000,
+        exclusive=exclusive,
+    )
+
+
+class Energy(nn.Module):
+    """Says yes to loud low frequencies."""
+
+    def forward(self, audio):
+        low = torch.cumsum(audio, dim=1)[:, ::8]
+        return 40 * (low.diff(dim=1) ** 2).mean(dim=1) - 0.8
+
+
+def wave_model():
+    return WaveformClassifier(
+        Energy(), labels=["loud"], sample_rate=RATE, excerpt_samples=4096, frame_samples=256, hop_samples=64
+    )
+
+
+def song(seconds=4.0):
+    rng = np.random.default_rng(0)
+    t = np.arange(round(RATE * seconds)) / RATE
+    loudness = np.abs(np.sin(2 * np.pi * t / 2.0))
+    return (0.2 * loudness * rng.standard_normal(len(t))).astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [mel_cnn, wave_model])
+def test_adapters_are_classifiers(make):
+    classifier = make()
+    assert isinstance(classifier, Classifier)
+    x = classifier.representation(torch.randn(3, classifier.excerpt_samples))
+    assert x.ndim == 3
+    assert classifier.logits(x).shape == (3,)
+
+
+def test_a_waveform_comes_back_from_its_representation():
+    classifier = wave_model()
+    audio = torch.randn(2, classifier.excerpt_samples)
+    x = classifier.representation(audio)
+    assert x.is_complex()
+    torch.testing.assert_close(classifier.waveform(x), audio, atol=1e-5, rtol=1e-5)
+
+
+def test_fills_of_complex_spectra_keep_the_phase_and_zero_is_silence():
+    classifier = wave_model()
+    (x,) = classifier.representation(torch.randn(1, classifier.excerpt_samples))
+    grid = SegmentGrid(3, 2, *x.shape)
+    mean = fill_game(x, grid, "mean").off
+    torch.testing.assert_close(mean.abs(), x.abs().mean().expand(x.shape))
+    torch.testing.assert_close(torch.angle(mean / x), torch.zeros(x.shape), atol=1e-4, rtol=0)
+    zero = fill_game(x, grid, "zero").off
+    assert float(classifier.waveform(zero[None]).abs().max()) == 0
+
+
+def test_one_label_of_several_is_explained_against_the_rest():
+    classifier = mel_cnn(3)
+    x = classifier.representation(torch.randn(5, classifier.excerpt_samples) * 0.1)
+    logits = classifier.logits(x)
+    tagger = OneLabel(classifier, "music", 0.4)
+    torch.testing.assert_close(tagger.logit(x), logits[:, 1])
+    softmax = OneLabel(mel_cnn(3, exclusive=True), "music", 0.4)
+    torch.testing.assert_close(torch.sigmoid(softmax.logit(x)), logits.softmax(dim=1)[:, 1])
+    winner = OneLabel(classifier, "music", ARG_MAX)
+    assert torch.equal(winner.logit(x) > 0, logits.argmax(dim=1) == 1)
+    assert (tagger.decision, winner.decision) == (0.4, 0.5)
+
+
+@pytest.mark.parametrize("scope", ["song", "excerpt"])
+@pytest.mark.parametrize("domain", ["waveform", "spectrogram"])
+@pytest.mark.parametrize("make", [mel_cnn, wave_model])
+def test_attacks_turn_decisions_round_in_both_scopes_and_domains(make, domain, scope, tmp_path):
+    classifier = make()
+    probe = OneLabel(classifier, classifier.labels[0], 0.5)
+    audio = song()
+    starts = range(0, len(audio) - classifier.excerpt_samples, 2000)
+    windows = torch.stack([torch.as_tensor(audio[s : s + classifier.excerpt_samples]) for s in starts])
+    middle = float(torch.sigmoid(probe.logit(classifier.representation(windows))).median())
+    one = OneLabel(classifier, classifier.labels[0], middle)
+    large = domain == "spectrogram" and make is wave_model  # spectra are not scaled to 1
+    settings = AttackSettings(eps=5.0 if large else 0.5, eta=0.2 if large else 0.02, alpha=1e4 if large else 50, max_updates=60)
+    found = attack_windows(audio, one, settings, name="m:f", domain=domain, scope=scope, hop_seconds=0.25)
+    assert found.flipped_history[-1] > found.flipped_history[0]
+    assert np.abs(found.delta).max() <= settings.eps
+    store.write(tmp_path / "attack.h5", found)
+    again = read_attack(tmp_path / "attack.h5")
+    assert isinstance(again, WindowAttack)
+    np.testing.assert_array_equal(again.adversarial, found.adversarial)
+
+    # What is said of an excerpt follows from the perturbation that is kept.
+    first = found.delta[0].reshape(-1)
+    if domain == "waveform":
+        perturbed = torch.as_tensor(audio[: classifier.excerpt_samples] + first[: classifier.excerpt_samples])
+        logit = one.logit(classifier.representation(perturbed[None]))
+        assert float(logit[0]) == pytest.approx(float(found.adversarial_logit[0]), abs=1e-3)
+
+    excerpts = pick_excerpts(found, one.logit, None, threshold=one.decision, n_per_direction=1, seed=0, song="s")
+    assert len(excerpts.original) >= 1
+    assert excerpts.label == classifier.labels[0]
+    assert (excerpts.attacked, excerpts.model) == ("m:f", "m:f")
+    grid = SMALL.grid(*excerpts.clean.shape[1:])
+    model = explained_classifier(one, grid)
+    told = explanations.compute(excerpts, model, SMALL, seed=0, song="s")
+    flipped = flips.compute(excerpts, told, model, SMALL, seed=0, song="s")
+    assert flipped.best[:, -1].all()
+    near = localised.compute(excerpts, flipped, model, SMALL, k_tried=[6], seed=0, song="s")
+    assert len(near.k) == len(excerpts.original)
+    for explainer in explainers_of(["lime", "integrated_gradients", "smoothgrad", "saliency", "energy", "perturbation_norm"]):
+        answer = attributions.compute(excerpts, model, explainer, grid, seed=0, domain=domain, song="s")
+        assert answer.flips[:, -1].all()
+
+
+def test_an_attack_that_is_resumed_ends_as_one_that_was_not(tmp_path):
+    from veracity.jobs.resuming import SavedState
+
+    one, audio = OneLabel(wave_model(), "loud", 0.5), song(2.0)
+    arguments = {"name": "m:f", "domain": "waveform", "scope": "song", "hop_seconds": 0.25}
+    whole = attack_windows(audio, one, AttackSettings(eps=0.01, eta=0.001, alpha=5, max_updates=6), **arguments)
+
+    class StopError(Exception):
+        pass
+
+    class Stopping(SavedState):
+        def save_when_due(self, state):
+            super().save_when_due(state)
+            if len(state()["losses"]) == 3:
+                raise StopError
+
+    settings = AttackSettings(eps=0.01, eta=0.001, alpha=5, max_updates=6)
+    with pytest.raises(StopError):
+        attack_windows(audio, one, settings, saved=Stopping(tmp_path / "s.pt", every_seconds=0, made_by="x"), **arguments)
+    again = attack_windows(audio, one, settings, saved=SavedState(tmp_path / "s.pt", every_seconds=0, made_by="x"), **arguments)
+    np.testing.assert_array_equal(again.delta, whole.delta)
+
+
+def test_songs_shorter_than_an_excerpt_are_refused():
+    with pytest.raises(ConfigError, match=r"the attacked part lasts 0.25 s, one excerpt of m:f 0.51 s"):
+        attack_windows(
+            song(0.25),
+            OneLabel(wave_model(), "loud", 0.5),
+            AttackSettings(eps=1, eta=1, alpha=1),
+            name="m:f",
+            domain="waveform",
+            scope="song",
+            hop_seconds=0.5,
+        )
+
+
+# What the configuration names
+
+
+class InTraining(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4096, 1)
+
+    def forward(self, audio):
+        return torch.nn.functional.dropout(self.layer(audio), 0.5, training=True) * len(audio)
+
+
+class NotDifferentiable(nn.Module):
+    def forward(self, audio):
+        return audio.detach().mean(dim=1).round()
+
+
+def of(module):
+    return WaveformClassifier(module, labels=["x"], sample_rate=RATE, excerpt_samples=4096)
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """Put a callable into a module and return its name."""
+
+    def put(function):
+        module = ModuleType("a_users_module")
+        module.build = function
+        monkeypatch.setitem(sys.modules, "a_users_module", module)
+        return "a_users_module:build"
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("build", "settings", "message"),
+    [
+        (lambda: 3, {}, "returns a int, which lacks sample_rate, excerpt_samples, labels"),
+        (lambda: 1 / 0, {}, "fails .ZeroDivisionError"),
+        (lambda: mel_cnn(3), {}, "model.label is null, and a_users_module:build has 3 labels"),
+        (lambda: mel_cnn(3), {"label": "musik"}, "choose one of the classifier's, speech, music, noise .did you mean 'music'"),
+        (lambda: mel_cnn(1), {"threshold": "arg max"}, "the classifier has one label"),
+        (lambda: mel_cnn(1), {"threshold": 2.0}, "model.threshold is 2"),
+        (lambda: of(NotDifferentiable()), {}, "fails on two excerpts of noise"),
+        (lambda: of(InTraining()), {}, "answers otherwise for an excerpt alone|evaluation mode"),
+        (lambda: of(lambda audio: audio), {}, "logits of shape"),
+        (lambda: of(lambda audio: audio.mean(dim=1) * float("nan")), {}, "not finite"),
+    ],
+)
+def test_what_is_no_classifier_is_told_before_anything_runs(build, settings, message, named):
+    with pytest.raises(ConfigError, match=message):
+        built(ModelSettings(build=named(build), **settings))
+
+
+def test_a_classifier_is_built_by_its_name(named):
+    one = built(ModelSettings(build=named(lambda: mel_cnn(3)), label="noise", threshold=ARG_MAX))
+    assert (one.label, one.decision, one.shape) == ("noise", 0.5, (24, 20))
+
+
+def test_what_a_users_code_changes_for_all_is_put_back(named, tmp_path):
+    import os
+    from pathlib import Path
+
+    def changing():
+        os.chdir(tmp_path)
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        np.seterr(all="raise")
+        torch.set_default_dtype(torch.float32)
+        model = wave_model()
+        torch.set_default_dtype(torch.float64)
+        return model
+
+    before = Path.cwd(), np.geterr()
+    built(ModelSettings(build=named(changing)))
+    assert (Path.cwd(), np.geterr()) == before
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+
+
+def test_silero_is_a_classifier_of_speech():
+    pytest.importorskip("silero_vad")
+    one = built(ModelSettings(build="veracity.classifiers.silero:speech"))
+    assert one.label == "speech"
+    silence = one.classifier.representation(torch.zeros(1, one.classifier.excerpt_samples))
+    assert float(torch.sigmoid(one.logit(silence))[0]) < 0.1
+
+
+# docs/model.md, as it is written
+
+
+def test_the_code_of_the_page_runs_as_it_is_written(tmp_path, monkeypatch):
+    import re
+
+    import yaml
+    from networks import random_detector
+    from workspaces import ROOT
+
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "docs" / "model.md").read_text(), re.MULTILINE | re.DOTALL)
+    cnn, _, notebook = (text for kind, text in blocks if kind == "python")
+    (tmp_path / "my_cnn.py").write_text(cnn)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = yaml.safe_load(next(text for kind, text in blocks if kind == "yaml"))["model"]
+    one = built(ModelSettings(**settings))
+    assert (one.label, one.threshold, one.shape) == ("music", ARG_MAX, (60, 40))
+    network = random_detector().network()
+    exec(notebook, {"network": network, "excerpt": torch.randn(115, 80)})
