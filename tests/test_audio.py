@@ -287,3 +287,45 @@ def test_a_damaged_file_is_read_or_told(tmp_path_factory, suffix, data):
 def test_the_walk_through_an_mp3_ends_whatever_it_meets(content):
     frames = mpeg.walk(content)
     assert frames is None or frames.seconds > 0
+
+
+@pytest.mark.parametrize("tail", [b"TAG" + bytes(125), b"\n", bytes(512)])
+def test_a_flac_with_a_tag_behind_it_is_read_whole(tmp_path, tail):
+    path = written(tmp_path / "a.flac", music())
+    whole = load_audio(path, sample_rate=RATE)
+    path.write_bytes(path.read_bytes() + tail)
+    np.testing.assert_array_equal(load_audio(path, sample_rate=RATE), whole)
+
+
+def test_a_flac_behind_a_tag_is_read_beyond_what_it_claims(tmp_path):
+    content = bytearray(written(tmp_path / "a.flac", music()).read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = struct.pack(">I", RATE * 3)  # half of its samples
+    (tmp_path / "b.flac").write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(10) + content)
+    assert len(load_audio(tmp_path / "b.flac", sample_rate=RATE)) == RATE * 6
+
+
+def test_a_second_ogg_stream_in_a_file_is_told(tmp_path):
+    path = written(tmp_path / "a.ogg", music())
+    path.write_bytes(path.read_bytes() * 2)
+    facts = facts_of(path)
+    assert (facts.seconds, facts.claimed_seconds) == pytest.approx((6, 12), abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["RF64", "W64", "AU"])
+def test_rarer_files_that_were_cut_are_told(tmp_path, kind):
+    path = written(tmp_path / "a.wav", music(), format=kind)
+    assert facts_of(path).claimed_seconds == pytest.approx(6, abs=0.01)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    facts = facts_of(path)
+    assert (facts.seconds, facts.claimed_seconds) == pytest.approx((3, 6), abs=0.01)
+
+
+def test_a_data_chunk_that_claims_less_than_follows_is_told(tmp_path):
+    content = bytearray(written(tmp_path / "a.wav", music()).read_bytes())
+    at = content.index(b"data") + 4
+    (claimed,) = struct.unpack("<I", content[at : at + 4])
+    content[at : at + 4] = struct.pack("<I", claimed * 3 // 5 // 4 * 4)
+    (tmp_path / "b.wav").write_bytes(content)
+    facts = facts_of(tmp_path / "b.wav")
+    assert (facts.seconds, facts.claimed_seconds) == pytest.approx((3.6, 6), abs=0.01)

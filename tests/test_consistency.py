@@ -20,7 +20,7 @@ from veracity.detector.model import Detector
 from veracity.detector.settings import STEPS, Architecture, TrainingSettings, checked_frames, left_of
 from veracity.errors import ConfigError, one_of, plain, quoted, shortened, within
 from veracity.explainers.lime import LimeSettings
-from veracity.games.callables import path_of_jobs
+from veracity.jobs.callables import path_of_jobs
 from veracity.jobs.config import check
 from veracity.planning import consistency
 from veracity.planning.consistency import check_callable, check_together
@@ -109,7 +109,7 @@ def test_the_repository_s_configurations_are_consistent(name):
         ({"stability": {"n_samples": [64, 10**12]}}, "stability.n_samples 1000000000000 on 20 segments would take"),
         ({"localised": {"k": [1, 21]}}, "localised.k holds 21, the grid has only 20 segments"),
         ({"lime": {"evaluator": "direct"}}, "set stability.n_samples to []"),
-        ({"lime": {"predict": "json:loads"}}, "with model.predict only those of up to 12 segments are evaluated"),
+        ({"model": {"predict": "json:loads"}}, "with model.predict only those of up to 12 segments are evaluated"),
         (
             {"drawings": {"shapes": ["horse", "hors"]}},
             "drawings.shapes holds 'hors', which is no shape (did you mean 'horse'?)",
@@ -117,6 +117,34 @@ def test_the_repository_s_configurations_are_consistent(name):
         ({"drawings": {"shapes": ["letters:  "]}}, "drawings.shapes holds 'letters:', which is no shape"),
         ({"drawings": {"folder": "/nowhere/to be found"}}, "drawings.folder '/nowhere/to be found' does not exist"),
         ({"drawings": {"folder": "x" * 5000}}, "does not exist"),
+        ({"lime": {"kernel_width": 0.01}}, "weigh as much as 1 masks, which determine no weights of 20 segments"),
+        ({"lime": {"n_samples": 10}}, "which determine no weights of 20 segments: raise one of them"),
+        ({"attacks": {"waveform": {"eps": 3}}}, "attacks.waveform.eps is 3, where full scale is 1"),
+        ({"frontend": {"hop_samples": 2048}}, "frontend.hop_samples 2048 is more than frontend.frame_samples 1024"),
+        ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words says that 'x' is sing and nosing"),
+        ({"corpus": {"kind": "audio", "folder": "x"}}, "corpus.kind audio has no lists of songs to train on"),
+        ({"model": {"label": "music"}}, "model.label is given, and there is no model.build"),
+        ({"model": {"build": "json:loads", "predict": "json:loads"}}, "model.build and model.predict are both given"),
+        (
+            {"model": {"predict": "json:loads", "threshold": "arg max"}, "stability": {"n_samples": []}},
+            "give a number, or null",
+        ),
+        ({"model": {"build": "json:loads", "threshold": "best"}}, "'best' is not possible, give a probability, or arg max"),
+        (
+            {
+                "model": {"build": "json:loads"},
+                "attacks": {"waveform": {"precision": "bfloat16"}},
+                "stability": {"n_samples": []},
+            },
+            "attacks.waveform.precision is for the paper's detector alone",
+        ),
+        ({"explainers": ["lime", "nothing"]}, "there is no explainer 'nothing'"),
+        ({"explainers": ["lime", "json:nothing"]}, "defines no nothing"),
+        (
+            {"explainers": ["lime", "saliency"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
+            "explainers holds saliency, which needs gradients, and model.predict is known by its predictions alone",
+        ),
+        ({"explainers": ["lime", {"name": "x", "stored": "/nowhere"}]}, "has stored '/nowhere', which is no folder"),
         (
             {"attacks": {"seconds": 3}, "frontend": {"hop_samples": 1000}},
             "attacks.seconds 3 is too short for frontend.excerpt_frames",

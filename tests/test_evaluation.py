@@ -245,3 +245,18 @@ def test_a_split_is_scored_on_smoothed_probabilities_with_the_threshold():
     assert score_split(predictions, "valid") == expected
     assert score_split(predictions, "test").n_frames == 90
     assert score_split(predictions, "train") is None
+
+
+def test_probabilities_that_are_all_equal_determine_no_threshold():
+    with pytest.raises(ConfigError, match=r"says P.sing. = 0.3 of every frame of the validation songs"):
+        tune_threshold(np.full(100, 0.3), np.arange(100) < 50)
+
+
+def test_a_threshold_that_is_no_better_than_one_label_for_all_is_told(caplog):
+    tune_threshold(np.array([0.9, 0.8, 0.1, 0.2]), np.array([False, False, True, True]))
+    assert "means little" in caplog.text
+
+
+def test_a_split_that_there_is_not_is_refused():
+    with pytest.raises(ConfigError, match="unknown split 'tets'"):
+        score_split(None, "tets")

@@ -106,8 +106,8 @@ def test_picks_of_both_directions_lie_on_opposite_sides_of_the_threshold():
     assert picked.original.tolist() == ["nosing"] * 5 + ["sing"] * 5
     was_sing = picked.original == "sing"
     for log_mel, kept, expected in (
-        (picked.clean_log_mel, picked.clean_p_sing, was_sing),
-        (picked.adversarial_log_mel, picked.adversarial_p_sing, ~was_sing),
+        (picked.clean, picked.clean_p, was_sing),
+        (picked.adversarial, picked.adversarial_p, ~was_sing),
     ):
         p = torch.sigmoid(predict_logits(torch.as_tensor(log_mel))).numpy()
         np.testing.assert_array_equal(p > THRESHOLD, expected)
@@ -123,8 +123,8 @@ def test_picks_are_different_and_hold_the_song_s_frames_alone():
     assert picked.start_frame.min() >= 0
     assert picked.start_frame.max() <= N_FRAMES - length
     for kept, source in (
-        (picked.clean_log_mel, attack.clean_log_mel),
-        (picked.adversarial_log_mel, attack.adversarial_log_mel),
+        (picked.clean, attack.clean_log_mel),
+        (picked.adversarial, attack.adversarial_log_mel),
     ):
         for excerpt, start in zip(kept, picked.start_frame, strict=True):
             np.testing.assert_array_equal(excerpt, source[half + start : half + start + length])
@@ -178,8 +178,8 @@ def test_a_song_without_adversarial_excerpts_gives_none(tmp_path, kind):
     attack = song_attack(change=0.0)
     picked = pick(attack if kind == "song" else excerpt_attack(attack, [3, 50]))
     assert picked.n_nosing_flipped == picked.n_sing_flipped == 0 < picked.n_nosing + picked.n_sing
-    assert picked.clean_log_mel.shape == picked.adversarial_log_mel.shape == (0, 25, 25)
-    assert len(picked.original) == len(picked.start_frame) == len(picked.clean_p_sing) == 0
+    assert picked.clean.shape == picked.adversarial.shape == (0, 25, 25)
+    assert len(picked.original) == len(picked.start_frame) == len(picked.clean_p) == 0
     store.write(tmp_path / "none.h5", picked)
     assert_same(store.read(tmp_path / "none.h5", Excerpts), picked)
 
@@ -195,7 +195,7 @@ def test_single_excerpts_keep_their_place_in_the_song():
     at = {start: i for i, start in enumerate(whole.start_frame)}
     rows = [at[start] for start in picked.start_frame]
     assert set(picked.start_frame) == set(starts) & set(at)
-    for name in ("original", "clean_log_mel", "adversarial_log_mel"):
+    for name in ("original", "clean", "adversarial"):
         np.testing.assert_array_equal(getattr(picked, name), getattr(whole, name)[rows])
 
 
@@ -329,4 +329,4 @@ def test_a_real_attack_s_excerpts_are_those_that_it_counted(model):
     assert np.sum(was != now) > 0
     assert set(centres) == set(12 + np.flatnonzero(was != now))
     assert len(centres) == picked.n_nosing_flipped + picked.n_sing_flipped
-    np.testing.assert_allclose(picked.clean_p_sing, 1 / (1 + np.exp(-attack.clean_logit[centres])), atol=1e-4)
+    np.testing.assert_allclose(picked.clean_p, 1 / (1 + np.exp(-attack.clean_logit[centres])), atol=1e-4)

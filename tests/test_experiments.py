@@ -55,17 +55,17 @@ def excerpts(network) -> Excerpts:
         detector_n_sing_flipped=2,
         start_frame=np.arange(4),
         original=np.array(["nosing", "nosing", "sing", "sing"]),
-        clean_log_mel=pool[clean].numpy(),
-        adversarial_log_mel=pool[adversarial].numpy(),
-        clean_p_sing=p[clean],
-        adversarial_p_sing=p[adversarial],
+        clean=pool[clean].numpy(),
+        adversarial=pool[adversarial].numpy(),
+        clean_p=p[clean],
+        adversarial_p=p[adversarial],
     )
 
 
 @pytest.fixture(scope="module")
 def none(excerpts) -> Excerpts:
     """Give the excerpts of a song on which the attack has flipped nothing."""
-    fields = ("start_frame", "original", "clean_log_mel", "adversarial_log_mel", "clean_p_sing", "adversarial_p_sing")
+    fields = ("start_frame", "original", "clean", "adversarial", "clean_p", "adversarial_p")
     return replace(excerpts, n_nosing_flipped=0, n_sing_flipped=0, **{name: getattr(excerpts, name)[:0] for name in fields})
 
 

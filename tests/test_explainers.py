@@ -134,7 +134,7 @@ def test_our_lime_and_captums_agree_on_a_linear_game(pair):
 
 def test_deeplift_adds_up_and_grad_cam_counts_units_at_their_centres(detector, pair):
     answer = ask("deeplift", detector, pair)
-    assert answer.noted["completeness_error"] < 1e-5
+    assert answer.noted["completeness_error"] < 1e-4
     from veracity.explainers.layers import _centres
 
     layers = [nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3), nn.MaxPool2d(3), nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)]

@@ -126,3 +126,10 @@ def test_exactly_the_bands_that_hear_nothing_are_counted(frame_samples, f_min):
 def test_settings_are_the_same_with_and_without_torch():
     for name in ("FrontEnd", "n_frames", "mel_filterbank", "excerpt_samples"):
         assert getattr(with_torch, name) is getattr(without_torch, name)
+
+
+@pytest.mark.parametrize("frame_samples", [1023, 1024])
+@pytest.mark.parametrize("n_samples", [315 * 200, 315 * 200 + 1, 315 * 200 - 1])
+def test_the_number_of_frames_is_the_transform_s_for_odd_windows_too(frame_samples, n_samples):
+    frontend = with_torch.FrontEnd(frame_samples=frame_samples)
+    assert len(with_torch.magnitudes(torch.zeros(n_samples), frontend)) == without_torch.n_frames(n_samples, frontend)

@@ -310,3 +310,20 @@ def test_versions_name_what_computes():
     assert found["numpy"] == numpy.__version__
     assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert set(found) == {"python", "veracity", *provenance.LIBRARIES}
+
+
+@pytest.mark.parametrize(
+    "line", ["import helper", "import importlib; importlib.import_module('helper')", "from ns import helper"]
+)
+def test_a_user_s_code_counts_wherever_on_the_path_it_lies(line, tmp_path, monkeypatch):
+    one, other = tmp_path / "one", tmp_path / "other"
+    (other / "ns").mkdir(parents=True)
+    one.mkdir()
+    helper = other / ("ns/helper.py" if "ns" in line else "helper.py")
+    helper.write_text("x = 1\n")
+    (one / "model.py").write_text(f"{line}\n\ndef p(x): return x\n")
+    monkeypatch.setenv("PYTHONPATH", f"{one}:{other}")
+    before = code_digest(one / "model.py")
+    helper.write_text("x = 2\n")
+    provenance._parse.cache_clear()
+    assert code_digest(one / "model.py") != before

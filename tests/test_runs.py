@@ -81,3 +81,12 @@ def test_warnings_of_jobs_are_gathered_once_each_and_those_of_libraries_are_not(
     (tmp_path / "logs" / "corpus.log").write_text("WARNING py.warnings old API\nWARNING veracity.results.corpus b: silent\n")
     assert warnings_of(tmp_path) == ["b: silent", "a: no flip"]
     assert warnings_of(tmp_path / "none") == []
+
+
+def test_warnings_of_jobs_that_a_run_no_longer_has_are_not_told(tmp_path):
+    (tmp_path / "logs" / "spectrograms").mkdir(parents=True)
+    for name in ("a", "b"):
+        (tmp_path / "logs" / "spectrograms" / f"{name}.log").write_text(f"WARNING veracity.songs.spectrograms {name}: silent\n")
+    assert warnings_of(tmp_path, {str(tmp_path / "logs" / "spectrograms" / "a.log")}) == ["a: silent"]
+    told_by_the_table = {str(tmp_path / "logs" / "spectrograms" / "a.log"), str(tmp_path / "logs" / "corpus.log")}
+    assert warnings_of(tmp_path, told_by_the_table) == []

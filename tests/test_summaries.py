@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from veracity.detector.evaluation import Scores
-from veracity.errors import ArtefactError
+from veracity.errors import ArtefactError, ConfigError
 from veracity.experiments.flips import Flips
 from veracity.experiments.localised import Localised
 from veracity.experiments.stability import Stability
@@ -25,6 +25,7 @@ from veracity.results import (
     table2,
     tuning,
 )
+from veracity.results import tuning as tuning_table
 from veracity.results.pooling import UNDETERMINED, as_markdown, as_paper_table, read_table
 from veracity.results.statistics import proportion
 
@@ -223,3 +224,37 @@ def test_costs_are_summed_by_stage(tmp_path):
     assert table.loc[0, ["cpu_seconds", "startup_cpu_seconds", "work_percent"]].tolist() == [6.0, 1.5, 75.0]
     with pytest.raises(ArtefactError, match="holds no measurements"):
         costs.table(tmp_path / "none")
+
+
+def test_words_of_tables_are_read_as_words(tmp_path):
+    table = pd.DataFrame({"song": ["01", "1e5", "NA"], "percent": [1.0, np.nan, 3.0], "corpus": ["NA"] * 3})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    again = read_table(tmp_path / "t.csv")
+    assert again.song.tolist() == ["01", "1e5", "NA"]
+    assert again.corpus.tolist() == ["NA"] * 3
+    assert np.isnan(again.percent[1])
+    page = as_markdown(again)
+    assert "| 01 " in page
+    assert "| 1e5 " in page
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe\x80"])
+def test_a_damaged_table_is_told_by_its_name(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ArtefactError, match=r"t.csv is damaged"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"domain": "waveform", "flipped": 5, "n": 3}', '{"flipped": 1, "n": 3}'])
+def test_a_damaged_tuning_run_is_told_by_its_name(tmp_path, content):
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(ArtefactError, match=r"r.json is damaged"):
+        tuning_table.read_run(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize("module", ["table1", "table2", "figure2"])
+def test_a_fill_that_there_is_not_is_refused(module):
+    import importlib
+
+    with pytest.raises(ConfigError, match="unknown fill 'mena'"):
+        importlib.import_module(f"veracity.results.{module}").table(pd.DataFrame(), fill="mena")

@@ -308,7 +308,8 @@ def with_outside(workspace, tmp_path_factory):
         "corpus": {"kind": "folder", "folder": str(folder / "corpus")},
         "detector": {"checkpoint": str(folder / "own.pt")},
         "drawings": {"folder": str(folder / "drawn"), "shapes": ["wiggle"], "n_placements": 1},
-        "lime": {"predict": "own_model:p", "n_time": 3, "n_band": 2, "n_samples": 64},
+        "model": {"predict": "own_model:p"},
+        "lime": {"n_time": 3, "n_band": 2, "n_samples": 64},
         "stability": {"n_samples": []},
         "attacks": {"waveform": {"max_updates": 1}, "spectrogram": {"max_updates": 1}},
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ConfigError, NumericalError, one_of
 from ..jobs.store import array, note
-from ..songs.corpus import SPLITS
+from ..songs.splits import SPLITS
 from .decisions import probability
 from .evaluation import Scores, score, smooth, tune_threshold, unscored
 

@@ -166,8 +166,8 @@ def _settings_of(item: Any) -> ExplainerSettings:
             return ExplainerSettings(item, **READY[item])
         if ":" not in item:
             raise ConfigError(
-                f"there is no explainer {quoted(item)}: choose of lime, {', '.join(READY)}, or give module:callable"
-                f"{hint(item, READY)}"
+                f"there is no explainer {quoted(item)}{hint(item, READY)}: docs/explainers.md lists those that come along, "
+                "module:callable is one of your own"
             )
         return ExplainerSettings(re.sub(r"\W", "_", item.rpartition(":")[2]).strip("_").lower(), call=item)
     if not isinstance(item, Mapping):

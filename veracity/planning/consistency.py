@@ -46,19 +46,24 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     detector, sizes = config["detector"], config["frontend"]
     Architecture(**detector["architecture"]).dense_kernel(sizes["excerpt_frames"], sizes["n_mels"])
     frontend = FrontEnd(**sizes)
+    if frontend.hop_samples > frontend.frame_samples:
+        raise ConfigError(
+            f"frontend.hop_samples {frontend.hop_samples} is more than frontend.frame_samples {frontend.frame_samples}, so "
+            "that some audio lies in no frame: lower it"
+        )
     TrainingSettings(**detector["training"])
     for domain in DOMAINS:
         AttackSettings(**config["attacks"][domain])
     if (eps := config["attacks"]["waveform"]["eps"]) > FULL_SCALE:
         raise ConfigError(f"attacks.waveform.eps is {plain(eps)}, where full scale is 1: give at most {FULL_SCALE}")
     _check_lengths(config, frontend)
+    _check_model(config)
     _check_lime(config, frontend)
     _check_drawings(config["drawings"])
     if both := set(config["corpus"]["words"]["sing"]) & set(config["corpus"]["words"]["nosing"]):
         raise ConfigError(f"corpus.words says that {quoted(min(both))} is sing and nosing: leave it in one of them")
     if config["model"]["predict"]:
         check_callable(config["model"]["predict"])
-    _check_model(config)
     _check_explainers(config)
     if n_songs is not None:
         _check_songs(config, n_songs)

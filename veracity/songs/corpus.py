@@ -21,8 +21,8 @@ from pathlib import Path
 
 from ..errors import CorpusError, shortened
 from .label_files import LABEL_SUFFIXES, find_labels, text_lines
+from .splits import SPLITS as SPLITS
 
-SPLITS = ("train", "valid", "test")
 MAX_NAME = 80  # names of artefacts add folders, suffixes and, while they are written, more; file systems admit 255 bytes
 DIGITS = 8  # hexadecimal, of a digest in a name
 MISSING = ("nan", "null")

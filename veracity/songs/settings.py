@@ -45,11 +45,6 @@ class FrontEnd:
             within(getattr(self, name), 1, most, f"frontend.{name}", whole=True)
         for name, low, high in (("f_min", 0, 1e6), ("f_max", 0, 1e6), ("floor", 1e-37, 0.1)):
             within(getattr(self, name), low, high, f"frontend.{name}")
-        if self.hop_samples > self.frame_samples:
-            raise ConfigError(
-                f"frontend.hop_samples {self.hop_samples} is more than frontend.frame_samples {self.frame_samples}, so that "
-                "some audio lies in no frame: lower it"
-            )
         if not self.f_min < self.f_max:
             raise ConfigError(f"frontend.f_min {plain(self.f_min)} is not below frontend.f_max {plain(self.f_max)}: swap them")
         if self.f_max > self.sample_rate / 2:
