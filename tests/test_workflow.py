@@ -485,3 +485,98 @@ def test_a_checkpoint_of_another_architecture_is_named(workspace, own_corpus, tm
     assert "other.pt" in said
     assert "set detector.architecture" in said
     assert "Traceback" not in said
+
+
+OWN_CLASSIFIER = """
+import torch
+from torch import nn
+from veracity.classifiers.adapters import WaveformClassifier
+
+
+class Loud(nn.Module):
+    def forward(self, audio):
+        return 40 * (torch.cumsum(audio, dim=1)[:, ::8].diff(dim=1) ** 2).mean(dim=1) - {offset}
+
+
+def loud():
+    return WaveformClassifier(
+        Loud(), labels=["loud"], sample_rate=8000, excerpt_samples=4096, frame_samples=256, hop_samples=64
+    )
+"""
+OWN_EXPLAINER = """
+def quiet(question):
+    n = question.grid.n_segments
+    import numpy as np
+    return {sign} * (question.values(np.ones(n, dtype=bool)) - question.values(~np.eye(n, dtype=bool)))
+"""
+
+
+@pytest.fixture(scope="module")
+def own_everything(tmp_path_factory):
+    """Give a workspace and a run of a folder of audio, with a classifier and an explainer of one's own; all of it was made."""
+    workspace, folder = Workspace(tmp_path_factory.mktemp("own")), tmp_path_factory.mktemp("code")
+    (folder / "own_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.8"))
+    (folder / "own_explainer.py").write_text(OWN_EXPLAINER.replace("{sign}", "1"))
+    times = np.arange(8000 * 4) / 8000
+    sound = 0.2 * np.abs(np.sin(np.pi * times)) * np.random.default_rng(0).standard_normal(len(times))
+    soundfile.write(folder / "a song.wav", sound, 8000)
+    attack = {"max_updates": 40, "eps": 0.3, "eta": 0.02, "alpha": 100}
+    workspace.configure(
+        "own",
+        SMALL,
+        {
+            "run": "own",
+            "corpus": {"kind": "audio", "folder": str(folder)},
+            "model": {"build": "own_classifier:loud", "hop_seconds": 0.25},
+            "attacks": {"seconds": None, "waveform": attack, "spectrogram": {**attack, "eps": 5, "eta": 0.2, "alpha": 1e4}},
+            "lime": {"n_time": 3, "n_band": 2, "n_samples": 64, "fills": ["mean"]},
+            "stability": {"n_samples": []},
+            "explainers": ["lime", "integrated_gradients", "own_explainer:quiet"],
+        },
+    )
+    os.environ["PYTHONPATH"] = str(folder)
+    done = workspace.snakemake("all", config="own.yaml")
+    yield SimpleNamespace(workspace=workspace, folder=folder, done=done, results=workspace.folder / "results" / "own")
+    del os.environ["PYTHONPATH"]
+
+
+def test_a_classifier_an_explainer_and_audio_of_ones_own_go_through_the_dag(own_everything):
+    assert own_everything.done.returncode == 0, own_everything.done.stdout + own_everything.done.stderr
+    rates = pd.read_csv(own_everything.results / "tables" / "flip_rates.csv")
+    assert set(rates.original) <= {"loud", "no loud"}
+    assert {"lime", "integrated_gradients", "quiet", "quiet_positive"} <= set(rates.selection)
+    page = (own_everything.results / "tables" / "table1.md").read_text()
+    assert "“no loud” → “loud”" in page or "“loud” → “no loud”" in page
+    assert "quiet" in page
+    attacks = pd.read_csv(own_everything.results / "tables" / "attacks.csv")
+    assert set(attacks.model) == {"own_classifier:loud"}
+    assert (own_everything.results / "figures" / "figure2.png").is_file()
+    assert not (own_everything.results / "figures" / "figure1.png").exists()
+    assert "Nothing to be done" in own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
+
+
+def test_an_edit_of_an_explainer_re_runs_its_answers_and_no_others(own_everything):
+    (own_everything.folder / "own_explainer.py").write_text(OWN_EXPLAINER.replace("{sign}", "-1"))
+    plan = own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
+    assert re.search(r"^attributions +2$", plan, re.MULTILINE)
+    assert re.search(r"^localised_attributions +2$", plan, re.MULTILINE)
+    assert not re.search(r"^(perturbations|excerpts|explanations|flips|localised) ", plan, re.MULTILINE)
+
+
+def test_an_edit_of_a_classifier_attacks_anew(own_everything):
+    (own_everything.folder / "own_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.7"))
+    plan = own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
+    assert re.search(r"^perturbations +2$", plan, re.MULTILINE)
+
+
+def test_a_run_whose_mark_was_not_copied_is_compared_file_by_file(finished):
+    """`cp run/*` leaves the hidden mark behind."""
+    copied = finished.folder / "results" / "unmarked"
+    copied.mkdir()
+    for part in (finished.folder / RESULTS).iterdir():
+        if not part.name.startswith("."):
+            (shutil.copytree if part.is_dir() else shutil.copy)(part, copied / part.name)
+    finished.configure("unmarked", SMALL, {"run": "unmarked", "attacks": {"waveform": {"eps": 0.02}}})
+    plan = finished.snakemake("-n", "all", config="unmarked.yaml").stdout
+    assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan
+    shutil.rmtree(copied)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
+from ..errors import ConfigError
 from ..experiments.pen.files import import_drawings
 from ..explainers.settings import explainers_of
 from ..songs.audio import told_length
@@ -135,6 +136,8 @@ def work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     list of Work
         In the order of the DAG; stages without jobs are left out.
     """
+    if config["model"]["build"]:
+        raise ConfigError("a plan measures the paper's detector and knows nothing of model.build: set it to null for a plan")
     every = [*_detector_work(config, songs), *_attack_work(config, songs), *_explaining_work(config, songs)]
     return [part for part in every if part.units]
 

@@ -327,7 +327,8 @@ def stale_files():
 
 def is_stale(path):
     """Tell whether a file of a moved run must be made again."""
-    stage, *folders, _ = path.relative_to(RESULTS).parts
+    stage, *folders = path.relative_to(RESULTS).parts
+    folders = folders[:-1]
     if stage in ("logs", "benchmarks") or path.name == runs.MARK:
         return False
     if stage == "synthetic_corpus":  # its songs are those of the spectrograms' settings, if there are any

@@ -4,6 +4,7 @@ from typing import Any
 
 from veracity.detector.checkpoints import load_checkpoint
 from veracity.detector.network import Network
+from veracity.errors import ConfigError
 from veracity.jobs import store
 from veracity.jobs.devices import reserve_device
 from veracity.songs.frontend import FrontEnd
@@ -11,6 +12,8 @@ from veracity.songs.frontend import FrontEnd
 
 def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, float]:
     """Load the detector that is attacked and explained, with its front end and threshold."""
+    if "detector" not in snakemake.input.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
+        raise ConfigError("this stage works on the paper's detector alone: set model.build to null for it")
     frontend = FrontEnd(**snakemake.params.settings["frontend"])
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector
     threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])
