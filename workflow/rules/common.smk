@@ -333,7 +333,7 @@ def is_stale(path):
         return False
     if stage == "synthetic_corpus":  # its songs are those of the spectrograms' settings, if there are any
         spectrogram = Path(RESULTS, "spectrograms", f"{path.stem}.h5")
-        return path.suffix != ".lab" and runs.is_stale(spectrogram, asked("spectrograms", path.stem, None))
+        return path.suffix == ".flac" and runs.is_stale(spectrogram, asked("spectrograms", path.stem, None))
     if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
         return False  # the checkpoint beside it tells
     if stage not in USES:
