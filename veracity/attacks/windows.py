@@ -128,7 +128,13 @@ def attack_windows(
     if not len(starts):
         raise ConfigError(f"the attacked part lasts {len(audio) / rate:.2f} s, one excerpt of {name} {size / rate:.2f} s")
     windows = _Windows(audio, starts, model, domain, scope)
-    identity: dict[str, Any] = {"domain": domain, "scope": scope, "model": name, "label": model.label, "starts": len(starts)}
+    identity: dict[str, Any] = {
+        "domain": domain,
+        "scope": scope,
+        "model": name,
+        "label": model.label,
+        "hop": float(hop_seconds),
+    }
     result = attack(
         windows,
         settings,

@@ -111,33 +111,21 @@ class _Known:
 def _beam(question: Question, *, width: int) -> np.ndarray:
     n = question.grid.n_segments
     beams: list[tuple[int, ...]] = [()]
-    found: tuple[int, ...] | None = None
-    while len(beams[0]) < n and found is None:
-        longer = list(dict.fromkeys(tuple(sorted((*beam, s))) for beam in beams for s in range(n) if s not in beam))
-        parents = {tuple(sorted((*beam, s))): (*beam, s) for beam in reversed(beams) for s in range(n) if s not in beam}
+    while len(beams[0]) < n:
+        longer = {frozenset((*beam, s)): (*beam, s) for beam in reversed(beams) for s in range(n) if s not in beam}
         if not _affords(question, len(longer)):
             break
-        masks = np.zeros((len(longer), n), dtype=bool)
-        for mask, chosen in zip(masks, longer, strict=True):
-            mask[list(chosen)] = True
+        chosen = list(longer.values())
+        masks = np.zeros((len(chosen), n), dtype=bool)
+        for mask, segments in zip(masks, chosen, strict=True):
+            mask[list(segments)] = True
         values = question.values(masks)
         order = np.lexsort((question.rng.random(len(values)), -values))
-        beams = [parents[longer[i]] for i in order[:width]]
-        if width > 1 and question.decides(values[order[:1]])[0]:
-            found = beams[0]  # the smallest that a beam finds; what follows is ranked by a greedy walk
-            break
-    order_found = list(beams[0])
-    on = np.zeros(n, dtype=bool)
-    on[order_found] = True
-    while not on.all() and _affords(question, int((~on).sum())):
-        candidates = np.flatnonzero(~on)
-        masks = np.tile(on, (len(candidates), 1))
-        masks[np.arange(len(candidates)), candidates] = True
-        nxt = candidates[_best(question, question.values(masks))]
-        on[nxt] = True
-        order_found.append(int(nxt))
+        if question.decides(values[order[:1]])[0]:
+            width = 1  # the smallest set that the beams find; a greedy walk ranks the other segments
+        beams = [chosen[i] for i in order[:width]]
     weights = np.zeros(n)
-    weights[order_found] = n - np.arange(len(order_found))
+    weights[list(beams[0])] = n - np.arange(len(beams[0]))
     return weights
 
 
