@@ -204,7 +204,7 @@ class InTraining(nn.Module):
         self.layer = nn.Linear(4096, 1)
 
     def forward(self, audio):
-        return torch.nn.functional.dropout(self.layer(audio), 0.5, training=True) * len(audio)
+        return self.layer(1000 * (audio - audio.mean(dim=0)))  # batch statistics
 
 
 class NotDifferentiable(nn.Module):

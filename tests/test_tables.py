@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from networks import random_detector
 
 from veracity.detector.settings import Architecture
+from veracity.detector.stacks import stack_of
 from veracity.errors import AuditError, ConfigError
 from veracity.games.evaluators import DirectEvaluator, audit
 from veracity.games.game import Game, fill_game
@@ -49,9 +50,9 @@ def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed):
 )
 def test_all_masks_equal_given_masks(layers, n_time, n_band):
     network, grid = network_of(layers), SegmentGrid(n_time, n_band)
-    plan, _ = plan_tables(network.layers, network.n_dense, grid)
+    plan, _ = plan_tables(stack_of(network).steps, grid)
     games = [random_game(grid, seed) for seed in (1, 2)]
-    everything = list(TableEvaluator(network, plan).logits(games))
+    everything = list(TableEvaluator(stack_of(network), plan).logits(games))
     masks = np.random.default_rng(0).random((50, grid.n_segments)) < 0.5
     for game, values in zip(games, everything, strict=True):
         assert len(values) == 2**grid.n_segments
@@ -62,8 +63,8 @@ def test_all_masks_equal_given_masks(layers, n_time, n_band):
 @pytest.mark.parametrize("block_bits", [1, 3, 6, 9, 12, 20])
 def test_blocks_of_any_size_give_the_same(monkeypatch, block_bits):
     network, grid = network_of(), SegmentGrid(4, 3)
-    plan, _ = plan_tables(network.layers, network.n_dense, grid)
-    tables = build_tables(network, plan, [random_game(grid)])[0]
+    plan, _ = plan_tables(stack_of(network).steps, grid)
+    tables = build_tables(stack_of(network), plan, [random_game(grid)])[0]
     expected = tables.logits(masks_of(np.arange(2**12), 12))
     monkeypatch.setattr("veracity.games.tables.CPU_BLOCK_BITS", block_bits)
     with torch.inference_mode():
@@ -72,7 +73,7 @@ def test_blocks_of_any_size_give_the_same(monkeypatch, block_bits):
 
 def test_the_paper_s_grid_is_planned_as_derived_by_hand():
     network = network_of()
-    plan, _ = plan_tables(network.layers, network.n_dense, SegmentGrid())
+    plan, _ = plan_tables(stack_of(network).steps, SegmentGrid())
     assert len(plan.patterns) == 16
     assert sum(len(group.cells) for group in plan.groups) == 77
     assert [(table[0] // 4, table[-1] // 4) for table in plan.tables] == [(0, 1), (1, 3), (3, 4)]

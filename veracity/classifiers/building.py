@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, VeracityError, quoted, within
 from ..jobs.callables import as_it_was, callable_source, imported, told
 from .protocol import ARG_MAX, Classifier, OneLabel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class ModelSettings:
         within(self.hop_seconds, 0.001, 3600, "model.hop_seconds")
         if isinstance(self.threshold, str) and self.threshold != ARG_MAX:
             raise ConfigError(f"model.threshold is {quoted(self.threshold)}: give a probability, or arg max")
+
+
+def noise(n_samples: int) -> Tensor:
+    """Return two excerpts of quiet noise, always the same, on which classifiers are tried; shape (2, n_samples)."""
+    import torch
+
+    return torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0)) * 0.01
 
 
 def built(settings: ModelSettings) -> OneLabel:
@@ -73,7 +83,7 @@ def built(settings: ModelSettings) -> OneLabel:
     threshold: Any = 0.5 if settings.threshold is None else settings.threshold
     one = OneLabel(classifier, labels[0] if settings.label is None else settings.label, threshold)
     try:
-        x = classifier.representation(torch.randn(2, classifier.excerpt_samples) * 0.01).requires_grad_()
+        x = classifier.representation(noise(classifier.excerpt_samples)).requires_grad_()
         if x.ndim != 3 or len(x) != 2:
             raise ConfigError(
                 f"{named} represents 2 excerpts as shape {tuple(x.shape)}: return (n_excerpts, n_frames, n_bands)"

@@ -60,10 +60,10 @@ class Classifier(Protocol):
 
 @runtime_checkable
 class HasLayers(Protocol):
-    """A classifier that can show its layers: a capability that explainers which look into layers ask for."""
+    """A classifier that can show its layers: a capability that exact tables, and explainers which look into layers, ask for."""
 
-    def layers(self) -> nn.Sequential:
-        """Return a copy of the layers from the representation to logits."""
+    def layers(self) -> nn.Module:
+        """Return a copy of the layers from the representation to logits; (n,), (n, 1) or (n, n_labels)."""
         ...
 
 
@@ -113,9 +113,6 @@ class OneLabel:
     def logit(self, representation: Tensor) -> Tensor:
         """Return the logit of the label against the rest.
 
-        By arg max it is the label's logit less the largest other: above 0 (a probability of 0.5) exactly where the label wins.
-        By a threshold it is the label's own logit or, of exclusive labels, that of its softmax probability.
-
         Parameters
         ----------
         representation : Tensor, shape (n, n_frames, n_bands)
@@ -124,15 +121,27 @@ class OneLabel:
         -------
         Tensor, shape (n,)
         """
+        logits = self.classifier.logits(representation)
+        if len(logits) != len(representation):
+            raise ConfigError(
+                f"the classifier returns {len(logits)} logits for {len(representation)} excerpts: return one for each"
+            )
+        return self.of_logits(logits)
+
+    def of_logits(self, logits: Tensor) -> Tensor:
+        """Return the logit of the label against the rest, shape (n,) or (n, n_labels) to (n,).
+
+        By arg max it is the label's logit less the largest other: above 0 (a probability of 0.5) exactly where the label wins.
+        By a threshold it is the label's own logit or, of exclusive labels, that of its softmax probability.
+        """
         import torch
 
-        logits = self.classifier.logits(representation)
         n_labels = len(self.classifier.labels)
         if logits.ndim == 1 and n_labels == 1:
             return logits
-        if logits.shape != (len(representation), n_labels):
+        if logits.shape != (len(logits), n_labels):
             raise ConfigError(
-                f"the classifier returns logits of shape {tuple(logits.shape)} for {len(representation)} excerpts and "
+                f"the classifier returns logits of shape {tuple(logits.shape)} for {len(logits)} excerpts and "
                 f"{n_labels} labels: return one for each excerpt and label"
             )
         place = list(self.classifier.labels).index(self.label)

@@ -1,12 +1,17 @@
 """The model that is explained: the attacked detector, or any function of excerpts; and how its games are evaluated."""
 
 import logging
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from ..classifiers.building import noise
+from ..classifiers.plain_stacks import plain_stack
 from ..classifiers.protocol import HasLayers, OneLabel
 from ..detector.modules import as_module
 from ..detector.network import Network
+from ..detector.stacks import Stack, stack_of
+from ..errors import ConfigError
 from .callables import callable_evaluator
 from .evaluators import DirectEvaluator, Evaluator
 from .explained import ExplainedModel
@@ -15,6 +20,7 @@ from .table_plans import plan_tables
 from .tables import TableEvaluator
 
 log = logging.getLogger(__name__)
+ASKED_FOR = "direct evaluation was asked for"
 
 
 def explained_model(
@@ -46,16 +52,16 @@ def explained_model(
 
         if isinstance(evaluator, DirectEvaluator):
             evaluator.predict_logits = predict_logits
-    can = not isinstance(evaluator, DirectEvaluator) or grid.n_segments <= DIRECT_EXACT_SEGMENTS
-    if exact and not can:
-        log.warning("exact results need all 2**%d masks and are left out: %s", grid.n_segments, evaluator.reason)
+    exact = _can_be_exact(evaluator, grid, exact)
     if predict:
-        return ExplainedModel(evaluator, predict_logits, exact and can)
-    return ExplainedModel(evaluator, predict_logits, exact and can, True, lambda: as_module(network))
+        return ExplainedModel(evaluator, predict_logits, exact)
+    return ExplainedModel(evaluator, predict_logits, exact, True, lambda: as_module(network))
 
 
-def explained_classifier(model: OneLabel, grid: SegmentGrid, *, exact: bool = True) -> ExplainedModel:
-    """Return a classifier of one's own to be explained; its masks are evaluated one by one.
+def explained_classifier(
+    model: OneLabel, grid: SegmentGrid, *, exact: bool = True, exact_tables: bool = True
+) -> ExplainedModel:
+    """Return a classifier of one's own to be explained.
 
     Parameters
     ----------
@@ -64,18 +70,35 @@ def explained_classifier(model: OneLabel, grid: SegmentGrid, *, exact: bool = Tr
         On its representation.
     exact : bool
         Also evaluate all masks, where that can be done.
+    exact_tables : bool
+        False asks for direct evaluation.
     """
-    evaluator = DirectEvaluator(model.logit, reason="a classifier of one's own is evaluated mask by mask")
-    can = grid.n_segments <= DIRECT_EXACT_SEGMENTS
-    if exact and not can:
+    evaluator = classifier_evaluator(model, grid, exact_tables=exact_tables)
+    module = (lambda: _one_label(model)) if isinstance(model.classifier, HasLayers) else None
+    return ExplainedModel(evaluator, model.logit, _can_be_exact(evaluator, grid, exact), True, module)
+
+
+def _can_be_exact(evaluator: Evaluator, grid: SegmentGrid, wanted: bool) -> bool:
+    can = not isinstance(evaluator, DirectEvaluator) or grid.n_segments <= DIRECT_EXACT_SEGMENTS
+    if wanted and not can:
         log.warning("exact results need all 2**%d masks and are left out: %s", grid.n_segments, evaluator.reason)
-    has_layers = isinstance(model.classifier, HasLayers) and len(model.classifier.labels) == 1
+    return wanted and can
 
-    def layers() -> nn.Sequential:
-        assert isinstance(model.classifier, HasLayers)
+
+def _one_label(model: OneLabel) -> nn.Module:
+    assert isinstance(model.classifier, HasLayers)
+    if len(model.classifier.labels) == 1:
         return nn.Sequential(model.classifier.layers(), nn.Flatten(0))
+    return nn.Sequential(model.classifier.layers(), _ReadOut(model))
 
-    return ExplainedModel(evaluator, model.logit, exact and can, True, layers if has_layers else None)
+
+class _ReadOut(nn.Module):
+    def __init__(self, model: OneLabel) -> None:
+        super().__init__()
+        self.of_logits = model.of_logits
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return self.of_logits(logits)
 
 
 def network_evaluator(network: Network, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
@@ -89,7 +112,35 @@ def network_evaluator(network: Network, grid: SegmentGrid, *, exact_tables: bool
         False asks for direct evaluation.
     """
     if not exact_tables:
-        return DirectEvaluator(network.logits, reason="direct evaluation was asked for")
-    plan, reason = plan_tables(network.layers, network.n_dense, grid)
+        return DirectEvaluator(network.logits, reason=ASKED_FOR)
+    return _tabulated(stack_of(network), grid, network.logits)
+
+
+def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
+    """Choose the evaluator for a classifier: exact tables where it shows plain layers and their geometry allows them.
+
+    Parameters
+    ----------
+    model : OneLabel
+    grid : SegmentGrid
+    exact_tables : bool
+        False asks for direct evaluation.
+    """
+    if not exact_tables:
+        return DirectEvaluator(model.logit, reason=ASKED_FOR)
+    try:
+        if not isinstance(model.classifier, HasLayers):
+            raise ConfigError("it shows no layers")
+        example = model.classifier.representation(noise(model.classifier.excerpt_samples))
+        stack = plain_stack(model.classifier.layers(), example, model.of_logits)
+    except ConfigError as error:
+        reason = f"no tables for the classifier: {error}"
+        log.info("evaluator for a %d x %d grid: direct (%s)", grid.n_time, grid.n_band, reason)
+        return DirectEvaluator(model.logit, reason=reason)
+    return _tabulated(stack, grid, model.logit)
+
+
+def _tabulated(stack: Stack, grid: SegmentGrid, logits: Callable[[Tensor], Tensor]) -> Evaluator:
+    plan, reason = plan_tables(stack.steps, grid)
     log.info("evaluator for a %d x %d grid: %s (%s)", grid.n_time, grid.n_band, "tables" if plan else "direct", reason)
-    return TableEvaluator(network, plan, reason=reason) if plan else DirectEvaluator(network.logits, reason=reason)
+    return TableEvaluator(stack, plan, reason=reason) if plan else DirectEvaluator(logits, reason=reason)

@@ -5,16 +5,27 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol
 
 import numpy as np
 
-from ..detector.network import Layer
 from .grid import SegmentGrid, masks_of
 
 MAX_PATTERNS = 64  # forward passes of the trunk
 MAX_CELL_BITS = 14  # combinations of one cell: 2**14
 MAX_TABLE_BITS = 16  # rows of one table: 2**16 vectors, 64 MiB
 Span = tuple[int, int]  # first and last, inclusive
+
+
+class Geometry(Protocol):
+    """What of a `veracity.detector.stacks.Step` decides on the plan."""
+
+    @property
+    def kernel(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def stride(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def padding(self) -> tuple[int, int]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -46,11 +57,11 @@ class TablePlan:
     patterns : ndarray, shape (n_patterns, n_segments)
         Masks of the trunk's forward passes.
     n_trunk : int
-        Layers of the trunk.
-    n_neck : int
-        Layers between trunk and the first dense layer.
-    window, stride : tuple of int
-        Extent and advance of a cell, in outputs of the trunk.
+        Steps of the trunk; those between it and the sum over the last map are the neck.
+    extents : tuple of (int, int)
+        Frames and bands of the map that enters each step of the neck, and of the last map.
+    window, stride, padding : tuple of int
+        Extent and advance of a cell, and how far the first begins outside, in outputs of the trunk.
     groups : tuple of CellGroup
     tables : tuple of tuple of int
         Segments of each table, contiguous and increasing.
@@ -59,41 +70,51 @@ class TablePlan:
     grid: SegmentGrid
     patterns: np.ndarray
     n_trunk: int
-    n_neck: int
+    extents: tuple[tuple[int, int], ...]
     window: tuple[int, int]
     stride: tuple[int, int]
+    padding: tuple[int, int]
     groups: tuple[CellGroup, ...]
     tables: tuple[tuple[int, ...], ...]
 
 
-def receptive_field(layers: Sequence[Layer], axis: int) -> tuple[int, int]:
-    """Return extent and advance of an output in inputs, along time (axis 0) or frequency (axis 1)."""
-    field, stride = 1, 1
-    for layer in layers:
-        field += (layer.kernel[axis] - 1) * stride
-        stride *= layer.stride[axis]
-    return field, stride
+def receptive_field(steps: Sequence[Geometry], axis: int) -> tuple[int, int, int]:
+    """Return extent and advance of an output in inputs, and how far the first begins outside; axis 0 is time, 1 frequency."""
+    field, stride, padding = 1, 1, 0
+    for step in steps:
+        field += (step.kernel[axis] - 1) * stride
+        padding += step.padding[axis] * stride
+        stride *= step.stride[axis]
+    return field, stride, padding
 
 
-def _spans(segment_of: np.ndarray, layers: Sequence[Layer], axis: int) -> list[Span]:
-    """Return the first and last segment that each output of the layers sees, along one axis."""
-    field, stride = receptive_field(layers, axis)
-    starts = range(0, len(segment_of) - field + 1, stride)
-    return [(int(segment_of[start]), int(segment_of[start + field - 1])) for start in starts]
+def extents(steps: Sequence[Geometry], n: int, axis: int) -> list[int]:
+    """Return how long the map is that enters each step, and the last one, along one axis of `n` inputs."""
+    result = [n]
+    for step in steps:
+        result.append((result[-1] + 2 * step.padding[axis] - step.kernel[axis]) // step.stride[axis] + 1)
+    return result
+
+
+def _spans(segment_of: np.ndarray, steps: Sequence[Geometry], axis: int) -> list[Span]:
+    """Return the first and last segment that each output of the steps sees, along one axis."""
+    field, stride, padding = receptive_field(steps, axis)
+    starts = np.arange(extents(steps, len(segment_of), axis)[-1]) * stride - padding
+    seen = np.stack([starts, starts + field - 1], axis=1).clip(0, len(segment_of) - 1)  # what is padded holds no segment
+    return [(int(first), int(last)) for first, last in segment_of[seen]]
 
 
 def _widest(spans: Sequence[Span]) -> int:
     return max((last - first + 1 for first, last in spans), default=0)
 
 
-def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tuple[TablePlan | None, str]:
+def plan_tables(steps: Sequence[Geometry], grid: SegmentGrid) -> tuple[TablePlan | None, str]:
     """Derive trunk, cells and tables of a network on a grid.
 
     Parameters
     ----------
-    layers : sequence of Layer
-        Folded layers, of which the last `n_dense` are dense.
-    n_dense : int
+    steps : sequence of Geometry
+        From the excerpt to the last map, of which the dense layer is a sum.
     grid : SegmentGrid
 
     Returns
@@ -103,11 +124,10 @@ def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tup
     reason : str
         Why, or what the tables are.
     """
-    features = list(layers[: len(layers) - n_dense])
     axes = (grid.time_of_frame, grid.band_of_mel)
     repeats: tuple[int, int] = (0, 0)
-    for n_trunk in range(len(features), 0, -1):  # the deepest trunk with few enough patterns
-        repeats = tuple(_widest(_spans(axes[axis], features[:n_trunk], axis)) for axis in (0, 1))  # type: ignore[assignment]
+    for n_trunk in range(len(steps), 0, -1):  # the deepest trunk with few enough patterns
+        repeats = tuple(_widest(_spans(axes[axis], steps[:n_trunk], axis)) for axis in (0, 1))  # type: ignore[assignment]
         if 0 < 2 ** prod(repeats) <= MAX_PATTERNS and min(repeats) > 0:
             break
     else:
@@ -116,10 +136,12 @@ def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tup
             f"an output of the first layer already sees {repeats[0]} x {repeats[1]} segments: the grid is too fine",
         )
 
-    trunk, neck = features[:n_trunk], features[n_trunk:]
+    trunk, neck = steps[:n_trunk], steps[n_trunk:]
     spans = tuple(_spans(axes[axis], trunk, axis) for axis in (0, 1))
-    window, stride = zip(*(receptive_field(neck, axis) for axis in (0, 1)), strict=True)
-    cells = _cells(spans, window, stride)
+    window, stride, padding = zip(*(receptive_field(neck, axis) for axis in (0, 1)), strict=True)
+    maps = tuple(zip(*(extents(neck, len(spans[axis]), axis) for axis in (0, 1)), strict=True))
+    seen = [_seen(spans[axis], maps[-1][axis], window[axis], stride[axis], padding[axis]) for axis in (0, 1)]
+    cells = _cells(seen)
     widest = max((t1 - t0 + 1) * (b1 - b0 + 1) for (t0, t1), (b0, b1) in cells)
     if widest > MAX_CELL_BITS:
         return (
@@ -133,12 +155,13 @@ def plan_tables(layers: Sequence[Layer], n_dense: int, grid: SegmentGrid) -> tup
             f"a table of {n_shown} x {grid.n_band} segments is needed, at most {MAX_TABLE_BITS} can be tabulated",
         )
 
-    groups = tuple(_group(rectangle, members, spans, window, stride, repeats, grid) for rectangle, members in cells.items())
+    shape = (window, stride, padding)
+    groups = tuple(_group(rectangle, members, spans, shape, repeats, grid) for rectangle, members in cells.items())
     tables = _table_segments([times for times, _ in cells], grid.n_band)
     patterns = _patterns(repeats, grid)
     sizes = " + ".join(str(2 ** len(table)) for table in tables)
     reason = f"{len(patterns)} forward passes, {sum(len(group.cells) for group in groups)} cells, tables of {sizes} rows"
-    plan = TablePlan(grid, patterns, n_trunk, len(neck), tuple(window), tuple(stride), groups, tables)
+    plan = TablePlan(grid, patterns, n_trunk, maps, *shape, groups, tables)
     return plan, reason
 
 
@@ -148,12 +171,14 @@ def _patterns(repeats: tuple[int, int], grid: SegmentGrid) -> np.ndarray:
     return masks_of(np.arange(2 ** prod(repeats)), prod(repeats))[:, residue.ravel()]
 
 
-def _cells(spans: tuple[list[Span], ...], window: Sequence[int], stride: Sequence[int]) -> dict[tuple[Span, Span], list]:
+def _seen(spans: list[Span], n_cells: int, window: int, stride: int, padding: int) -> list[Span]:
+    """Return the first and last segment that each position of the neck's output sees, along one axis."""
+    starts = [cell * stride - padding for cell in range(n_cells)]
+    return [(spans[max(start, 0)][0], spans[min(start + window, len(spans)) - 1][1]) for start in starts]
+
+
+def _cells(seen: Sequence[list[Span]]) -> dict[tuple[Span, Span], list]:
     """Group the positions of the neck's output by the rectangle of segments that they see."""
-    seen: list[list[Span]] = []
-    for axis in (0, 1):
-        starts = range(0, len(spans[axis]) - window[axis] + 1, stride[axis])
-        seen.append([(spans[axis][start][0], spans[axis][start + window[axis] - 1][1]) for start in starts])
     cells: dict[tuple[Span, Span], list] = defaultdict(list)
     for (j, times), (m, bands) in itertools.product(enumerate(seen[0]), enumerate(seen[1])):
         cells[times, bands].append((j, m))
@@ -164,19 +189,21 @@ def _group(
     rectangle: tuple[Span, Span],
     members: list[tuple[int, int]],
     spans: tuple[list[Span], ...],
-    window: Sequence[int],
-    stride: Sequence[int],
+    shape: tuple[tuple[int, ...], ...],
     repeats: tuple[int, int],
     grid: SegmentGrid,
 ) -> CellGroup:
     """Work out, for each cell of a rectangle, which forward pass shows each combination of its bits."""
     (t0, t1), (b0, b1) = rectangle
+    window, stride, padding = shape
     segments = list(itertools.product(range(t0, t1 + 1), range(b0, b1 + 1)))
     combinations = masks_of(np.arange(2 ** len(segments)), len(segments))
     runs = np.zeros((len(members), len(combinations), *window), dtype=np.int64)
     for (cell, (j, m)), x, y in itertools.product(enumerate(members), range(window[0]), range(window[1])):
-        first_time, last_time = spans[0][j * stride[0] + x]
-        first_band, last_band = spans[1][m * stride[1] + y]
+        at = (j * stride[0] - padding[0] + x, m * stride[1] - padding[1] + y)
+        if not all(0 <= place < len(along) for place, along in zip(at, spans, strict=True)):
+            continue  # padding: no forward pass need show it
+        (first_time, last_time), (first_band, last_band) = spans[0][at[0]], spans[1][at[1]]
         for bit, (time, band) in enumerate(segments):
             if first_time <= time <= last_time and first_band <= band <= last_band:
                 residue = (time % repeats[0]) * repeats[1] + band % repeats[1]

@@ -3,36 +3,37 @@
 The network is convolutional, so its answers to different masks share nearly all of their work (``on``, ``off`` and grid as in
 `veracity.games`):
 
-1. An output of the *trunk*, the first layers, sees few neighbouring segments. Forward passes of masks that repeat a small
+1. An output of the *trunk*, the first steps, sees few neighbouring segments. Forward passes of masks that repeat a small
    pattern over the grid show every position under every combination of the bits it sees.
-2. A *cell*, one position of what enters the first dense layer, is computed for each combination of the bits that it sees, by
-   gathering its window from those passes and applying the layers between (the *neck*). Its slice of the dense weights
-   turns it into a vector, and the dense layer is the sum of these vectors over the cells.
+2. A *cell*, one position of the last map, of which the first dense layer is a sum, is computed for each combination of the bits
+   that it sees, by gathering its window from those passes and applying the steps between (the *neck*). Its slice of the dense
+   weights turns it into a vector, and the dense layer is the sum of these vectors over the cells.
 3. Cells that see the same time segments are added up into one table, indexed by the bits of those segments.
 4. A mask's value is the *tail*, the dense layers, of the sum of one row of each table.
 
-Trunk, cells and tables are derived from the layers and the grid. Conditions: evaluation mode, 'valid' convolutions, a fill that
-does not depend on the mask. Equal to direct evaluation up to rounding: about 1e-6 in logit in float32, 1e-14 in float64.
+Trunk, cells and tables are derived from the steps and the grid. Conditions: evaluation mode, a
+`veracity.detector.stacks.Stack`, a fill that does not depend on the mask. Equal to direct evaluation up to rounding: about 1e-6
+in logit in float32, 1e-14 in float64.
 """
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from ..detector.convolution import SLOPE, channels_last
-from ..detector.network import Layer, Network, apply_layers
+from ..detector.stacks import Stack, Step, through
 from .evaluators import Evaluator, checked_for_all
 from .game import Game
 from .grid import masks_of
 from .table_plans import CellGroup, TablePlan
 
 CPU_RUNS = 2  # inputs in one forward pass of the trunk: what a cache holds
+MAX_WINDOW_VALUES = 1 << 28  # of one group of cells at once: 1 GiB
 CPU_BLOCK_BITS, GPU_BLOCK_BITS = 12, 17  # masks in one block of the tail: what a cache holds; what keeps a GPU busy
 
 
@@ -46,13 +47,13 @@ class MaskTables:
         Segments of each table, contiguous and increasing; bit ``k`` of a row's index is ``segments[k]``.
     rows : tuple of Tensor, shape (2**len(segments), width)
         The first dense layer's sums; its bias is in the first table.
-    tail : tuple of Layer
-        The dense layers; only what follows the first one's sums is applied.
+    tail : callable
+        From those sums to logits; see `veracity.detector.stacks.Stack`.
     """
 
     segments: tuple[tuple[int, ...], ...]
     rows: tuple[Tensor, ...]
-    tail: tuple[Layer, ...]
+    tail: Callable[[Tensor], Tensor]
 
     def logits(self, masks: np.ndarray) -> Tensor:
         """Look up given masks, shape (n_masks, n_segments), to logits of shape (n_masks,)."""
@@ -64,7 +65,7 @@ class MaskTables:
             looked_up = rows[(bits[:, segments[0] : segments[-1] + 1] * powers).sum(dim=1)]
             total = looked_up if total is None else total.add_(looked_up)
         assert total is not None
-        return _tail(total, self.tail)
+        return self.tail(total)
 
     def all_logits(self, n_segments: int) -> Tensor:
         """Evaluate all 2**n_segments masks in the order of their indices.
@@ -78,7 +79,7 @@ class MaskTables:
         block = first.new_empty(1 << inner, first.shape[1])
         for outer, out in enumerate(result.view(-1, 1 << inner)):
             self._fill_block(block, outer, inner)
-            out.copy_(_tail(block, self.tail))
+            out.copy_(self.tail(block))
         return result
 
     def _fill_block(self, block: Tensor, outer: int, inner: int) -> None:
@@ -120,54 +121,42 @@ def _add_spread(block: Tensor, spread: list[tuple[int, int, Tensor]], constant: 
             view.add_(other)
 
 
-def _tail(sums: Tensor, tail: Sequence[Layer]) -> Tensor:
-    """Apply what follows the first dense layer's sums; overwrites them. Shape (n, width) to (n,)."""
-    x = functional.leaky_relu_(sums, SLOPE) if tail[0].activated else sums
-    for layer in tail[1:]:
-        assert layer.weight is not None
-        x = functional.linear(x, layer.weight.flatten(1), layer.bias)
-        x = functional.leaky_relu_(x, SLOPE) if layer.activated else x
-    return x[:, 0]
-
-
-def build_tables(network: Network, plan: TablePlan, games: Sequence[Game]) -> list[MaskTables]:
+def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[MaskTables]:
     """Tabulate games.
 
     Parameters
     ----------
-    network : Network
+    stack : Stack
     plan : TablePlan
-        Of `plan_tables` for this network's layers and the games' grid.
+        Of `plan_tables` for this stack's steps and the games' grid.
     games : sequence of Game
 
     Returns
     -------
     list of MaskTables
     """
-    features = network.layers[: -network.n_dense]
-    trunk, neck = features[: plan.n_trunk], features[plan.n_trunk :]
-    first_dense = network.layers[-network.n_dense]
+    trunk, neck = stack.steps[: plan.n_trunk], stack.steps[plan.n_trunk :]
     with torch.inference_mode():
-        moved = [game.to(network.device, network.dtype) for game in games]
-        inputs = torch.cat([network.standardise(game.inputs(plan.patterns)) for game in moved])
-        at_once = CPU_RUNS if network.device.type == "cpu" else len(inputs)
-        runs = torch.cat([apply_layers(trunk, channels_last(part)).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
+        moved = [game.to(stack.weight.device, stack.weight.dtype) for game in games]
+        inputs = torch.cat([game.inputs(plan.patterns) for game in moved])
+        at_once = CPU_RUNS if stack.weight.device.type == "cpu" else len(inputs)
+        runs = torch.cat([through(trunk, stack.enter(part)).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
         runs = runs.unflatten(0, (len(games), len(plan.patterns)))  # (n_games, n_patterns, n_times, n_bands, n_channels)
-        by_times = _sum_by_times(runs, neck, first_dense, plan)
+        by_times = _sum_by_times(runs, neck, stack.weight, plan)
         tables = [_merge(segments, by_times, plan) for segments in plan.tables]
-        assert first_dense.bias is not None
-        tables[0] += first_dense.bias
-    tail = network.layers[-network.n_dense :]
-    return [MaskTables(plan.tables, tuple(table[i] for table in tables), tail) for i in range(len(games))]
+        tables[0] += stack.bias
+    return [MaskTables(plan.tables, tuple(table[i] for table in tables), stack.tail) for i in range(len(games))]
 
 
-def _sum_by_times(runs: Tensor, neck: Sequence[Layer], dense: Layer, plan: TablePlan) -> dict[tuple[int, ...], Tensor]:
+def _sum_by_times(runs: Tensor, neck: Sequence[Step], weight: Tensor, plan: TablePlan) -> dict[tuple[int, ...], Tensor]:
     """Sum the cells' vectors over groups that see the same time segments: (n_games, 2**n_bits, width) for each."""
-    assert dense.weight is not None
-    weight = dense.weight.permute(2, 3, 1, 0).contiguous()  # (n_rows, n_columns, n_channels, width)
+    weight = weight.permute(2, 3, 1, 0).contiguous()  # (n_rows, n_columns, n_channels, width)
     sums: dict[tuple[int, ...], Tensor] = {}
     for group in plan.groups:
-        vectors = _group_vectors(runs, neck, weight, group, plan)  # (n_games, combinations, width)
+        vectors = torch.zeros(())
+        for part in _parts(group, runs, plan):
+            some = _group_vectors(runs, neck, weight, part, plan)  # (n_games, combinations, width)
+            vectors = some if part.cells[0] == group.cells[0] else vectors.add_(some)
         n_band = plan.grid.n_band
         times = range(group.bits[0] // n_band, group.bits[-1] // n_band + 1)
         segments = tuple(range(times[0] * n_band, (times[-1] + 1) * n_band))
@@ -176,25 +165,59 @@ def _sum_by_times(runs: Tensor, neck: Sequence[Layer], dense: Layer, plan: Table
     return sums
 
 
-def _group_vectors(runs: Tensor, neck: Sequence[Layer], weight: Tensor, group: CellGroup, plan: TablePlan) -> Tensor:
+def _parts(group: CellGroup, runs: Tensor, plan: TablePlan) -> list[CellGroup]:
+    """Split a group of cells whose windows would take too much memory at once."""
+    each = len(runs) * runs.shape[-1] * prod(plan.window) << len(group.bits)
+    at_once = max(1, MAX_WINDOW_VALUES // each)
+    places = range(0, len(group.cells), at_once)
+    return [replace(group, cells=group.cells[i : i + at_once], runs=group.runs[i : i + at_once]) for i in places]
+
+
+def _group_vectors(runs: Tensor, neck: Sequence[Step], weight: Tensor, group: CellGroup, plan: TablePlan) -> Tensor:
     """Compute the dense layer's share of a group of cells, for each combination of its bits."""
     n_games, _, n_times, n_bands, n_channels = runs.shape
     cells = np.array(group.cells)
-    x = cells[:, 0, None] * plan.stride[0] + np.arange(plan.window[0])  # (n_cells, window_time)
-    y = cells[:, 1, None] * plan.stride[1] + np.arange(plan.window[1])
+    # Where the windows lie, (n_cells, window_time) and (n_cells, window_band); padding is filled in within the neck.
+    x, y = (
+        (cells[:, axis, None] * plan.stride[axis] - plan.padding[axis] + np.arange(plan.window[axis])).clip(0, n - 1)
+        for axis, n in enumerate((n_times, n_bands))
+    )
     row = (group.runs * n_times + x[:, None, :, None]) * n_bands + y[:, None, None, :]
     index = torch.as_tensor(row.ravel(), device=runs.device)
     flat = runs.flatten(1, 3).index_select(1, index).view(-1, *plan.window, n_channels)  # one window for each combination
     windows = flat.permute(0, 3, 1, 2)  # (n_games * n_cells * combinations, n_channels, window_time, window_band)
-    if len(neck) == 1 and neck[0].is_pool and not neck[0].activated:
-        values = windows.amax(dim=(2, 3))  # far faster than max_pool2d on many tiny windows
-    else:
-        values = apply_layers(neck, windows)[:, :, 0, 0]
+    values = _through_neck(windows.unflatten(0, (n_games, len(cells), -1)), neck, cells, plan)
     values = values.unflatten(0, (n_games, len(group.cells), -1))  # (n_games, n_cells, combinations, n_channels)
     position = torch.as_tensor(cells[:, 0] * weight.shape[1] + cells[:, 1], device=weight.device)
     slices = weight.flatten(0, 1).index_select(0, position)  # (n_cells, n_channels, width)
     joined = values.permute(0, 2, 1, 3).flatten(2)  # (n_games, combinations, n_cells * n_channels)
     return joined @ slices.flatten(0, 1)
+
+
+def _through_neck(windows: Tensor, neck: Sequence[Step], cells: np.ndarray, plan: TablePlan) -> Tensor:
+    """Apply the neck to the windows of cells: (n_games, n_cells, combinations, n_channels, *window) to (product, n_channels).
+
+    What lies outside the map is padding of the step that comes next, whatever the step before has made of it.
+    """
+    firsts = [cells]  # of the windows, in the map that enters each step
+    for step in reversed(neck):
+        firsts.insert(0, firsts[0] * step.stride - step.padding)
+    for step, first, extent in zip(neck, firsts, plan.extents, strict=False):
+        if any(plan.padding) and step.kernel != (1, 1):
+            inside = [
+                (at >= 0) & (at < extent[axis])
+                for axis in (0, 1)
+                for at in [first[:, axis, None] + np.arange(windows.shape[4 + axis])]
+            ]
+            padded = torch.as_tensor(~(inside[0][:, :, None] & inside[1][:, None, :]), device=windows.device)
+            windows = windows.masked_fill(padded[:, None, None], -torch.inf if step.is_max else 0.0)
+        flat = windows.flatten(0, 2)
+        if step.is_max and flat.shape[2:] == step.kernel:
+            flat = flat.amax(dim=(2, 3), keepdim=True)  # far faster than max_pool2d on many tiny windows
+        else:
+            flat = (step.unpadded or step.apply)(flat)
+        windows = flat.unflatten(0, windows.shape[:3])
+    return windows.flatten(0, 2)[:, :, 0, 0]
 
 
 @functools.lru_cache(maxsize=256)
@@ -218,7 +241,7 @@ def _merge(segments: tuple[int, ...], by_times: dict[tuple[int, ...], Tensor], p
 
 
 class TableEvaluator(Evaluator):
-    """Exact tables for a convolutional network: parameters as `build_tables`.
+    """Exact tables for a stack of plain layers: parameters as `build_tables`.
 
     Attributes
     ----------
@@ -228,8 +251,8 @@ class TableEvaluator(Evaluator):
 
     name = "tables"
 
-    def __init__(self, network: Network, plan: TablePlan, *, reason: str = "", games_at_once: int = 4) -> None:
-        self.network = network
+    def __init__(self, stack: Stack, plan: TablePlan, *, reason: str = "", games_at_once: int = 4) -> None:
+        self.stack = stack
         self.plan = plan
         self.reason = reason
         self.games_at_once = games_at_once
@@ -238,7 +261,7 @@ class TableEvaluator(Evaluator):
         """Yield the logits of each game in turn; see `Evaluator.logits`."""
         n_segments = self.plan.grid.n_segments if masks is not None else checked_for_all(self.plan.grid)
         for start in range(0, len(games), self.games_at_once):
-            for tables in build_tables(self.network, self.plan, games[start : start + self.games_at_once]):
+            for tables in build_tables(self.stack, self.plan, games[start : start + self.games_at_once]):
                 with torch.inference_mode():
                     values = tables.all_logits(n_segments) if masks is None else tables.logits(masks)
                 yield values.cpu().numpy()

@@ -20,7 +20,8 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | 
         settings["fill"] = settings["fills"][0]
     lime, frontend = LimeSettings(**settings), None
     if own := own_classifier(snakemake):
-        model, threshold = explained_classifier(own, lime.grid(*own.shape), exact=lime.exact), own.decision
+        grid, threshold = lime.grid(*own.shape), own.decision
+        model = explained_classifier(own, grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
     else:
         of_model = snakemake.params.settings["model"]
         network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)

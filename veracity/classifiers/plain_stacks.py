@@ -1,0 +1,325 @@
+"""A module of torch's own layers, one after the other, as a stack: what exact tables of all masks need.
+
+``torch.fx`` follows the module on an example. Up to the first convolution or pool it must act point by point; from there to
+where the map is summed up, in convolutions, pools, batch norms and activations; behind the sum anything goes.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from ..detector.stacks import Stack, Step, through
+from ..errors import ConfigError
+
+# By name, wherever torch has them: a layer, a function, a method. Batch norm and dropout in evaluation mode.
+POINTWISE = re.compile(
+    "relu6?|leakyrelu|prelu|[sc]?elu|gelu|silu|mish|hard(tanh|swish|sigmoid|shrink)|sigmoid|tanh|tanhshrink|soft(plus|sign|shrink)"
+    "|logsigmoid|threshold|log(1p|2|10)?|exp|abs|square|sqrt|clamp|pow"
+)
+NOTHING = re.compile("identity|(alpha|featurealpha)?dropout[123]?d?|contiguous")
+ARITHMETIC = re.compile("add|sub|mul|(true)?div")
+MOVES = re.compile("(un)?flatten|view|reshape|(un)?squeeze|transpose|permute|swapaxes|getitem|movedim")
+NORMS = re.compile("batchnorm[12]d")
+AVERAGES = re.compile("mean|adaptiveavgpool2d")
+MAX_WIDTH = 1024  # of the sum over the last map: a table has so many columns
+WINDOWS = {  # their arguments, in torch's order; layers have attributes of these names
+    "conv2d": ["weight", "bias", "stride", "padding", "dilation", "groups", "padding_mode"],
+    "maxpool2d": ["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"],
+    "avgpool2d": ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"],
+}
+FUNCTIONS = {"conv2d": "conv2d", "maxpool2d": "max_pool2d", "avgpool2d": "avg_pool2d"}
+MOVED: tuple[Callable[[Tensor], Tensor], ...] = (
+    lambda x: x,
+    lambda x: x[:, None],
+    lambda x: x.flatten(1),
+    lambda x: x.flatten(0),
+    lambda x: x[:, 0],
+    lambda x: x.transpose(1, 2),
+    lambda x: x.transpose(-1, -2),
+    lambda x: x.transpose(1, -1),
+    lambda x: x.transpose(1, 2)[:, None],
+    lambda x: x[:, None].transpose(1, -1),
+)
+
+
+def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> Stack:
+    """Follow a module from excerpts to logits.
+
+    Parameters
+    ----------
+    module : nn.Module
+        (n, n_frames, n_bands) to (n,) or (n, n_labels), in evaluation mode. A copy is taken.
+    example : Tensor, shape (n, n_frames, n_bands)
+        Two or more excerpts of noise.
+    read_out : callable
+        From what the module returns to logits of shape (n,).
+
+    Returns
+    -------
+    Stack
+
+    Raises
+    ------
+    ConfigError
+        When it is no such module; the message says where.
+    """
+    operations = _followed(module, example)
+    start = next((i for i, o in enumerate(operations) if not o.is_entering), len(operations))
+    entering, rest = operations[:start], operations[start:]
+    first_map = rest[0].before if rest else example
+    if first_map.ndim == 3:  # a channel of its own
+        entering.append(_Operation("map", "move", lambda x: x[:, None], {}, first_map, first_map[:, None]))
+        rest.insert(0, _Operation("map", "move", lambda x: x[:, 0], {}, first_map[:, None], first_map))
+    end = next((i for i, o in enumerate(rest) if not o.is_map), len(rest) - 1)
+    first = end if rest[end].is_linear else end + 1
+    while first > 0 and rest[first - 1].is_linear:
+        first -= 1
+    last = max(first, end)
+    while last < len(rest) and rest[last].is_linear:
+        last += 1
+    features, summing, after = rest[:first], rest[first:last], rest[last:]
+    swapped = _is_swapped(entering, example)
+    steps = tuple(operation.step(swapped) for operation in features) or (Step(lambda x: x),)
+
+    def enter(excerpts: Tensor) -> Tensor:
+        x = _run(entering, excerpts)
+        return x.transpose(2, 3) if swapped else x
+
+    def sums(maps: Tensor) -> Tensor:
+        return _run(summing, maps.transpose(2, 3) if swapped else maps).flatten(1)
+
+    with torch.no_grad():
+        zeros = torch.zeros_like(through(steps, enter(example))[:1])
+        bias = sums(zeros)[0]
+    if len(bias) > min(MAX_WIDTH, zeros.numel() - 1) and zeros.shape[2] * zeros.shape[3] > 1:
+        named = f"{after[0]} comes" if after else "it ends"
+        raise ConfigError(f"{named} before the map is summed up to at most {MAX_WIDTH} values, by a dense layer or an average")
+    weight = torch.autograd.functional.jacobian(lambda maps: sums(maps)[0], zeros)[:, 0].detach()
+    shape = rest[max(last, first) - 1].after.shape[1:]
+    stack = Stack(enter, steps, weight, bias, lambda x: read_out(_run(after, x.unflatten(1, shape) if shape else x[:, 0])))
+    with torch.no_grad():
+        expected, found = read_out(module(example)), stack.logits(example)
+    if not torch.allclose(found, expected, rtol=1e-3, atol=1e-4):
+        raise ConfigError("its layers, one after the other, do not give what it gives")
+    return stack
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """One thing that the module does, and its example before and after."""
+
+    name: str
+    kind: str
+    run: Callable[[Tensor], Tensor]
+    layer: dict[str, Any]
+    before: Tensor
+    after: Tensor
+
+    def __str__(self) -> str:
+        return f"its {self.name}, from shape {tuple(self.before.shape)} to {tuple(self.after.shape)},"
+
+    @property
+    def is_map(self) -> bool:
+        """Whether more than one unit of a map is left."""
+        return self.after.ndim == 4 and self.after.shape[2] * self.after.shape[3] > 1
+
+    @property
+    def is_entering(self) -> bool:
+        """Whether each point of the excerpt is left by itself."""
+        return self.kind in ("pointwise", "arithmetic", "norm") or (self.kind == "move" and self.after.ndim in (3, 4))
+
+    @property
+    def is_linear(self) -> bool:
+        return self.kind in ("conv2d", "avgpool2d", "average", "norm", "move", "linear")
+
+    def step(self, swapped: bool) -> Step:
+        """Return the step on maps, (n, n_channels, n_frames, n_bands), for a module that may have them the other way."""
+        if self.kind in ("pointwise", "norm"):
+            return Step(_turned(self.run) if swapped else self.run)
+        if self.kind in WINDOWS:
+            return self._window(swapped)
+        raise ConfigError(f"{self} is no convolution, pool, batch norm or activation that could be followed on a map")
+
+    def _window(self, swapped: bool) -> Step:
+        of = self.layer
+        dilation = _pair(of.get("dilation", 1))
+        kernel = _pair([d * (k - 1) + 1 for d, k in zip(dilation, _pair(of["kernel_size"]), strict=True)])
+        stride, padding = _pair(of["stride"]), of["padding"]
+        if padding in ("same", "valid"):
+            if padding == "same" and any(k % 2 == 0 for k in kernel):
+                raise ConfigError(f"{self} pads one side more than the other")
+            padding = tuple((k - 1) // 2 for k in kernel) if padding == "same" else (0, 0)
+        padding = _pair(padding)
+        if of.get("padding_mode", "zeros") != "zeros" or of.get("ceil_mode") or of.get("return_indices"):
+            raise ConfigError(f"{self} pads with something else than zeros, or rounds its output up")
+        if any(padding) and not of.get("count_include_pad", True):
+            raise ConfigError(f"{self} averages fewer values at the edge")
+        names = [name for name in WINDOWS[self.kind] if name not in ("padding", "kernel_size", "padding_mode")]
+        given = {name: of[name] for name in names if name in of}
+        if self.kind != "conv2d":
+            given["kernel_size"] = of["kernel_size"]
+        function: Callable[..., Tensor] = getattr(functional, FUNCTIONS[self.kind])
+        padded: Callable[[Tensor], Tensor] = partial(function, **given, padding=padding)
+        unpadded: Callable[[Tensor], Tensor] = partial(function, **given, padding=(0, 0))
+        if swapped:
+            kernel, stride, padding = kernel[::-1], stride[::-1], padding[::-1]
+            padded, unpadded = _turned(padded), _turned(unpadded)
+        return Step(padded, kernel, stride, padding, unpadded, self.kind == "maxpool2d")
+
+
+def _run(operations: Sequence[_Operation], x: Tensor) -> Tensor:
+    for operation in operations:
+        x = operation.run(x)
+    return x
+
+
+def _turned(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda x: apply(x.transpose(2, 3)).transpose(2, 3)
+
+
+def _is_swapped(entering: Sequence[_Operation], example: Tensor) -> bool:
+    """Find out where a point of the excerpt goes: (frames, bands), or the other way round."""
+    changed = example[:1].clone()
+    changed[0, 1, 2] += 1.0
+    with torch.no_grad():
+        before, after = _run(entering, example[:1]), _run(entering, changed)
+    if before.ndim == 4:
+        moved = {tuple(place[2:].tolist()) for place in (before != after).nonzero()}
+        for swapped in (False, True):
+            ends = example.shape[1:] if not swapped else example.shape[:0:-1]
+            if before.shape[2:] == ends and moved == {(2, 1) if swapped else (1, 2)}:
+                return swapped
+    raise ConfigError("what it does before the first convolution or pool does not lead to a map of frames and bands")
+
+
+def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
+    """Trace a module and list what it does, each thing to the result of the one before."""
+    module = copy.deepcopy(module).eval()
+    for part in module.modules():
+        if getattr(part, "inplace", False):
+            part.inplace = False  # type: ignore[assignment]
+    try:
+        traced = fx.symbolic_trace(module)
+    except Exception as error:
+        raise ConfigError(f"torch.fx cannot follow it ({type(error).__name__})") from error
+    record = _Record(traced)
+    with torch.no_grad():
+        record.run(example)
+    operations: list[_Operation] = []
+    current = next(node for node in traced.graph.nodes if node.op == "placeholder")
+    depends = {current}
+    for node in traced.graph.nodes:
+        tensors = [n for n in node.all_input_nodes if n in depends and isinstance(record.values[n], Tensor)]
+        if node.op in ("placeholder", "get_attr") or not any(n in depends for n in node.all_input_nodes):
+            continue
+        if node.op == "output":
+            if node.args[0] is not current:
+                raise ConfigError("it returns more than its last result")
+            continue
+        depends.add(node)
+        value = record.values[node]
+        if not isinstance(value, Tensor):
+            continue  # a shape, for what rearranges
+        if tensors != [current]:
+            raise ConfigError(
+                f"its {node.name} joins results: only what comes one after the other can be tabulated"
+            )
+        operation = _operation(node, traced, record.values, current, depends)
+        if operation.kind != "nothing":
+            operations.append(operation)
+        current = node
+    if not operations:
+        raise ConfigError("it does nothing")
+    return operations
+
+
+class _Record(fx.Interpreter):
+    """Runs a graph and keeps what each node gives."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.values: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        self.values[n] = super().run_node(n)
+        return self.values[n]
+
+
+def _operation(
+    node: fx.Node, traced: fx.GraphModule, values: dict[fx.Node, Any], current: fx.Node, depends: set[fx.Node]
+) -> _Operation:
+    before, after = values[current], values[node]
+    target: Any = traced.get_submodule(str(node.target)) if node.op == "call_module" else node.target
+    name = type(target).__name__ if node.op == "call_module" else getattr(target, "__name__", str(target))
+    known = name.lower().replace("_", "")
+    layer: dict[str, Any] = {}
+    kind, run = "other", _runner(node, target, values, current)
+    if MOVES.fullmatch(known):
+        moved = next((m for m in MOVED if _is_same(m, before, after)), None)
+        if moved is None:
+            return _Operation(name, "other", run, layer, before, after)
+        return _Operation(name, "nothing" if moved is MOVED[0] else "move", moved, layer, before, after)
+    if any(n in depends and n is not current for n in node.all_input_nodes):
+        raise ConfigError(f"its {node.name} uses the shape of a result, and is no rearrangement")
+    if NOTHING.fullmatch(known):
+        kind = "nothing"
+    elif POINTWISE.fullmatch(known):
+        kind = "pointwise"
+    elif NORMS.fullmatch(known):
+        kind = "norm"
+    elif ARITHMETIC.fullmatch(known):
+        kind = "arithmetic"
+    elif AVERAGES.fullmatch(known):
+        kind = "average"
+    elif known in WINDOWS:
+        kind, layer = known, _arguments(node, target, values, WINDOWS[known])
+    elif known == "linear":
+        kind = known
+    return _Operation(name, kind, run, layer, before, after)
+
+
+def _runner(node: fx.Node, target: Any, values: dict[fx.Node, Any], current: fx.Node) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: x if n is current else values[n])
+        if "inplace" in kwargs:
+            kwargs = {**kwargs, "inplace": False}
+        result = getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)
+        assert isinstance(result, Tensor)
+        return result
+
+    return run
+
+
+def _arguments(node: fx.Node, target: Any, values: dict[fx.Node, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a convolution or pool, of a layer's or of a function's."""
+    if isinstance(target, nn.Module):
+        found = {name: getattr(target, name) for name in names if hasattr(target, name)}
+    else:
+        args, kwargs = fx.node.map_arg((node.args[1:], node.kwargs), values.__getitem__)
+        found = {**dict(zip(names, args, strict=False)), **kwargs}
+    if "weight" in found:
+        found["kernel_size"] = tuple(found["weight"].shape[2:])
+    if found.get("stride") is None:
+        found["stride"] = 1 if "weight" in found else found["kernel_size"]
+    found.setdefault("padding", 0)
+    return found
+
+
+def _is_same(moved: Callable[[Tensor], Tensor], before: Tensor, after: Tensor) -> bool:
+    try:
+        return torch.equal(moved(before), after)
+    except (IndexError, RuntimeError):
+        return False
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value[0]), int(value[-1])) if isinstance(value, tuple | list) else (int(value), int(value))
