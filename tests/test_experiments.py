@@ -127,12 +127,12 @@ def test_without_all_masks_random_sets_bound_the_best(excerpts, network, flips):
     explained = explanations_stage.compute(excerpts, sampled_model, settings, seed=0, song="song")
     sampled = flips_stage.compute(excerpts, explained, sampled_model, settings, seed=0, song="song")
     assert sampled.best is sampled.random is None
-    assert (sampled.best_sampled <= flips.best).all()
-    assert sampled.best_sampled[:, -1].all()
+    assert (sampled.best_found <= flips.best).all()
+    assert sampled.best_found[:, -1].all()
     assert sampled.random_sampled[:, -1].tolist() == [1] * 4
     np.testing.assert_allclose(sampled.random_sampled, flips.random, atol=4 * 0.5 / np.sqrt(32))  # 32 sets of each size
     named = set(flip_rates.rows_of([("song", "waveform", sampled)]).selection)
-    assert {"best_sampled", "random_sampled", "lime", "norm"} <= named
+    assert {"best_found", "random_sampled", "lime", "norm"} <= named
     assert not named & {"best", "random", "worst"}
 
 

@@ -230,9 +230,7 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
         if not isinstance(value, Tensor):
             continue  # a shape, for what rearranges
         if tensors != [current]:
-            raise ConfigError(
-                f"its {node.name} joins results: only what comes one after the other can be tabulated"
-            )
+            raise ConfigError(f"its {node.name} joins results: only what comes one after the other can be tabulated")
         operation = _operation(node, traced, record.values, current, depends)
         if operation.kind != "nothing":
             operations.append(operation)

@@ -11,12 +11,15 @@ from ..explainers.lime import LimeSettings
 from ..games import readouts
 from ..games.explained import ExplainedModel, GameValues
 from ..games.grid import masks_of
+from ..games.searching import smallest_flip_set
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
+from ..labels import SING
 from .explanations import Explanations
 from .perturbation_games import first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
 RANDOM_SETS = 32  # of each size, where not all sets can be known
+SEARCH_BUDGET = 8192  # sets that a search may try of an excerpt: as many as LIME has samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +50,11 @@ class Flips:
     random: np.ndarray | None = array(
         "excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip", optional=True
     )
-    best_sampled: np.ndarray | None = array(
+    best_found: np.ndarray | None = array(
         "excerpt",
         "k",
         unit="1",
-        doc="does any of some random sets of 1, 2, ... segments flip? (instead of best)",
+        doc="does any set of 1, 2, ... segments flip that was tried, by search and at random? (instead of best)",
         optional=True,
     )
     random_sampled: np.ndarray | None = array(
@@ -66,6 +69,16 @@ class Flips:
         "set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts", optional=True
     )
     smallest_sets_excerpt: np.ndarray | None = array("set", unit="1", of=int, doc="the excerpt of each of them", optional=True)
+    found_size: np.ndarray | None = array(
+        "excerpt", unit="segments", of=int, doc="of the smallest flip set that a search has found; -1: none", optional=True
+    )
+    found_set: np.ndarray | None = array("excerpt", unit="mask index", of=int, doc="that set", optional=True)
+    found_proved: np.ndarray | None = array(
+        "excerpt", unit="1", of=bool, doc="were all smaller sets tried? if not, the size is an upper bound", optional=True
+    )
+    found_queries: np.ndarray | None = array(
+        "excerpt", unit="masks", of=int, doc="sets that the search has tried", optional=True
+    )
     n_minimal_sets: np.ndarray | None = array(
         "excerpt", "size", unit="sets", of=int, doc="inclusion-minimal flip sets of 0, 1, 2, ... segments", optional=True
     )
@@ -96,12 +109,20 @@ class Flips:
 
 
 def compute(
-    excerpts: Excerpts, explanations: Explanations, model: ExplainedModel, settings: LimeSettings, *, seed: int, song: str
+    excerpts: Excerpts,
+    explanations: Explanations,
+    model: ExplainedModel,
+    settings: LimeSettings,
+    *,
+    seed: int,
+    song: str,
+    search_budget: int = SEARCH_BUDGET,
 ) -> Flips:
     """Tell which segments of the perturbations flip the label (paper section 5.2, Figure 2, Tables 1 and 2).
 
     Only the chosen segments of a perturbation are added to the clean excerpt. They are chosen by LIME's explanation of the
-    adversarial excerpt, by norm, and, where all masks are known, in every possible way.
+    adversarial excerpt, by norm, and, where all masks are known, in every possible way. Where they are not, a search for the
+    smallest set that flips may try `search_budget` sets of an excerpt.
     """
     grid = settings.grid(*excerpts.clean.shape[1:])
     squared_norm = squared_norms(excerpts, grid)
@@ -109,12 +130,15 @@ def compute(
     weights = explanations.weights[list(explanations.inputs).index("adversarial")]  # (fill, method, excerpt, segment)
     chosen, truths = _empty(weights.shape), []
     if not model.exact:
-        chosen |= {name: np.zeros(squared_norm.shape) for name in ("best_sampled", "random_sampled")}
+        chosen |= {name: np.zeros(squared_norm.shape) for name in ("best_found", "random_sampled")}
+        chosen |= {f"found_{name}": np.zeros(len(squared_norm), dtype=np.int64) for name in ("size", "set", "queries")}
+        chosen["found_proved"] = np.zeros(len(squared_norm), dtype=bool)
     for e, values in enumerate(model.values(perturbation_games(excerpts, grid))):
         _flip_chosen(chosen, e, weights[:, :, e], by_norm[e], excerpts, values)
         names = excerpts.domain, song, int(excerpts.start_frame[e])
         if values.all_values is None:
             _flip_random(chosen, e, excerpts, values, rng_for(seed, "random flips", *names))
+            _flip_found(chosen, e, excerpts, values, search_budget)
         else:
             rng = rng_for(seed, "audit flips", *names)
             flips = excerpts.flipped(e, values.all_values)
@@ -162,12 +186,23 @@ def _flip_chosen(
 def _flip_random(
     chosen: dict[str, np.ndarray], e: int, excerpts: Excerpts, values: GameValues, rng: np.random.Generator
 ) -> None:
-    """Add random sets of 1, 2, ... segments to one excerpt, where not all can be known: a bound on the best, and chance."""
+    """Add random sets of 1, 2, ... segments to one excerpt, where not all can be known: chance."""
     n = values.game.grid.n_segments
     rankings = rng.permuted(np.tile(np.arange(n), (RANDOM_SETS, 1)), axis=1)
     masks = np.concatenate([first_masks(ranking) for ranking in rankings])
     flips = excerpts.flipped(e, values.of(masks)).reshape(RANDOM_SETS, n)
-    chosen["best_sampled"][e], chosen["random_sampled"][e] = flips.any(axis=0), flips.mean(axis=0)
+    chosen["best_found"][e], chosen["random_sampled"][e] = flips.any(axis=0), flips.mean(axis=0)
+
+
+def _flip_found(chosen: dict[str, np.ndarray], e: int, excerpts: Excerpts, values: GameValues, budget: int) -> None:
+    """Search for the smallest set that flips one excerpt."""
+    sign = 1 if excerpts.target(e) == SING else -1
+    found = smallest_flip_set(
+        lambda masks: sign * values.of(masks), lambda p: excerpts.flipped(e, sign * p), values.game.grid.n_segments, budget
+    )
+    chosen["best_found"][e] = np.logical_or(chosen["best_found"][e], found.best[1:])
+    chosen["found_size"][e], chosen["found_set"][e] = found.size, found.mask
+    chosen["found_proved"][e], chosen["found_queries"][e] = found.proved, found.n_queries
 
 
 @dataclass(frozen=True)

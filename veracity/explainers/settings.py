@@ -17,7 +17,7 @@ QuestionFill = Literal["mean", "zero", "min", "clean"]
 LIME = "lime"  # the paper's, which is a stage of its own
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: What tables call something else.
-RESERVED = (LIME, "lime_exact", "norm", "best", "best_sampled", "random", "random_sampled", "worst", "sampled", "exact")
+RESERVED = (LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
 POSITIVE, AS_MANY = "_positive", "_as_many"  # endings of what tables make of a name
 
 
@@ -121,6 +121,29 @@ READY: dict[str, dict[str, Any]] = {
     "local_search": _ready("search", "local_search", signed=False, budget=512, **_CLEAN),
     "random_search": _ready("search", "random_search", signed=False, budget=512, **_CLEAN),
 }
+
+
+_NEEDS = {"exact": "the values of all masks", "gradients": "gradients", "layers": "layers"}
+
+
+def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, str]) -> None:
+    """Refuse ready explainers that the explained model cannot answer.
+
+    Parameters
+    ----------
+    explainers : sequence of ExplainerSettings
+    missing : mapping of str to str
+        Of "the values of all masks", "gradients" and "layers", those that the model does not give, and why.
+
+    Raises
+    ------
+    ConfigError
+        Names the explainer.
+    """
+    for one in explainers:
+        module = (one.call or "").removeprefix("veracity.explainers.").partition(":")[0]
+        if (need := _NEEDS.get(module)) in missing:
+            raise ConfigError(f"explainers holds {one.name}, which needs {need}, and {missing[need]}: leave one of them out")
 
 
 def stored_file(explainer: ExplainerSettings, domain: str, song: str) -> Path:

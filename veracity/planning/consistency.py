@@ -18,7 +18,7 @@ from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples, effective_samples
-from ..explainers.settings import explainers_of
+from ..explainers.settings import check_needs, explainers_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
 from ..jobs.callables import path_of_jobs, spec_of
@@ -111,13 +111,23 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
             raise ConfigError(f"localised.k holds {shortened(k)}, the grid has only {n} segments ({shown}): use smaller k")
     for n_samples in config["stability"]["n_samples"]:
         checked_samples(n_samples, n, "stability.n_samples")
-    direct = config["model"]["predict"] or config["model"]["build"] or lime.evaluator == "direct"
-    if lime.exact and config["stability"]["n_samples"] and direct and n > DIRECT_EXACT_SEGMENTS:
-        why = next((f"model.{key}" for key in ("build", "predict") if config["model"][key]), "lime.evaluator direct")
+    if lime.exact and config["stability"]["n_samples"] and (why := _lacks_masks(config)):
         raise ConfigError(
-            f"the stability study needs all masks, and with {why} only those of up to {DIRECT_EXACT_SEGMENTS} segments are "
-            f"evaluated, {shown} is {n}: set stability.n_samples to [], or use fewer segments"
+            f"the stability study needs all masks, and {why}: set stability.n_samples to [], or use fewer segments"
         )
+
+
+def _lacks_masks(config: Mapping[str, Any]) -> str:
+    """Return why not all masks can be evaluated, as far as is known without building a classifier of one's own; or nothing."""
+    lime = config["lime"]
+    if not lime["exact"]:
+        return "lime.exact is false"
+    why = "model.predict" if config["model"]["predict"] else "lime.evaluator direct" if lime["evaluator"] == "direct" else ""
+    n = lime["n_time"] * lime["n_band"]
+    if not why or n <= DIRECT_EXACT_SEGMENTS:
+        return ""
+    shown = f"lime.n_time {lime['n_time']} times lime.n_band {lime['n_band']}"
+    return f"with {why} only those of up to {DIRECT_EXACT_SEGMENTS} segments are evaluated, {shown} is {n}"
 
 
 def _check_model(config: Mapping[str, Any]) -> None:
@@ -140,17 +150,16 @@ def _check_model(config: Mapping[str, Any]) -> None:
 
 def _check_explainers(config: Mapping[str, Any]) -> None:
     """Check that explainers can be found, and can be asked about the model that is explained."""
-    black_box = bool(config["model"]["predict"])
-    for one in explainers_of(config["explainers"]):
+    explainers = explainers_of(config["explainers"])
+    for one in explainers:
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - no name is too long for it
             raise ConfigError(f"explainers: {one.name} has stored {quoted(one.stored)}, which is no folder: give one")
         if one.call:
             check_callable(one.call, f"explainers: {one.name}, call")
-        if black_box and (one.call or "").startswith(("veracity.explainers.gradients:", "veracity.explainers.layers:")):
-            raise ConfigError(
-                f"explainers holds {one.name}, which needs gradients, and model.predict is known by its predictions alone: "
-                "leave one of them out"
-            )
+    missing = {"the values of all masks": why} if (why := _lacks_masks(config)) else {}
+    if config["model"]["predict"]:
+        missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
+    check_needs(explainers, missing)
 
 
 def _check_drawings(drawings: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ PAGES = (
     "flip_rates",
     "table1",
     "table2",
+    "smallest_sets",
     "localised_rows",
     "localisation",
     "fidelity",

@@ -27,7 +27,7 @@ CURVES = {
     "lime_exact": ("LIME, exact (all masks)", PALETTE[0], ":", None),
     "best": ("best possible k", PALETTE[2], "--", None),
     "random": ("random k (expectation)", "0.45", "--", None),
-    "best_sampled": ("best of some random sets of k", PALETTE[2], "-.", None),
+    "best_found": ("best k found (search)", PALETTE[2], "-.", None),
     "random_sampled": ("random k (sampled)", "0.45", "-.", None),
     "worst": ("every k flips", PALETTE[3], ":", None),
 }

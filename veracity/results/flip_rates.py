@@ -9,7 +9,7 @@ from ..explainers.settings import AS_MANY, POSITIVE
 from .pooling import Keyed
 from .statistics import proportion
 
-TRUTHS = ("best", "best_sampled", "random", "random_sampled", "worst")  # choices that need no explainer
+TRUTHS = ("best", "best_found", "random", "random_sampled", "worst")  # choices that need no explainer
 
 
 def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:

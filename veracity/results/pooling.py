@@ -19,7 +19,7 @@ UNDETERMINED = "none"  # in a page, where there is no number
 TEXTS = ("song", "domain", "original", "direction", "scope", "model", "selection", "fill", "method", "stage", "input", "corpus")
 
 #: How segments are chosen in the flip experiments, in the order of figures.
-SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_sampled", "random", "random_sampled", "worst")
+SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst")
 METHODS = ("sampled", "exact")  # of LIME, in tables of localised perturbations
 
 

@@ -5,10 +5,28 @@ localrules:
     attacks,
 
 
+rule classifier:
+    output:
+        table=update(f"{RESULTS}/tables/classifier.csv"),
+        page=update(f"{RESULTS}/tables/classifier.md"),
+    log:
+        f"{RESULTS}/logs/classifier.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/classifier.tsv"
+    params:
+        settings=uses("classifier"),
+        note=plainly(NOTE),
+        code=code("classifier"),
+    script:
+        "../scripts/classifier.py"
+
+
 rule perturbations:
     input:
         unpack(song_files),
+        # Says before the first attack what cannot be asked of the classifier; what it says of explanations re-runs no attack.
         **SONG_MODEL,
+        checked=ancient(f"{RESULTS}/tables/classifier.csv") if BUILD else [],
     output:
         update(f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5"),
     log:

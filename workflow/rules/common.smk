@@ -270,10 +270,11 @@ HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
 FIGURES = [*([] if BUILD else ["figure1"]), "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
 TABLES = [
     "corpus",
-    *([] if BUILD else ["detector"]),
+    "classifier" if BUILD else "detector",
     "attacks",
     "table1",
     "table2",
+    "smallest_sets",
     "localisation",
     "fidelity",
     *(["sampling_error"] if HAS_STUDY else []),
@@ -297,17 +298,19 @@ USES = {
     "tuning_runs": ("frontend", "attacks.seconds", "attacks.{domain}"),
     "excerpts": (*MODEL, "excerpts"),
     "explanations": (*FITTED, "lime.fills"),
-    "flips": EXPLAINED,
+    "flips": (*EXPLAINED, "flips"),
     "localised": (*FITTED, "lime.fill", "localised"),
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
     **dict.fromkeys(JUDGING, EXPLAINED),
+    "classifier": (*EXPLAINED, "stability", "explainers"),
 }
 READS = {
     "spectrograms": ("audio", "labels"),
     "imported": ("checkpoint",),
     "perturbations": ("audio", "model") if BUILD else ("audio",),
     "tuning_runs": ("audio",),
+    "classifier": ("model",),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability"), ("model",)),
     "drawings": ("model", "drawings"),
     **dict.fromkeys(JUDGING, ("model", "explainer")),

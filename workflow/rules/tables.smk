@@ -6,6 +6,7 @@ localrules:
     table1,
     table2,
     localised_rows,
+    smallest_sets,
     localisation,
     fidelity,
     sampling_error,
@@ -102,6 +103,24 @@ rule localisation:
         code=code("localisation"),
     script:
         "../scripts/localisation.py"
+
+
+rule smallest_sets:
+    input:
+        per_attack("flips"),
+    output:
+        table=update(f"{RESULTS}/tables/smallest_sets.csv"),
+        page=update(f"{RESULTS}/tables/smallest_sets.md"),
+    log:
+        f"{RESULTS}/logs/smallest_sets.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/smallest_sets.tsv"
+    params:
+        note=plainly(NOTE),
+        called=plainly(CALLED),
+        code=code("smallest_sets"),
+    script:
+        "../scripts/smallest_sets.py"
 
 
 rule fidelity:

@@ -12,6 +12,7 @@ with job(snakemake):
     model, settings, _, _ = explained(snakemake)
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     explanations = store.read(snakemake.input.explanations, Explanations)
-    seed = snakemake.params.settings["seed"]
-    result = flips.compute(excerpts, explanations, model, settings, seed=seed, song=snakemake.wildcards.song)
+    asked = snakemake.params.settings
+    budget, names = asked["flips"]["search_budget"], {"seed": asked["seed"], "song": snakemake.wildcards.song}
+    result = flips.compute(excerpts, explanations, model, settings, **names, search_budget=budget)
     store.write(snakemake.output[0], result, provenance(snakemake))

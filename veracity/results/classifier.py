@@ -1,0 +1,64 @@
+"""Table ``classifier``: what a classifier of one's own is, and how its masks are evaluated."""
+
+import pandas as pd
+
+from ..classifiers.protocol import OneLabel
+from ..errors import ConfigError
+from ..games.explained import ExplainedModel
+from ..games.grid import SegmentGrid
+
+
+def table(name: str, one: OneLabel, model: ExplainedModel, grid: SegmentGrid) -> pd.DataFrame:
+    """Describe a classifier.
+
+    Parameters
+    ----------
+    name : str
+        How the configuration names it.
+    one : OneLabel
+    model : ExplainedModel
+        Of the same.
+    grid : SegmentGrid
+
+    Returns
+    -------
+    DataFrame
+        One row.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "model": name,
+                "label": one.label,
+                "labels": len(one.classifier.labels),
+                "threshold": one.threshold,
+                "sample_rate": one.classifier.sample_rate,
+                "excerpt_seconds": one.classifier.excerpt_samples / one.classifier.sample_rate,
+                "n_frames": grid.n_frames,
+                "n_bands": grid.n_mels,
+                "n_segments": grid.n_segments,
+                "evaluator": model.evaluator.name,
+                "all_masks": model.exact,
+                "reason": model.evaluator.reason,
+            }
+        ]
+    )
+
+
+def missing(model: ExplainedModel) -> dict[str, str]:
+    """Return what the model cannot give to explainers, and why; see `veracity.explainers.settings.check_needs`."""
+    found = {}
+    if not model.exact:
+        found["the values of all masks"] = model.evaluator.reason or "lime.exact is false"
+    if model.module is None:
+        found["layers"] = "the classifier shows none"
+    return found
+
+
+def check_study(model: ExplainedModel, n_samples: list[int]) -> None:
+    """Refuse the stability study where not all masks can be evaluated."""
+    if n_samples and not model.exact:
+        raise ConfigError(
+            f"the stability study needs all masks, and {model.evaluator.reason or 'lime.exact is false'}: set "
+            "stability.n_samples to [], or use at most 12 segments"
+        )

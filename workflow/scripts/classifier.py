@@ -1,0 +1,18 @@
+"""Rule classifier: what a classifier of one's own is, and whether all that is asked can be asked of it; before anything long."""
+
+from veracity.explainers.settings import check_needs, explainers_of
+from veracity.results import classifier
+
+from _attacked import own_classifier
+from _explained import explained
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    settings, one = snakemake.params.settings, own_classifier(snakemake)
+    model, lime, _, _ = explained(snakemake)
+    if lime.exact:
+        classifier.check_study(model, settings["stability"]["n_samples"])
+    check_needs(explainers_of(settings["explainers"]), classifier.missing(model))
+    table = classifier.table(settings["model"]["build"], one, model, lime.grid(*one.shape))
+    write_table(snakemake, table, title="The classifier that is attacked and explained")

@@ -1,0 +1,12 @@
+"""Rule smallest_sets: how few segments of a perturbation flip the label, and whether that is known for certain."""
+
+from veracity.experiments.flips import Flips
+from veracity.results import smallest_sets
+
+from _job import job, read_all
+from _tables import write_table
+
+with job(snakemake):
+    table = smallest_sets.table(read_all(snakemake.input, Flips))
+    page = smallest_sets.page(table, snakemake.params.called)
+    write_table(snakemake, table, page, "The fewest segments of a perturbation that flip the label")
