@@ -27,19 +27,7 @@ include: "workflow/rules/plan.smk"
 rule all:
     default_target: True
     input:
-        rules.corpus.output,
-        [] if BUILD else rules.detector.output,
-        rules.attacks.output,
-        rules.table1.output,
-        rules.table2.output,
-        rules.localisation.output,
-        rules.fidelity.output,
-        rules.audits.output,
-        [] if BUILD else rules.figure1.output,
-        rules.figure2.output,
-        rules.figure3.output,
-        rules.figure4.output,
-        [rules.sampling_error.output, rules.figure_stability.output] if HAS_STUDY else [],
+        [getattr(rules, name).output for name in (*TABLES, *FIGURES)],
     localrule: True
 
 

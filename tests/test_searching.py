@@ -54,7 +54,7 @@ def test_where_nothing_flips_nothing_is_found():
     assert (found.size, found.mask, found.proved, found.known) == (-1, 0, False, N)
 
 
-def test_thousands_of_segments_are_no_matter_up_to_the_size_of_a_set():
+def test_as_many_segments_as_a_set_can_hold():
     found = smallest_flip_set(lambda masks: masks[:, [5, 40, 62]].sum(axis=1), lambda v: v > 2.5, 63, 4000)
     assert found.size == 3
     assert found.mask == (1 << 5) | (1 << 40) | (1 << 62)

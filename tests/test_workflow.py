@@ -564,6 +564,38 @@ def test_an_edit_of_an_explainer_re_runs_its_answers_and_no_others(own_everythin
     assert not re.search(r"^(perturbations|excerpts|explanations|flips|localised) ", plan, re.MULTILINE)
 
 
+def test_what_a_classifier_cannot_answer_is_said_before_the_first_attack(own_everything):
+    workspace = own_everything.workspace
+    own = yaml.safe_load((workspace.folder / "own.yaml").read_text())
+    fine = {**own, "run": "fine", "lime": {**own["lime"], "n_time": 5, "n_band": 4}}
+    for name, part, message in [
+        ("shapley", {"explainers": ["lime", "shapley"]}, "explainers holds shapley, which needs the values of all masks"),
+        ("layers", {"explainers": ["lime", "grad_cam"]}, "explainers holds grad_cam, which needs layers"),
+        ("study", {"stability": {"n_samples": [64]}}, "the stability study needs all masks"),
+    ]:
+        workspace.configure(name, {**fine, "run": name, **part})
+        done = workspace.snakemake("all", "--cores", "1", config=f"{name}.yaml")
+        assert done.returncode != 0
+        assert message in done.stderr
+        assert not (workspace.folder / "results" / name / "perturbations").exists()
+
+
+def test_beyond_twelve_segments_the_smallest_sets_are_searched(own_everything):
+    workspace = own_everything.workspace
+    own = yaml.safe_load((workspace.folder / "own.yaml").read_text())
+    lime = {**own["lime"], "n_time": 5, "n_band": 3}
+    workspace.configure("searched", {**own, "run": "searched", "lime": lime, "flips": {"search_budget": 200}})
+    done = workspace.snakemake("all", config="searched.yaml")
+    assert done.returncode == 0, done.stderr
+    tables = workspace.folder / "results" / "searched" / "tables"
+    found = pd.read_csv(tables / "smallest_sets.csv")
+    assert (found.n_proved <= found.n).all()
+    assert (found.n_queries <= 200).all()
+    assert found.n_unique.isna().all()  # only all masks tell
+    assert "best_found" in set(pd.read_csv(tables / "flip_rates.csv").selection)
+    assert "it shows no layers" in pd.read_csv(tables / "classifier.csv").reason[0]
+
+
 def test_an_edit_of_a_classifier_attacks_anew(own_everything):
     (own_everything.folder / "own_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.7"))
     plan = own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout

@@ -142,7 +142,8 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
     """
     for one in explainers:
         module = (one.call or "").removeprefix("veracity.explainers.").partition(":")[0]
-        if (need := _NEEDS.get(module)) in missing:
+        need = _NEEDS.get(module, "")
+        if need in missing:
             raise ConfigError(f"explainers holds {one.name}, which needs {need}, and {missing[need]}: leave one of them out")
 
 

@@ -1,4 +1,4 @@
-"""Rule classifier: what a classifier of one's own is, and whether all that is asked can be asked of it; before anything long."""
+"""Rule classifier: what a classifier of one's own is, and, before anything long, whether it can answer what is asked."""
 
 from veracity.explainers.settings import check_needs, explainers_of
 from veracity.results import classifier
