@@ -1,12 +1,14 @@
 """A corpus that is any folder of audio, and labels in other formats and other words."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
 
 from veracity.detector.predictions import Predictions, SongPrediction, score_split
 from veracity.errors import CorpusError
-from veracity.results import detector
+from veracity.results import corpus, detector
 from veracity.songs.corpus import read_audio_folder, read_corpus
 from veracity.songs.frontend import FrontEnd
 from veracity.songs.label_files import Interval, check_extent, find_labels, read_labels, to_the_end
@@ -30,6 +32,34 @@ def test_any_folder_is_searched_to_its_depths(tmp_path):
     assert len({song.name for song in songs}) == 3
     assert {song.split for song in songs} == {"test"}
     assert {song.labels for song in songs} == {None}
+
+
+def test_links_are_followed_once_and_pipes_left_alone(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (tmp_path / "elsewhere" / "a.wav").write_bytes(b"")
+    (corpus / "album").symlink_to(tmp_path / "elsewhere")
+    (corpus / "loop").symlink_to(corpus)
+    os.mkfifo(corpus / "pipe.wav")
+    assert [song.name for song in read_audio_folder(corpus)] == ["a"]
+
+
+def test_labels_are_found_however_their_name_is_written_and_two_files_are_refused(tmp_path):
+    for name in ("dance.wav", "dance.LAB", "e\u0301te\u0301.wav", "\u00e9t\u00e9.csv"):
+        (tmp_path / name).write_text("0 1 sing\n")
+    labels = {song.name: song.labels and song.labels.suffix for song in read_audio_folder(tmp_path)}
+    assert labels == {"dance": ".LAB", "ete": ".csv"}
+    (tmp_path / "dance.csv").write_text("0,1,sing\n")
+    with pytest.raises(CorpusError, match=r"dance\.wav has two files of labels, dance\.LAB and dance\.csv: keep one"):
+        read_audio_folder(tmp_path)
+
+
+def test_a_word_of_ones_own_may_be_two_words(tmp_path):
+    path = tmp_path / "a.lab"
+    path.write_text("0 3.5 lead vocals\n3.5 4 rest \n")
+    words = {"sing": ["lead vocals"], "nosing": [" rest"]}
+    assert [interval.label for interval in read_labels(path, words)] == ["sing", "nosing"]
 
 
 def test_folders_without_audio_are_refused(tmp_path):
@@ -85,6 +115,14 @@ def test_a_text_beside_a_song_that_is_no_label_track_is_left_alone(tmp_path):
 def test_times_in_milliseconds_are_refused_in_tables_too(tmp_path):
     with pytest.raises(CorpusError, match="as if its times were milliseconds"):
         check_extent([Interval(0, 2900, "sing")], 3.0, "a.csv")
+
+
+def test_labels_of_a_table_that_cover_almost_nothing_are_said(tmp_path):
+    sound(tmp_path / "a.wav")
+    (tmp_path / "a.csv").write_text("0.0,0.02,sing\n0.02,0.05,nosing\n")  # minutes
+    (song,) = read_audio_folder(tmp_path)
+    (verdict,) = corpus.table([compute_spectrogram(song, FrontEnd())]).verdict
+    assert "before the end of the audio: are their times seconds?" in verdict
 
 
 def test_a_corpus_with_lists_takes_these_labels_too(tmp_path):

@@ -1,6 +1,9 @@
 """Classifiers of one's own: the interface, the adapters, one label of several, attacks and explanations of them."""
 
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from veracity.attacks import windows
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.perturbations import WindowAttack, read_attack
 from veracity.attacks.settings import AttackSettings
@@ -17,15 +21,28 @@ from veracity.classifiers.building import ModelSettings, built
 from veracity.classifiers.protocol import ARG_MAX, Classifier, OneLabel
 from veracity.errors import ConfigError
 from veracity.experiments import attributions, explanations, flips, localised
+from veracity.explainers import asking
 from veracity.explainers.lime import LimeSettings
 from veracity.explainers.settings import explainers_of
 from veracity.games.game import fill_game
 from veracity.games.grid import SegmentGrid
 from veracity.games.models import explained_classifier
 from veracity.jobs import store
+from veracity.songs.audio import load_audio
 
 RATE = 8000
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
+
+
+MEL = {
+    "excerpt_frames": 24,
+    "sample_rate": RATE,
+    "frame_samples": 512,
+    "hop_samples": 160,
+    "n_mels": 20,
+    "f_min": 50,
+    "f_max": 4000,
+}
 
 
 def mel_cnn(n_labels=1, exclusive=False):
@@ -39,18 +56,7 @@ def mel_cnn(n_labels=1, exclusive=False):
         nn.Linear(4 * 11 * 9, n_labels),
     )
     labels = ["speech", "music", "noise"][:n_labels]
-    return MelClassifier(
-        module,
-        labels=labels,
-        excerpt_frames=24,
-        sample_rate=RATE,
-        frame_samples=512,
-        hop_samples=160,
-        n_mels=20,
-        f_min=50,
-        f_max=4000,
-        exclusive=exclusive,
-    )
+    return MelClassifier(module, labels=labels, exclusive=exclusive, **MEL)
 
 
 class Energy(nn.Module):
@@ -275,6 +281,131 @@ def test_what_a_users_code_changes_for_all_is_put_back(named, tmp_path):
     assert torch.is_grad_enabled()
 
 
+def test_random_weights_are_the_same_in_every_job(named):
+    def drawing():
+        module = nn.Sequential(nn.Flatten(), nn.Linear(24 * 20, 1))
+        with torch.no_grad():
+            module[1].bias += float(np.random.normal())  # noqa: NPY002 - as users write
+        return MelClassifier(module, labels=["x"], **MEL)
+
+    name = named(drawing)
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    audio = torch.randn(
+        2, built(ModelSettings(build=name)).classifier.excerpt_samples, generator=torch.Generator().manual_seed(1)
+    )
+    first, second = (one.logit(one.representation(audio)) for one in (built(ModelSettings(build=name)) for _ in range(2)))
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), state[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], state[1])  # noqa: NPY002
+
+
+class InPlace(nn.Module):
+    """Takes the mean of what it is handed away, in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = mel_cnn().module
+
+    def forward(self, x):
+        with torch.no_grad():
+            x.sub_(x.mean(dim=(1, 2), keepdim=True))
+        return self.inner(x)
+
+
+@pytest.mark.parametrize("domain", ["waveform", "spectrogram"])
+def test_a_module_that_works_in_place_changes_nothing_that_is_kept(domain):
+    classifier = mel_cnn()
+    pure = MelClassifier(InPlace().inner, **MEL, labels=["speech"])
+    classifier.module = InPlace().eval().requires_grad_(False)
+    one = OneLabel(classifier, "speech", 0.5)
+    settings = AttackSettings(eps=0.1, eta=0.01, alpha=1, max_updates=3)
+    found = attack_windows(song(), one, settings, name="m:f", domain=domain, scope="song", hop_seconds=0.5)
+    first = pure.representation(torch.as_tensor(song()[: classifier.excerpt_samples])[None])[0]
+    np.testing.assert_allclose(found.clean[0], first.numpy(), atol=1e-4)
+
+
+def test_an_attack_on_another_model_does_not_go_on(tmp_path):
+    found = {}
+    for name, shift in (("one", 0.0), ("other", 1.0)):
+        classifier = mel_cnn()
+        classifier.module[-1].bias += shift
+        found[name] = windows._answers(OneLabel(classifier, "speech", 0.5))
+    assert found["one"] != found["other"]
+    assert windows._answers(OneLabel(mel_cnn(), "speech", 0.5)) == found["one"]
+
+
+def test_a_model_that_answers_otherwise_than_when_it_was_attacked_is_refused():
+    one, audio = OneLabel(mel_cnn(), "speech", 0.5), song()
+    starts = range(0, len(audio) - one.classifier.excerpt_samples, 2000)
+    heard = torch.stack([torch.as_tensor(audio[s : s + one.classifier.excerpt_samples]) for s in starts])
+    one = replace(one, threshold=float(torch.sigmoid(one.logit(one.representation(heard))).median()))
+    settings = AttackSettings(eps=0.5, eta=0.02, alpha=50, max_updates=60)
+    found = attack_windows(audio, one, settings, name="m:f", domain="waveform", scope="song", hop_seconds=0.25)
+    picking = {"threshold": one.decision, "n_per_direction": 2, "seed": 0, "song": "s"}
+    excerpts = pick_excerpts(found, one.logit, None, **picking)
+    other = OneLabel(mel_cnn(), "speech", 0.5)
+    other.classifier.module[-1].bias += 1.0
+    with pytest.raises(ConfigError, match=r"m:f gives an excerpt the probability .* when it was attacked"):
+        pick_excerpts(found, other.logit, None, **picking)
+    model = explained_classifier(other, SMALL.grid(*excerpts.clean.shape[1:]))
+    with pytest.raises(ConfigError, match=r"when it was picked.*--forcerun excerpts"):
+        explanations.compute(excerpts, model, SMALL, seed=0, song="s")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"labels": "ab"}, "labels are 'ab': give a list of names"),
+        ({"labels": ["a", "a"]}, "two labels of one name"),
+        ({"labels": [""]}, "give a list of names"),
+        ({"exclusive": "no"}, "exclusive 'no': give True or False"),
+    ],
+)
+def test_labels_that_are_none_are_refused(changed, message, named):
+    def build():
+        classifier = mel_cnn(2)
+        for key, value in changed.items():
+            setattr(classifier, key, value)
+        return classifier
+
+    with pytest.raises(ConfigError, match=message):
+        built(ModelSettings(build=named(build), label="a"))
+
+
+def test_grad_cam_explains_one_label_of_several():
+    one = OneLabel(mel_cnn(3, exclusive=True), "music", ARG_MAX)
+    x = one.representation(torch.randn(1, one.classifier.excerpt_samples))[0]
+    grid = SMALL.grid(*x.shape)
+    (grad_cam,) = explainers_of(["lime", {"call": "grad_cam", "options": {"relu": False}}])
+    answer = asking.explain(
+        grad_cam, explained_classifier(one, grid), x.numpy(), grid, "sing", threshold=0.5, rng=np.random.default_rng(0)
+    )
+    assert np.isfinite(answer.weights).all()
+    assert np.ptp(answer.weights) > 0
+
+
+def test_speech_of_espeak_is_speech_and_an_attack_undoes_it(tmp_path):
+    pytest.importorskip("silero_vad")
+    if not shutil.which("espeak-ng"):
+        pytest.skip("no espeak-ng here: apt-get install espeak-ng")
+    text = "Explanations should find what has changed a decision, and most of them do not."
+    subprocess.run(["espeak-ng", "-w", str(tmp_path / "speech.wav"), text], check=True)
+    one = built(ModelSettings(build="veracity.classifiers.silero:speech"))
+    audio = load_audio(tmp_path / "speech.wav", sample_rate=one.classifier.sample_rate)
+    settings = AttackSettings(eps=0.05, eta=0.002, alpha=20, max_updates=60)
+    found = attack_windows(audio, one, settings, name="silero", domain="waveform", scope="excerpt", hop_seconds=0.75)
+    was_speech = found.clean_logit > 0
+    assert was_speech.mean() > 0.8
+    assert (found.adversarial_logit[was_speech] < 0).mean() > 0.5
+    excerpts = pick_excerpts(found, one.logit, None, threshold=0.5, n_per_direction=1, seed=0, song="speech")
+    grid = SMALL.grid(*excerpts.clean.shape[1:])
+    model = explained_classifier(one, grid)
+    explained = explanations.compute(excerpts, model, SMALL, seed=0, song="speech")
+    result = flips.compute(excerpts, explained, model, SMALL, seed=0, song="speech")
+    assert result.best[:, -1].all()
+    assert (result.smallest_size >= 1).all()
+
+
 def test_silero_is_a_classifier_of_speech():
     pytest.importorskip("silero_vad")
     one = built(ModelSettings(build="veracity.classifiers.silero:speech"))
@@ -290,7 +421,6 @@ def test_the_code_of_the_page_runs_as_it_is_written(tmp_path, monkeypatch):
     import re
 
     import yaml
-    from networks import random_detector
     from workspaces import ROOT
 
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "docs" / "model.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -300,5 +430,7 @@ def test_the_code_of_the_page_runs_as_it_is_written(tmp_path, monkeypatch):
     settings = yaml.safe_load(next(text for kind, text in blocks if kind == "yaml"))["model"]
     one = built(ModelSettings(**settings))
     assert (one.label, one.threshold, one.shape) == ("music", ARG_MAX, (60, 40))
-    network = random_detector().network()
-    exec(notebook, {"network": network, "excerpt": torch.randn(115, 80)})
+    names = {}
+    exec(notebook, names)
+    assert names["model"].evaluator.name == "tables"
+    assert len(names["values"]) == 2**20

@@ -53,6 +53,7 @@ def nested(path, value):
     return value
 
 
+NO_STUDY = {"stability": {"n_samples": []}}
 FOLDER = {"corpus": {"kind": "folder", "folder": "somewhere"}}
 
 
@@ -123,16 +124,40 @@ def test_the_repository_s_configurations_are_consistent(name):
         ({"frontend": {"hop_samples": 2048}}, "frontend.hop_samples 2048 is more than frontend.frame_samples 1024"),
         ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words says that 'x' is sing and nosing"),
         ({"corpus": {"kind": "audio", "folder": "x"}}, "corpus.kind audio has no lists of songs to train on"),
+        ({"tuning": {"waveform": {"eps": [0.005, 100]}}}, "tuning.waveform.eps is 100, where full scale is 1"),
+        ({"model": {"threshold": 0.9}}, "model.threshold is given, and there is no model.build or model.predict"),
+        ({"model": {"predict": "json:loads", "threshold": 7}}, "model.threshold is 7"),
+        ({"model": {"build": "json:loads"}}, "model.label is null: name the label of model.build"),
+        (
+            {"explainers": ["lime", {"call": "shapley", "options": {"scal": "logit"}}]},
+            "takes no option 'scal' (did you mean 'scale'",
+        ),
+        ({"explainers": ["lime", {"call": ["a"], "name": "x"}]}, "explainers: call is ['a']"),
+        ({"explainers": ["lime", {"call": 5, "name": "x"}]}, "explainers: call is 5"),
+        ({"explainers": ["lime", {"stored": {"a": 1}, "name": "x"}]}, "stored of the explainer 'x' is"),
+        ({"explainers": ["lime", {"stored": "", "name": "x"}]}, "stored of the explainer 'x' is ''"),
+        ({"explainers": ["lime", {"stored": "docs", "name": "x", "budget": 3}]}, "is stored, and asked nothing"),
+        (
+            {"explainers": ["lime", "shapley"], "lime": {"exact": False}},
+            "needs the values of all masks, and lime.exact is false",
+        ),
+        (
+            {"explainers": ["lime", "grad_cam"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
+            "needs layers",
+        ),
         ({"model": {"label": "music"}}, "model.label is given, and there is no model.build"),
         ({"model": {"build": "json:loads", "predict": "json:loads"}}, "model.build and model.predict are both given"),
         (
             {"model": {"predict": "json:loads", "threshold": "arg max"}, "stability": {"n_samples": []}},
             "give a number, or null",
         ),
-        ({"model": {"build": "json:loads", "threshold": "best"}}, "'best' is not possible, give a probability, or arg max"),
+        (
+            {"model": {"build": "json:loads", "label": "x", "threshold": "best"}},
+            "'best' is not possible, give a probability, or arg max",
+        ),
         (
             {
-                "model": {"build": "json:loads"},
+                "model": {"build": "json:loads", "label": "x"},
                 "attacks": {"waveform": {"precision": "bfloat16"}},
                 "stability": {"n_samples": []},
             },

@@ -207,6 +207,7 @@ def test_equal_seeds_give_equal_results_and_songs_have_their_own(excerpts, model
 def test_a_model_of_ones_own_is_explained_without_tables(excerpts, network, explanations):
     settings = replace(SMALL, n_samples=128)
     own = explained_model(network, SMALL.grid(115, 80), predict="networks:mean_level")
+    excerpts = replace(excerpts, model="networks:mean_level", adversarial_p=own.p_sing(excerpts.adversarial))
     explained = explanations_stage.compute(excerpts, own, settings, seed=0, song="song")
     assert explained.evaluator == "direct"
     assert explained.audit.max() < 1e-6

@@ -1,5 +1,9 @@
 """Explainers: what they may see and read, that the ready ones are what they are called, and that the bench is fair to all."""
 
+import io
+import zipfile
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -298,17 +302,29 @@ def test_what_is_no_explainer_is_refused_with_its_name(configured, message):
 def test_stored_attributions_are_read_and_checked(tmp_path):
     one = ExplainerSettings("mine", stored=str(tmp_path))
     (tmp_path / "waveform").mkdir()
-    path = tmp_path / "waveform" / "song.npy"
-    with pytest.raises(ConfigError, match=r"has no attributions .*song\.npy"):
-        attributions._stored(one, 2, N, "waveform", "song")
-    path.write_bytes(b"\x80\x04K\x01.")
-    with pytest.raises(ConfigError, match="holds no attributions"):
-        attributions._stored(one, 2, N, "waveform", "song")
-    np.save(path, np.zeros((3, N)))
+    path = tmp_path / "waveform" / "song.npz"
+    excerpts = SimpleNamespace(start_frame=np.array([3, 80]))
+    with pytest.raises(ConfigError, match=r"has no attributions .*song\.npz"):
+        attributions._stored(one, excerpts, N, "waveform", "song")
+    huge = io.BytesIO()
+    np.lib.format.write_array_header_1_0(huge, {"descr": "<f8", "fortran_order": False, "shape": (2 * 10**12, 20)})
+    for content in (b"\x80\x04K\x01.", b"<html>", b"", huge.getvalue()):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match="holds no attributions: write") as told:
+            attributions._stored(one, excerpts, N, "waveform", "song")
+        assert "pickle" not in str(told.value)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights.npy", huge.getvalue())
+    with pytest.raises(ConfigError, match="holds no attributions: write"):
+        attributions._stored(one, excerpts, N, "waveform", "song")
+    np.savez(path, weights=np.zeros((3, N)), start_frame=excerpts.start_frame)
     with pytest.raises(ConfigError, match=r"shape .3, 6."):
-        attributions._stored(one, 2, N, "waveform", "song")
-    np.save(path, np.arange(2 * N).reshape(2, N))
-    assert attributions._stored(one, 2, N, "waveform", "song").shape == (2, N)
+        attributions._stored(one, excerpts, N, "waveform", "song")
+    np.savez(path, weights=np.zeros((2, N)), start_frame=[3, 81])
+    with pytest.raises(ConfigError, match=r"is for other excerpts, that start at .3, 81."):
+        attributions._stored(one, excerpts, N, "waveform", "song")
+    np.savez(path, weights=np.arange(2 * N).reshape(2, N), start_frame=excerpts.start_frame)
+    assert attributions._stored(one, excerpts, N, "waveform", "song").shape == (2, N)
 
 
 def test_masks_may_be_single_rows(linear, pair):

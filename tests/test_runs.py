@@ -1,6 +1,8 @@
 """The folder of a run says where it was made, its artefacts from what, and its logs what was odd."""
 
 import shutil
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +42,23 @@ def test_a_run_that_was_copied_or_renamed_is_known_by_its_mark(tmp_path, monkeyp
     assert runs.was_moved("results/b")
     runs.write_mark("results/b")
     assert not runs.was_moved("results/b")
+
+
+def test_what_came_into_a_run_since_it_was_marked_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run/excerpts/old.h5", "run/flips/old.h5", "other/excerpts/copied.h5", "other/localised/deep/moved.h5"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+    assert runs.came_since("run") == []  # nobody has marked it: all of it is looked at elsewhere
+    time.sleep(0.02)
+    runs.write_mark("run")
+    assert runs.came_since("run") == []
+    time.sleep(0.02)
+    shutil.copy2("other/excerpts/copied.h5", "run/flips/copied.h5")  # as cp -p, which keeps the time of the content
+    shutil.move("other/localised", "run/localised")  # which changes nothing of the files in it
+    found = {path.as_posix() for path in runs.came_since("run")}
+    assert {"run/flips/copied.h5", "run/localised/deep/moved.h5"} <= found
+    assert "run/excerpts/old.h5" not in found
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"made_at": 1}'])

@@ -528,7 +528,7 @@ def own_everything(tmp_path_factory):
         {
             "run": "own",
             "corpus": {"kind": "audio", "folder": str(folder)},
-            "model": {"build": "own_classifier:loud", "hop_seconds": 0.25},
+            "model": {"build": "own_classifier:loud", "label": "loud", "hop_seconds": 0.25},
             "attacks": {"seconds": None, "waveform": attack, "spectrogram": {**attack, "eps": 5, "eta": 0.2, "alpha": 1e4}},
             "lime": {"n_time": 3, "n_band": 2, "n_samples": 64, "fills": ["mean"]},
             "stability": {"n_samples": []},
@@ -600,6 +600,17 @@ def test_an_edit_of_a_classifier_attacks_anew(own_everything):
     (own_everything.folder / "own_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.7"))
     plan = own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
     assert re.search(r"^perturbations +2$", plan, re.MULTILINE)
+
+
+def test_an_artefact_that_was_copied_into_a_run_is_compared(finished):
+    """A run that has its mark may be given files of another: what they say of themselves is compared all the same."""
+    results = finished.folder / "results"
+    finished.configure("partly", SMALL, {"run": "partly", "attacks": {"waveform": {"eps": 0.02}}})
+    assert finished.snakemake("corpus", "detector", config="partly.yaml").returncode == 0
+    shutil.copytree(finished.folder / RESULTS / "perturbations", results / "partly" / "perturbations")
+    plan = finished.snakemake("-n", "all", config="partly.yaml").stdout
+    assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan  # the other domain's settings are the same
+    shutil.rmtree(results / "partly")
 
 
 def test_a_run_whose_mark_was_not_copied_is_compared_file_by_file(finished):

@@ -31,3 +31,8 @@ def title(name: Label, called: str = SING) -> str:
 def direction_title(original: Label, called: str = SING) -> str:
     """Return the direction of a flip as the paper writes it."""
     return f"“{title(original, called)}” → “{title(opposite(original), called)}”"
+
+
+def in_figure(text: str) -> str:
+    """Return a text as matplotlib shows it letter by letter: a dollar sign would begin a formula."""
+    return text.replace("$", r"\$")

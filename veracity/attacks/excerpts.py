@@ -13,6 +13,7 @@ import numpy as np
 
 from ..detector.decisions import flipped, is_sing, probability
 from ..detector.predictions import predict_excerpts
+from ..errors import ConfigError
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from ..labels import LABELS, SING, Label, opposite
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SAME_ANSWER = 0.01  # in probability: what another device or batch may change, and no more
 ATTACKED = "detector"  # name of the attacked model among the models that are explained
 
 
@@ -152,6 +154,9 @@ def pick_excerpts(
     was_sing = explained.was_sing[chosen]
     kept_clean, kept_adversarial = np.ascontiguousarray(clean[chosen]), np.ascontiguousarray(adversarial[chosen])
     p_clean, p_adversarial = predict_excerpts(kept_clean, predict_logits), predict_excerpts(kept_adversarial, predict_logits)
+    if isinstance(attack, WindowAttack):
+        kept_p = probability(attack.adversarial_logit[chosen])
+        check_same_answers(p_adversarial, kept_p, attack.model, "when it was attacked", "perturbations")
     if not len(chosen):
         _warn(attack.domain, attacked, song, model, is_silent=np.ptp(np.abs(clean)) == 0 if len(clean) else False)
     verified = (is_sing(p_clean, threshold) == was_sing) & flipped(p_adversarial, threshold, was_sing)
@@ -172,6 +177,23 @@ def pick_excerpts(
         clean_p=p_clean[verified],
         adversarial_p=p_adversarial[verified],
     )
+
+
+def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: str, stage: str) -> None:
+    """Refuse a model that gives excerpts other probabilities than it did before.
+
+    Raises
+    ------
+    ConfigError
+        Names the model, both answers and the cure.
+    """
+    worst = int(np.abs(now - before).argmax()) if len(now) else 0
+    if len(now) and not abs(now[worst] - before[worst]) <= SAME_ANSWER:
+        raise ConfigError(
+            f"{model} gives an excerpt the probability {now[worst]:.4f}, and gave it {before[worst]:.4f} {when}: its weights "
+            "were changed, or it draws random numbers. Let it load the same weights each time, and start with --forcerun "
+            f"{stage}"
+        )
 
 
 def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent: bool) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..classifiers.building import noise
 from ..classifiers.protocol import OneLabel
 from ..errors import ConfigError, one_of
 from ..jobs.devices import tf32
@@ -34,7 +35,7 @@ class _Windows(Attacked):
         self.slices = [slice(int(start), int(start) + self.size) for start in starts]
         windows = torch.stack([samples[part] for part in self.slices])
         with torch.no_grad():
-            parts = [model.classifier.representation(part) for part in windows.split(BATCH)]
+            parts = [model.representation(part) for part in windows.split(BATCH)]
         self.is_complex = parts[0].is_complex()
         if domain == "waveform":
             self.clean = samples[None] if self.as_one else windows
@@ -47,7 +48,7 @@ class _Windows(Attacked):
         """Return the representations of some excerpts, of what is perturbed."""
         if self.domain == "waveform":
             taken = torch.stack([x[0, self.slices[i]] for i in part]) if self.as_one else x[part.start : part.stop]
-            return self.model.classifier.representation(taken)
+            return self.model.representation(taken)
         taken = (x[0] if self.as_one else x)[part.start : part.stop]
         return torch.view_as_complex(taken.contiguous()) if self.is_complex else taken
 
@@ -74,6 +75,12 @@ class _Windows(Attacked):
             logits = torch.cat([self.model.logit(part) for part in represented]).to(x.dtype)
         frames = torch.cat(represented)
         return self._by_item(logits), frames[None] if self.as_one else frames
+
+
+def _answers(model: OneLabel) -> list[float]:
+    """Return what the model says of two excerpts of noise, by which it is known again when an attack goes on."""
+    with torch.no_grad():
+        return [round(float(logit), 3) for logit in model.logit(model.representation(noise(model.classifier.excerpt_samples)))]
 
 
 def attack_windows(
@@ -134,6 +141,7 @@ def attack_windows(
         "model": name,
         "label": model.label,
         "hop": float(hop_seconds),
+        "answers": _answers(model),
     }
     result = attack(
         windows,

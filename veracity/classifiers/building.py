@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, VeracityError, quoted, within
-from ..jobs.callables import as_it_was, callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, imported, seeded, told
 from .protocol import ARG_MAX, Classifier, OneLabel
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class ModelSettings:
         within(self.hop_seconds, 0.001, 3600, "model.hop_seconds")
         if isinstance(self.threshold, str) and self.threshold != ARG_MAX:
             raise ConfigError(f"model.threshold is {quoted(self.threshold)}: give a probability, or arg max")
+        if isinstance(self.threshold, int | float):
+            within(self.threshold, 1e-6, 1 - 1e-6, "model.threshold")
 
 
 def noise(n_samples: int) -> Tensor:
@@ -65,7 +67,7 @@ def built(settings: ModelSettings) -> OneLabel:
     named = f"{quoted(settings.build)}, {what},"
     source = callable_source(settings.build)
     try:
-        with as_it_was():
+        with as_it_was(), seeded():
             classifier: Any = build()
     except VeracityError:
         raise
@@ -77,7 +79,14 @@ def built(settings: ModelSettings) -> OneLabel:
         raise ConfigError(f"{named} returns a {type(classifier).__name__}, which lacks {missing}: return a classifier")
     within(classifier.sample_rate, 1000, 768000, f"sample_rate of {settings.build}", whole=True)
     within(classifier.excerpt_samples, 2, 2**26, f"excerpt_samples of {settings.build}", whole=True)
-    labels = list(classifier.labels)
+    labels = classifier.labels
+    if isinstance(labels, str) or not all(isinstance(label, str) and label.strip() for label in labels):
+        raise ConfigError(f"{named} returns a classifier whose labels are {quoted(labels)}: give a list of names")
+    labels = list(labels)
+    if len(set(labels)) < len(labels):
+        raise ConfigError(f"{named} returns a classifier with two labels of one name, {quoted(labels)}: rename one")
+    if not isinstance(classifier.exclusive, bool):
+        raise ConfigError(f"{named} returns a classifier with exclusive {quoted(classifier.exclusive)}: give True or False")
     if settings.label is None and len(labels) != 1:
         raise ConfigError(f"model.label is null, and {settings.build} has {len(labels)} labels: choose one")
     threshold: Any = 0.5 if settings.threshold is None else settings.threshold

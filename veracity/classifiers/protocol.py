@@ -107,8 +107,12 @@ class OneLabel:
         import torch
 
         with torch.no_grad():
-            n_frames, n_bands = self.classifier.representation(torch.zeros(1, self.classifier.excerpt_samples)).shape[1:]
+            n_frames, n_bands = self.representation(torch.zeros(1, self.classifier.excerpt_samples)).shape[1:]
         return n_frames, n_bands
+
+    def representation(self, audio: Tensor) -> Tensor:
+        """Return what is segmented, shape (n, n_frames, n_bands), of a copy of excerpts, shape (n, excerpt_samples)."""
+        return self.classifier.representation(audio.clone())  # a model may work in place
 
     def logit(self, representation: Tensor) -> Tensor:
         """Return the logit of the label against the rest.
@@ -121,7 +125,7 @@ class OneLabel:
         -------
         Tensor, shape (n,)
         """
-        logits = self.classifier.logits(representation)
+        logits = self.classifier.logits(representation.clone())  # a model may work in place
         if len(logits) != len(representation):
             raise ConfigError(
                 f"the classifier returns {len(logits)} logits for {len(representation)} excerpts: return one for each"

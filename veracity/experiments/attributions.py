@@ -14,7 +14,7 @@ from ..games.grid import SegmentGrid, masks_of
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from .perturbation_games import first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
+from .perturbation_games import check_same_model, first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,7 @@ def compute(
     ConfigError
         When the explainer cannot answer; see `veracity.explainers.asking.explain`.
     """
+    check_same_model(excerpts, model)
     n, n_excerpts = grid.n_segments, len(excerpts.original)
     by_norm = norm_ranking(squared_norms(excerpts, grid))
     answers = list(_answers(excerpts, model, explainer, grid, seed=seed, domain=domain, song=song))
@@ -113,7 +114,7 @@ def _answers(
     domain: str,
     song: str,
 ) -> Iterator[Attribution]:
-    stored = _stored(explainer, len(excerpts.original), grid.n_segments, domain, song) if explainer.stored else None
+    stored = _stored(explainer, excerpts, grid.n_segments, domain, song) if explainer.stored else None
     with Progress(len(excerpts.original), f"{explainer.name} on {song}") as progress:
         for e, (adversarial, clean) in enumerate(zip(excerpts.adversarial, excerpts.clean, strict=True)):
             rng = rng_for(seed, "explainer", explainer.name, domain, song, int(excerpts.start_frame[e]))
@@ -134,16 +135,23 @@ def _answers(
             progress.advance()
 
 
-def _stored(explainer: ExplainerSettings, n_excerpts: int, n_segments: int, domain: str, song: str) -> np.ndarray:
-    """Read attributions of one's own; never unpickles."""
+def _stored(explainer: ExplainerSettings, excerpts: Excerpts, n_segments: int, domain: str, song: str) -> np.ndarray:
+    """Read attributions of one's own for these very excerpts; never unpickles."""
     path = stored_file(explainer, domain, song)
-    cure = f"write numpy.save of ({n_excerpts}, {n_segments}) numbers there, a row for each excerpt of the artefact `excerpts`"
+    n = len(excerpts.start_frame)
+    cure = (
+        f"write numpy.savez(path, weights=..., start_frame=...) there, with weights of shape ({n}, {n_segments}) and the "
+        "start_frame of the artefact `excerpts`"
+    )
     try:
-        weights = np.load(path, allow_pickle=False)
+        with np.load(path, allow_pickle=False) as archive:
+            weights, starts = archive["weights"], archive["start_frame"]
     except FileNotFoundError:
         raise ConfigError(f"the explainer '{explainer.name}' has no attributions {path}: {cure}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(f"{path} holds no attributions ({error}): {cure}") from None
-    if not isinstance(weights, np.ndarray) or weights.shape != (n_excerpts, n_segments):
-        raise ConfigError(f"{path} holds an array of shape {getattr(weights, 'shape', None)}: {cure}")
+    except Exception:  # whatever a file that is none makes NumPy and zipfile raise; their advice is to unpickle it
+        raise ConfigError(f"{path} holds no attributions: {cure}") from None
+    if weights.shape != (n, n_segments) or weights.dtype.kind not in "fiu":
+        raise ConfigError(f"{path} holds weights of shape {weights.shape}, {weights.dtype}: {cure}")
+    if not np.array_equal(starts, excerpts.start_frame):
+        raise ConfigError(f"{path} is for other excerpts, that start at {starts.tolist()[:5]}...: {cure}")
     return weights

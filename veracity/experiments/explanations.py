@@ -13,6 +13,7 @@ from ..games.game import fill_game
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
+from .perturbation_games import check_same_model
 
 INPUTS = ("clean", "adversarial")
 
@@ -69,6 +70,7 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
     song : str
         Names the random numbers.
     """
+    check_same_model(excerpts, model)
     n_excerpts, n_frames, n_mels = excerpts.clean.shape
     grid = settings.grid(n_frames, n_mels)
     arrays = _empty(len(settings.fills), n_excerpts, grid.n_segments)

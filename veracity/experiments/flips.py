@@ -16,7 +16,7 @@ from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from ..labels import SING
 from .explanations import Explanations
-from .perturbation_games import first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
+from .perturbation_games import check_same_model, first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
 RANDOM_SETS = 32  # of each size, where not all sets can be known
 SEARCH_BUDGET = 8192  # sets that a search may try of an excerpt: as many as LIME has samples
@@ -124,6 +124,7 @@ def compute(
     adversarial excerpt, by norm, and, where all masks are known, in every possible way. Where they are not, a search for the
     smallest set that flips may try `search_budget` sets of an excerpt.
     """
+    check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
     squared_norm = squared_norms(excerpts, grid)
     by_norm = norm_ranking(squared_norm)

@@ -19,7 +19,7 @@ from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from .flips import Flips, all_flips
-from .perturbation_games import mask_index, norm_ranking, perturbation_games
+from .perturbation_games import check_same_model, mask_index, norm_ranking, perturbation_games
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,7 @@ def compute(
     Only excerpts whose label the k segments alone flip are explained. Where all masks are known, the finding is also scored
     against the smallest sets within the k segments that flip: what was really needed.
     """
+    check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
     perturbations = perturbation_games(excerpts, grid)
     confined = _confined(flips, k_tried, grid.n_segments)

@@ -6,9 +6,23 @@ segment, the highest first. (It is the squared norm; the order is the same.)
 
 import numpy as np
 
-from ..attacks.excerpts import Excerpts
+from ..attacks.excerpts import Excerpts, check_same_answers
+from ..games.explained import ExplainedModel
 from ..games.game import Game
 from ..games.grid import SegmentGrid
+
+
+def check_same_model(excerpts: Excerpts, model: ExplainedModel) -> None:
+    """Refuse a model that no longer answers as it did when the excerpts were picked.
+
+    Raises
+    ------
+    ConfigError
+        Names the model, both answers and the cure.
+    """
+    if len(excerpts.adversarial_p):
+        now = model.p_sing(excerpts.adversarial)
+        check_same_answers(now, excerpts.adversarial_p, excerpts.model, "when it was picked", "excerpts")
 
 
 def perturbation_games(excerpts: Excerpts, grid: SegmentGrid) -> list[Game]:

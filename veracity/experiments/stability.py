@@ -15,6 +15,7 @@ from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from ..labels import LABELS, Label
+from .perturbation_games import check_same_model
 
 MEASURES = ("weight_error", "top_right", "top_overlap", "fidelity")  # of a sampled fit, against the exact one
 
@@ -66,6 +67,7 @@ def compute(
     """
     if not model.exact:
         raise ConfigError("the stability study needs all masks: set stability.n_samples to [] for this model")
+    check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
     chosen = np.sort(np.concatenate([np.flatnonzero(excerpts.original == label)[:n_per_direction] for label in LABELS]))
     measures = np.zeros((len(MEASURES), len(chosen), len(n_samples), n_repeats))

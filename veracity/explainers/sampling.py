@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..detector.decisions import probability
+from ..errors import ConfigError
 from .question import Question
 
 BUDGET = 2048  # where a question sets none
@@ -21,37 +22,40 @@ def kernel_shap(question: Question) -> np.ndarray:
     """Return Shapley values of the label's probability by KernelSHAP."""
     from shapiq import KernelSHAP
 
-    return _asked(question, KernelSHAP(question.grid.n_segments, random_state=_seed(question)))
+    return _asked(question, KernelSHAP)
 
 
 def permutation_shap(question: Question) -> np.ndarray:
     """Return Shapley values of the label's probability by sampling permutations."""
     from shapiq import PermutationSamplingSV
 
-    return _asked(question, PermutationSamplingSV(question.grid.n_segments, random_state=_seed(question)))
+    return _asked(question, PermutationSamplingSV)
 
 
 def svarm(question: Question) -> np.ndarray:
     """Return Shapley values of the label's probability by stratified SVARM."""
     from shapiq import SVARM
 
-    return _asked(question, SVARM(question.grid.n_segments, random_state=_seed(question)))
+    return _asked(question, SVARM)
 
 
 def kadd_shap(question: Question) -> np.ndarray:
     """Return Shapley values of a second-order additive model that is fitted to the label's probability (kADD-SHAP)."""
     from shapiq.approximator import kADDSHAP
 
-    return _asked(question, kADDSHAP(question.grid.n_segments, max_order=2, random_state=_seed(question)))
+    return _asked(question, kADDSHAP, max_order=2)
 
 
-def _seed(question: Question) -> int:
-    return int(question.rng.integers(2**31))
-
-
-def _asked(question: Question, approximator: Any) -> np.ndarray:
+def _asked(question: Question, method: Any, **settings: Any) -> np.ndarray:
     """Return a method's values of single segments, found within the budget."""
     n = question.grid.n_segments
+    budget = BUDGET if question.budget is None else question.budget
+    if n < 2 or budget < n + 2:
+        raise ConfigError(
+            f"the explainer '{question.meter.explainer}' samples sets of at least 2 segments, and needs a budget of at least "
+            f"{n + 2} rows for {n}: it has {budget}"
+        )
+    approximator = method(n, random_state=int(question.rng.integers(2**31)), **settings)
     ends = probability(question.values(np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])))
 
     def game(masks: np.ndarray) -> np.ndarray:  # shapiq asks for the ends again and again: they are known
@@ -63,6 +67,5 @@ def _asked(question: Question, approximator: Any) -> np.ndarray:
             values[inner] = probability(question.values(rows[inner]))
         return values
 
-    budget = BUDGET if question.budget is None else question.budget
     found = approximator.approximate(budget=budget - 2, game=game)
     return np.array([found[(segment,)] for segment in range(n)])

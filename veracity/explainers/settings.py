@@ -32,7 +32,8 @@ class ExplainerSettings:
     call : str or None
         ``module:callable``.
     stored : str or None
-        Instead of `call`: a folder of attributions, ``<domain>/<song>.npy``, shape (n_excerpts, n_segments).
+        Instead of `call`: a folder of attributions, ``<domain>/<song>.npz`` with ``weights``,
+        shape (n_excerpts, n_segments), and the ``start_frame`` of each excerpt.
     fill : {"mean", "zero", "min", "clean"}
         What absent segments hold. ``clean`` is the clean excerpt: the question is then the perturbation game itself, which only
         privileged explainers may be asked.
@@ -65,6 +66,12 @@ class ExplainerSettings:
             raise ConfigError(f"an explainer is named '{self.name}', which tables would take for something else: rename it")
         what = f"of the explainer '{self.name}'"
         one_of(self.fill, get_args(QuestionFill), f"fill {what}")
+        for name in ("call", "stored"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and value):
+                raise ConfigError(f"{name} {what} is {quoted(value)}: give a text")
+        if self.stored and (self.options or self.budget is not None or self.fill != "mean"):
+            raise ConfigError(f"the explainer '{self.name}' is stored, and asked nothing: leave options, budget, fill out")
         if (self.call is None) == (self.stored is None):
             raise ConfigError(f"the explainer '{self.name}' needs either call, as in my_module:explain, or stored, a folder")
         if self.fill == "clean" and not self.privileged:
@@ -150,7 +157,7 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
 def stored_file(explainer: ExplainerSettings, domain: str, song: str) -> Path:
     """Return the file of a song's stored attributions."""
     assert explainer.stored is not None
-    return Path(explainer.stored) / domain / f"{song}.npy"
+    return Path(explainer.stored) / domain / f"{song}.npz"
 
 
 KEYS = ("name", "call", "stored", "fill", "privileged", "signed", "budget", "options")
@@ -200,6 +207,8 @@ def _settings_of(item: Any) -> ExplainerSettings:
         raise ConfigError(f"an explainer has the unknown key {quoted(unknown[0])}: choose of {', '.join(KEYS)}")
     given = dict(item)
     called = given.get("call")
+    if called is not None and not isinstance(called, str):
+        raise ConfigError(f"explainers: call is {quoted(called)}: give the name of a ready one, or module:callable")
     if called in READY:
         given = {**READY[called], **given, "call": READY[called]["call"]}
         given.setdefault("name", called)

@@ -131,7 +131,7 @@ def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bo
     try:
         if not isinstance(model.classifier, HasLayers):
             raise ConfigError("it shows no layers")
-        example = model.classifier.representation(noise(model.classifier.excerpt_samples))
+        example = model.representation(noise(model.classifier.excerpt_samples))
         stack = plain_stack(model.classifier.layers(), example, model.of_logits)
     except ConfigError as error:
         reason = f"no tables for the classifier: {error}"

@@ -88,6 +88,29 @@ def as_it_was() -> Iterator[None]:
             torch.set_grad_enabled(grad)
 
 
+@contextlib.contextmanager
+def seeded() -> Iterator[None]:
+    """Make the random numbers of a user's code the same in every job, and put the generators back."""
+    import random
+
+    import numpy as np
+
+    kept, torch = random.getstate(), sys.modules.get("torch")
+    state = np.random.get_state()  # noqa: NPY002 - what a user's code may draw from
+    torch_state = torch.get_rng_state() if torch else None
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    if torch:
+        torch.manual_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(state)  # noqa: NPY002
+        if torch and torch_state is not None:
+            torch.set_rng_state(torch_state)
+
+
 def imported(target: str, what: str, *, key: str = "") -> Any:
     """Import ``module:callable``; raises ConfigError, with what it is for, when that fails or there is none.
 
@@ -105,7 +128,7 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise ConfigError(f"{key or what} is {quoted(target)}, which names no callable of a module: {cure}")
     try:
-        with as_it_was():
+        with as_it_was(), seeded():
             found = importlib.import_module(module)
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # whatever its statements raise
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):

@@ -55,6 +55,22 @@ def was_moved(run: str | os.PathLike) -> bool:
     return mark is not None and mark.made_at != Path(run).as_posix()
 
 
+def came_since(run: str | os.PathLike) -> list[Path]:
+    """Return files of a run that came there since its mark was written: copied, moved, or of a run that was killed."""
+    mark = Path(run, MARK)
+    if not mark.is_file():
+        return []
+    last = mark.stat().st_ctime_ns  # a copy may keep the time of a file's content, not that of its entry
+    found: list[Path] = []
+    for path in Path(run).iterdir():
+        # What lies in a folder that was moved here keeps its times; the folder itself does not.
+        inside = [path, *path.rglob("*")] if path.is_dir() else [path]
+        moved = [folder for folder in inside if folder.is_dir() and folder.stat().st_ctime_ns > last]
+        files = [file for file in inside if file.is_file()]
+        found += [file for file in files if file.stat().st_ctime_ns > last or any(m in file.parents for m in moved)]
+    return found
+
+
 def is_stale(path: str | os.PathLike, settings: Mapping[str, Any]) -> bool:
     """Tell whether an artefact was made with other settings than these, or cannot tell."""
     try:

@@ -8,7 +8,7 @@ so imports neither torch nor librosa, and nothing of the user's.
 import ast
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
         Names the keys that do not go together, and the cure.
     """
     detector, sizes = config["detector"], config["frontend"]
-    Architecture(**detector["architecture"]).dense_kernel(sizes["excerpt_frames"], sizes["n_mels"])
+    if not config["model"]["build"]:  # else there is no detector
+        Architecture(**detector["architecture"]).dense_kernel(sizes["excerpt_frames"], sizes["n_mels"])
     frontend = FrontEnd(**sizes)
     if frontend.hop_samples > frontend.frame_samples:
         raise ConfigError(
@@ -54,8 +55,10 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     TrainingSettings(**detector["training"])
     for domain in DOMAINS:
         AttackSettings(**config["attacks"][domain])
-    if (eps := config["attacks"]["waveform"]["eps"]) > FULL_SCALE:
-        raise ConfigError(f"attacks.waveform.eps is {plain(eps)}, where full scale is 1: give at most {FULL_SCALE}")
+    tried = {"attacks": [config["attacks"]["waveform"]["eps"]], "tuning": config["tuning"]["waveform"]["eps"]}
+    for key, eps in tried.items():
+        if max(eps) > FULL_SCALE:
+            raise ConfigError(f"{key}.waveform.eps is {plain(max(eps))}, where full scale is 1: give at most {FULL_SCALE}")
     _check_lengths(config, frontend)
     _check_model(config)
     _check_lime(config, frontend)
@@ -95,7 +98,10 @@ def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
 def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
     """Check the grid of segments, and all that is asked of it."""
     lime = LimeSettings(**config["lime"])
-    grid = lime.grid(frontend.excerpt_frames, frontend.n_mels)
+    shape = (frontend.excerpt_frames, frontend.n_mels)
+    if config["model"]["build"]:  # the shape of its representation is known when it is built
+        shape = (lime.n_time, lime.n_band)
+    grid = lime.grid(*shape)
     n, shown = grid.n_segments, f"lime.n_time {grid.n_time} times lime.n_band {grid.n_band}"
     if lime.exact:
         checked_for_all(grid)
@@ -133,6 +139,10 @@ def _lacks_masks(config: Mapping[str, Any]) -> str:
 def _check_model(config: Mapping[str, Any]) -> None:
     """Check the classifier of one's own, as far as that can be done without building it."""
     own = config["model"]
+    if own["threshold"] is not None and not (own["build"] or own["predict"]):
+        raise ConfigError(
+            "model.threshold is given, and there is no model.build or model.predict: set detector.threshold instead"
+        )
     settings = ModelSettings(**{key: own[key] for key in ("build", "label", "threshold", "hop_seconds")})
     if own["predict"] and isinstance(own["threshold"], str):
         raise ConfigError("model.threshold is arg max, and model.predict gives one probability: give a number, or null")
@@ -142,6 +152,8 @@ def _check_model(config: Mapping[str, Any]) -> None:
         return
     if own["predict"]:
         raise ConfigError("model.build and model.predict are both given: leave one, the other null")
+    if not own["label"]:
+        raise ConfigError("model.label is null: name the label of model.build that is explained; tables call it so, too")
     check_callable(settings.build, "model.build")
     for domain in DOMAINS:
         if config["attacks"][domain]["precision"] != "float32":
@@ -155,7 +167,7 @@ def _check_explainers(config: Mapping[str, Any]) -> None:
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - no name is too long for it
             raise ConfigError(f"explainers: {one.name} has stored {quoted(one.stored)}, which is no folder: give one")
         if one.call:
-            check_callable(one.call, f"explainers: {one.name}, call")
+            check_callable(one.call, f"explainers: {one.name}, call", one.options)
     missing = {"the values of all masks": why} if (why := _lacks_masks(config)) else {}
     if config["model"]["predict"]:
         missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
@@ -205,8 +217,8 @@ def _check_songs(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> None:
         )
 
 
-def check_callable(target: str, key: str = "model.predict") -> None:
-    """Check that a callable can be imported by a job, without importing it.
+def check_callable(target: str, key: str = "model.predict", options: Iterable[str] = ()) -> None:
+    """Check that a callable can be imported by a job and takes keyword arguments, without importing it.
 
     Parameters
     ----------
@@ -214,11 +226,14 @@ def check_callable(target: str, key: str = "model.predict") -> None:
         ``module:callable``.
     key : str
         That holds it, for messages.
+    options : iterable of str
+        Names of keyword arguments that it is to be given.
 
     Raises
     ------
     ConfigError
-        When there is no such module where jobs look for one, or when its source defines no such name.
+        When there is no such module where jobs look for one, or when its source defines no such name or one without such
+        arguments.
     """
     module, _, name = target.partition(":")
     spec = spec_of(module, path_of_jobs())
@@ -240,6 +255,16 @@ def check_callable(target: str, key: str = "model.predict") -> None:
         raise ConfigError(
             f"{key} {quoted(target)}: {source} defines no {shortened(name)}{hint(name, defined)}: name what it defines"
         )
+    defines = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    if len(defines) == 1 and not defines[0].decorator_list and not defines[0].args.kwarg:
+        takes = defines[0].args
+        known = [argument.arg for argument in (*takes.args[1:], *takes.kwonlyargs)]
+        for option in options:
+            if option not in known:
+                raise ConfigError(
+                    f"{key} {quoted(target)} takes no option {quoted(option)}{hint(option, known)}: "
+                    + (f"choose of {', '.join(known)}" if known else "it has none")
+                )
 
 
 def _names_of(node: ast.AST) -> Iterator[str]:

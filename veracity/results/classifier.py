@@ -55,6 +55,15 @@ def missing(model: ExplainedModel) -> dict[str, str]:
     return found
 
 
+def check_length(one: OneLabel, attacked_seconds: float | None) -> None:
+    """Refuse an attacked part of songs that holds no excerpt."""
+    needed = one.classifier.excerpt_samples / one.classifier.sample_rate
+    if attacked_seconds is not None and attacked_seconds < needed:
+        raise ConfigError(
+            f"attacks.seconds is {attacked_seconds}, and an excerpt of the classifier lasts {needed:.2f} s: raise it"
+        )
+
+
 def check_study(model: ExplainedModel, n_samples: list[int]) -> None:
     """Refuse the stability study where not all masks can be evaluated."""
     if n_samples and not model.exact:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..attacks.settings import DOMAINS
 from ..errors import one_of
 from ..games.game import Fill
-from ..labels import LABELS, SING, direction_title
+from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
 from .pooling import judged
 
@@ -64,7 +64,7 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             n = int(part.n.max()) if len(part) else 0
             if not n:
                 say_empty(ax)
-            ax.set_title(f"{domain}, {direction_title(original, called)} (n = {n})", fontsize=8)
+            ax.set_title(f"{domain}, {in_figure(direction_title(original, called))} (n = {n})", fontsize=8)
     n_segments = int(rates.k.max()) if len(rates) else 20
     for ax in axes[-1]:
         ax.set_xlabel("number of segments k")

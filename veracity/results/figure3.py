@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from ..labels import LABELS, SING, direction_title
+from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
 from .pooling import METHODS, judged
 
@@ -67,7 +67,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             ax.set_title(f"k = {k} (n = {n})", fontsize=8)
             ax.set_ylim(0, max(1.0, 1.22 * max(part.excerpts.max(), part.expected_by_chance.max())))
             ax.yaxis.get_major_locator().set_params(integer=True)
-        line[0].set_ylabel(f"{domain}\n{direction_title(original, called)}\nexcerpts", fontsize=8)
+        line[0].set_ylabel(f"{domain}\n{in_figure(direction_title(original, called))}\nexcerpts", fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel("segments correctly identified")
     handles, labels = axes[0, -1].get_legend_handles_labels()

@@ -92,5 +92,8 @@ def as_markdown(page: pd.DataFrame) -> str:
         shown[column] = [
             UNDETERMINED if pd.isna(value) else value if isinstance(value, str) else f"{value:.4g}" for value in shown[column]
         ]
+    for column in shown.columns:
+        shown[column] = [value.replace("|", r"\|") if isinstance(value, str) else value for value in shown[column]]
+    shown.columns = [str(column).replace("|", r"\|") for column in shown]
     texts = [i for i, column in enumerate(shown) if column in TEXTS]  # a song may be called 01, or 1e5
     return shown.to_markdown(index=False, floatfmt=".4g", disable_numparse=texts)

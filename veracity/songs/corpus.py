@@ -145,16 +145,22 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
     if not os.path.isdir(root):  # noqa: PTH112 - no name is too long for it
         raise CorpusError(f"There is no folder {folder}: set corpus.folder to one that holds audio.")
     found: list[Path] = []
-    for base, folders, files in os.walk(root):
+    seen: set[str] = set()
+    in_folder: dict[Path, list[Path]] = {}
+    for base, folders, files in os.walk(root, followlinks=True):
+        if os.path.realpath(base) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(base))
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        found += [
-            Path(base, name) for name in files if Path(name).suffix.lower() in AUDIO_SUFFIXES and not name.startswith(".")
-        ]
+        paths = [Path(base, name) for name in files if not name.startswith(".")]
+        in_folder[Path(base)] = [path for path in paths if path.suffix.lower() in LABEL_SUFFIXES]
+        found += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
     if not found:
         raise CorpusError(f"{folder} holds no audio ({', '.join(AUDIO_SUFFIXES)}): put some there, or name another folder.")
     files_of = {path.relative_to(root).as_posix(): path for path in sorted(found)}
     names = _distinct_names(files_of)
-    return [Song(names[name], path, find_labels(path), "test") for name, path in files_of.items()]
+    return [Song(names[name], path, find_labels(path, in_folder[path.parent]), "test") for name, path in files_of.items()]
 
 
 def songs_of(kind: str, folder: str | os.PathLike) -> list[Song]:

@@ -9,6 +9,7 @@ import codecs
 import csv
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,7 @@ MAX_BYTES = 2**24  # of a file of labels or a list
 NUMBER = r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"  # float() also reads 1_0, digits of other scripts and nan
 
 
-LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order in which they are looked for
+LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order of what is said of two
 Words = Mapping[Label, Sequence[str]]
 WORDS: Words = {"sing": ("sing",), "nosing": ("nosing",)}
 
@@ -53,7 +54,7 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
     CorpusError
         When the file is missing or empty, a line is malformed, or the intervals are unsorted, overlap or leave a gap.
     """
-    label_of = {word: label for label in LABELS for word in words[label]}
+    label_of = {word.strip(): label for label in LABELS for word in words[label]}
     gaps_are_nosing = Path(path).suffix.lower() in (".txt", ".csv")
     intervals: list[Interval] = []
     for number, line, parts in _rows(Path(path)):
@@ -94,21 +95,37 @@ def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
             if line.startswith("\\"):
                 continue  # Audacity's frequencies of the label above
         else:
-            parts = line.split()
+            parts = line.split(maxsplit=2)
+            parts[2:] = [part.strip() for part in parts[2:]]  # a word of one's own may be two: lead vocals
         if any(parts):
             yield number, line, parts
 
 
-def find_labels(audio: Path) -> Path | None:
-    """Return the label file beside a song's audio, of the same stem; None where there is none.
+def find_labels(audio: Path, files: Iterable[Path] | None = None) -> Path | None:
+    """Return the label file beside a song's audio, of the same stem; None where there is none. `files`: those of its folder.
 
     A text that begins with no number is no label track (a song's words, say).
     """
-    for suffix in LABEL_SUFFIXES:
-        path = audio.with_suffix(suffix)
-        if path.is_file() and (suffix != ".txt" or re.match(NUMBER, next(iter(text_lines(path)), "").strip(), re.ASCII)):
-            return path
-    return None
+    found = [
+        path
+        for path in _beside(audio, audio.parent.iterdir() if files is None else files)
+        if path.suffix.lower() != ".txt" or _begins_with_number(path)
+    ]
+    if len(found) > 1:
+        raise CorpusError(f"{audio} has two files of labels, {found[0].name} and {found[1].name}: keep one of them.")
+    return found[0] if found else None
+
+
+def _beside(audio: Path, folder: Iterable[Path]) -> list[Path]:
+    """Return the files beside a song that have its name, in whatever way that is written, and the suffix of labels."""
+    stem = unicodedata.normalize("NFC", audio.stem)
+    files = [path for path in folder if path.suffix.lower() in LABEL_SUFFIXES and path.is_file()]
+    named = [path for path in files if unicodedata.normalize("NFC", path.stem) == stem]
+    return sorted(named, key=lambda path: LABEL_SUFFIXES.index(path.suffix.lower()))
+
+
+def _begins_with_number(path: Path) -> bool:
+    return re.match(NUMBER, next(iter(text_lines(path)), "").strip(), re.ASCII) is not None
 
 
 def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.PathLike) -> None:

@@ -10,6 +10,7 @@ PEAK = 1.5  # decoders of ogg and mp3 overshoot full scale: to 1.39 in Jamendo
 CLIPPED_SHARE = 0.01
 SILENT_SHARE = 0.5
 DC_OFFSET = 0.05
+EARLY = 0.5  # of the song: labels that leave so much of it out
 
 
 def remarks(song: Spectrogram) -> list[str]:
@@ -17,6 +18,8 @@ def remarks(song: Spectrogram) -> list[str]:
     overhang, found = song.label_overhang_seconds, []
     if abs(overhang) > ROUNDING_SECONDS:
         end, cure = ("run {:.1f} s past", "they are clipped") if overhang > 0 else ("end {:.1f} s before", "the last goes on")
+        if -overhang > EARLY * song.seconds:
+            cure = "are their times seconds?"
         found.append(f"labels {end.format(abs(overhang))} the end of the audio: {cure}")
     if abs(song.claimed_seconds - song.seconds) > CLAIM_SECONDS:
         found.append(

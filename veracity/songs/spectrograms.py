@@ -14,6 +14,7 @@ from .remarks import remarks
 from .spectra import Spectrogram
 
 log = logging.getLogger(__name__)
+EARLY = 0.1  # of a song: labels of Audacity or a table that end before may be in minutes
 
 
 def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) -> Spectrogram:
@@ -40,16 +41,19 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
             f"{song.audio} is too loud for spectrograms of half precision (peak {facts.peak:.3g}, largest magnitude "
             f"{float(magnitude.max()):.3g}): scale it to +-1, or lower frontend.frame_samples"
         )
-    is_sing = None
+    is_sing, overhang = None, math.nan
     if intervals and song.labels:
         check_extent(intervals, seconds, song.labels)
+        overhang = label_overhang_seconds(intervals, seconds)
+        if overhang < 0 and intervals[-1].end_seconds >= EARLY * seconds:
+            overhang = label_overhang_seconds(to_the_end(intervals, seconds, song.labels), seconds)
         intervals = to_the_end(intervals, seconds, song.labels)
         is_sing = frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second)
     spectrogram = Spectrogram(
         **vars(facts),
         song=song.name,
         split=song.split,
-        label_overhang_seconds=label_overhang_seconds(intervals, seconds) if intervals else math.nan,
+        label_overhang_seconds=overhang,
         magnitude=magnitude.half().numpy(),
         log_mel=log_mel(magnitude, frontend).numpy(),
         is_sing=is_sing,

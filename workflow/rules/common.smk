@@ -303,7 +303,7 @@ USES = {
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
     **dict.fromkeys(JUDGING, EXPLAINED),
-    "classifier": (*EXPLAINED, "stability", "explainers"),
+    "classifier": (*EXPLAINED, "stability", "explainers", "attacks.seconds"),
 }
 READS = {
     "spectrograms": ("audio", "labels"),
@@ -325,7 +325,14 @@ def stale_files():
     found = mark.stale if mark else []
     if mark is None or runs.was_moved(RESULTS) or not Path(".snakemake/metadata").is_dir():
         found = [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
+    else:
+        found = {*found, *(str(path) for path in runs.came_since(RESULTS) if is_artefact(path) and is_stale(path))}
     return {path: os.stat(path).st_mtime_ns for path in found if Path(path).is_file()}
+
+
+def is_artefact(path):
+    """Tell whether a file says with what settings it was made."""
+    return path.suffix in (".h5", ".pt") and path.parent != Path(RESULTS)
 
 
 def is_stale(path):
@@ -339,7 +346,7 @@ def is_stale(path):
         return path.suffix == ".flac" and runs.is_stale(spectrogram, asked("spectrograms", path.stem, None))
     if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
         return False  # the checkpoint beside it tells
-    if stage not in USES:
+    if stage not in USES or stage == "classifier":
         return stage in ("tables", "figures", "report.html")  # what else lies there is nobody's here
     explainer = folders.pop(0) if stage in JUDGING else None
     if explainer and explainer not in EXPLAINERS:

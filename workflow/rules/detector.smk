@@ -24,6 +24,7 @@ rule training:
         runtime=growing(480),
     params:
         settings=uses("training"),
+        order=plainly(names("train")),  # batches are drawn from the songs in the order of their list
         state=state_beside,
         save_every_seconds=config["save_every_seconds"],
         device=plainly(config["device"]),

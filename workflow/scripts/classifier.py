@@ -11,6 +11,7 @@ from _tables import write_table
 with job(snakemake):
     settings, one = snakemake.params.settings, own_classifier(snakemake)
     model, lime, _, _ = explained(snakemake)
+    classifier.check_length(one, settings["attacks"]["seconds"])
     if lime.exact:
         classifier.check_study(model, settings["stability"]["n_samples"])
     check_needs(explainers_of(settings["explainers"]), classifier.missing(model))
