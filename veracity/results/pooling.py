@@ -20,6 +20,7 @@ TEXTS = ("song", "domain", "original", "direction", "scope", "model", "selection
 
 #: How segments are chosen in the flip experiments, in the order of figures.
 SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst")
+WIDE = 9  # selections: more than that a page shows as rows, not as columns
 METHODS = ("sampled", "exact")  # of LIME, in tables of localised perturbations
 
 
@@ -55,7 +56,19 @@ def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.Dat
                     one = cell.iloc[0]
                     row[f"{domain}: {heading}"] = f"{one.percent:.0f} % ({one.flipped:.3g} of {one.n})"
         rows.append(row)
+    if len(selections) > WIDE:  # many explainers: one below the other
+        return _turned(rows, selections.values())
     return pd.DataFrame(rows)
+
+
+def _turned(rows: list[dict[str, str]], headings: Iterable[str]) -> pd.DataFrame:
+    """Arrange with a row for each selection, a column for each domain and direction."""
+    turned = []
+    for heading in headings:
+        cells = {f"{d}: {row['direction']}": row.get(f"{d}: {heading}", UNDETERMINED) for d in DOMAINS for row in rows}
+        if any(cell != UNDETERMINED for cell in cells.values()):
+            turned.append({"chosen by": heading, **cells})
+    return pd.DataFrame(turned)
 
 
 def in_words(table: pd.DataFrame, called: str) -> pd.DataFrame:
