@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from ..experiments.drawings import DrawnExcerpt
 from ..explainers.lime import ranking
 from ..games.grid import SegmentGrid
-from .canvas import PALETTE, new_figure, put_footnote
+from .canvas import new_figure, put_footnote
+from .segments import show_segments
 
 
 def table(drawn: Sequence[tuple[str, DrawnExcerpt]], *, n_top: int = 3) -> pd.DataFrame:
@@ -60,21 +59,10 @@ def plot(
     for line, (song, item) in zip(axes, rows, strict=False):
         low, high = np.percentile(item.clean_log_mel, 2), max(item.drawn_log_mel.max(), item.clean_log_mel.max())
         seconds = grid.n_frames / frames_per_second
-        image = {
-            "origin": "lower",
-            "aspect": "auto",
-            "cmap": "magma",
-            "vmin": low,
-            "vmax": high,
-            "extent": (0, seconds, 0, grid.n_mels),
-        }
         top = ranking(item.weights, "sing")[:n_top]
-        line[0].imshow(item.clean_log_mel.T, **image)
-        line[1].imshow(item.drawn_log_mel.T, **image)
-        chosen = np.isin(grid.segment_map(), top)
-        line[2].imshow(item.drawn_log_mel.T, **image)
-        line[2].imshow(np.ma.masked_where(chosen, chosen).T, cmap="Greys", vmin=0, vmax=1, **_only(image), alpha=0.82)
-        _outline(line[2], top, grid, frames_per_second)
+        pictures = ((item.clean_log_mel, None), (item.drawn_log_mel, None), (item.drawn_log_mel, top))
+        for ax, (log_mel, segments) in zip(line, pictures, strict=True):
+            show_segments(ax, log_mel, grid, segments, seconds=seconds, low=low, high=high)
         line[0].set_title(f"$f(x)$ = {item.clean_p_sing:.2f}", fontsize=8)
         line[1].set_title(f"$f(x)$ = {item.drawn_p_sing:.2f}", fontsize=8)
         line[2].set_title(f"fidelity = {item.fidelity:.2f}", fontsize=8)
@@ -85,15 +73,3 @@ def plot(
         ax.set_xlabel("time [s]")
     put_footnote(figure, footnote)
     return figure
-
-
-def _only(image: dict) -> dict:
-    return {name: image[name] for name in ("origin", "aspect", "extent")}
-
-
-def _outline(ax: Axes, segments: np.ndarray, grid: SegmentGrid, frames_per_second: float) -> None:
-    for segment in segments:
-        frames = np.flatnonzero(grid.time_of_frame == segment // grid.n_band)
-        mels = np.flatnonzero(grid.band_of_mel == segment % grid.n_band)
-        corner = (frames[0] / frames_per_second, mels[0])
-        ax.add_patch(Rectangle(corner, len(frames) / frames_per_second, len(mels), fill=False, ec=PALETTE[8], lw=1.2))

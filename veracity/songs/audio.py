@@ -1,6 +1,7 @@
 """Audio files: decoded, mixed to one channel, resampled, and measured on the way."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import CorpusError
+from ..errors import ConfigError, CorpusError
+from ..jobs.files import replacing
 from .facts import AudioFacts
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .decoding import Decoder
 
 MIN_RATE, MAX_RATE = 2000, 768000  # Hz
@@ -62,6 +66,28 @@ def load_audio_and_facts(
 
         mono = soxr.resample(mono, int(facts.sample_rate), sample_rate, quality="HQ")
     return mono, facts
+
+
+def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_rate: int) -> None:
+    """Write samples as they are, in a WAV file of 32-bit floats: what is beyond full scale is neither clipped nor scaled.
+
+    Parameters
+    ----------
+    path : path-like
+        Its name should end in .wav.
+    audio : ndarray or Tensor, shape (n_samples,)
+    sample_rate : int
+        Hz.
+    """
+    import soundfile
+
+    samples = np.array(audio, dtype=np.float32)
+    if samples.ndim != 1:
+        raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,)")
+    with replacing(path) as temporary:
+        encoded = io.BytesIO()  # a full disk is told by Python, not in libsndfile's words
+        soundfile.write(encoded, samples, sample_rate, format="WAV", subtype="FLOAT")
+        temporary.write_bytes(encoded.getvalue())
 
 
 def told_length(path: str | os.PathLike) -> tuple[float, int, int]:

@@ -1,0 +1,392 @@
+"""One call from a song and a detector to all that is known of one excerpt, and its pictures and sounds: for notebooks.
+
+`example` makes a song and a detector where none are at hand; `explain` attacks a few seconds of a song and tells which segments
+of the perturbation turn the decision round, in truth and as LIME sees it. Everything is told of one *label*: weights above zero
+speak for it, whichever of the two it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .attacks.settings import PAPER, AttackSettings, Domain
+from .detector.decisions import flipped, is_sing, probability
+from .errors import ConfigError, within
+from .explainers import lime
+from .games import readouts
+from .games.game import Fill, Game, fill_game
+from .games.grid import SegmentGrid, masks_of
+from .jobs.seeds import rng_for
+from .labels import LABELS, SING, Label, in_figure, title
+from .labels import label as label_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from .classifiers.protocol import OneLabel
+    from .detector.checkpoints import Checkpoint
+    from .games.explained import ExplainedModel
+
+    Audio = str | os.PathLike | np.ndarray | Tensor
+
+ATTACKED_SECONDS = 3.0
+EXAMPLE_UPDATES = 120
+HALF = 0.5  # the threshold of a detector that has none of its own
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An adversarial excerpt, and what turned its label round.
+
+    Attributes
+    ----------
+    label : {"sing", "nosing"}
+        The label that is explained; values and weights are those of this label.
+    called : str
+        What "sing" is called.
+    seconds : float
+        Where the excerpt begins in the song.
+    audio, adversarial_audio : ndarray, shape (n_samples,), float32
+        The attacked part of the song, before and after. Of an attack on the representation the latter is None.
+    sample_rate : int
+    excerpt_seconds : float
+    clean, adversarial : ndarray, shape (n_frames, n_bands)
+        The excerpt as the model represents it.
+    p_clean, p_adversarial : float
+        Probability of "sing".
+    threshold : float
+        The decision is "sing" above it.
+    grid : SegmentGrid
+    values : ndarray, shape (2**n_segments,)
+        Probability of the label for all masks of the adversarial excerpt, absent segments filled.
+    flips : ndarray of bool, shape (2**n_segments,)
+        Which segments of the perturbation, added to the clean excerpt, turn the decision round: the truth.
+    lime, lime_exact, shapley : ndarray, shape (n_segments,)
+        Weights of the segments for the label, from 8192 samples and from all masks.
+    fidelity, fidelity_exact : float
+        Weighted R^2 of LIME's surrogates.
+    """
+
+    label: Label
+    called: str
+    seconds: float
+    audio: np.ndarray
+    adversarial_audio: np.ndarray | None
+    sample_rate: int
+    excerpt_seconds: float
+    clean: np.ndarray
+    adversarial: np.ndarray
+    p_clean: float
+    p_adversarial: float
+    threshold: float
+    grid: SegmentGrid
+    values: np.ndarray
+    flips: np.ndarray
+    lime: np.ndarray
+    lime_exact: np.ndarray
+    shapley: np.ndarray
+    fidelity: float
+    fidelity_exact: float
+
+    @property
+    def before(self) -> str:
+        """The decision on the clean excerpt, in words."""
+        return title(label_of(bool(is_sing(self.p_clean, self.threshold))), self.called)
+
+    @property
+    def after(self) -> str:
+        """The decision on the adversarial excerpt, in words."""
+        return title(label_of(bool(is_sing(self.p_adversarial, self.threshold))), self.called)
+
+    @property
+    def smallest_sets(self) -> list[tuple[int, ...]]:
+        """The smallest sets of segments of the perturbation that turn the decision round; none where nothing does."""
+        masks = masks_of(readouts.smallest_flip_sets(self.flips), self.grid.n_segments)
+        return [tuple(np.flatnonzero(mask).tolist()) for mask in masks]
+
+    def flip(self, segments: Iterable[int]) -> bool:
+        """Tell whether these segments of the perturbation alone turn the decision round."""
+        return bool(self.flips[sum(1 << int(segment) for segment in set(segments))])
+
+    def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
+        """Return the k segments of largest weight for the label, by "lime", "lime_exact" or "shapley"."""
+        if by not in ("lime", "lime_exact", "shapley"):
+            raise ConfigError(f"by is {by!r}: choose lime, lime_exact or shapley")
+        within(k, 1, self.grid.n_segments, "k", whole=True)
+        return tuple(np.argsort(-getattr(self, by), kind="stable")[:k].tolist())
+
+    def __str__(self) -> str:
+        sets = self.smallest_sets
+        found = (
+            f"{len(sets)} smallest sets of {len(sets[0])} segments flip it" if sets else "no part of the perturbation flips it"
+        )
+        return (
+            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}); {found}; LIME's first three "
+            f"{self.top()} {'do' if self.flip(self.top()) else 'do not'}"
+        )
+
+
+def explain(
+    audio: Audio,
+    detector: str | os.PathLike | Checkpoint | OneLabel,
+    *,
+    at: float,
+    label: Label | None = None,
+    domain: Domain = "waveform",
+    attack: AttackSettings | None = None,
+    fill: Fill = "mean",
+    n_time: int = 5,
+    n_band: int = 4,
+    n_samples: int = 8192,
+    seed: int = 0,
+) -> Explained:
+    """Attack three seconds of a song and explain one excerpt of them (paper sections 4.3, 4.4 and 5.2).
+
+    Parameters
+    ----------
+    audio : path-like, ndarray or Tensor
+        A file, or samples at the detector's sampling rate, shape (n_samples,).
+    detector : path-like, Checkpoint or OneLabel
+        A checkpoint, or a classifier of one's own (then one excerpt is attacked, not three seconds).
+    at : float
+        Where the excerpt begins, seconds.
+    label : {"sing", "nosing"}, optional
+        The label that is explained; by default the decision on the adversarial excerpt.
+    domain : {"waveform", "spectrogram"}
+    attack : AttackSettings, optional
+        The paper's for the domain, with 200 updates, by default.
+    fill : {"mean", "zero", "min"}
+        What absent segments hold.
+    n_time, n_band : int
+        Segments along time and frequency.
+    n_samples : int
+        Of sampled LIME.
+    seed : int
+
+    Returns
+    -------
+    Explained
+
+    Raises
+    ------
+    ConfigError
+        When `at` lies too near to the song's end, or not all masks of the model can be evaluated.
+
+    Examples
+    --------
+    >>> song, checkpoint = example("results/example")  # doctest: +SKIP
+    >>> found = explain(song, checkpoint, at=4.0)  # doctest: +SKIP
+    >>> found.smallest_sets, found.top(3), found.flip(found.top(3))  # doctest: +SKIP
+    """
+    if label not in (None, *LABELS):
+        raise ConfigError(f"label is {label!r}: choose sing or nosing")
+    settings = attack or replace(PAPER[domain], max_updates=200)
+    part, model, threshold, called = _attacked(audio, detector, at, domain, settings)
+    grid = SegmentGrid(n_time, n_band, *part["clean"].shape)
+    explained = model(grid)
+    if not explained.exact:
+        raise ConfigError(f"{grid.n_segments} segments have too many masks: {explained.evaluator.reason}; use at most 12")
+    p_clean, p_adversarial = explained.p_sing(np.stack([part["clean"], part["adversarial"]]))
+    of = label or label_of(bool(is_sing(p_adversarial, threshold)))
+    games = [fill_game(part["adversarial"], grid, fill), Game(part["adversarial"], part["clean"], grid)]
+    filled, perturbed = explained.values(games)
+    assert filled.all_values is not None
+    assert perturbed.all_values is not None
+    masks = lime.sample_masks(rng_for(seed, "notebook"), n_samples, grid.n_segments)
+    sampled, exact = lime.fit_sampled(masks, filled.of(masks)), lime.fit_exact(filled.all_values, n_samples=n_samples)
+    sign = 1 if of == SING else -1
+    return Explained(
+        label=of,
+        called=called,
+        seconds=at,
+        **part,
+        p_clean=float(p_clean),
+        p_adversarial=float(p_adversarial),
+        threshold=threshold,
+        grid=grid,
+        values=filled.all_values if of == SING else 1 - filled.all_values,
+        flips=flipped(perturbed.all_values, threshold, is_sing(p_clean, threshold)),
+        lime=sign * sampled.weights,
+        lime_exact=sign * exact.weights,
+        shapley=sign * readouts.shapley(filled.all_values),
+        fidelity=sampled.fidelity,
+        fidelity_exact=exact.fidelity,
+    )
+
+
+def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.ndarray, np.ndarray]:
+    """Predict P(sing) along a song.
+
+    Parameters
+    ----------
+    audio : path-like, ndarray or Tensor
+        A file, or samples at the detector's sampling rate, shape (n_samples,).
+    detector : path-like or Checkpoint
+
+    Returns
+    -------
+    seconds, p_sing : ndarray, shape (n_frames,)
+    """
+    import torch
+
+    from .detector.network import dense_in_chunks
+    from .songs.frontend import log_mel, magnitudes, pad_silence
+
+    checkpoint = _checkpoint(detector)
+    frontend, network = checkpoint.detector.frontend, checkpoint.detector.network()
+    samples = torch.as_tensor(_samples(audio, frontend.sample_rate))
+    with torch.inference_mode():
+        frames = pad_silence(log_mel(magnitudes(samples, frontend), frontend), frontend)
+        logits = dense_in_chunks(network, frames).numpy()
+    return np.arange(len(logits)) / frontend.frames_per_second, probability(logits)
+
+
+def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> tuple[Path, Path]:
+    """Make a song and a detector, where none are at hand: synthetic both, and quickly trained; a minute on two cores.
+
+    What is there already is used again. Nobody sings in the song: its results say nothing about music.
+
+    Parameters
+    ----------
+    folder : path-like
+    seed : int
+
+    Returns
+    -------
+    song, checkpoint : Path
+    """
+    import torch
+
+    from .detector.checkpoints import Checkpoint, save_checkpoint
+    from .detector.evaluation import smooth, tune_threshold
+    from .detector.settings import Architecture, TrainingSettings
+    from .detector.training import train
+    from .detector.training_data import TrainingData
+    from .songs.corpus import read_corpus
+    from .songs.frontend import FrontEnd
+    from .songs.spectrograms import compute_spectrogram
+    from .songs.synthesis import SynthesisSettings, write_corpus
+
+    corpus, checkpoint = Path(folder, "corpus"), Path(folder, "detector.pt")
+    song = corpus / "audio" / "synthetic-test-01.flac"
+    if checkpoint.is_file() and song.is_file():
+        return song, checkpoint
+    write_corpus(corpus, SynthesisSettings(n_train=8, n_valid=1, n_test=1, seconds=20), seed=seed)
+    spectrograms = [compute_spectrogram(one, FrontEnd()) for one in read_corpus(corpus)]
+    training = TrainingSettings(n_updates=EXAMPLE_UPDATES, decay_every=EXAMPLE_UPDATES)
+    labelled = [(s.magnitude, s.is_sing) for s in spectrograms if s.split == "train" and s.is_sing is not None]
+    data = TrainingData(labelled, FrontEnd(), training)
+    detector, _ = train(data, Architecture(), seed=seed, device=torch.device("cpu"))
+    (valid,) = (s for s in spectrograms if s.split == "valid")
+    trained = Checkpoint(detector.eval())
+    _, p = p_sing(corpus / "audio" / "synthetic-valid-01.flac", trained)
+    assert valid.is_sing is not None
+    threshold = tune_threshold(smooth(p, frames=57), valid.is_sing)
+    save_checkpoint(checkpoint, replace(trained, threshold=threshold, settings={"corpus": "synthetic", "seed": seed}))
+    return song, checkpoint
+
+
+def plot(explained: Explained, k: int = 3) -> Figure:
+    """Show the excerpt before and after, and segments: LIME's first k, and the smallest set that turns the decision round."""
+    from .results.canvas import new_figure
+    from .results.segments import show_segments
+
+    figure, axes = new_figure(1, 4, (10.0, 2.8), sharex=True, sharey=True)
+    sets = explained.smallest_sets
+    magnitudes = [np.log(np.abs(x) + 1e-7) if np.iscomplexobj(x) else x for x in (explained.clean, explained.adversarial)]
+    low, high = np.percentile(magnitudes, 2), np.max(magnitudes)
+    shown = [
+        (f"“{explained.before}”, {explained.p_clean:.2f}", magnitudes[0], None),
+        (f"“{explained.after}”, {explained.p_adversarial:.2f}", magnitudes[1], None),
+        (f"LIME's first {k}", magnitudes[1], explained.top(k)),
+        ("a smallest set that flips", magnitudes[1], sets[0] if sets else ()),
+    ]
+    for ax, (heading, image, segments) in zip(axes[0], shown, strict=True):
+        show_segments(ax, image, explained.grid, segments, seconds=explained.excerpt_seconds, low=low, high=high)
+        ax.set_title(in_figure(heading), fontsize=9)
+        ax.set_xlabel("time [s]")
+    axes[0, 0].set_ylabel("band")
+    return figure
+
+
+def _checkpoint(detector: str | os.PathLike | Checkpoint) -> Checkpoint:
+    from .detector.checkpoints import Checkpoint, load_checkpoint
+
+    return detector if isinstance(detector, Checkpoint) else load_checkpoint(detector)
+
+
+def _samples(audio: Audio, sample_rate: int) -> np.ndarray:
+    from .songs.audio import load_audio
+
+    if isinstance(audio, str | os.PathLike):
+        return load_audio(audio, sample_rate=sample_rate)
+    samples = np.array(audio, dtype=np.float32)  # a tensor too
+    if samples.ndim != 1 or not len(samples):
+        raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,), or a file")
+    return samples
+
+
+def _attacked(
+    audio: Audio,
+    detector: str | os.PathLike | Checkpoint | OneLabel,
+    at: float,
+    domain: Domain,
+    settings: AttackSettings,
+) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
+    """Attack the surroundings of an excerpt; return what it was and is, the model on a grid, its threshold and its label."""
+    from .classifiers.protocol import OneLabel
+    from .games.models import explained_classifier
+
+    within(at, 0, 1e6, "at")
+    if isinstance(detector, OneLabel):
+        from .attacks.windows import attack_windows
+
+        rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
+        part = _cut(_samples(audio, rate), round(at * rate), size, rate)
+        name = type(detector.classifier).__name__
+        one = attack_windows(part, detector, settings, name=name, domain=domain, scope="excerpt", hop_seconds=1.0)
+        found = {"clean": one.clean[0], "adversarial": one.adversarial[0]}
+        after = part + one.delta[0, :, 0] if domain == "waveform" else None
+        heard = {"audio": part, "adversarial_audio": after, "sample_rate": rate, "excerpt_seconds": size / rate}
+        return found | heard, lambda grid: explained_classifier(detector, grid), detector.decision, detector.label
+    return _attacked_song(audio, _checkpoint(detector), at, domain, settings)
+
+
+def _attacked_song(
+    audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings
+) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
+    from .attacks.song_scope import attack_song
+    from .games.models import explained_model
+
+    network, frontend = checkpoint.detector.network(), checkpoint.detector.frontend
+    threshold = HALF if checkpoint.threshold is None else checkpoint.threshold
+    samples, rate, hop = _samples(audio, frontend.sample_rate), frontend.sample_rate, frontend.hop_samples
+    n_frames = frontend.excerpt_frames
+    margin = max(0, round((ATTACKED_SECONDS - frontend.excerpt_seconds) / 2 * frontend.frames_per_second))
+    first = round(at * frontend.frames_per_second)
+    before = min(first, margin)
+    part = _cut(samples, (first - before) * hop, (before + n_frames) * hop, rate, extra=margin * hop)
+    attacked = attack_song(part, network, frontend, settings, domain=domain, threshold=threshold)
+    start = frontend.half_excerpt + before  # behind the silence before the song
+    found = {
+        "clean": attacked.clean_log_mel[start : start + n_frames],
+        "adversarial": attacked.adversarial_log_mel[start : start + n_frames],
+    }
+    after = part + attacked.delta[:, 0] if domain == "waveform" else None
+    heard = {"audio": part, "adversarial_audio": after, "sample_rate": rate, "excerpt_seconds": frontend.excerpt_seconds}
+    return found | heard, lambda grid: explained_model(network, grid), threshold, SING
+
+
+def _cut(samples: np.ndarray, start: int, n: int, rate: int, extra: int = 0) -> np.ndarray:
+    part = samples[start : start + n + extra]
+    if len(part) < n:
+        latest = max(0, (len(samples) - n) / rate)
+        raise ConfigError(f"an excerpt that begins there does not fit: choose `at` of at most {latest:.2f} s")
+    return part
