@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
-from workspaces import RESULTS, SMALL, Workspace
+from workspaces import RESULTS, ROOT, SMALL, Workspace
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.jobs import store
@@ -602,12 +602,47 @@ def test_an_edit_of_a_classifier_attacks_anew(own_everything):
     assert re.search(r"^perturbations +2$", plan, re.MULTILINE)
 
 
+def test_the_cnn_of_the_page_goes_through_the_dag(tmp_path, monkeypatch):
+    """Module and configuration as docs/model.md prints them, with a folder of songs that is there and few updates."""
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "docs" / "model.md").read_text(), re.MULTILINE | re.DOTALL)
+    workspace, songs, code = (tmp_path / name for name in ("workspace", "songs", "code"))
+    for folder in (workspace, songs, code):
+        folder.mkdir()
+    (code / "my_cnn.py").write_text(next(text for kind, text in blocks if kind == "python"))
+    printed = next(text for kind, text in blocks if kind == "yaml")
+    assert "folder: /data/my_songs" in printed
+    rng = np.random.default_rng(0)
+    for name, loudness in (("one.wav", 0.3), ("two.mp3", 0.1)):
+        soundfile.write(songs / name, loudness * rng.standard_normal(16000 * 4), 16000)
+    page = yaml.safe_load(printed.replace("/data/my_songs", str(songs)))
+    attack = {"max_updates": 20, "eps": 0.5, "eta": 0.05, "alpha": 1000}
+    few = {
+        "attacks": {"seconds": None, "waveform": attack, "spectrogram": {**attack, "eps": 5, "eta": 0.5}},
+        "excerpts": {"per_direction": 1},
+        "stability": {"n_samples": [64], "n_repeats": 1},
+        "device": "cpu",
+    }
+    monkeypatch.setenv("PYTHONPATH", str(code))
+    workspace = Workspace(workspace)
+    workspace.configure("my_cnn", page, few)
+    done = workspace.snakemake("all", config="my_cnn.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = workspace.folder / "results" / "my_cnn" / "tables"
+    (row,) = pd.read_csv(tables / "classifier.csv").itertuples()
+    assert (row.evaluator, row.all_masks, row.n_segments, row.label) == ("tables", True, 20, "music")
+    assert set(pd.read_csv(tables / "attacks.csv").original) == {"music", "no music", "all"}
+    assert (workspace.folder / "results" / "my_cnn" / "figures" / "figure_stability.png").is_file()
+    assert pd.read_csv(tables / "audits.csv").largest_difference.max() < 1e-4
+
+
 def test_an_artefact_that_was_copied_into_a_run_is_compared(finished):
     """A run that has its mark may be given files of another: what they say of themselves is compared all the same."""
     results = finished.folder / "results"
     finished.configure("partly", SMALL, {"run": "partly", "attacks": {"waveform": {"eps": 0.02}}})
     assert finished.snakemake("corpus", "detector", config="partly.yaml").returncode == 0
-    shutil.copytree(finished.folder / RESULTS / "perturbations", results / "partly" / "perturbations")
+    shutil.copytree(
+        finished.folder / RESULTS / "perturbations", results / "partly" / "perturbations", copy_function=shutil.copy
+    )  # as `cp -r`
     plan = finished.snakemake("-n", "all", config="partly.yaml").stdout
     assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan  # the other domain's settings are the same
     shutil.rmtree(results / "partly")
