@@ -4,4 +4,4 @@ FROM python:3.11-slim
 WORKDIR /opt/veracity
 COPY pyproject.toml constraints.txt README.md ./
 COPY veracity veracity
-RUN pip install --no-cache-dir --constraint constraints.txt --editable .
+RUN pip install --no-cache-dir --constraint constraints.txt --editable ".[workflow]"

@@ -5,14 +5,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+LOWEST := .venv-lowest
+LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
+	notebook plain_stacks readouts searching seeds store summaries tables))
 
-.PHONY: all test check setup bench clean
+.PHONY: all test test-lowest check setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
 test: setup check
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# The library with the lowest versions that are claimed; gigabytes to download, since only the newest torch has a small build here.
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[explainers]" hypothesis pytest
+	$(LOWEST)/bin/pytest -q $(LIBRARY_TESTS)
 
 check: setup
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ def test_environment_and_package_name_the_same_dependencies():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     (by_pip,) = [part["pip"] for part in environment if isinstance(part, dict)]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert by_pip == project["dependencies"]
+    assert by_pip == project["dependencies"] + project["optional-dependencies"]["workflow"]
     assert f"python{project['requires-python']}" in environment
 
 

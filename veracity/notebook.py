@@ -179,11 +179,9 @@ def explain(
     ConfigError
         When `at` lies too near to the song's end, or not all masks of the model can be evaluated.
 
-    Examples
-    --------
-    >>> song, checkpoint = example("results/example")  # doctest: +SKIP
-    >>> found = explain(song, checkpoint, at=4.0)  # doctest: +SKIP
-    >>> found.smallest_sets, found.top(3), found.flip(found.top(3))  # doctest: +SKIP
+    Notes
+    -----
+    ``docs/tour.py`` uses it.
     """
     if label not in (None, *LABELS):
         raise ConfigError(f"label is {label!r}: choose sing or nosing")
@@ -323,14 +321,11 @@ def _checkpoint(detector: str | os.PathLike | Checkpoint) -> Checkpoint:
 
 
 def _samples(audio: Audio, sample_rate: int) -> np.ndarray:
-    from .songs.audio import load_audio
+    from .songs.audio import load_audio, one_channel
 
     if isinstance(audio, str | os.PathLike):
         return load_audio(audio, sample_rate=sample_rate)
-    samples = np.array(audio, dtype=np.float32)  # a tensor too
-    if samples.ndim != 1 or not len(samples):
-        raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,), or a file")
-    return samples
+    return one_channel(audio)
 
 
 def _attacked(
@@ -372,7 +367,9 @@ def _attacked_song(
     margin = max(0, round((ATTACKED_SECONDS - frontend.excerpt_seconds) / 2 * frontend.frames_per_second))
     first = round(at * frontend.frames_per_second)
     before = min(first, margin)
-    part = _cut(samples, (first - before) * hop, (before + n_frames) * hop, rate, extra=margin * hop)
+    first_sample = first * hop
+    _cut(samples, first_sample, n_frames * hop, rate)
+    part = samples[first_sample - before * hop : first_sample + (n_frames + margin) * hop]
     attacked = attack_song(part, network, frontend, settings, domain=domain, threshold=threshold)
     start = frontend.half_excerpt + before  # behind the silence before the song
     found = {
@@ -384,8 +381,8 @@ def _attacked_song(
     return found | heard, lambda grid: explained_model(network, grid), threshold, SING
 
 
-def _cut(samples: np.ndarray, start: int, n: int, rate: int, extra: int = 0) -> np.ndarray:
-    part = samples[start : start + n + extra]
+def _cut(samples: np.ndarray, start: int, n: int, rate: int) -> np.ndarray:
+    part = samples[start : start + n]
     if len(part) < n:
         latest = max(0, (len(samples) - n) / rate)
         raise ConfigError(f"an excerpt that begins there does not fit: choose `at` of at most {latest:.2f} s")

@@ -21,5 +21,11 @@ def is_sing(p_sing: Any, threshold: float) -> Any:
 
 
 def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
-    """Tell whether P(sing) lies on the other side of the threshold than a decision `was_sing`."""
+    """Tell whether P(sing) lies on the other side of the threshold than a decision `was_sing`.
+
+    Examples
+    --------
+    >>> flipped(np.array([0.2, 0.5, 0.6]), 0.5, was_sing=True).tolist()
+    [True, True, False]
+    """
     return is_sing(p_sing, threshold) != was_sing

@@ -210,6 +210,14 @@ def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 
     n_samples : int or None
         With a number, `alpha` is scaled by 2**n_segments / n_samples, so that weights shrink as in a sampled fit of that
         size. With None, `alpha` is used as it is.
+
+    Examples
+    --------
+    A game that adds up is found but for the ridge penalty:
+
+    >>> masks = np.arange(8)[:, None] >> np.arange(3) & 1
+    >>> fit_exact(masks @ [0.5, 0.125, 0.25], alpha=1e-9).weights.round(3).tolist()
+    [0.5, 0.125, 0.25]
     """
     n = n_segments_of(p_sing)
     penalty = alpha if n_samples is None else alpha * len(p_sing) / n_samples
@@ -259,6 +267,11 @@ def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
     ------
     ConfigError
         When there is no such label.
+
+    Examples
+    --------
+    >>> ranking(np.array([0.1, -0.3, 0.2]), "sing").tolist(), ranking(np.array([0.1, -0.3, 0.2]), "nosing").tolist()
+    ([2, 0, 1], [1, 0, 2])
     """
     falling = one_of(label, LABELS, "label") == "sing"
     return np.argsort(-weights if falling else weights, axis=-1, kind="stable")

@@ -25,6 +25,12 @@ class SegmentGrid:
         does not divide evenly, segments differ by one frame or band.
     n_frames, n_mels : int
         Shape of the excerpt.
+
+    Examples
+    --------
+    >>> grid = SegmentGrid(n_time=2, n_band=2, n_frames=4, n_mels=3)
+    >>> grid.segment_map().tolist()
+    [[0, 0, 1], [0, 0, 1], [2, 2, 3], [2, 2, 3]]
     """
 
     n_time: int = 5

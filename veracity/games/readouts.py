@@ -57,7 +57,15 @@ def sums_where_on(values: np.ndarray) -> np.ndarray:
 
 
 def shapley(values: np.ndarray) -> np.ndarray:
-    """Return the exact Shapley value of each segment, shape (n_segments,), in the unit of `values`."""
+    """Return the exact Shapley value of each segment, shape (n_segments,), in the unit of `values`.
+
+    Examples
+    --------
+    Two segments that do nothing alone and 1 together share it:
+
+    >>> shapley(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
+    [0.5, 0.5]
+    """
     n = n_segments_of(values)
     # A set S gives v(S) with weight (|S|-1)! (n-|S|)! / n! to its members and takes |S|! (n-|S|-1)! / n! from the others.
     gives = np.array([0.0] + [1 / (n * comb(n - 1, size - 1)) for size in range(1, n + 1)])
@@ -126,7 +134,16 @@ class FlipCurve:
 
 
 def flip_curve(flips: np.ndarray) -> FlipCurve:
-    """Return the best, worst and mean flip for every number of segments."""
+    """Return the best, worst and mean flip for every number of segments.
+
+    Examples
+    --------
+    Segment 0 alone flips, and both together:
+
+    >>> curve = flip_curve(np.array([False, True, False, True]))
+    >>> curve.best.tolist(), curve.worst.tolist(), curve.mean.tolist()
+    ([False, True, True], [False, False, True], [0.0, 0.5, 1.0])
+    """
     n = n_segments_of(flips)
     counts = np.bincount(sizes(n), weights=flips, minlength=n + 1)
     totals = np.array([comb(n, k) for k in range(n + 1)])
@@ -139,7 +156,13 @@ def flips_along(flips: np.ndarray, ranking: np.ndarray) -> np.ndarray:
 
 
 def smallest_flip_sets(flips: np.ndarray) -> np.ndarray:
-    """Return all flipping sets of the smallest size, as mask indices, increasing; empty when nothing flips."""
+    """Return all flipping sets of the smallest size, as mask indices, increasing; empty when nothing flips.
+
+    Examples
+    --------
+    >>> smallest_flip_sets(np.array([False, True, False, True])).tolist()  # the set of segment 0
+    [1]
+    """
     flipping = np.flatnonzero(flips)
     if len(flipping) == 0:
         return flipping

@@ -4,7 +4,13 @@ import numpy as np
 
 
 def proportion(successes: float, n: int) -> dict[str, float]:
-    """Return ``n``, ``percent`` and its 95 % interval, NaN when there is nothing to count."""
+    """Return ``n``, ``percent`` and its 95 % interval (Wilson's), NaN when there is nothing to count.
+
+    Examples
+    --------
+    >>> {name: round(float(value), 1) for name, value in proportion(9, 10).items()}
+    {'n': 10.0, 'percent': 90.0, 'percent_low': 59.6, 'percent_high': 98.2}
+    """
     from scipy.stats import binomtest
 
     if n == 0:

@@ -81,13 +81,19 @@ def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_ra
     """
     import soundfile
 
-    samples = np.array(audio, dtype=np.float32)
-    if samples.ndim != 1:
-        raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,)")
+    samples = one_channel(audio)
     with replacing(path) as temporary:
         encoded = io.BytesIO()  # a full disk is told by Python, not in libsndfile's words
         soundfile.write(encoded, samples, sample_rate, format="WAV", subtype="FLOAT")
         temporary.write_bytes(encoded.getvalue())
+
+
+def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
+    """Return samples of an array or a tensor, on whatever device, as a float32 array of their own; shape (n_samples,)."""
+    samples = audio.detach().cpu().numpy() if hasattr(audio, "detach") else np.asarray(audio)
+    if samples.ndim != 1 or not len(samples):
+        raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,), or a file")
+    return samples.astype(np.float32)
 
 
 def told_length(path: str | os.PathLike) -> tuple[float, int, int]:

@@ -72,7 +72,8 @@ def log_mel(magnitude: Tensor, frontend: FrontEnd) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 def _filterbank_tensor(frontend: FrontEnd, device: torch.device, dtype: torch.dtype) -> Tensor:
-    return torch.as_tensor(mel_filterbank(frontend)).to(device=device, dtype=dtype)
+    with torch.inference_mode(mode=False):  # kept for others, who may want gradients
+        return torch.as_tensor(mel_filterbank(frontend)).to(device=device, dtype=dtype)
 
 
 def pad_silence(log_mel_frames: Tensor, frontend: FrontEnd) -> Tensor:

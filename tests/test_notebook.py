@@ -1,0 +1,171 @@
+"""One excerpt from a notebook: what is told of it is what the stages tell, whichever label, and whatever holds the audio."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from networks import random_detector
+from torch import nn
+from workspaces import ROOT
+
+from veracity import notebook
+from veracity.attacks.settings import AttackSettings
+from veracity.classifiers.adapters import WaveformClassifier
+from veracity.classifiers.protocol import OneLabel
+from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+from veracity.errors import ConfigError
+from veracity.explainers import lime
+from veracity.games import readouts
+from veracity.games.game import Game
+from veracity.songs.audio import load_audio, write_audio
+
+RATE = 22050
+STRONG = {
+    "waveform": AttackSettings(eps=0.5, eta=0.02, alpha=1e4, max_updates=60),
+    "spectrogram": AttackSettings(eps=50.0, eta=2.0, alpha=1e5, max_updates=30),
+}
+
+
+@pytest.fixture(scope="module")
+def song():
+    rng, times = np.random.default_rng(0), np.arange(RATE * 5) / RATE
+    return (0.2 * np.abs(np.sin(2 * times)) * rng.standard_normal(len(times))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(song):
+    """Give a detector with random weights whose threshold lies in the middle of what it says of the song."""
+    detector = random_detector()
+    _, p = notebook.p_sing(song, Checkpoint(detector))
+    return Checkpoint(detector, threshold=float(np.median(p)))
+
+
+@pytest.fixture(scope="module")
+def found(song, checkpoint):
+    asked = {"n_time": 4, "n_band": 3, "attack": STRONG["waveform"], "n_samples": 512}
+    tried = (notebook.explain(song, checkpoint, at=at, **asked) for at in (1.5, 0.5, 1.0, 2.0, 2.5, 3.0))
+    return next(one for one in tried if one.before != one.after)
+
+
+def test_what_is_told_is_what_the_model_says(found, checkpoint):
+    network = checkpoint.detector.network()
+    p = network.predict(torch.as_tensor(np.stack([found.clean, found.adversarial]))).numpy()
+    np.testing.assert_allclose([found.p_clean, found.p_adversarial], p, atol=1e-6)
+    assert (found.before, found.after) in {("sing", "no sing"), ("no sing", "sing")}
+    game = Game(found.adversarial, found.clean, found.grid)
+    for segments in ((0,), (1, 5, 7), range(12)):
+        mask = np.isin(np.arange(12), segments)
+        sings = float(network.predict(game.inputs(mask[None]))[0]) > found.threshold
+        assert found.flip(segments) == (sings != (found.before == "sing"))
+    assert found.flip(range(12))
+    assert all(found.flip(segments) for segments in found.smallest_sets)
+    assert str(len(found.smallest_sets[0])) in str(found)
+
+
+def test_weights_speak_for_the_label_that_is_asked_for(song, checkpoint, found):
+    other = "sing" if found.label == "nosing" else "nosing"
+    asked = {"at": found.seconds, "n_time": 4, "n_band": 3, "attack": STRONG["waveform"], "n_samples": 512}
+    turned = notebook.explain(song, checkpoint, label=other, **asked)
+    np.testing.assert_array_equal(turned.adversarial, found.adversarial)
+    for name in ("lime", "lime_exact", "shapley"):
+        np.testing.assert_allclose(getattr(turned, name), -getattr(found, name), atol=1e-9)
+    np.testing.assert_allclose(found.shapley, readouts.shapley(found.values), atol=1e-9)
+    np.testing.assert_allclose(found.lime_exact, lime.fit_exact(found.values, n_samples=512).weights, atol=1e-9)
+    assert found.top(2, by="shapley") == tuple(np.argsort(-found.shapley, kind="stable")[:2])
+
+
+def test_files_arrays_and_tensors_are_taken(tmp_path, song, checkpoint):
+    write_audio(tmp_path / "song.wav", song, RATE)
+    save_checkpoint(tmp_path / "detector.pt", checkpoint)
+    answers = [notebook.p_sing(audio, checkpoint)[1] for audio in (song, torch.as_tensor(song), tmp_path / "song.wav")]
+    answers.append(notebook.p_sing(str(tmp_path / "song.wav"), tmp_path / "detector.pt")[1])
+    for answer in answers[1:]:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
+def test_audio_is_written_as_it_is(tmp_path, found):
+    loud = torch.as_tensor(found.adversarial_audio) * 4  # beyond full scale
+    write_audio(tmp_path / "loud.wav", loud, found.sample_rate)
+    assert soundfile.info(tmp_path / "loud.wav").subtype == "FLOAT"
+    np.testing.assert_array_equal(load_audio(tmp_path / "loud.wav", sample_rate=RATE), loud.numpy())
+    with pytest.raises(ConfigError, match="one channel"):
+        write_audio(tmp_path / "two.wav", np.zeros((2, 9)), RATE)
+
+
+def test_a_perturbed_spectrogram_has_no_sound(song, checkpoint):
+    found = notebook.explain(
+        song, checkpoint, at=0.2, domain="spectrogram", n_time=3, n_band=2, attack=STRONG["spectrogram"], n_samples=64
+    )
+    assert found.adversarial_audio is None
+    assert np.abs(found.adversarial - found.clean).max() > 0
+
+
+class Loud(nn.Module):
+    def forward(self, audio):
+        return 400 * (audio**2).mean(dim=1) - 2
+
+
+def test_a_classifier_of_ones_own_is_explained_too(song):
+    module = WaveformClassifier(Loud(), labels=["loud"], sample_rate=RATE, excerpt_samples=8192)
+    one = OneLabel(module, "loud", 0.5)
+    found = notebook.explain(song, one, at=0.7, n_time=3, n_band=2, attack=STRONG["waveform"], n_samples=64)
+    assert {found.before, found.after} == {"loud", "no loud"}
+    assert found.adversarial_audio.shape == (8192,)
+    assert notebook.plot(found) is not None
+    with pytest.raises(ConfigError, match="20 segments have too many masks: no tables for the classifier: it shows no layers"):
+        notebook.explain(song, one, at=0.7, attack=STRONG["waveform"])
+
+
+def test_pictures_name_the_labels(found):
+    figure = notebook.plot(found, k=2)
+    headings = [ax.get_title() for ax in figure.axes]
+    assert headings[0].startswith(f"“{found.before}”")
+    assert headings[2] == "LIME's first 2"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"at": 4.0}, "choose `at` of at most 3.36 s"),
+        ({"at": -1}, "at is -1"),
+        ({"at": 1, "label": "no sing"}, "label is 'no sing': choose sing or nosing"),
+    ],
+)
+def test_what_cannot_be_explained_is_told(song, checkpoint, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        notebook.explain(song, checkpoint, **settings)
+
+
+def test_audio_of_several_channels_is_refused(checkpoint):
+    with pytest.raises(ConfigError, match="one channel"):
+        notebook.p_sing(np.zeros((2, 44100)), checkpoint)
+
+
+def test_a_song_and_a_detector_are_made_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 2)
+    song, checkpoint = notebook.example(tmp_path)
+    made = checkpoint.stat().st_mtime_ns
+    assert notebook.example(tmp_path) == (song, checkpoint)
+    assert checkpoint.stat().st_mtime_ns == made
+    seconds, p = notebook.p_sing(song, checkpoint)
+    assert (seconds[0], len(seconds)) == (0, len(p))
+
+
+def test_the_tour_runs_as_it_is_written_in_under_60_lines(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "docs" / "tour.py").read_text()
+    code = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(code) < 60
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 20)
+    display = SimpleNamespace(Audio=lambda samples, rate: (len(samples), rate), display=lambda figure: None)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    names = {}
+    exec(compile(text, "tour.py", "exec"), names)
+    said = capsys.readouterr().out
+    assert "smallest sets:" in said
+    assert "occlusion's first three:" in said
+    assert soundfile.info(tmp_path / "results" / "example" / "adversarial.wav").subtype == "FLOAT"
