@@ -250,11 +250,14 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         ("songs/audio.py", "perturbations plan spectrograms tuning_runs"),
         ("detector/training.py", "plan training"),
         ("attacks/minimiser.py", "perturbations plan tuning_runs"),
-        ("games/tables.py", "attributions drawings explanations flips localised localised_attributions plan stability"),
+        (
+            "games/tables.py",
+            "attributions classifier drawings explanations flips localised localised_attributions plan stability",
+        ),
         (
             "explainers/lime.py",
-            "attributions audits drawings explanations fidelity figure1 flip_rates flips localised localised_attributions "
-            "localised_rows plan sampling_error stability",
+            "attributions audits classifier drawings explanations fidelity figure1 flip_rates flips localised "
+            "localised_attributions localised_rows plan sampling_error smallest_sets stability",
         ),
         ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
         ("experiments/localised.py", "audits localised localised_attributions localised_rows plan"),

@@ -71,8 +71,8 @@ def came_since(run: str | os.PathLike) -> list[Path]:
     return found
 
 
-def is_stale(path: str | os.PathLike, settings: Mapping[str, Any]) -> bool:
-    """Tell whether an artefact was made with other settings than these, or cannot tell."""
+def is_stale(path: str | os.PathLike, settings: Mapping[str, Any], *, unreadable: bool = True) -> bool:
+    """Tell whether an artefact was made with other settings than these; `unreadable` is the answer of one that cannot tell."""
     try:
         if str(path).endswith(".pt"):
             from .tensors import load_tensors
@@ -81,5 +81,5 @@ def is_stale(path: str | os.PathLike, settings: Mapping[str, Any]) -> bool:
         else:
             made_with = json.loads(read_attributes(path)["settings"])
     except (VeracityError, KeyError, ValueError, TypeError):
-        return True
+        return unreadable
     return made_with != json.loads(json.dumps(settings))

@@ -326,7 +326,9 @@ def stale_files():
     if mark is None or runs.was_moved(RESULTS) or not Path(".snakemake/metadata").is_dir():
         found = [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
     else:
-        found = {*found, *(str(path) for path in runs.came_since(RESULTS) if is_artefact(path) and is_stale(path))}
+        # One that is damaged is named by the job that reads it.
+        came = [path for path in runs.came_since(RESULTS) if is_artefact(path)]
+        found = {*found, *(str(path) for path in came if is_stale(path, unreadable=False))}
     return {path: os.stat(path).st_mtime_ns for path in found if Path(path).is_file()}
 
 
@@ -335,7 +337,7 @@ def is_artefact(path):
     return path.suffix in (".h5", ".pt") and path.parent != Path(RESULTS)
 
 
-def is_stale(path):
+def is_stale(path, unreadable=True):
     """Tell whether a file of a moved run must be made again."""
     stage, *folders = path.relative_to(RESULTS).parts
     folders = folders[:-1]
@@ -351,7 +353,7 @@ def is_stale(path):
     explainer = folders.pop(0) if stage in JUDGING else None
     if explainer and explainer not in EXPLAINERS:
         return False  # it is no longer asked, and read by nothing
-    return runs.is_stale(path, asked(stage, path.stem, next(iter(folders), None), explainer))
+    return runs.is_stale(path, asked(stage, path.stem, next(iter(folders), None), explainer), unreadable=unreadable)
 
 
 STARTED = time.time()
