@@ -61,8 +61,8 @@ checkpoint that carries its architecture, front end and settings, read with `ver
 (`damaged.*.state.pt` where one could not be read again),
 `tables/*.csv` with a page to read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` and
 `benchmarks/` (one for each job: what it said, and the time and memory that Snakemake measured), `report.html` (target
-`report`). Checkpoints and states have digests, too. CSV and JSON have none, so that one can edit them: what is changed there by hand
-is believed.
+`report`). Checkpoints and states have digests, too. CSV and JSON have none, so that one can edit them: what is changed there
+by hand is believed.
 """
 
 
