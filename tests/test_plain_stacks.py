@@ -227,3 +227,13 @@ def test_why_there_are_no_tables_is_logged(caplog):
         model = explained_classifier(one, SegmentGrid(5, 4, FRAMES, BANDS))
     assert not model.exact
     assert "its add joins results" in caplog.text
+
+
+def test_a_module_that_fails_while_it_is_followed_is_evaluated_mask_by_mask(caplog):
+    one = OneLabel(classifier(settled(same_padding()).float(), ["x"]), "x", 0.5)
+    one.classifier.layers = lambda: 1 / 0
+    with caplog.at_level("INFO"):
+        model = explained_classifier(one, SegmentGrid(2, 2, FRAMES, BANDS))
+    assert model.exact
+    assert model.evaluator.name == "direct"
+    assert "its layers cannot be followed (ZeroDivisionError)" in caplog.text

@@ -31,6 +31,16 @@ def test_every_dependency_is_pinned_to_a_tested_version():
     assert {name.split(">")[0].split("=")[0].lower().replace("_", "-") for name in wanted} <= pinned
 
 
+def test_the_lowest_versions_that_are_claimed_are_those_that_are_tested():
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    tested = dict(line.lower().replace("_", "-").split("==") for line in lines if "==" in line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for wanted in [*project["dependencies"], *project["optional-dependencies"]["explainers"]]:
+        name, lowest = wanted.lower().replace("_", "-").split(">=")
+        parts = lowest.split(".")
+        assert tested[name].split(".")[: len(parts)] == parts, wanted
+
+
 @pytest.mark.parametrize(
     "modules",
     [

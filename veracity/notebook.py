@@ -18,6 +18,7 @@ import numpy as np
 from .attacks.settings import PAPER, AttackSettings, Domain
 from .detector.decisions import flipped, is_sing, probability
 from .errors import ConfigError, within
+from .experiments.perturbation_games import mask_index
 from .explainers import lime
 from .games import readouts
 from .games.game import Fill, Game, fill_game
@@ -113,14 +114,14 @@ class Explained:
 
     def flip(self, segments: Iterable[int]) -> bool:
         """Tell whether these segments of the perturbation alone turn the decision round."""
-        return bool(self.flips[sum(1 << int(segment) for segment in set(segments))])
+        return bool(self.flips[mask_index(np.unique(list(segments)))])
 
     def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
         """Return the k segments of largest weight for the label, by "lime", "lime_exact" or "shapley"."""
         if by not in ("lime", "lime_exact", "shapley"):
             raise ConfigError(f"by is {by!r}: choose lime, lime_exact or shapley")
         within(k, 1, self.grid.n_segments, "k", whole=True)
-        return tuple(np.argsort(-getattr(self, by), kind="stable")[:k].tolist())
+        return tuple(lime.ranking(getattr(self, by), "sing")[:k].tolist())  # weights speak for the label already
 
     def __str__(self) -> str:
         sets = self.smallest_sets
@@ -197,8 +198,10 @@ def explain(
     filled, perturbed = explained.values(games)
     assert filled.all_values is not None
     assert perturbed.all_values is not None
-    masks = lime.sample_masks(rng_for(seed, "notebook"), n_samples, grid.n_segments)
-    sampled, exact = lime.fit_sampled(masks, filled.of(masks)), lime.fit_exact(filled.all_values, n_samples=n_samples)
+    asked = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples)
+    sampled, exact = lime.fits(filled, asked, rng_for(seed, "notebook"))
+    assert sampled is not None
+    assert exact is not None
     sign = 1 if of == SING else -1
     return Explained(
         label=of,

@@ -133,8 +133,9 @@ def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bo
             raise ConfigError("it shows no layers")
         example = model.representation(noise(model.classifier.excerpt_samples))
         stack = plain_stack(model.classifier.layers(), example, model.of_logits)
-    except ConfigError as error:
-        reason = f"no tables for the classifier: {error}"
+    except Exception as error:  # a shortcut that cannot be taken stops nothing, whatever a stranger's module raises on the way
+        why = str(error) if isinstance(error, ConfigError) else f"its layers cannot be followed ({type(error).__name__})"
+        reason = f"no tables for the classifier: {why}"
         log.info("evaluator for a %d x %d grid: direct (%s)", grid.n_time, grid.n_band, reason)
         return DirectEvaluator(model.logit, reason=reason)
     return _tabulated(stack, grid, model.logit)

@@ -5,27 +5,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
 
 import numpy as np
 
+from ..detector.stacks import Step
 from .grid import SegmentGrid, masks_of
 
 MAX_PATTERNS = 64  # forward passes of the trunk
 MAX_CELL_BITS = 14  # combinations of one cell: 2**14
 MAX_TABLE_BITS = 16  # rows of one table: 2**16 vectors, 64 MiB
 Span = tuple[int, int]  # first and last, inclusive
-
-
-class Geometry(Protocol):
-    """What of a `veracity.detector.stacks.Step` decides on the plan."""
-
-    @property
-    def kernel(self) -> tuple[int, int]: ...  # noqa: D102
-    @property
-    def stride(self) -> tuple[int, int]: ...  # noqa: D102
-    @property
-    def padding(self) -> tuple[int, int]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,7 @@ class TablePlan:
     tables: tuple[tuple[int, ...], ...]
 
 
-def receptive_field(steps: Sequence[Geometry], axis: int) -> tuple[int, int, int]:
+def receptive_field(steps: Sequence[Step], axis: int) -> tuple[int, int, int]:
     """Return extent and advance of an output in inputs, and how far the first begins outside; axis 0 is time, 1 frequency."""
     field, stride, padding = 1, 1, 0
     for step in steps:
@@ -88,7 +77,7 @@ def receptive_field(steps: Sequence[Geometry], axis: int) -> tuple[int, int, int
     return field, stride, padding
 
 
-def extents(steps: Sequence[Geometry], n: int, axis: int) -> list[int]:
+def extents(steps: Sequence[Step], n: int, axis: int) -> list[int]:
     """Return how long the map is that enters each step, and the last one, along one axis of `n` inputs."""
     result = [n]
     for step in steps:
@@ -96,7 +85,7 @@ def extents(steps: Sequence[Geometry], n: int, axis: int) -> list[int]:
     return result
 
 
-def _spans(segment_of: np.ndarray, steps: Sequence[Geometry], axis: int) -> list[Span]:
+def _spans(segment_of: np.ndarray, steps: Sequence[Step], axis: int) -> list[Span]:
     """Return the first and last segment that each output of the steps sees, along one axis."""
     field, stride, padding = receptive_field(steps, axis)
     starts = np.arange(extents(steps, len(segment_of), axis)[-1]) * stride - padding
@@ -108,12 +97,12 @@ def _widest(spans: Sequence[Span]) -> int:
     return max((last - first + 1 for first, last in spans), default=0)
 
 
-def plan_tables(steps: Sequence[Geometry], grid: SegmentGrid) -> tuple[TablePlan | None, str]:
+def plan_tables(steps: Sequence[Step], grid: SegmentGrid) -> tuple[TablePlan | None, str]:
     """Derive trunk, cells and tables of a network on a grid.
 
     Parameters
     ----------
-    steps : sequence of Geometry
+    steps : sequence of Step
         From the excerpt to the last map, of which the dense layer is a sum.
     grid : SegmentGrid
 

@@ -348,7 +348,7 @@ def is_stale(path, unreadable=True):
         return path.suffix == ".flac" and runs.is_stale(spectrogram, asked("spectrograms", path.stem, None))
     if stage == "training" and path.suffix == ".csv" or path.name.endswith(".state.pt"):
         return False  # the checkpoint beside it tells
-    if stage not in USES or stage == "classifier":
+    if stage not in USES:
         return stage in ("tables", "figures", "report.html")  # what else lies there is nobody's here
     explainer = folders.pop(0) if stage in JUDGING else None
     if explainer and explainer not in EXPLAINERS:

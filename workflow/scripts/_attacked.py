@@ -1,5 +1,6 @@
 """What is attacked: the paper's detector, or a classifier of one's own."""
 
+import functools
 from typing import Any
 
 from veracity.detector.checkpoints import load_checkpoint
@@ -25,6 +26,11 @@ def own_classifier(snakemake: Any) -> Any:
     settings = snakemake.params.settings.get("model", {})
     if not settings.get("build"):
         return None
+    return _built(**settings)
+
+
+@functools.cache  # a script may ask for it twice
+def _built(**settings: Any) -> Any:
     from veracity.classifiers.building import ModelSettings, built
 
     return built(ModelSettings(**settings))
