@@ -250,7 +250,7 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
 
 
 def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> tuple[Path, Path]:
-    """Make a song and a detector, where none are at hand: synthetic both, and quickly trained; a minute on two cores.
+    """Make a song and a detector, where none are at hand: synthetic both, and quickly trained; a minute or two on two cores.
 
     What is there already is used again. Nobody sings in the song: its results say nothing about music.
 
