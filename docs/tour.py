@@ -70,7 +70,7 @@ print(f"weights from 8192 samples and from all masks: correlation {np.corrcoef(f
 # Thirty come along (docs/explainers.md); any function from a question to weights is one.
 
 # %%
-model = explained_model(load_checkpoint(detector).detector.network(), found.grid)
+model = explained_model(detector, found.grid)
 (occlusion,) = explainers_of(["lime", "occlusion"])
 rng = np.random.default_rng(0)
 answer = ask(occlusion, model, found.adversarial, found.grid, found.label, threshold=threshold, rng=rng)

@@ -12,14 +12,18 @@ from torch import nn
 from workspaces import ROOT
 
 from veracity import notebook
+from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import AttackSettings
+from veracity.attacks.song_scope import attack_song
 from veracity.classifiers.adapters import WaveformClassifier
 from veracity.classifiers.protocol import OneLabel
 from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+from veracity.detector.predictions import predict_excerpts
 from veracity.errors import ConfigError
 from veracity.explainers import lime
 from veracity.games import readouts
 from veracity.games.game import Game
+from veracity.games.models import explained_model
 from veracity.songs.audio import load_audio, write_audio
 
 RATE = 22050
@@ -169,3 +173,24 @@ def test_the_tour_runs_as_it_is_written_in_under_60_lines(tmp_path, monkeypatch,
     assert "smallest sets:" in said
     assert "occlusion's first three:" in said
     assert soundfile.info(tmp_path / "results" / "example" / "adversarial.wav").subtype == "FLOAT"
+
+
+def test_whatever_holds_a_detector_or_an_excerpt_is_taken(tmp_path, song, checkpoint, found):
+    save_checkpoint(tmp_path / "detector.pt", checkpoint)
+    network = checkpoint.detector.network()
+    holders = [network, checkpoint.detector, checkpoint, tmp_path / "detector.pt", str(tmp_path / "detector.pt")]
+    array = np.stack([found.clean, found.adversarial])
+    for excerpts in (array, torch.as_tensor(array)):
+        answers = [explained_model(one, found.grid).p_sing(excerpts) for one in holders]
+        answers.append(predict_excerpts(excerpts, network.logits))
+        answers.append(network.predict(excerpts).double().numpy())
+        for answer in answers:
+            np.testing.assert_allclose(answer, [found.p_clean, found.p_adversarial], atol=1e-6)
+    part, frontend = song[:40_000], checkpoint.detector.frontend
+    asked = {"domain": "waveform", "threshold": 0.5}
+    few = AttackSettings(eps=0.01, eta=0.001, alpha=2, max_updates=2)
+    for audio, one in ((part, tmp_path / "detector.pt"), (torch.as_tensor(part), checkpoint)):
+        expected = attack_song(part, network, frontend, few, **asked)
+        np.testing.assert_array_equal(attack_song(audio, one, frontend, few, **asked).delta, expected.delta)
+        expected = attack_excerpts(part, np.array([3]), network, frontend, few, **asked)
+        np.testing.assert_array_equal(attack_excerpts(audio, np.array([3]), one, frontend, few, **asked).delta, expected.delta)

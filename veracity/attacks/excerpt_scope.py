@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.network import Network
 from ..errors import ConfigError, one_of, within
 from ..jobs.devices import tf32
@@ -52,9 +53,9 @@ def some_starts(n_samples: int, frontend: FrontEnd, n: int, rng: np.random.Gener
 
 
 def attack_excerpts(
-    audio: np.ndarray,
+    audio: np.ndarray | Tensor,
     start_frames: np.ndarray,
-    network: Network,
+    detector: AnyDetector,
     frontend: FrontEnd,
     settings: AttackSettings,
     *,
@@ -87,6 +88,8 @@ def attack_excerpts(
     within(threshold, 0, 1, "threshold")
     if len(start_frames) == 0:
         raise ConfigError("no excerpt lies wholly inside the audio: set attacks.scope to song or leave the song out")
+    network = as_network(detector)
+    audio = torch.as_tensor(audio).detach().cpu().numpy()
     windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
     result = attack(
         _Excerpts(windows, network, frontend, domain, settings.precision),

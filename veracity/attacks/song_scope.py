@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.network import Network
 from ..errors import one_of, within
 from ..jobs.devices import tf32
@@ -53,8 +54,8 @@ class _Song(Attacked):
 
 
 def attack_song(
-    audio: np.ndarray,
-    network: Network,
+    audio: np.ndarray | Tensor,
+    detector: AnyDetector,
     frontend: FrontEnd,
     settings: AttackSettings,
     *,
@@ -68,8 +69,8 @@ def attack_song(
 
     Parameters
     ----------
-    audio : ndarray, shape (n_samples,), float32
-    network : Network
+    audio : ndarray or Tensor, shape (n_samples,), float32
+    detector : Network, Detector, Checkpoint or path-like
         Its device does the work.
     frontend : FrontEnd
     settings : AttackSettings
@@ -98,6 +99,8 @@ def attack_song(
     one_of(domain, DOMAINS, "domain")
     within(threshold, 0, 1, "threshold")
     within(chunk_frames, 1, 10**9, "chunk_frames", whole=True)
+    network = as_network(detector)
+    audio = torch.as_tensor(audio).detach().cpu().numpy()
     result = attack(
         _Song(audio, network, frontend, domain, chunk_frames, settings.precision),
         settings,

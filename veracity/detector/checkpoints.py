@@ -13,6 +13,7 @@ from ..errors import CheckpointError, ConfigError, quoted, shortened, within
 from ..jobs.tensors import load_tensors, save_tensors
 from ..songs.frontend import FrontEnd
 from .model import Detector
+from .network import Network
 from .settings import Architecture
 
 FORMAT = "veracity detector 1"
@@ -110,6 +111,19 @@ def load_checkpoint(
         raise CheckpointError(
             f"{path} holds settings that no detector has ({error}): train again or give another file"
         ) from None
+
+
+#: Whatever holds a detector, or names a file of one.
+AnyDetector = Network | Detector | Checkpoint | str | os.PathLike
+
+
+def as_network(detector: AnyDetector) -> Network:
+    """Return what a detector computes, of whatever holds it: a checkpoint, its file, a trained module, or a network already."""
+    if isinstance(detector, Network):
+        return detector
+    if isinstance(detector, str | os.PathLike):
+        detector = load_checkpoint(detector)
+    return (detector.detector if isinstance(detector, Checkpoint) else detector).network()
 
 
 def _is_ours(content: Any) -> bool:

@@ -7,6 +7,7 @@ list, so that no kernel size or stride is typed twice.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -138,11 +139,11 @@ class Network:
         x = channels_last(self.standardise(log_mel)[None]).to(self._layers_dtype)
         return apply_layers(self.layers, x, dense=True).reshape(-1).to(log_mel.dtype)
 
-    def predict(self, excerpts: Tensor, *, batch: int = 64) -> Tensor:
+    def predict(self, excerpts: Tensor | np.ndarray, *, batch: int = 64) -> Tensor:
         """Compute P(sing) of excerpts in batches, without gradients; shapes as `logits`."""
         with torch.inference_mode():
-            parts = [self.logits(part.to(self.device, self.dtype)) for part in excerpts.split(batch)]
-        return torch.sigmoid(torch.cat(parts)) if parts else excerpts.new_zeros(0)
+            parts = [self.logits(part.to(self.device, self.dtype)) for part in torch.as_tensor(excerpts).split(batch)]
+        return torch.sigmoid(torch.cat(parts)) if parts else self.mean.new_zeros(0)
 
 
 def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> Tensor:

@@ -130,12 +130,14 @@ def score_split(predictions: Predictions, split: str) -> Scores | None:
     return score([p for p, _ in labelled], [labels for _, labels in labelled], predictions.threshold) if labelled else None
 
 
-def predict_excerpts(excerpts: np.ndarray, predict_logits: "Callable[[Tensor], Tensor]", *, batch: int = 128) -> np.ndarray:
+def predict_excerpts(
+    excerpts: "np.ndarray | Tensor", predict_logits: "Callable[[Tensor], Tensor]", *, batch: int = 128
+) -> np.ndarray:
     """Return P(sing) of many excerpts.
 
     Parameters
     ----------
-    excerpts : ndarray, shape (n_excerpts, n_frames, n_mels)
+    excerpts : ndarray or Tensor, shape (n_excerpts, n_frames, n_mels)
         Log-mel, not standardised.
     predict_logits : callable
         From excerpts, Tensor of the same shape, to logits, Tensor of shape (n_excerpts,).
@@ -151,6 +153,7 @@ def predict_excerpts(excerpts: np.ndarray, predict_logits: "Callable[[Tensor], T
     parts = []
     with torch.inference_mode():
         for start in range(0, len(excerpts), batch):
-            part = excerpts[start : start + batch].copy()  # whole and writable, as torch wants it
-            parts.append(predict_logits(torch.as_tensor(part)).cpu().numpy())
+            part = excerpts[start : start + batch]  # copied: a model may work in place, and torch wants it whole and writable
+            own = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
+            parts.append(predict_logits(own).cpu().numpy())
     return probability(np.concatenate(parts)) if parts else np.zeros(0)

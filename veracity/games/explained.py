@@ -41,7 +41,7 @@ class ExplainedModel:
     differentiable: bool = False
     module: Callable[[], nn.Module] | None = None
 
-    def p_sing(self, excerpts: np.ndarray) -> np.ndarray:
+    def p_sing(self, excerpts: np.ndarray | Tensor) -> np.ndarray:
         """Return P(sing) of excerpts, shape (n, n_frames, n_mels) to (n,), float64."""
         return predict_excerpts(excerpts, self.predict_logits)
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from ..classifiers.building import noise
 from ..classifiers.plain_stacks import plain_stack
 from ..classifiers.protocol import HasLayers, OneLabel
+from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.modules import as_module
-from ..detector.network import Network
 from ..detector.stacks import Stack, stack_of
 from ..errors import ConfigError
 from .callables import callable_evaluator
@@ -24,13 +24,13 @@ ASKED_FOR = "direct evaluation was asked for"
 
 
 def explained_model(
-    network: Network, grid: SegmentGrid, *, exact: bool = True, exact_tables: bool = True, predict: str | None = None
+    detector: AnyDetector, grid: SegmentGrid, *, exact: bool = True, exact_tables: bool = True, predict: str | None = None
 ) -> ExplainedModel:
     """Return the model to be explained.
 
     Parameters
     ----------
-    network : Network
+    detector : Network, Detector, Checkpoint or path-like
         The attacked detector.
     grid : SegmentGrid
     exact : bool
@@ -40,6 +40,7 @@ def explained_model(
     predict : str, optional
         ``module:callable`` of another model to explain instead; see `veracity.games.callables.callable_evaluator`.
     """
+    network = as_network(detector)
     evaluator: Evaluator
     if predict:
         evaluator = callable_evaluator(predict)
@@ -101,16 +102,17 @@ class _ReadOut(nn.Module):
         return self.of_logits(logits)
 
 
-def network_evaluator(network: Network, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
+def network_evaluator(detector: AnyDetector, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
     """Choose the evaluator for a detector's network: exact tables where its geometry allows them.
 
     Parameters
     ----------
-    network : Network
+    detector : Network, Detector, Checkpoint or path-like
     grid : SegmentGrid
     exact_tables : bool
         False asks for direct evaluation.
     """
+    network = as_network(detector)
     if not exact_tables:
         return DirectEvaluator(network.logits, reason=ASKED_FOR)
     return _tabulated(stack_of(network), grid, network.logits)

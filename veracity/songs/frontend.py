@@ -7,6 +7,7 @@ natural logarithm. Everything here is differentiable.
 
 import functools
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,12 +18,12 @@ from .settings import mel_filterbank as mel_filterbank
 from .settings import n_frames as n_frames
 
 
-def magnitudes(audio: Tensor, frontend: FrontEnd) -> Tensor:
+def magnitudes(audio: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
     """Compute the centred short-time Fourier magnitudes.
 
     Parameters
     ----------
-    audio : Tensor, shape (..., n_samples)
+    audio : Tensor or ndarray, shape (..., n_samples)
     frontend : FrontEnd
 
     Returns
@@ -30,12 +31,12 @@ def magnitudes(audio: Tensor, frontend: FrontEnd) -> Tensor:
     Tensor, shape (..., n_frames, n_bins)
         Linear magnitude (not power).
     """
-    return _stft(audio, frontend, center=True)
+    return _stft(torch.as_tensor(audio), frontend, center=True)
 
 
-def excerpt_magnitudes(audio: Tensor, frontend: FrontEnd) -> Tensor:
+def excerpt_magnitudes(audio: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
     """Compute the magnitudes of audio that already holds half a window on both sides (see `excerpt_samples`)."""
-    return _stft(audio, frontend, center=False)
+    return _stft(torch.as_tensor(audio), frontend, center=False)
 
 
 def _stft(audio: Tensor, frontend: FrontEnd, *, center: bool) -> Tensor:
@@ -52,12 +53,12 @@ def _stft(audio: Tensor, frontend: FrontEnd, *, center: bool) -> Tensor:
     return spectrum.abs().transpose(-1, -2)  # (..., n_bins, n_frames) -> (..., n_frames, n_bins)
 
 
-def log_mel(magnitude: Tensor, frontend: FrontEnd) -> Tensor:
+def log_mel(magnitude: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
     """Compute the log-mel spectrogram.
 
     Parameters
     ----------
-    magnitude : Tensor, shape (..., n_frames, n_bins)
+    magnitude : Tensor or ndarray, shape (..., n_frames, n_bins)
         Linear magnitudes; values that an attack has pushed below zero are absorbed by the floor.
     frontend : FrontEnd
 
@@ -66,6 +67,7 @@ def log_mel(magnitude: Tensor, frontend: FrontEnd) -> Tensor:
     Tensor, shape (..., n_frames, n_mels)
         Natural logarithm of mel magnitude.
     """
+    magnitude = torch.as_tensor(magnitude)
     filters = _filterbank_tensor(frontend, magnitude.device, magnitude.dtype)
     return torch.log(torch.clamp(magnitude @ filters, min=frontend.floor))
 
