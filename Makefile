@@ -9,7 +9,7 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
 	notebook plain_stacks readouts searching seeds store summaries tables))
 
-.PHONY: all test test-lowest check setup bench clean
+.PHONY: all test test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
@@ -23,13 +23,17 @@ test-lowest:
 	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[explainers]" hypothesis pytest
 	$(LOWEST)/bin/pytest -q $(LIBRARY_TESTS)
 
-check: setup
+check: setup docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
+
+# The site, in site/: built strictly and offline; the tour in it is run (a minute or two, and less once its example is there).
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
@@ -43,4 +47,4 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .snakemake results
+	rm -rf $(VENV) .snakemake results site

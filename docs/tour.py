@@ -7,11 +7,11 @@
 #
 # The song and the detector below are made on the spot: a synthetic song in which nobody sings, and a detector that was trained
 # for a minute or two on such songs. **What they show says nothing about music.** Put your own in: `song = "my song.mp3"`,
-# `detector = "detector.pt"` (docs/model.md says which checkpoints are read; a classifier of your own is taken as well).
+# `detector = "detector.pt"` ([your own model](model.md): what is read; any classifier is taken, too).
 
 # %%
 import numpy as np
-from IPython.display import Audio, display
+from IPython.display import Audio
 
 from veracity import notebook
 from veracity.detector.checkpoints import load_checkpoint
@@ -28,7 +28,8 @@ song, detector = notebook.example("results/example")
 # %%
 seconds, p = notebook.p_sing(song, detector)
 threshold = load_checkpoint(detector).threshold
-print(f"“sing” in {np.mean(p > threshold):.0%} of {seconds[-1]:.0f} s, the threshold is {threshold:.2f}")
+print(f"“sing” in {np.mean(p > threshold):.0%} of {seconds[-1]:.0f} s")
+print(f"the threshold is {threshold:.2f}")
 
 # %% [markdown]
 # ## Attack three seconds, and explain one excerpt of them
@@ -40,14 +41,14 @@ found = notebook.explain(song, detector, at=5.0)
 print(found)
 
 # %%
-figure = notebook.plot(found)
-display(figure)
+notebook.plot(found)
 
 # %% [markdown]
 # Before and after, to be heard; and a file of them, in 32-bit floats, so that nothing is rounded away:
 
 # %%
-Audio(np.concatenate([found.audio, found.adversarial_audio]), rate=found.sample_rate)
+both = np.concatenate([found.audio, found.adversarial_audio])
+Audio(both, rate=found.sample_rate)
 
 # %%
 write_audio("results/example/adversarial.wav", found.adversarial_audio, found.sample_rate)
@@ -60,20 +61,23 @@ write_audio("results/example/adversarial.wav", found.adversarial_audio, found.sa
 
 # %%
 for k in (1, 2, 3, 5):
-    print(k, "segments:", "LIME's", found.flip(found.top(k)), "| exact LIME's", found.flip(found.top(k, by="lime_exact")))
+    sampled, exact = found.top(k), found.top(k, by="lime_exact")
+    print(k, "segments: LIME's", found.flip(sampled), "| exact LIME's", found.flip(exact))
 print("smallest sets:", found.smallest_sets[:5])
-print(f"weights from 8192 samples and from all masks: correlation {np.corrcoef(found.lime, found.lime_exact)[0, 1]:.4f}")
+(_, correlation), _ = np.corrcoef(found.lime, found.lime_exact)
+print(f"weights from 8192 samples and from all masks: correlation {correlation:.4f}")
 
 # %% [markdown]
 # ## Another explainer
 #
-# Thirty come along (docs/explainers.md); any function from a question to weights is one.
+# Thirty come along ([all of them](explainers.md)); any function from a question to weights is one.
 
 # %%
 model = explained_model(detector, found.grid)
 (occlusion,) = explainers_of(["lime", "occlusion"])
 rng = np.random.default_rng(0)
-answer = ask(occlusion, model, found.adversarial, found.grid, found.label, threshold=threshold, rng=rng)
-print(
-    "occlusion's first three:", answer.ranking[:3], "flip:", found.flip(answer.ranking[:3]), "after", answer.rows, "predictions"
-)
+asked = {"grid": found.grid, "label": found.label, "threshold": threshold, "rng": rng}
+answer = ask(occlusion, model, found.adversarial, **asked)
+three = answer.ranking[:3]
+print("occlusion's first three:", three, "flip:", found.flip(three))
+print("read for it:", answer.rows, "predictions")

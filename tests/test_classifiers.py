@@ -412,25 +412,3 @@ def test_silero_is_a_classifier_of_speech():
     assert one.label == "speech"
     silence = one.classifier.representation(torch.zeros(1, one.classifier.excerpt_samples))
     assert float(torch.sigmoid(one.logit(silence))[0]) < 0.1
-
-
-# docs/model.md, as it is written
-
-
-def test_the_code_of_the_page_runs_as_it_is_written(tmp_path, monkeypatch):
-    import re
-
-    import yaml
-    from workspaces import ROOT
-
-    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "docs" / "model.md").read_text(), re.MULTILINE | re.DOTALL)
-    cnn, _, notebook = (text for kind, text in blocks if kind == "python")
-    (tmp_path / "my_cnn.py").write_text(cnn)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    settings = yaml.safe_load(next(text for kind, text in blocks if kind == "yaml"))["model"]
-    one = built(ModelSettings(**settings))
-    assert (one.label, one.threshold, one.shape) == ("music", ARG_MAX, (60, 40))
-    names = {}
-    exec(notebook, names)
-    assert names["model"].evaluator.name == "tables"
-    assert len(names["values"]) == 2**20

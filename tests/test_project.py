@@ -84,6 +84,21 @@ def test_packaging_finds_every_module(tmp_path):
     )
     done = run([sys.executable, "-c", smoke, str(tmp_path)])
     assert done.stdout.strip() == "[3, 2, 1, 0] [1.0, 2.0, 4.0, 8.0]"
+    explained = (  # nor is anything of the workflow needed, or of what explains pages
+        "import sys; sys.path.insert(0, 'installed')\n"
+        "for name in ('snakemake', 'captum', 'shapiq', 'IPython'): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from veracity import notebook\n"
+        "from veracity.attacks.settings import AttackSettings\n"
+        "from veracity.detector.checkpoints import Checkpoint\n"
+        "from veracity.detector.model import Detector\n"
+        "few = AttackSettings(eps=0.1, eta=0.01, alpha=1000, max_updates=3)\n"
+        "noise = np.random.default_rng(0).normal(0, 0.1, 80_000)\n"
+        "found = notebook.explain(noise, Checkpoint(Detector().eval()), at=1, attack=few, n_time=3, n_band=2)\n"
+        "notebook.plot(found)\n"
+        "print(notebook.__file__.startswith(sys.argv[1]), found.shapley.shape)"
+    )
+    assert run([sys.executable, "-c", explained, str(tmp_path)]).stdout.strip() == "True (6,)"
 
 
 def test_every_rule_has_a_script_of_its_name():

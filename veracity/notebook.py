@@ -129,8 +129,8 @@ class Explained:
             f"{len(sets)} smallest sets of {len(sets[0])} segments flip it" if sets else "no part of the perturbation flips it"
         )
         return (
-            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}); {found}; LIME's first three "
-            f"{self.top()} {'do' if self.flip(self.top()) else 'do not'}"
+            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f})\n{found}\n"
+            f"LIME's first three {self.top()} {'do' if self.flip(self.top()) else 'do not'}"
         )
 
 

@@ -4,6 +4,7 @@ Colours are those of seaborn's colour-blind palette and markers differ too, so t
 not draw (chance, bounds, exact LIME) is thin or dashed.
 """
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ STYLE = {
 }
 
 
+class Picture(Figure):
+    """A figure that a notebook shows of its own, whatever the backend of pyplot is."""
+
+    def _repr_png_(self) -> bytes:
+        written = io.BytesIO()
+        self.savefig(written, format="png", dpi=120, bbox_inches="tight")
+        return written.getvalue()
+
+
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
     """Write a figure to files whose suffix tells the format; equal figures give equal bytes."""
     for path in map(Path, paths):
@@ -38,7 +48,7 @@ def save(figure: Figure, *paths: str | os.PathLike) -> None:
 def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs: Any) -> tuple[Figure, np.ndarray]:
     """Return a figure of this size (inches) and its axes, shape (n_rows, n_columns)."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
+        figure = Picture(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
     return figure, axes
 
