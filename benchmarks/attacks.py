@@ -62,7 +62,7 @@ def plain_attack(audio: np.ndarray, detector: Detector, settings: AttackSettings
 def _attack(domain: Domain, device: torch.device, quick: bool, precision: Literal["float32", "bfloat16"] = "float32") -> Row:
     given = material(device)
     frontend, network = given.detector.frontend, given.detector.network()
-    audio, _ = central(given.songs[-1], 10, frontend)
+    audio, _ = central(given.songs[-1], 10, frontend.sample_rate, frontend.hop_samples)
 
     def settings(n_updates: int, **others: float) -> AttackSettings:
         return replace(PAPER[domain], max_updates=n_updates, precision=precision, **others)

@@ -42,11 +42,10 @@ CPU_ONLY = {"training_memory", "decode_stft", "dag_build_93"}
 COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
 
 
-def measured(names: Sequence[str], *, quick: bool) -> Iterator[Row]:
+def measured(names: Sequence[str], devices: Sequence[str], *, quick: bool) -> Iterator[Row]:
     """Run benchmarks by name, on each device that they are for."""
-    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     for name in names:
-        for device in devices[:1] if name in CPU_ONLY else devices:
+        for device in (one for one in devices if one == "cpu" or name not in CPU_ONLY):
             print(f"{name} on {device} ...", file=sys.stderr, flush=True)
             yield BENCHMARKS[name](torch.device(device), quick)
 
@@ -66,11 +65,13 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME", help="run these alone"
     )
+    here = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    parser.add_argument("--devices", nargs="+", choices=here, default=here, help="measure on these alone")
     parser.add_argument("--quick", action="store_true", help="fewer repeats: shows that everything works, measures little")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results.csv", help="CSV file to write")
     options = parser.parse_args()
     rows = []
-    for row in measured(options.only, quick=options.quick):
+    for row in measured(options.only, options.devices, quick=options.quick):
         rows.append(row)
         write(options.output, rows)  # again for each, so that a later failure loses nothing
     shown = [astuple(row)[: len(COLUMNS)] for row in rows]
