@@ -77,7 +77,6 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
             return plain_attack(audio, given.detector, settings, domain)
 
     few, many = (1, 3) if quick else (2, 8)
-    few, many = (10 * few, 10 * many) if device.type == "cuda" else (few, many)
     # Timed with an eps so small that nothing flips: a run that stops early would not hold the updates that it is divided by.
     runs = [lambda n, attack=attack: attack(settings(n, eps=1e-9)) for attack in (ours, plain)]
     seconds, baseline = seconds_per_step(*runs, device=device, few=few, many=many, repeats=1 if quick else 3)

@@ -11,7 +11,9 @@ SOME = ["lime_memory", "attack_waveform", "attack_spectrogram_bfloat16", "traini
 
 def test_some_benchmarks_run_quickly_and_agree_with_the_plain_way(tmp_path):
     command = [sys.executable, ROOT / "benchmarks" / "run.py", "--quick", "--devices", "cpu", "--only", *SOME]
-    done = subprocess.run([*command, "--output", tmp_path / "rows.csv"], capture_output=True, text=True, check=False, timeout=900)
+    done = subprocess.run(
+        [*command, "--output", tmp_path / "rows.csv"], capture_output=True, text=True, check=False, timeout=900
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     with (tmp_path / "rows.csv").open() as file:
         assert [row["name"] for row in csv.DictReader(file)] == SOME
