@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..attacks.excerpts import Excerpts
+from ..detector.decisions import is_sing, probability
 from ..explainers import lime
+from ..explainers.exact import set_before_others
 from ..explainers.lime import LimeSettings
 from ..games import readouts
 from ..games.explained import ExplainedModel
@@ -13,9 +15,11 @@ from ..games.game import fill_game
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
+from ..labels import SING
 from .perturbation_games import check_same_model
 
 INPUTS = ("clean", "adversarial")
+LOGITS = ("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set")  # of the adversarial excerpt alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,25 @@ class Explanations:
     )
     shapley: np.ndarray = array("input", "fill", "excerpt", "segment", unit="probability", doc="exact Shapley values")
     banzhaf: np.ndarray = array("input", "fill", "excerpt", "segment", unit="probability", doc="exact Banzhaf values")
+    lime_logit: np.ndarray = array(
+        "fill", "excerpt", "segment", unit="logit", doc="exact LIME of the adversarial excerpt's logit"
+    )
+    shapley_logit: np.ndarray = array("fill", "excerpt", "segment", unit="logit", doc="exact Shapley values of that logit")
+    banzhaf_logit: np.ndarray = array("fill", "excerpt", "segment", unit="logit", doc="exact Banzhaf values of that logit")
+    smallest_set: np.ndarray = array(
+        "fill",
+        "excerpt",
+        "segment",
+        unit="rank",
+        doc="the smallest set that keeps the adversarial decision first, each part by Shapley values for it",
+    )
+    smallest_set_size: np.ndarray = array("fill", "excerpt", unit="segments", doc="of that set; NaN where there is none")
+    additive_share: np.ndarray = array(
+        "fill",
+        "excerpt",
+        unit="1",
+        doc="share of the adversarial excerpt's variance, in LIME's kernel, that the best additive surrogate explains",
+    )
     variance_by_order: np.ndarray = array(
         "input",
         "fill",
@@ -81,6 +104,8 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
                     names = (excerpts.domain, song, int(excerpts.start_frame[e]), INPUTS[i], fill)
                     fits = lime.fits(values, settings, rng_for(seed, "lime", *names))
                     _keep(arrays, (i, f, e), fits, values.all_values)
+                    if values.all_logits is not None and INPUTS[i] == "adversarial":
+                        _keep_adversarial(arrays, (f, e), values.all_logits, settings, excerpts)
                     arrays["audit"][i, f, e] = values.audited(rng_for(seed, "audit", *names))
                     progress.advance()
     return Explanations(
@@ -100,8 +125,27 @@ def _empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarr
         "weights": np.full((*fits, n_segments), np.nan),
         **{name: np.full(fits, np.nan) for name in ("intercept", "fidelity", "local_prediction")},
         **{name: np.full((*games, n_segments), np.nan) for name in ("shapley", "banzhaf", "variance_by_order")},
+        **{name: np.full((n_fills, n_excerpts, n_segments), np.nan) for name in LOGITS},
+        **{name: np.full((n_fills, n_excerpts), np.nan) for name in ("smallest_set_size", "additive_share")},
         "audit": np.zeros(games),
     }
+
+
+def _keep_adversarial(
+    arrays: dict[str, np.ndarray], game: tuple[int, int], logits: np.ndarray, settings: LimeSettings, excerpts: Excerpts
+) -> None:
+    """Write what only the adversarial excerpt is asked: the other scale, the smallest set, how additive the game is."""
+    p, label = probability(logits), excerpts.target(game[1])
+    sign = 1 if label == SING else -1
+    arrays["lime_logit"][game] = lime.fit_all(logits, settings).weights
+    arrays["shapley_logit"][game] = readouts.shapley(logits)
+    arrays["banzhaf_logit"][game] = readouts.banzhaf(logits)
+    sets = readouts.smallest_flip_sets(is_sing(p, excerpts.threshold) == (label == SING))
+    arrays["smallest_set"][game] = set_before_others(sign * logits, sets, sign * arrays["shapley"][(1, *game)])
+    if len(sets):
+        arrays["smallest_set_size"][game] = int(sets[0]).bit_count()
+    best = lime.fit_exact(p, kernel_width=settings.kernel_width, alpha=1e-12, n_samples=None)  # no penalty: the best there is
+    arrays["additive_share"][game] = best.fidelity
 
 
 def _keep(

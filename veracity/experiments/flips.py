@@ -19,6 +19,8 @@ from .explanations import Explanations
 from .perturbation_games import check_same_model, first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
 RANDOM_SETS = 32  # of each size, where not all sets can be known
+FEW = 3  # segments of the paper's Table 1, for which values are kept beside flips
+WEIGHTS = ("shapley", "shapley_logit", "banzhaf", "banzhaf_logit", "lime", "lime_logit")
 SEARCH_BUDGET = 8192  # sets that a search may try of an excerpt: as many as LIME has samples
 
 
@@ -95,6 +97,21 @@ class Flips:
         doc="exact Shapley values of the perturbation's segments",
         optional=True,
     )
+    shapley_logit: np.ndarray | None = array(
+        "excerpt", "segment", unit="logit", doc="exact Shapley values of the logit", optional=True
+    )
+    banzhaf: np.ndarray | None = array("excerpt", "segment", unit="probability", doc="exact Banzhaf values", optional=True)
+    banzhaf_logit: np.ndarray | None = array(
+        "excerpt", "segment", unit="logit", doc="exact Banzhaf values of the logit", optional=True
+    )
+    lime: np.ndarray | None = array(
+        "excerpt", "segment", unit="probability", doc="exact LIME of the perturbation's segments", optional=True
+    )
+    lime_logit: np.ndarray | None = array("excerpt", "segment", unit="logit", doc="exact LIME of the logit", optional=True)
+    few_masks: np.ndarray | None = array(
+        "mask", unit="mask index", of=int, doc="all sets of at most 3 segments, and their complements", optional=True
+    )
+    few_logits: np.ndarray | None = array("excerpt", "mask", unit="logit", doc="of P(sing) under these masks", optional=True)
     flips_packed: np.ndarray | None = array(
         "excerpt",
         "byte",
@@ -143,7 +160,7 @@ def compute(
         else:
             rng = rng_for(seed, "audit flips", *names)
             flips = excerpts.flipped(e, values.all_values)
-            truths.append(_Truth(flips, readouts.shapley(values.all_values), values.audited(rng)))
+            truths.append(_truth(values, flips, settings, values.audited(rng)))
     return Flips(
         evaluator=model.evaluator.name,
         fills=explanations.fills,
@@ -209,8 +226,31 @@ def _flip_found(chosen: dict[str, np.ndarray], e: int, excerpts: Excerpts, value
 @dataclass(frozen=True)
 class _Truth:
     flips: np.ndarray
-    shapley: np.ndarray
+    weights: dict[str, np.ndarray]
+    few_logits: np.ndarray
     audit: float
+
+
+def _truth(values: GameValues, flips: np.ndarray, settings: LimeSettings, audit: float) -> _Truth:
+    """Read off all masks of a perturbation what each exact explainer would say of it."""
+    p, logits = values.all_values, values.all_logits
+    assert p is not None
+    assert logits is not None
+    weights = {
+        "shapley": readouts.shapley(p),
+        "shapley_logit": readouts.shapley(logits),
+        "banzhaf": readouts.banzhaf(p),
+        "banzhaf_logit": readouts.banzhaf(logits),
+        "lime": lime.fit_all(p, settings).weights,
+        "lime_logit": lime.fit_all(logits, settings).weights,
+    }
+    return _Truth(flips, weights, logits[few_masks(values.game.grid.n_segments)], audit)
+
+
+def few_masks(n_segments: int) -> np.ndarray:
+    """Return the mask indices of all sets of at most `FEW` segments, and of their complements, increasing."""
+    size = readouts.sizes(n_segments)
+    return np.flatnonzero((size <= FEW) | (size >= n_segments - FEW))
 
 
 def _truth_fields(truths: Sequence[_Truth], n: int) -> dict[str, np.ndarray]:
@@ -233,7 +273,9 @@ def _truth_fields(truths: Sequence[_Truth], n: int) -> dict[str, np.ndarray]:
         "n_minimal_sets": stack([np.bincount(count[sets], minlength=n + 1) for sets in minimal], n + 1, int),
         "core": stack([masks_of(np.array([readouts.core(sets)]), n)[0] for sets in smallest], n, bool),
         "necessary": stack([readouts.necessary(t.flips) for t in truths], n, bool),
-        "shapley": stack([t.shapley for t in truths], n),
+        **{name: stack([t.weights[name] for t in truths], n) for name in WEIGHTS},
+        "few_masks": few_masks(n),
+        "few_logits": stack([t.few_logits for t in truths], len(few_masks(n)), np.float32),
         "flips_packed": stack([np.packbits(t.flips, bitorder="little") for t in truths], max(1, (1 << n) // 8), np.uint8),
         "audit": np.array([t.audit for t in truths]),
     }

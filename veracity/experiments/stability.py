@@ -77,7 +77,7 @@ def compute(
         for i, values in enumerate(model.values(games)):
             assert values.all_values is not None
             names = (excerpts.domain, song, int(excerpts.start_frame[chosen[i]]))
-            exact = lime.fit_exact(values.all_values, **settings.surrogate, n_samples=settings.n_samples)
+            exact = lime.fit_all(values.all_values, settings)
             fidelity_exact[i] = exact.fidelity
             for s, size in enumerate(n_samples):
                 rngs = [rng_for(seed, "stability", *names, size, repeat) for repeat in range(n_repeats)]

@@ -35,13 +35,26 @@ def smallest_set(question: Question) -> np.ndarray:
     Of several smallest sets, the one of the highest value. Where no set decides for the label, Shapley values alone rank.
     """
     values = question.all_values()
-    rank = np.argsort(np.argsort(readouts.shapley(probability(values)))) / question.grid.n_segments  # 0 <= rank < 1
     smallest = readouts.smallest_flip_sets(question.decides(values))
-    if not len(smallest):
+    if len(smallest):
+        question.note(smallest_size=int(smallest[0]).bit_count(), n_smallest=len(smallest))
+    return set_before_others(values, smallest, readouts.shapley(probability(values)))
+
+
+def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return weights that rank one of some sets first, that of the highest value, then the other segments; both by weights.
+
+    Parameters
+    ----------
+    values : ndarray, shape (2**n_segments,)
+    sets : ndarray of int
+        Mask indices; of none, the weights alone rank.
+    weights : ndarray, shape (n_segments,)
+    """
+    rank = np.argsort(np.argsort(weights)) / len(weights)  # 0 <= rank < 1
+    if not len(sets):
         return rank
-    chosen = smallest[np.argmax(values[smallest])]
-    question.note(smallest_size=int(chosen).bit_count(), n_smallest=len(smallest))
-    return rank + masks_of(np.array([chosen]), question.grid.n_segments)[0]
+    return rank + masks_of(sets[[np.argmax(values[sets])]], len(weights))[0]
 
 
 def _on(question: Question, scale: Scale) -> np.ndarray:

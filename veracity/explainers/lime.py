@@ -249,6 +249,11 @@ def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 
     return LimeFit(weights, intercept, fidelity, intercept + float(weights.sum()))
 
 
+def fit_all(values: np.ndarray, settings: LimeSettings) -> LimeFit:
+    """Fit the surrogate to all values of a game, shape (2**n_segments,), on whatever scale; shrunk as a sampled fit is."""
+    return fit_exact(values.astype(np.float64), **settings.surrogate, n_samples=settings.n_samples)
+
+
 def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
     """Order the segments from most to least in favour of a label.
 
@@ -288,4 +293,4 @@ def fits(values: "GameValues", settings: LimeSettings, rng: np.random.Generator)
     sampled = fit_sampled(masks, values.of(masks), **settings.surrogate)
     if values.all_values is None:
         return [sampled, None]
-    return [sampled, fit_exact(values.all_values, **settings.surrogate, n_samples=settings.n_samples)]
+    return [sampled, fit_all(values.all_values, settings)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..detector.decisions import probability
 from ..detector.predictions import predict_excerpts
 from .evaluators import Evaluator, audit
 from .game import Game
@@ -50,8 +52,8 @@ class ExplainedModel:
         if not self.exact:
             yield from (GameValues(game, self, None) for game in games)
             return
-        for game, values in zip(games, self.evaluator.probabilities(games), strict=True):
-            yield GameValues(game, self, values)
+        for game, logits in zip(games, self.evaluator.logits(games), strict=True):
+            yield GameValues(game, self, logits)
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,18 @@ class GameValues:
     ----------
     game : Game
     model : ExplainedModel
-    all_values : ndarray, shape (2**n_segments,), or None
-        Of all masks, in the order of their indices; None where they are computed when asked for.
+    all_logits : ndarray, shape (2**n_segments,), or None
+        Logits of all masks, in the order of their indices; None where they are computed when asked for.
     """
 
     game: Game
     model: ExplainedModel
-    all_values: np.ndarray | None
+    all_logits: np.ndarray | None
+
+    @functools.cached_property
+    def all_values(self) -> np.ndarray | None:
+        """P(sing) of all masks, float64; None where they are computed when asked for."""
+        return None if self.all_logits is None else probability(self.all_logits)
 
     def of(self, masks: np.ndarray) -> np.ndarray:
         """Return P(sing) of masks, shape (n_masks, n_segments) to (n_masks,)."""

@@ -298,7 +298,7 @@ USES = {
     "tuning_runs": ("frontend", "attacks.seconds", "attacks.{domain}"),
     "excerpts": (*MODEL, "excerpts"),
     "explanations": (*FITTED, "lime.fills"),
-    "flips": (*EXPLAINED, "flips"),
+    "flips": (*FITTED, "flips"),
     "localised": (*FITTED, "lime.fill", "localised"),
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
