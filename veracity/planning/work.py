@@ -228,7 +228,7 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
             Work(stage, (units_of_one,) * n_pairs, ((1, 0), (2, 0)), variant=one.name)
             for stage, units_of_one in zip(JUDGING, (n_excerpts, n_excerpts * len(config["localised"]["k"])), strict=True)
             for one in explainers_of(config["explainers"])
-            if not one.stored
+            if not one.stored and (stage == JUDGING[0] or config["localised"]["explainers"])
         ),
         Work(POOLED, read, _multiples(min(2 * piece, 60)), imports="table"),
     ]

@@ -171,7 +171,7 @@ def per_explainer(stage):
     return lambda wildcards: [
         f"{RESULTS}/{stage}/{explainer}/{domain}/{name}.h5"
         for explainer, one in EXPLAINERS.items()
-        if stage == "attributions" or not one.stored  # what is stored answers for the excerpts alone
+        if stage == "attributions" or (config["localised"]["explainers"] and not one.stored)  # that answers for excerpts alone
         for domain in DOMAINS
         for name in explained_songs()
     ]
@@ -299,7 +299,7 @@ USES = {
     "excerpts": (*MODEL, "excerpts"),
     "explanations": (*FITTED, "lime.fills"),
     "flips": (*FITTED, "flips"),
-    "localised": (*FITTED, "lime.fill", "localised"),
+    "localised": (*FITTED, "lime.fill", "localised.k"),
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
     **dict.fromkeys(JUDGING, EXPLAINED),
