@@ -96,7 +96,7 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
     check_same_model(excerpts, model)
     n_excerpts, n_frames, n_mels = excerpts.clean.shape
     grid = settings.grid(n_frames, n_mels)
-    arrays = _empty(len(settings.fills), n_excerpts, grid.n_segments)
+    arrays = empty(len(settings.fills), n_excerpts, grid.n_segments)
     with Progress(n_excerpts * len(INPUTS) * len(settings.fills), f"explaining {song}") as progress:
         for i, log_mel in enumerate((excerpts.clean, excerpts.adversarial)):
             for f, fill in enumerate(settings.fills):
@@ -118,7 +118,7 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
     )
 
 
-def _empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarray]:
+def empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarray]:
     """Return the arrays of `Explanations`, NaN where nothing is known yet."""
     games, fits = (len(INPUTS), n_fills, n_excerpts), (len(INPUTS), n_fills, len(lime.METHODS), n_excerpts)
     return {

@@ -20,7 +20,7 @@ from ..detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ..detector.model import Detector
 from ..detector.network import Network
 from ..detector.settings import Architecture
-from ..experiments.explanations import INPUTS, Explanations
+from ..experiments.explanations import INPUTS, Explanations, empty
 from ..explainers.lime import METHODS, LimeSettings
 from ..games.explained import ExplainedModel
 from ..games.models import explained_model
@@ -164,24 +164,9 @@ class Material:
 
     def explanations(self, excerpts: Excerpts) -> Explanations:
         """Make explanations up: weights may be any where segments are only taken in their order."""
-        shape = (len(INPUTS), len(self.lime.fills), len(METHODS), len(excerpts.original))
-        n_segments = self.lime.n_time * self.lime.n_band
-        weights = np.random.default_rng(0).standard_normal((*shape, n_segments))
-        if not self.model().exact:
-            weights[:, :, METHODS.index("exact")] = np.nan
-        numbers, exact = np.zeros(shape), np.zeros((*shape[:2], shape[3], n_segments))
-        return Explanations(
-            evaluator="none",
-            inputs=np.array(INPUTS),
-            fills=np.array(self.lime.fills),
-            methods=np.array(METHODS),
-            original=excerpts.original,
-            weights=weights,
-            intercept=numbers,
-            fidelity=numbers,
-            local_prediction=numbers,
-            shapley=exact,
-            banzhaf=exact,
-            variance_by_order=exact,
-            audit=exact[..., 0],
-        )
+        arrays = empty(len(self.lime.fills), len(excerpts.original), self.lime.n_time * self.lime.n_band)
+        methods = METHODS if self.model().exact else METHODS[:1]
+        rng = np.random.default_rng(0)
+        arrays["weights"][:, :, : len(methods)] = rng.standard_normal(arrays["weights"][:, :, : len(methods)].shape)
+        names = {"inputs": np.array(INPUTS), "fills": np.array(self.lime.fills), "methods": np.array(METHODS)}
+        return Explanations(evaluator="none", **names, original=excerpts.original, **arrays)
