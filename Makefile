@@ -1,5 +1,5 @@
 # make all: set everything up and run the whole experiment on the embedded corpus.  make test: set up and run the checks and tests.
-# With an environment of your own (environment.yml, or pip install -e .) you need none of this: run snakemake and pytest.
+# With an environment of your own (environment.yml, or pip install -e ".[workflow]") you need none of this: run snakemake.
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,7 +43,7 @@ setup: $(VENV)/ready
 # Exact versions that were tested; torch is the pinned one, from the index that pip is set up with.
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable ".[dev]"
 	touch $@
 
 clean:

@@ -2,21 +2,21 @@
 # # A tour: one excerpt of one song
 #
 # An attack turns a detector's decision on a song round by a perturbation that one hardly hears. *Which part of the perturbation
-# did it?* Here the answer is known: all 2^20 ways to take segments of it are evaluated. So one can see whether an explanation
-# finds it.
+# did it?* An excerpt of 1.64 s is cut into 5 x 4 segments. Here the answer is known: all 2^20 ways to take
+# some of the perturbation's 20 segments are evaluated. So one can see whether an explanation finds it.
 #
 # The song and the detector below are made on the spot: a synthetic song in which nobody sings, and a detector that was trained
-# for a minute or two on such songs. **What they show says nothing about music.** Put your own in: `song = "my song.mp3"`,
-# `detector = "detector.pt"` ([your own model](model.md): what is read; any classifier is taken, too).
+# for a minute or two on such songs and hears "sing" nearly everywhere. **What they show says nothing about music.** Put your
+# own in: `song = "my song.mp3"`, `detector = "detector.pt"` ([your own model](model.md) says which are read; `notebook.explain` takes any classifier).
+#
+# This page is `docs/tour.py`: VS Code and PyCharm open it as it is, Jupyter with `pip install jupytext`.
 
 # %%
 import numpy as np
 from IPython.display import Audio
 
 from veracity import notebook
-from veracity.detector.checkpoints import load_checkpoint
 from veracity.explainers.asking import explain as ask
-from veracity.explainers.settings import explainers_of
 from veracity.games.models import explained_model
 from veracity.songs.audio import write_audio
 
@@ -27,18 +27,17 @@ song, detector = notebook.example("results/example")
 
 # %%
 seconds, p = notebook.p_sing(song, detector)
-threshold = load_checkpoint(detector).threshold
-print(f"“sing” in {np.mean(p > threshold):.0%} of {seconds[-1]:.0f} s")
-print(f"the threshold is {threshold:.2f}")
+print(f"P(sing) of the excerpt around 5 s: {p[np.searchsorted(seconds, 5)]:.3f}")
 
 # %% [markdown]
 # ## Attack three seconds, and explain one excerpt of them
 #
-# One call attacks, evaluates all masks, and asks LIME, from 8192 samples and from all masks.
+# One call attacks, evaluates all masks, and asks LIME, from 8192 samples and from all masks. `at` is where the excerpt begins.
 
 # %%
 found = notebook.explain(song, detector, at=5.0)
 print(found)
+print(f"signal over perturbation: {found.snr_db:.0f} dB")
 
 # %%
 notebook.plot(found)
@@ -64,20 +63,20 @@ for k in (1, 2, 3, 5):
     sampled, exact = found.top(k), found.top(k, by="lime_exact")
     print(k, "segments: LIME's", found.flip(sampled), "| exact LIME's", found.flip(exact))
 print("smallest sets:", found.smallest_sets[:5])
+print("segment", found.top(1)[0], "is at", found.place(found.top(1)[0]))
 (_, correlation), _ = np.corrcoef(found.lime, found.lime_exact)
 print(f"weights from 8192 samples and from all masks: correlation {correlation:.4f}")
 
 # %% [markdown]
 # ## Another explainer
 #
-# Thirty come along ([all of them](explainers.md)); any function from a question to weights is one.
+# Some thirty come along ([all of them](explainers.md)), a few of them by `pip install ".[explainers]"`; any function from a
+# question to weights is one.
 
 # %%
 model = explained_model(detector, found.grid)
-(occlusion,) = explainers_of(["lime", "occlusion"])
-rng = np.random.default_rng(0)
-asked = {"grid": found.grid, "label": found.label, "threshold": threshold, "rng": rng}
-answer = ask(occlusion, model, found.adversarial, **asked)
+asked = {"threshold": found.threshold, "rng": np.random.default_rng(0)}
+answer = ask("occlusion", model, found.adversarial, found.grid, found.label, **asked)
 three = answer.ranking[:3]
 print("occlusion's first three:", three, "flip:", found.flip(three))
 print("read for it:", answer.rows, "predictions")

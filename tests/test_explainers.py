@@ -1,6 +1,7 @@
 """Explainers: what they may see and read, that the ready ones are what they are called, and that the bench is fair to all."""
 
 import io
+import sys
 import zipfile
 from types import SimpleNamespace
 
@@ -332,3 +333,18 @@ def test_masks_may_be_single_rows(linear, pair):
         return np.array([question.values(masks_of(np.array([1 << i]), N)[0])[0] for i in range(N)])
 
     assert ask(single, linear, pair).rows == N
+
+
+@pytest.mark.parametrize(("module", "name"), [("captum.attr", "saliency"), ("shapiq", "kernel_shap")])
+def test_what_an_extra_brings_is_told(monkeypatch, detector, pair, module, name):
+    for one in [key for key in sys.modules if key.split(".")[0] in ("captum", "shapiq")]:
+        monkeypatch.delitem(sys.modules, one)
+    for one in (module, module.split(".")[0]):
+        monkeypatch.setitem(sys.modules, one, None)
+    with pytest.raises(ConfigError, match=rf'needs {module.split(".")[0]}: pip install "\.\[explainers\]"'):
+        asking.explain(name, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
+
+
+def test_a_name_that_is_none_is_told(detector, pair):
+    with pytest.raises(ConfigError, match=r"there is no explainer 'oclusion' \(did you mean 'occlusion'"):
+        asking.explain("oclusion", detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))

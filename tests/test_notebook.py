@@ -195,3 +195,30 @@ def test_whatever_holds_a_detector_or_an_excerpt_is_taken(tmp_path, song, checkp
         np.testing.assert_array_equal(attack_song(audio, one, frontend, few, **asked).delta, expected.delta)
         expected = attack_excerpts(part, np.array([3]), network, frontend, few, **asked)
         np.testing.assert_array_equal(attack_excerpts(audio, np.array([3]), one, frontend, few, **asked).delta, expected.delta)
+
+
+def test_a_checkpoint_without_a_threshold_is_told(song, checkpoint):
+    few = AttackSettings(eps=0.01, eta=0.001, alpha=2, max_updates=1)
+    asked = {"at": 1.0, "n_time": 3, "n_band": 2, "attack": few, "n_samples": 64}
+    bare = Checkpoint(checkpoint.detector)
+    with pytest.warns(UserWarning, match="has no threshold, 0.5 is taken: give threshold="):
+        assert notebook.explain(song, bare, **asked).threshold == 0.5
+    assert notebook.explain(song, bare, threshold=0.3, **asked).threshold == 0.3
+
+
+def test_segments_are_numbers_of_the_grid_and_have_a_place(found):
+    frame = 115 * 315 / RATE / 115
+    assert found.place(4) == f"{found.seconds + 29 * frame:.2f}-{found.seconds + 58 * frame:.2f} s, bands 27-53 of 80"
+    assert found.place(0).endswith("bands 0-26 of 80")
+    for wrong in ([12], [-1], [(0, 1)], [0.5]):
+        with pytest.raises(ConfigError, match="a segment is .*: give a whole number from 0 to 11"):
+            found.flip(wrong)
+    assert not found.flip([])
+
+
+def test_the_attacked_part_is_told(song, found):
+    start = round(found.audio_seconds * RATE)
+    np.testing.assert_array_equal(found.audio, song[start : start + len(found.audio)])
+    noise = found.adversarial_audio.astype(float) - found.audio
+    assert found.snr_db == pytest.approx(10 * np.log10((found.audio.astype(float) ** 2).sum() / (noise**2).sum()))
+    assert f"for “{found.after}”" in str(found)

@@ -7,7 +7,9 @@ speak for it, whichever of the two it is.
 
 from __future__ import annotations
 
+import math
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,9 +55,11 @@ class Explained:
     called : str
         What "sing" is called.
     seconds : float
-        Where the excerpt begins in the song.
+        Where the excerpt begins in the song; `p_sing` tells of excerpts by their centre, half of `excerpt_seconds` later.
     audio, adversarial_audio : ndarray, shape (n_samples,), float32
         The attacked part of the song, before and after. Of an attack on the representation the latter is None.
+    audio_seconds : float
+        Where that part begins in the song.
     sample_rate : int
     excerpt_seconds : float
     clean, adversarial : ndarray, shape (n_frames, n_bands)
@@ -65,6 +69,7 @@ class Explained:
     threshold : float
         The decision is "sing" above it.
     grid : SegmentGrid
+        Segment ``time * grid.n_band + band``, the lowest band first; see `place`.
     values : ndarray, shape (2**n_segments,)
         Probability of the label for all masks of the adversarial excerpt, absent segments filled.
     flips : ndarray of bool, shape (2**n_segments,)
@@ -80,6 +85,7 @@ class Explained:
     seconds: float
     audio: np.ndarray
     adversarial_audio: np.ndarray | None
+    audio_seconds: float
     sample_rate: int
     excerpt_seconds: float
     clean: np.ndarray
@@ -114,7 +120,30 @@ class Explained:
 
     def flip(self, segments: Iterable[int]) -> bool:
         """Tell whether these segments of the perturbation alone turn the decision round."""
-        return bool(self.flips[mask_index(np.unique(list(segments)))])
+        chosen = list(segments)
+        for one in chosen:
+            self._checked(one)
+        return bool(self.flips[mask_index(np.unique(np.array(chosen, dtype=np.int64)))])
+
+    def place(self, segment: int) -> str:
+        """Return where a segment lies, in seconds of the song and bands of the representation."""
+        time, band = divmod(self._checked(segment), self.grid.n_band)
+        frames = np.flatnonzero(self.grid.time_of_frame == time)[[0, -1]] + [0, 1]
+        first, last = self.seconds + frames / self.grid.n_frames * self.excerpt_seconds
+        low, high = np.flatnonzero(self.grid.band_of_mel == band)[[0, -1]]
+        return f"{first:.2f}-{last:.2f} s, bands {low}-{high} of {self.grid.n_mels}"
+
+    @property
+    def snr_db(self) -> float:
+        """Energy of the attacked part over that of the perturbation, dB; NaN of an attack on the representation."""
+        if self.adversarial_audio is None:
+            return math.nan
+        energy, noise = (float((x.astype(np.float64) ** 2).sum()) for x in (self.audio, self.adversarial_audio - self.audio))
+        return 10 * math.log10(energy / noise) if energy and noise else math.inf
+
+    def _checked(self, segment: int) -> int:
+        within(segment, 0, self.grid.n_segments - 1, "a segment", whole=True)
+        return int(segment)
 
     def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
         """Return the k segments of largest weight for the label, by "lime", "lime_exact" or "shapley"."""
@@ -129,8 +158,9 @@ class Explained:
             f"{len(sets)} smallest sets of {len(sets[0])} segments flip it" if sets else "no part of the perturbation flips it"
         )
         return (
-            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f})\n{found}\n"
-            f"LIME's first three {self.top()} {'do' if self.flip(self.top()) else 'do not'}"
+            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), threshold {self.threshold:.2f}\n"
+            f"{found}\nLIME's first three for “{title(self.label, self.called)}” {self.top()} "
+            f"{'do' if self.flip(self.top()) else 'do not'}"
         )
 
 
@@ -140,6 +170,7 @@ def explain(
     *,
     at: float,
     label: Label | None = None,
+    threshold: float | None = None,
     domain: Domain = "waveform",
     attack: AttackSettings | None = None,
     fill: Fill = "mean",
@@ -153,11 +184,13 @@ def explain(
     Parameters
     ----------
     audio : path-like, ndarray or Tensor
-        A file, or samples at the detector's sampling rate, shape (n_samples,).
+        A file, or samples at the detector's sampling rate (the paper's: 22 050 Hz), shape (n_samples,).
     detector : path-like, Checkpoint or OneLabel
         A checkpoint, or a classifier of one's own (then one excerpt is attacked, not three seconds).
     at : float
-        Where the excerpt begins, seconds.
+        Where the excerpt begins, seconds; its centre, by which `p_sing` tells of it, lies half an excerpt later.
+    threshold : float, optional
+        "sing" is P(sing) above it. By default the checkpoint's own; where it has none, 0.5, with a warning.
     label : {"sing", "nosing"}, optional
         The label that is explained; by default the decision on the adversarial excerpt.
     domain : {"waveform", "spectrogram"}
@@ -187,7 +220,7 @@ def explain(
     if label not in (None, *LABELS):
         raise ConfigError(f"label is {label!r}: choose sing or nosing")
     settings = attack or replace(PAPER[domain], max_updates=200)
-    part, model, threshold, called = _attacked(audio, detector, at, domain, settings)
+    part, model, threshold, called = _attacked(audio, detector, at, domain, settings, threshold)
     grid = SegmentGrid(n_time, n_band, *part["clean"].shape)
     explained = model(grid)
     if not explained.exact:
@@ -234,6 +267,7 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
     Returns
     -------
     seconds, p_sing : ndarray, shape (n_frames,)
+        The centre of each excerpt, and P(sing) of it.
     """
     import torch
 
@@ -337,6 +371,7 @@ def _attacked(
     at: float,
     domain: Domain,
     settings: AttackSettings,
+    threshold: float | None,
 ) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
     """Attack the surroundings of an excerpt; return what it was and is, the model on a grid, its threshold and its label."""
     from .classifiers.protocol import OneLabel
@@ -344,6 +379,8 @@ def _attacked(
 
     within(at, 0, 1e6, "at")
     if isinstance(detector, OneLabel):
+        if threshold is not None:
+            raise ConfigError("the threshold of a classifier is that of its OneLabel: leave threshold out")
         from .attacks.windows import attack_windows
 
         rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
@@ -352,19 +389,23 @@ def _attacked(
         one = attack_windows(part, detector, settings, name=name, domain=domain, scope="excerpt", hop_seconds=1.0)
         found = {"clean": one.clean[0], "adversarial": one.adversarial[0]}
         after = part + one.delta[0, :, 0] if domain == "waveform" else None
-        heard = {"audio": part, "adversarial_audio": after, "sample_rate": rate, "excerpt_seconds": size / rate}
+        heard = {"audio": part, "adversarial_audio": after, "audio_seconds": at}
+        heard |= {"sample_rate": rate, "excerpt_seconds": size / rate}
         return found | heard, lambda grid: explained_classifier(detector, grid), detector.decision, detector.label
-    return _attacked_song(audio, _checkpoint(detector), at, domain, settings)
+    return _attacked_song(audio, _checkpoint(detector), at, domain, settings, threshold)
 
 
 def _attacked_song(
-    audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings
+    audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings, threshold: float | None
 ) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
     from .attacks.song_scope import attack_song
     from .games.models import explained_model
 
     network, frontend = checkpoint.detector.network(), checkpoint.detector.frontend
-    threshold = HALF if checkpoint.threshold is None else checkpoint.threshold
+    threshold = checkpoint.threshold if threshold is None else threshold
+    if threshold is None:
+        warnings.warn(f"the checkpoint has no threshold, {HALF} is taken: give threshold=", stacklevel=4)
+        threshold = HALF
     samples, rate, hop = _samples(audio, frontend.sample_rate), frontend.sample_rate, frontend.hop_samples
     n_frames = frontend.excerpt_frames
     margin = max(0, round((ATTACKED_SECONDS - frontend.excerpt_seconds) / 2 * frontend.frames_per_second))
@@ -380,7 +421,8 @@ def _attacked_song(
         "adversarial": attacked.adversarial_log_mel[start : start + n_frames],
     }
     after = part + attacked.delta[:, 0] if domain == "waveform" else None
-    heard = {"audio": part, "adversarial_audio": after, "sample_rate": rate, "excerpt_seconds": frontend.excerpt_seconds}
+    heard = {"audio": part, "adversarial_audio": after, "audio_seconds": (first_sample - before * hop) / rate}
+    heard |= {"sample_rate": rate, "excerpt_seconds": frontend.excerpt_seconds}
     return found | heard, lambda grid: explained_model(network, grid), threshold, SING
 
 

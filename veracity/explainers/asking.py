@@ -17,12 +17,15 @@ from ..games.grid import SegmentGrid
 from ..jobs.callables import as_it_was, callable_source, imported, told
 from ..labels import Label
 from .question import Explainer, Meter, Question
-from .settings import ExplainerSettings
+from .settings import ExplainerSettings, ready
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..games.explained import ExplainedModel
+
+
+EXTRA = ("captum", "shapiq")  # of the extra `explainers`
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Attribution:
 
 
 def explain(
-    explainer: ExplainerSettings | Explainer,
+    explainer: str | ExplainerSettings | Explainer,
     model: ExplainedModel,
     excerpt: Tensor | np.ndarray,
     grid: SegmentGrid,
@@ -62,8 +65,9 @@ def explain(
 
     Parameters
     ----------
-    explainer : ExplainerSettings or callable
-        A callable is asked as an unprivileged explainer with the mean as fill and no budget.
+    explainer : str, ExplainerSettings or callable
+        The name of a ready one (`veracity.explainers.settings.READY`). A callable is asked as an unprivileged explainer with
+        the mean as fill and no budget.
     model : ExplainedModel
     excerpt : Tensor or ndarray, shape (n_frames, n_bands)
         In the model's representation.
@@ -84,6 +88,8 @@ def explain(
     """
     import torch
 
+    if isinstance(explainer, str):
+        explainer = ready(explainer)
     settings = explainer if isinstance(explainer, ExplainerSettings) else _settings_of(explainer)
     function = explainer if callable(explainer) else found(settings)
     meter = Meter(settings.name, settings.budget)
@@ -144,6 +150,10 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
                 answer = function(question, **settings.options)
         except VeracityError:
             raise
+        except ModuleNotFoundError as error:
+            missing = str(error.name).partition(".")[0]
+            cure = 'pip install ".[explainers]" in the project\'s folder' if missing in EXTRA else "install it"
+            raise ConfigError(f"the explainer '{settings.name}' needs {missing}: {cure}") from error
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             source = callable_source(settings.call) if settings.call else None
             raise ConfigError(f"the explainer '{settings.name}' fails ({told(error, source)}): mend it") from error

@@ -191,6 +191,15 @@ def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
     return found
 
 
+def ready(name: str, **changes: Any) -> ExplainerSettings:
+    """Return a ready explainer, with some of its settings changed; raises ConfigError when there is none of that name."""
+    if name not in READY:
+        raise ConfigError(
+            f"there is no explainer {quoted(name)}{hint(name, READY)}: docs/explainers.md lists those that come along"
+        )
+    return ExplainerSettings(**{"name": name, **READY[name], **changes})
+
+
 def _settings_of(item: Any) -> ExplainerSettings:
     if isinstance(item, str):
         if item in READY:

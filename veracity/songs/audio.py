@@ -121,7 +121,7 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
     from . import decoding
 
     if not path.is_file():
-        raise CorpusError(f"There is no audio file {path}: add it, or remove its line from the lists.")
+        raise CorpusError(f"There is no audio file {path}: add it, or remove its line from the corpus's lists.")
     where = ""
     try:
         if what := decoding.other_kind(path):
