@@ -7,7 +7,8 @@
 #
 # The song and the detector below are made on the spot: a synthetic song in which nobody sings, and a detector that was trained
 # for a minute or two on such songs and hears "sing" nearly everywhere. **What they show says nothing about music.** Put your
-# own in: `song = "my song.mp3"`, `detector = "detector.pt"` ([your own model](model.md) says which are read; `notebook.explain` takes any classifier).
+# own in: `song = "my song.mp3"`, `detector = "detector.pt"` ([your own model](model.md) says which are read; `notebook.explain`
+# takes any classifier).
 #
 # This page is `docs/tour.py`: VS Code and PyCharm open it as it is, Jupyter with `pip install jupytext`.
 
