@@ -19,6 +19,7 @@ include: "workflow/rules/attacks.smk"
 include: "workflow/rules/explanations.smk"
 include: "workflow/rules/explainers.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/truth.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/plan.smk"
@@ -27,7 +28,7 @@ include: "workflow/rules/plan.smk"
 rule all:
     default_target: True
     input:
-        [getattr(rules, name).output for name in (*TABLES, *FIGURES)],
+        [getattr(rules, name).output for name in dict.fromkeys((*TABLES, *FIGURES))],
     localrule: True
 
 

@@ -206,7 +206,7 @@ def test_segments_are_numbers_of_the_grid_and_have_a_place(found):
     assert found.place(4) == f"{found.seconds + 29 * frame:.2f}-{found.seconds + 58 * frame:.2f} s, bands 27-53 of 80"
     assert found.place(0).endswith("bands 0-26 of 80")
     for wrong in ([12], [-1], [(0, 1)], [0.5]):
-        with pytest.raises(ConfigError, match="a segment is .*: give a whole number from 0 to 11"):
+        with pytest.raises(ConfigError, match=r"a segment is .*: give a whole number from 0 to 11"):
             found.flip(wrong)
     assert not found.flip([])
 

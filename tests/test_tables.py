@@ -10,6 +10,7 @@ from networks import random_detector
 from veracity.detector.settings import Architecture
 from veracity.detector.stacks import stack_of
 from veracity.errors import AuditError, ConfigError
+from veracity.games import tables
 from veracity.games.evaluators import DirectEvaluator, audit
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import SegmentGrid, indices_of, masks_of
@@ -134,3 +135,20 @@ def test_tables_on_a_gpu_equal_those_on_the_cpu():
     game = fill_game(random_game(grid).on.float(), grid, "mean")
     gpu = next(network_evaluator(network.to("cuda"), grid).probabilities([game]))
     np.testing.assert_allclose(gpu, next(network_evaluator(network, grid).probabilities([game])), atol=1e-4)
+
+
+def test_tables_of_one_game_are_built_once_until_its_contents_change(monkeypatch):
+    evaluator = network_evaluator(random_detector().network(), SegmentGrid(3, 2))
+    built = []
+    build = tables.build_tables
+    monkeypatch.setattr(tables, "build_tables", lambda stack, plan, games: built.append(1) or build(stack, plan, games))
+    on, off = torch.randn(115, 80) - 3, torch.randn(115, 80) - 3
+    masks = np.eye(6, dtype=bool)
+    first = next(evaluator.logits([Game(on, off, SegmentGrid(3, 2))], masks))
+    again = next(evaluator.logits([Game(on.clone(), off.clone(), SegmentGrid(3, 2))], masks))
+    np.testing.assert_array_equal(first, again)
+    assert len(built) == 1
+    on[0, 0] += 1  # in place: another game
+    changed = next(evaluator.logits([Game(on, off, SegmentGrid(3, 2))], masks))
+    assert len(built) == 2
+    assert not np.array_equal(first, changed)

@@ -158,7 +158,8 @@ class Explained:
             f"{len(sets)} smallest sets of {len(sets[0])} segments flip it" if sets else "no part of the perturbation flips it"
         )
         return (
-            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), threshold {self.threshold:.2f}\n"
+            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
+            f"threshold {self.threshold:.2f}\n"
             f"{found}\nLIME's first three for “{title(self.label, self.called)}” {self.top()} "
             f"{'do' if self.flip(self.top()) else 'do not'}"
         )

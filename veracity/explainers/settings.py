@@ -18,6 +18,12 @@ LIME = "lime"  # the paper's, which is a stage of its own
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: What tables call something else.
 RESERVED = (LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
+#: What the truth study reads off games that are evaluated in any case; an explainer of that name that is asked, too, is told as
+#: "<name>_asked" there.
+READ_OFF = (
+    *("norm", "lime", "lime_exact", "lime_difference", "lime_exact_difference", "shapley", "banzhaf"),
+    *("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set"),
+)
 POSITIVE, AS_MANY = "_positive", "_as_many"  # endings of what tables make of a name
 
 

@@ -256,12 +256,21 @@ class TableEvaluator(Evaluator):
         self.plan = plan
         self.reason = reason
         self.games_at_once = games_at_once
+        self._kept: tuple[Tensor, Tensor, MaskTables] | None = None
 
     def logits(self, games: Sequence[Game], masks: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Yield the logits of each game in turn; see `Evaluator.logits`."""
         n_segments = self.plan.grid.n_segments if masks is not None else checked_for_all(self.plan.grid)
         for start in range(0, len(games), self.games_at_once):
-            for tables in build_tables(self.stack, self.plan, games[start : start + self.games_at_once]):
+            some = games[start : start + self.games_at_once]
+            for tables in [self._tables(some[0])] if len(games) == 1 else build_tables(self.stack, self.plan, some):
                 with torch.inference_mode():
                     values = tables.all_logits(n_segments) if masks is None else tables.logits(masks)
                 yield values.cpu().numpy()
+
+    def _tables(self, game: Game) -> MaskTables:
+        """Return the tables of a game, those of the last one again: a search asks about the same game many times."""
+        if self._kept is None or not (torch.equal(game.on, self._kept[0]) and torch.equal(game.off, self._kept[1])):
+            (tables,) = build_tables(self.stack, self.plan, [game])
+            self._kept = game.on.clone(), game.off.clone(), tables
+        return self._kept[2]

@@ -18,7 +18,7 @@ from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples, effective_samples
-from ..explainers.settings import check_needs, explainers_of
+from ..explainers.settings import READ_OFF, check_needs, explainers_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
 from ..jobs.callables import path_of_jobs, spec_of
@@ -62,6 +62,7 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     _check_lengths(config, frontend)
     _check_model(config)
     _check_lime(config, frontend)
+    _check_truth(config)
     _check_drawings(config["drawings"])
     if both := set(config["corpus"]["words"]["sing"]) & set(config["corpus"]["words"]["nosing"]):
         raise ConfigError(f"corpus.words says that {quoted(min(both))} is sing and nosing: leave it in one of them")
@@ -121,6 +122,21 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
         raise ConfigError(
             f"the stability study needs all masks, and {why}: set stability.n_samples to [], or use fewer segments"
         )
+
+
+def _check_truth(config: Mapping[str, Any]) -> None:
+    """Check that the explainers whose contrasts are declared are scored."""
+    asked = {one.name for one in explainers_of(config["explainers"])}
+    known = {*READ_OFF, *asked}
+    for key in ("tested", "against"):
+        for name in config["truth"][key]:
+            explainer, _, fill = name.partition(":")
+            if explainer not in known and not (key == "against" and name == "random"):
+                raise ConfigError(
+                    f"truth.{key} holds {quoted(name)}, which is not among explainers{hint(explainer, known)}: add it there"
+                )
+            if fill not in ("", "clean", *config["lime"]["fills"]):
+                raise ConfigError(f"truth.{key} holds {quoted(name)}, and lime.fills holds no {fill}: add it there")
 
 
 def _lacks_masks(config: Mapping[str, Any]) -> str:

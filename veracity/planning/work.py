@@ -32,6 +32,10 @@ PAGES = (
 )
 FIGURES = ("figure1", "figure2", "figure3", "figure4")
 STUDY_PAGES = ("sampling_error", "figure_stability")
+TRUTH_PAGES = (
+    *("scores", "leaderboard", "contrasts", "gap", "own_games", "fidelity_worth", "truths", "explainer_costs"),
+    *("figure_leaderboard", "figure_explainers"),
+)
 JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 DEVICE_OF = {
     **dict.fromkeys(("training", "predictions", "perturbations"), "device"),
@@ -205,7 +209,7 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     folder, counts = config["drawings"]["folder"], ((1, 0), (4, 0))
     shape = {"n_frames": config["frontend"]["excerpt_frames"], "n_mels": config["frontend"]["n_mels"]}
     n_shapes = len(config["drawings"]["shapes"]) + (len(import_drawings(folder, **shape)) if folder else 0)
-    pages = (*PAGES, *FIGURES, *(STUDY_PAGES if has_study else ()))
+    pages = (*PAGES, *FIGURES, *(STUDY_PAGES if has_study else ()), *(TRUTH_PAGES if lime["exact"] else ()))
     read = tuple(sum(units) * len(DOMAINS) if page == "attacks" else 0.0 for page in pages)
     return [
         Work("explanations", (n_excerpts * len(lime["fills"]),) * n_pairs, counts),

@@ -16,7 +16,10 @@ Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
 UNDETERMINED = "none"  # in a page, where there is no number
 
 #: Columns of tables that hold words.
-TEXTS = ("song", "domain", "original", "direction", "scope", "model", "selection", "fill", "method", "stage", "input", "corpus")
+TEXTS = (
+    *("song", "domain", "original", "direction", "scope", "model", "selection", "fill", "method", "stage", "input", "corpus"),
+    *("explainer", "budget", "score", "against", "verdict", "what", "kind", "part", "predictor"),
+)
 
 #: How segments are chosen in the flip experiments, in the order of figures.
 SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst")

@@ -21,6 +21,14 @@ CAPTIONS = {
     "guessing would find and what exact LIME finds.",
     "figure4": "Fidelity of explanations that found the one perturbed segment, and of others (paper Figure 4).",
     "figure_stability": "Sampled against exact LIME: error of the weights, agreement of the first three and of the first.",
+    "figure_explainers": "Flip curves of all explainers, grouped by what they read of the model, with the best set of each k, "
+    "the best ranking, chance and the worst.",
+    "figure_leaderboard": "Area under the flip curve of every explainer: 0 for a random ranking, 1 for the best; intervals "
+    "over songs.",
+    "gap": "Why LIME falls short: from the paper's LIME to the best ranking, in parts that add up to the whole gap.",
+    "own_games": "Two games: how well each explainer solves the one that it is asked, and how well that answers the truth.",
+    "fidelity_worth": "Does the fidelity of LIME tell whether its answer is right? Right and wrong answers of the same song.",
+    "truths": "The truth itself: sizes and numbers of flipping sets, and how far from monotone they are.",
     "costs": "Where time, memory and disk went.",
     "corpus": "What the songs are, and what was found about them that is not as it should be.",
     "classifier": "The classifier that is attacked and explained, and how its masks are evaluated.",
@@ -32,6 +40,9 @@ CAPTIONS = {
     "smallest_sets": "The fewest segments of a perturbation that flip the label; an upper bound where not all are proved.",
     "fidelity": "Fidelity of LIME by what switched-off segments hold.",
     "sampling_error": "Sampling error of LIME against the number of samples.",
+    "leaderboard": "Every explainer's scores against the truth, over songs, beside chance.",
+    "contrasts": "The comparisons that were declared before the run, tested over songs, in all panels at once.",
+    "explainer_costs": "What each explainer reads of the model, and how long its jobs took.",
     "audits": "Tabulated values against direct evaluation of random masks.",
 }
 

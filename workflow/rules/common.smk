@@ -267,7 +267,10 @@ SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS
 if BUILD:
     SONG_MODEL = {}
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
+TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "own_games", "fidelity_worth", "truths", "explainer_costs"]
+TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "own_games", "fidelity_worth", "truths"]
 FIGURES = [*([] if BUILD else ["figure1"]), "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
+FIGURES += TRUTH_FIGURES if config["lime"]["exact"] else []
 TABLES = [
     "corpus",
     "classifier" if BUILD else "detector",
@@ -279,6 +282,7 @@ TABLES = [
     "fidelity",
     *(["sampling_error"] if HAS_STUDY else []),
     "audits",
+    *(TRUTH_TABLES if config["lime"]["exact"] else []),
 ]
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
 if BUILD:

@@ -1,0 +1,269 @@
+"""How well a ranking of segments tells which parts of a perturbation flip the label, when the flips of all masks are known.
+
+``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.readouts`): does a set of the
+perturbation's segments, added to the clean excerpt, flip the label? The empty set does not, all segments together do. A
+*ranking* orders the segments, the most responsible first. `chance` says what a random ranking gets.
+
+The inclusion-minimal flipping sets are the *contrastive explanations* of the clean decision and the minimal *sufficient
+reasons* of the adversarial one. The *core* holds what is in every smallest flipping set (weaker than what is in every minimal
+one, which is often nothing); *relevant* segments are those of any smallest flipping set.
+
+References
+----------
+A. Ignatiev et al., "From contrastive to abductive explanations and back again", AI*IA 2020 (the duality of the sets). D. S.
+Watson et al., "Local explanations via necessity and sufficiency", UAI 2021 (`necessity`, `sufficiency`). J. DeYoung et al.,
+"ERASER", ACL 2020 (sufficiency and comprehensiveness). L. Arras et al., "CLEVR-XAI", Information Fusion 2022 (relevance rank
+and mass accuracy). J. Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016 (the pointing game).
+"""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from . import readouts
+from .grid import masks_of
+
+TOP = 3  # segments, as in the paper's Table 1
+
+
+def best_ranking(flips: np.ndarray) -> np.ndarray:
+    """Return a ranking whose first 1, 2, ..., n - 1 segments flip as often as those of any ranking can; shape (n_segments,).
+
+    The best sets of 1, 2, ... segments need not hold one another, so no ranking may reach their curve. By dynamic programming
+    over all sets: the best way to a set comes from the best of the ways to what is left without one of its segments.
+
+    Examples
+    --------
+    Segments 1 and 2 flip together, and so does 0 with any other:
+
+    >>> best_ranking(np.array([0, 0, 0, 1, 0, 1, 1, 1], dtype=bool)).tolist()
+    [2, 1, 0]
+    """
+    n = readouts.n_segments_of(flips)
+    size, ways = readouts.sizes(n), np.zeros(len(flips), dtype=np.int8)
+    order = np.argsort(size, kind="stable")
+    starts = np.searchsorted(size[order], np.arange(n + 2))
+    for k in range(1, n + 1):
+        sets = order[starts[k] : starts[k + 1]]
+        most = np.full(len(sets), -1, dtype=np.int8)
+        for segment in range(n):
+            bit = 1 << segment
+            most = np.maximum(most, np.where(sets & bit, ways[sets & ~bit], -1))
+        ways[sets] = most + flips[sets] * (k < n)
+    ranking, rest = [], len(flips) - 1
+    for _ in range(n):
+        held = [segment for segment in range(n) if rest >> segment & 1]
+        last = max(held, key=lambda segment: (ways[rest & ~(1 << segment)], -segment))
+        ranking.append(last)
+        rest &= ~(1 << last)
+    return np.array(ranking[::-1])
+
+
+def robust(flips: np.ndarray) -> np.ndarray:
+    """Tell of each set whether it flips, and every larger set that holds it; shape as `flips`."""
+    kept = np.array(flips, dtype=bool)
+    for bit in range(readouts.n_segments_of(flips)):
+        pairs = kept.reshape(-1, 2, 1 << bit)
+        pairs[:, 0] &= pairs[:, 1]
+    return kept
+
+
+def necessity(flips: np.ndarray, segments: int) -> float:
+    """Return P(no flip | none of these segments is added), all others added or not with equal chance (Watson's PN)."""
+    return float(1 - flips[(np.arange(len(flips)) & segments) == 0].mean())
+
+
+def sufficiency(flips: np.ndarray, segments: int) -> float:
+    """Return P(flip | all of these segments are added), all others added or not with equal chance (Watson's PS)."""
+    return float(flips[(np.arange(len(flips)) & segments) == segments].mean())
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What rankings of one excerpt are scored against.
+
+    Attributes
+    ----------
+    flips : ndarray of bool, shape (2**n_segments,)
+    smallest : ndarray of int
+        The smallest flipping sets, as mask indices.
+    minimal_union, minimal_core : int
+        Segments in any, and in every, inclusion-minimal flipping set, as mask indices.
+    n_minimal : int
+        How many of these there are.
+    aufc_random, aufc_best : float
+        Area under the flip curve of a random ranking (expected) and of the best.
+    """
+
+    flips: np.ndarray
+    smallest: np.ndarray
+    minimal_union: int
+    minimal_core: int
+    n_minimal: int
+    aufc_random: float
+    aufc_best: float
+
+    @property
+    def n(self) -> int:
+        """Number of segments."""
+        return readouts.n_segments_of(self.flips)
+
+    @property
+    def size(self) -> int:
+        """Segments of a smallest flipping set."""
+        return int(self.smallest[0]).bit_count()
+
+    @property
+    def core(self) -> int:
+        """Segments that are in every smallest flipping set, as a mask index."""
+        return readouts.core(self.smallest)
+
+    @property
+    def relevant(self) -> np.ndarray:
+        """Whether each segment is in some smallest flipping set, shape (n_segments,)."""
+        return masks_of(np.array([np.bitwise_or.reduce(self.smallest)]), self.n)[0]
+
+
+def aufc(flips: np.ndarray, ranking: np.ndarray) -> float:
+    """Return the area under a ranking's flip curve: the share of its first 1, ..., n - 1 segments that flip."""
+    return float(readouts.flips_along(flips, ranking)[:-1].mean()) if len(ranking) > 1 else 0.0
+
+
+def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
+    """Score a ranking; `SCORES` says what each number is.
+
+    Parameters
+    ----------
+    truth : Truth
+    ranking : ndarray of int, shape (n_segments,)
+    weights : ndarray, shape (n_segments,), optional
+        Oriented towards the adversarial label; without them what needs weights is NaN.
+    """
+    n, size = truth.n, truth.size
+    prefix = np.cumsum(1 << np.asarray(ranking, dtype=np.int64))
+    curve, top = truth.flips[prefix], int(prefix[min(TOP, n) - 1])
+    area = aufc(truth.flips, ranking)
+    span = truth.aufc_best - truth.aufc_random
+    first = int(prefix[size - 1])
+    in_core, relevant = (first & truth.core).bit_count(), truth.relevant
+    n_relevant = int(relevant.sum())
+    return {
+        "aufc": area,
+        "aufc_normalised": (area - truth.aufc_random) / span if span > 1e-12 else np.nan,
+        "excess_k": float(np.argmax(curve) + 1 - size),
+        "sufficiency": float(curve[min(TOP, n) - 1]),
+        "comprehensiveness": float(not truth.flips[(len(truth.flips) - 1) ^ top]),
+        "best_match_recall": max((first & int(one)).bit_count() for one in truth.smallest) / size,
+        "core_precision": in_core / size if truth.core else np.nan,
+        "core_recall": in_core / truth.core.bit_count() if truth.core else np.nan,
+        "pointing": float(truth.minimal_union >> int(ranking[0]) & 1),
+        "pointing_strict": float(truth.core >> int(ranking[0]) & 1) if truth.core else np.nan,
+        "rank_accuracy": float(relevant[ranking[:n_relevant]].mean()),
+        "mass_accuracy": _mass(weights, relevant),
+        "roc_auc": _roc_auc(weights, relevant),
+        "necessity": necessity(truth.flips, top),
+        "sufficiency_of_top": sufficiency(truth.flips, top),
+    }
+
+
+#: What each score is; higher is better but for ``excess_k``.
+SCORES = {
+    "aufc": "share of the first 1 ... n - 1 segments that flip (area under the flip curve)",
+    "aufc_normalised": "that, 0 for a random ranking and 1 for the best",
+    "excess_k": "segments until the first flip, beyond those of a smallest flipping set",
+    "sufficiency": f"do the first {TOP} segments alone flip?",
+    "comprehensiveness": f"do all but the first {TOP} segments not flip?",
+    "best_match_recall": "share of the best-matching smallest set among as many first segments",
+    "core_precision": "share of as many first segments as a smallest set has that is in every smallest set",
+    "core_recall": "share of what is in every smallest set among these",
+    "pointing": "is the first segment in some minimal set?",
+    "pointing_strict": "is it in every smallest set?",
+    "rank_accuracy": "share of the segments of smallest sets among as many first segments",
+    "mass_accuracy": "share of positive weight on the segments of smallest sets",
+    "roc_auc": "area under the ROC of the weights against the segments of smallest sets",
+    "necessity": f"P(no flip | none of the first {TOP}), the others at random",
+    "sufficiency_of_top": f"P(flip | all of the first {TOP}), the others at random",
+}
+
+
+def chance(truth: Truth, rng: np.random.Generator, n_rankings: int = 10_000) -> dict[str, float]:
+    """Return what a random ranking gets in each score, exactly but for two, which are means over random rankings.
+
+    Parameters
+    ----------
+    truth : Truth
+    rng : Generator
+        For ``excess_k`` and ``best_match_recall``, whose chance has no closed form.
+    n_rankings : int
+    """
+    n, size, top = truth.n, truth.size, min(TOP, truth.n)
+    curve = readouts.flip_curve(truth.flips).mean
+    by_size = np.bincount(readouts.sizes(n), weights=truth.flips, minlength=n + 1)
+    totals = np.array([comb(n, k) for k in range(n + 1)], dtype=float)
+    held = np.array([comb(k, top) for k in range(n + 1)]) / (comb(n, top) * 2.0 ** (n - top))
+    prefix = np.cumsum(1 << rng.permuted(np.tile(np.arange(n), (n_rankings, 1)), axis=1), axis=1)
+    share, n_core = float(truth.relevant.mean()), truth.core.bit_count()
+    return {
+        "aufc": truth.aufc_random,
+        "aufc_normalised": 0.0 if truth.aufc_best - truth.aufc_random > 1e-12 else np.nan,
+        "excess_k": float((np.argmax(truth.flips[prefix], axis=1) + 1 - size).mean()),
+        "sufficiency": float(curve[top]),
+        "comprehensiveness": float(1 - curve[n - top]),
+        "best_match_recall": float(_best_match(prefix[:, size - 1], truth.smallest).mean() / size),
+        "core_precision": n_core / n if n_core else np.nan,
+        "core_recall": size / n if n_core else np.nan,
+        "pointing": truth.minimal_union.bit_count() / n,
+        "pointing_strict": n_core / n if n_core else np.nan,
+        "rank_accuracy": share,
+        "mass_accuracy": share,
+        "roc_auc": 0.5 if 0 < share < 1 else np.nan,
+        "necessity": float(((totals - by_size) * held[::-1]).sum()),
+        "sufficiency_of_top": float((by_size * held).sum()),
+    }
+
+
+def _best_match(tops: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    """Return how many segments each of some sets shares with the one of others that it shares most with."""
+    most = np.zeros(len(tops), dtype=np.uint8)
+    for one in sets:
+        np.maximum(most, np.bitwise_count(tops & one), out=most)
+    return most
+
+
+def _mass(weights: np.ndarray | None, relevant: np.ndarray) -> float:
+    positive = np.maximum(0 if weights is None else weights, np.zeros(len(relevant)))
+    return float(positive[relevant].sum() / positive.sum()) if positive.sum() > 0 else np.nan
+
+
+def _roc_auc(weights: np.ndarray | None, relevant: np.ndarray) -> float:
+    from scipy.stats import rankdata
+
+    n_relevant = int(relevant.sum())
+    if weights is None or not 0 < n_relevant < len(relevant):
+        return np.nan
+    above = rankdata(weights)[relevant].sum() - n_relevant * (n_relevant + 1) / 2
+    return float(above / (n_relevant * (len(relevant) - n_relevant)))
+
+
+def truth_of(flips: np.ndarray) -> Truth:
+    """Read off all flips what rankings are scored against.
+
+    Raises
+    ------
+    ValueError
+        When the empty set flips, or all segments together do not.
+    """
+    if flips[0] or not flips[-1]:
+        raise ValueError("scores need a label that all segments flip and none does not")
+    minimal = readouts.minimal_flip_sets(flips)
+    curve = readouts.flip_curve(flips).mean
+    return Truth(
+        flips=flips,
+        smallest=readouts.smallest_flip_sets(flips),
+        minimal_union=int(np.bitwise_or.reduce(minimal)),
+        minimal_core=readouts.core(minimal),
+        n_minimal=len(minimal),
+        aufc_random=float(curve[1:-1].mean()) if len(curve) > 2 else 0.0,
+        aufc_best=aufc(flips, best_ranking(flips)),
+    )

@@ -1,0 +1,119 @@
+"""Table ``contrasts``: the few comparisons that were declared before the run, tested; all others are description."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigError, hint
+from ..jobs.seeds import rng_for
+from ..labels import SING, direction_title
+from .leaderboard import PANEL, by_song, named
+from .over_songs import FEWEST, Estimate, estimate, sign_flip_tests
+from .pooling import in_paper_order
+from .scores import BOUNDS
+
+RANDOM = "random"  # the expectation of a random ranking
+COLUMNS = [*PANEL, "score", "explainer", "against", "n_songs", "difference", "low", "high"]
+COLUMNS += ["p", "p_max_t", "p_holm", "verdict"]
+
+
+def wanted(name: str, fill: str) -> tuple[str, str]:
+    """Return explainer and fill of a configured name: ``shapley``, of the paper's fill, or ``shapley:clean``."""
+    explainer, _, given = name.partition(":")
+    return explainer, given or fill
+
+
+def table(
+    scores: pd.DataFrame, *, score: str, tested: Sequence[str], against: Sequence[str], fill: str, margin: float, seed: int
+) -> pd.DataFrame:
+    """Test each of some explainers against others, paired by song, in all panels at once.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Of `veracity.results.scores.table`.
+    score : str
+        One of `veracity.games.scoring.SCORES`.
+    tested, against : sequence of str
+        Explainers as `wanted` reads them; against "random" the expectation of a random ranking.
+    fill : str
+        The paper's.
+    margin : float
+        Two make no difference where the interval of their difference lies within it.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``difference`` over the songs that have both, its interval, p of sign flips, adjusted for all rows by max-T and by Holm,
+        and a verdict in words.
+
+    Raises
+    ------
+    ConfigError
+        When an explainer is not among the scored ones.
+    """
+    if scores.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    songs = by_song(scores[~scores.explainer.isin(BOUNDS)], score)
+    expected = by_song(scores, f"chance_{score}").drop_duplicates([*PANEL, "song"])
+    means = {RANDOM: expected.set_index([*PANEL, "song"])[f"chance_{score}"]}
+    for name in dict.fromkeys([*tested, *against]):
+        if name != RANDOM:
+            means[name] = of_explainer(songs, name, fill).set_index([*PANEL, "song"])[score]
+    rows, differences = [], []
+    everyone = sorted(scores.song.unique())
+    for panel in dict.fromkeys(scores[PANEL].itertuples(index=False, name=None)):
+        for one in tested:
+            for other in against:
+                if one == other:
+                    continue
+                found = (means[one] - means[other]).get(panel, pd.Series(dtype=float)).reindex(everyone).to_numpy()
+                rng = rng_for(seed, "contrasts", *panel, one, other)
+                mean = estimate(found, rng)
+                names = {"explainer": _title(one, fill), "against": _title(other, fill)}
+                rows.append({**dict(zip(PANEL, panel, strict=True)), "score": score, **names, **_numbers(mean)})
+                differences.append(found)
+    tests = sign_flip_tests(np.array(differences), rng_for(seed, "contrasts", "tests"))
+    done = pd.DataFrame(rows).assign(p=tests.p, p_max_t=tests.p_max_t, p_holm=tests.p_holm)
+    done["verdict"] = [_verdict(row, margin) for row in done.itertuples()]
+    return in_paper_order(done[COLUMNS])
+
+
+def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
+    """Return the rows of one explainer, named as `wanted` reads it; raises ConfigError when it is not scored."""
+    explainer, asked = wanted(name, fill)
+    found = songs[(songs.explainer == explainer) & songs.fill.isin(["", asked])]
+    if ":" not in name and found.empty:  # asked about another game than the paper's
+        found = songs[songs.explainer == explainer]
+    if found.empty:
+        raise ConfigError(f"truth names the explainer '{name}', which is not scored{hint(explainer, songs.explainer.unique())}")
+    return found
+
+
+def _title(name: str, fill: str) -> str:
+    return name if name in (RANDOM, "norm") else named(*wanted(name, fill))
+
+
+def _numbers(mean: Estimate) -> dict[str, float]:
+    return {"n_songs": mean.n, "difference": mean.mean, "low": mean.low, "high": mean.high}
+
+
+def _verdict(row: object, margin: float) -> str:
+    low, high, p = row.low, row.high, row.p_max_t  # type: ignore[attr-defined]
+    if np.isnan(p):
+        return f"not tested: fewer than {FEWEST} songs have both"
+    words = "better" if row.difference > 0 else "worse"  # type: ignore[attr-defined]
+    if p <= 0.05:
+        return words
+    if -margin <= low and high <= margin:
+        return f"no difference (within {margin:g})"
+    return "not settled"
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read."""
+    shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, called)}" for r in rows.itertuples()])
+    columns = ["panel", "explainer", "against", "n_songs", "difference", "low", "high", "p_max_t", "p_holm", "verdict"]
+    return shown[columns].rename(columns={"n_songs": "songs", "p_max_t": "p (max-T)", "p_holm": "p (Holm)"})

@@ -1,0 +1,122 @@
+"""Table and figure ``fidelity_worth``: whether the fidelity of LIME tells if its answer is right."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..jobs.seeds import rng_for
+from ..labels import LABELS, SING, direction_title, in_figure
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
+from .leaderboard import PANEL
+from .over_songs import ratio
+
+ALL = "all"
+PREDICTORS = ("fidelity", "additive_share")
+TITLES = {"fidelity": "fidelity (R²)", "additive_share": "share that any additive surrogate explains"}
+COLUMNS = [*PANEL, "explainer", "fill", "predictor", "n_songs", "n_right", "n_wrong", "pairs", "auc", "low", "high"]
+
+
+def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Compare right with wrong answers of LIME within songs: the share of pairs whose right one has the higher fidelity.
+
+    An answer is right where the first three segments flip. Only excerpts of one song and panel are compared.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Of `veracity.results.scores.table`.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``auc``: that share of ``pairs``, ties half; its interval is a bootstrap over songs. 0.5 is chance. Predictors: the
+        fidelity itself, and the share of variance in LIME's kernel that the best additive surrogate explains. Panel "all"
+        adds up the pairs of all panels.
+    """
+    rows = []
+    fitted = scores[scores.fidelity.notna() & ~scores.privileged.astype(bool)] if len(scores) else scores
+    for (explainer, fill), part in fitted.groupby(["explainer", "fill"], sort=False) if len(fitted) else ():
+        for panel, of_panel in _panels(part):
+            for predictor in PREDICTORS:
+                counted = pd.DataFrame(
+                    [_pairs(one, predictor) for _, one in of_panel.groupby(["song", *PANEL], sort=True)],
+                    index=pd.Index([key[0] for key, _ in of_panel.groupby(["song", *PANEL], sort=True)], name="song"),
+                )
+                by_song = counted.groupby("song").sum()
+                rng = rng_for(seed, "fidelity_worth", explainer, fill, *panel, predictor)
+                found = ratio(by_song.concordant.to_numpy(), by_song.pairs.to_numpy(), rng)
+                right = int(of_panel.sufficiency.sum())
+                counts = {"n_right": right, "n_wrong": len(of_panel) - right, "pairs": int(by_song.pairs.sum())}
+                names = {"explainer": explainer, "fill": fill, "predictor": predictor, "n_songs": found.n}
+                numbers = {"auc": found.mean, "low": found.low, "high": found.high}
+                rows.append({**dict(zip(PANEL, panel, strict=True)), **names, **counts, **numbers})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _panels(part: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    yield from part.groupby(PANEL, sort=False)
+    yield (ALL, ALL), part
+
+
+def _pairs(part: pd.DataFrame, predictor: str) -> dict[str, float]:
+    right, wrong = (part.loc[part.sufficiency == outcome, predictor].to_numpy() for outcome in (1, 0))
+    differences = right[:, None] - wrong[None, :]
+    return {"concordant": float((differences > 0).sum() + 0.5 * (differences == 0).sum()), "pairs": float(differences.size)}
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read."""
+    shown = {
+        "panel": [_panel(row.domain, row.original, called) for row in rows.itertuples()],
+        "of": [f"{row.explainer} ({row.fill})" for row in rows.itertuples()],
+        "predictor": [TITLES[name] for name in rows.predictor],
+        "right": rows.n_right,
+        "wrong": rows.n_wrong,
+        "pairs within songs": rows.pairs,
+        "songs with pairs": rows.n_songs,
+        "AUC (chance 0.5)": rows.auc,
+        "low": rows.low,
+        "high": rows.high,
+    }
+    return pd.DataFrame(shown)
+
+
+def _panel(domain: str, original: str, called: str) -> str:
+    return "all four" if domain == ALL else f"{domain}, {direction_title(original, called)}"  # type: ignore[arg-type]
+
+
+def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
+    """Show how well both predictors tell right from wrong answers of exact and sampled LIME, with intervals and counts."""
+    panels = [*((domain, original) for original in LABELS for domain in ("waveform", "spectrogram")), (ALL, ALL)]
+    figure, axes = new_figure(1, len(PREDICTORS), (8.6, 3.4), sharex=True, sharey=True)
+    for ax, predictor in zip(axes[0], PREDICTORS, strict=True):
+        ax.set_title(TITLES[predictor], fontsize=9)
+        part = rows[(rows.predictor == predictor) & (rows.fill == fill)]
+        if part.auc.notna().sum() == 0:
+            say_empty(ax, "no song has right and wrong answers")
+        for offset, explainer, marker, colour in ((-0.13, "lime", "^", PALETTE[0]), (0.13, "lime_exact", "D", PALETTE[2])):
+            for y, panel in enumerate(panels):
+                one = part[(part.explainer == explainer) & (part.domain == panel[0]) & (part.original == panel[1])]
+                if one.empty or np.isnan(one.auc.iloc[0]):
+                    continue
+                row = one.iloc[0]
+                ax.plot([row.low, row.high], [y + offset] * 2, color=colour, lw=1)
+                ax.plot(row.auc, y + offset, marker, color=colour, ms=5, label=explainer if y == 0 else None)
+                words = f"{row.n_right:.0f}/{row.n_wrong:.0f}, {row.pairs:.0f} pairs"
+                if explainer == "lime":
+                    ax.text(1.02, y, words, fontsize=6, va="center")
+        ax.axvline(0.5, color="0.5", lw=0.8, ls="--")
+        ax.set_xlim(0, 1.45)
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        titles = [in_figure(_panel(*panel, called)) for panel in panels]
+        ax.set_yticks(range(len(panels)), titles, fontsize=8)
+        ax.set_xlabel("AUC within songs (0.5: says nothing); right/wrong", fontsize=8)
+    axes[0, 0].invert_yaxis()
+    handles, titles = axes[0, 0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, titles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    put_footnote(figure, f"{footnote}. Lines: 95 % over songs.")
+    return figure

@@ -1,0 +1,113 @@
+"""Table ``leaderboard``: each explainer's scores against the truth, over songs, beside chance."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..games.scoring import SCORES
+from ..jobs.seeds import rng_for
+from ..labels import SING, direction_title
+from .over_songs import estimate
+from .pooling import in_paper_order
+from .scores import ALL_MASKS, BOUNDS, BUDGETS, LOG_ODDS
+
+PANEL = ["domain", "original"]
+EXPLAINER = ["explainer", "fill", "privileged", "budget"]
+COLUMNS = [*PANEL, *EXPLAINER, "rows", "score", "n_songs", "n", "mean", "low", "high", "chance"]
+ESTIMATED = (*SCORES, *LOG_ODDS, "own_game_tau")
+SHOWN = ("aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "best_match_recall", "pointing", "own_game_tau")
+BOUNDED = {"excess_k": (0.0, np.inf), **dict.fromkeys(LOG_ODDS, (-np.inf, np.inf)), "own_game_tau": (-1.0, 1.0)}
+BOUNDED["aufc_normalised"] = (-np.inf, 1.0)
+
+
+def named(explainer: str, fill: str) -> str:
+    """Return what an explainer of a game is called."""
+    return f"{explainer} ({fill})" if fill else explainer
+
+
+def by_song(scores: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the mean of a score over the excerpts of each song, a row for each panel, explainer and song."""
+    keys = [*PANEL, *EXPLAINER, "song"]
+    return scores.groupby(keys, sort=False)[name].mean().reset_index()
+
+
+def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Estimate every score of every explainer in each panel (domain and direction).
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Of `veracity.results.scores.table`.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        A row for each panel, explainer and score, `ESTIMATED`. ``n_songs`` songs with ``n`` excerpts have it; ``low`` and
+        ``high`` are its 95 % interval over songs (`veracity.results.over_songs.estimate`), missing where all songs agree.
+    """
+    judged = scores[~scores.explainer.isin(BOUNDS)] if len(scores) else scores
+    rows = pd.DataFrame(list(_rows(judged, seed)) if len(judged) else [], columns=COLUMNS)
+    return in_paper_order(rows)
+
+
+def _rows(scores: pd.DataFrame, seed: int) -> Iterator[dict[str, object]]:
+    for panel, part in scores.groupby(PANEL, sort=False):
+        for explainer, of_one in part.groupby(EXPLAINER, sort=False):
+            keys = dict(zip([*PANEL, *EXPLAINER], (*panel, *explainer), strict=True))
+            grouped = of_one.groupby("song", sort=True)
+            for name in ESTIMATED:
+                known = of_one[name].notna()
+                rng = rng_for(seed, "leaderboard", *map(str, (*panel, *explainer)), name)
+                found = estimate(grouped[name].mean().to_numpy(), rng, bounds=BOUNDED.get(name, (0.0, 1.0)))
+                chance = _chance(of_one[known], name)
+                yield {
+                    **keys,
+                    "rows": of_one["rows"].mean(),
+                    "score": name,
+                    "n_songs": found.n,
+                    "n": int(known.sum()),
+                    "mean": found.mean,
+                    "low": found.low,
+                    "high": found.high,
+                    "chance": chance,
+                }
+
+
+def _chance(rows: pd.DataFrame, name: str) -> float:
+    if f"chance_{name}" in rows:
+        return float(rows.groupby("song")[f"chance_{name}"].mean().mean()) if len(rows) else np.nan
+    return 0.0 if name == "own_game_tau" else np.nan
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read: within each panel and budget the best first, a column for each of some scores."""
+    shown = []
+    order = [*BUDGETS, ALL_MASKS]
+    for (domain, original), panel in rows.groupby(PANEL, sort=False):
+        first = {"panel": f"{domain}, {direction_title(original, called)}"}
+        for budget in order:
+            here = panel[panel.budget == budget]
+            found = [
+                {"score": part[part.score == SHOWN[0]]["mean"].iloc[0], "line": _line(first, explainer, part)}
+                for explainer, part in here.groupby(EXPLAINER, sort=False)
+            ]
+            shown += [one["line"] for one in sorted(found, key=lambda one: -np.nan_to_num(one["score"], nan=-9))]
+    return pd.DataFrame(shown)
+
+
+def _line(first: dict[str, str], explainer: tuple, part: pd.DataFrame) -> dict[str, object]:
+    name, fill, privileged, budget = explainer
+    cells = {score: _cell(part[part.score == score].iloc[0]) for score in SHOWN}
+    known = part[part.score == SHOWN[0]].iloc[0]
+    words = {"explainer": named(name, fill), "sees the clean excerpt": "yes" if privileged else "no", "reads": budget}
+    return {**first, **words, "songs": int(known.n_songs), "excerpts": int(known.n), **cells}
+
+
+def _cell(row: pd.Series) -> str:
+    if np.isnan(row["mean"]):
+        return "none"
+    interval = f"all {row.n_songs} songs" if np.isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}"
+    beside = "" if np.isnan(row.chance) else f"; chance {row.chance:.2f}"
+    return f"{row['mean']:.2f} ({interval}{beside})"

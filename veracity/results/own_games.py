@@ -1,0 +1,84 @@
+"""Table and figure ``own_games``: how well explainers solve the game that they are asked, and what that says of the truth."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..attacks.settings import DOMAINS
+from ..labels import LABELS, SING, direction_title, in_figure
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
+from .leaderboard import EXPLAINER, PANEL, named
+from .scores import CLEAN
+
+COLUMNS = [*PANEL, *EXPLAINER, "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
+
+
+def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """Put an explainer's rank agreement with the Shapley values of its own game beside its score against the truth.
+
+    Parameters
+    ----------
+    leaderboard : DataFrame
+        Of `veracity.results.leaderboard.table`.
+
+    Returns
+    -------
+    DataFrame
+        ``own_game``: Kendall's tau, ``truth``: normalised area under the flip curve; explainers of no game are left out.
+    """
+    keys = [*PANEL, *EXPLAINER]
+    own, truth = (leaderboard[leaderboard.score == score].set_index(keys) for score in ("own_game_tau", "aufc_normalised"))
+    rows = own.join(truth, lsuffix="_own", rsuffix="_truth").reset_index()
+    rows = rows.dropna(subset="mean_own")
+    for name, suffix in (("own_game", "_own"), ("truth", "_truth")):
+        rows = rows.rename(columns={f"mean{suffix}": name, f"low{suffix}": f"{name}_low", f"high{suffix}": f"{name}_high"})
+    return rows.rename(columns={"n_songs_truth": "n_songs", "n_truth": "n"})[COLUMNS].reset_index(drop=True)
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read: the explainers that solve their game best first."""
+    order = rows.sort_values([*PANEL, "own_game"], ascending=[True, True, False], kind="stable")
+    return pd.DataFrame(
+        {
+            "panel": [f"{row.domain}, {direction_title(row.original, called)}" for row in order.itertuples()],
+            "explainer": [named(row.explainer, row.fill) for row in order.itertuples()],
+            "own game, Kendall's tau": [_cell(r.own_game, r.own_game_low, r.own_game_high) for r in order.itertuples()],
+            "truth, normalised AUFC": [_cell(r.truth, r.truth_low, r.truth_high) for r in order.itertuples()],
+            "songs": order.n_songs.to_numpy(),
+        }
+    )
+
+
+def _cell(mean: float, low: float, high: float) -> str:
+    return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+
+def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+    """Show each explainer as a point: right answers to its own question against right answers to the one that matters."""
+    figure, axes = new_figure(2, 2, (8.2, 7.0), sharex=True, sharey=True)
+    for line, original in zip(axes, LABELS, strict=True):
+        for ax, domain in zip(line, DOMAINS, strict=True):
+            part = rows[(rows.original == original) & (rows.domain == domain)]
+            ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
+            if part.empty:
+                say_empty(ax)
+                continue
+            for clean, colour, marker, title in (
+                (True, PALETTE[1], "D", "asked about the perturbation (privileged)"),
+                (False, PALETTE[0], "o", "asked about the excerpt and a fill"),
+            ):
+                some = part[(part.fill == CLEAN) == clean]
+                ax.plot(some.own_game, some.truth, marker, color=colour, ms=5, mec="white", mew=0.5, label=title)
+            for row in part.itertuples():
+                if row.own_game > 0.999 or row.truth in (part.truth.max(), part.truth.min()):
+                    ax.annotate(named(row.explainer, row.fill), (row.own_game, row.truth), fontsize=6, ha="right", va="bottom")
+            ax.axhline(0, color="0.5", lw=0.7, ls="--")
+    for ax in axes[-1]:
+        ax.set_xlabel("agreement with the solution of its own game (Kendall's tau)")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("normalised area under the flip curve")
+    handles, titles = next((ax.get_legend_handles_labels() for ax in axes.ravel() if ax.lines), ([], []))
+    if handles:
+        figure.legend(handles, titles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    put_footnote(figure, footnote)
+    return figure

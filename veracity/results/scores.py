@@ -1,0 +1,218 @@
+"""Table ``scores``: every explainer's answer to every excerpt, scored against the truth that all masks tell.
+
+A row for each excerpt and explainer. Exact explainers are read off the games that the stages ``explanations`` and ``flips``
+have evaluated already; the others are the stage ``attributions``. Two games are asked about: in the *fill* game absent segments
+hold a fill; in the *perturbation* game (fill ``clean``) the clean excerpt, and its flipping sets are the truth.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..experiments.attributions import Attributions
+from ..experiments.explanations import Explanations
+from ..experiments.flips import WEIGHTS, Flips, all_flips
+from ..experiments.perturbation_games import mask_index
+from ..explainers.settings import READ_OFF
+from ..games import scoring
+from ..jobs.seeds import rng_for
+from ..labels import SING
+from .pooling import Keyed
+
+CLEAN = "clean"  # the fill of the perturbation game
+#: Exact weights of the fill games, by name, and the fields of `Explanations` that hold them for each fill.
+EXACT = ("shapley", "banzhaf")
+LOGIT = ("lime_logit", "shapley_logit", "banzhaf_logit")
+#: What an explainer may read of the model for an excerpt, from the least on; explainers are compared within one group.
+BUDGETS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
+ALL_MASKS = "all masks"
+#: What no explainer can be: the best ranking, and the best, an expected random and the worst set of each k.
+BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
+LOG_ODDS = ("sufficiency_log_odds", "comprehensiveness_log_odds")
+KEYS = ["song", "domain", "excerpt", "original", "explainer", "fill", "privileged", "budget", "rows"]
+#: Columns of the table beside scores.
+NUMBERS = ["own_game_tau", "fidelity", "additive_share", "smallest_size", "n_segments"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One explainer's answers to the excerpts of a song.
+
+    Attributes
+    ----------
+    explainer : str
+    fill : str
+        Of the game that it was asked about; "" where it was asked about none.
+    privileged : bool
+        Whether it saw the clean excerpt.
+    rows : ndarray of int, shape (n_excerpts,)
+        Of the model that it has read.
+    weights : ndarray, shape (n_excerpts, n_segments)
+        Oriented towards the adversarial label.
+    ranking : ndarray of int, shape (n_excerpts, n_segments)
+    fidelity : ndarray, shape (n_excerpts,), or None
+        Of a surrogate.
+    """
+
+    explainer: str
+    fill: str
+    privileged: bool
+    rows: np.ndarray
+    weights: np.ndarray
+    ranking: np.ndarray
+    fidelity: np.ndarray | None = None
+
+
+def budget_of(rows: int) -> str:
+    """Return the group of budgets that some rows belong to."""
+    return next((name for name, most in BUDGETS.items() if rows <= most), ALL_MASKS)
+
+
+def table(
+    flips: Keyed, explanations: Keyed, attributions: Keyed, *, seed: int, n_samples: int, n_rankings: int
+) -> pd.DataFrame:
+    """Score all explainers.
+
+    Parameters
+    ----------
+    flips, explanations, attributions : iterable of (song, domain, artefact)
+    seed : int
+    n_samples : int
+        Of sampled LIME.
+    n_rankings : int
+        Random rankings, for the chance of two scores.
+
+    Returns
+    -------
+    DataFrame
+        Columns `KEYS`, the keys of `veracity.games.scoring.SCORES`, the same with ``chance_`` before (see there),
+        `LOG_ODDS` (of the adversarial label: what the first three segments alone add to the clean excerpt's, and what the whole
+        loses without them), `NUMBERS`, and ``flips_1`` ... for the curve. No rows where not all masks are known.
+    """
+    explained = {(song, domain): item for song, domain, item in explanations}
+    judged: dict[tuple[str, str], list[Attributions]] = {}
+    for song, domain, item in attributions:
+        assert isinstance(item, Attributions)
+        judged.setdefault((song, domain), []).append(item)
+    parts = []
+    for song, domain, item in flips:
+        assert isinstance(item, Flips)
+        explanation = explained[song, domain]
+        assert isinstance(explanation, Explanations)
+        if item.flips_packed is None or not len(item.original):
+            continue
+        answers = list(answers_of(item, explanation, judged.get((song, domain), ()), n_samples=n_samples))
+        for e in range(len(item.original)):
+            rng = rng_for(seed, "chance", domain, song, e)
+            rows = _of_excerpt(item, explanation, e, answers, rng, n_rankings)
+            parts.append(pd.DataFrame([{"song": song, "domain": domain, "excerpt": e, **row} for row in rows]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
+
+
+def answers_of(
+    flips: Flips, explanations: Explanations, attributions: Sequence[Attributions], *, n_samples: int
+) -> Iterator[Answers]:
+    """Yield what every explainer says of a song's excerpts, exact ones read off the games that were evaluated."""
+    sign = np.where(flips.original == SING, -1.0, 1.0)[:, None]  # towards the adversarial label
+    n_excerpts, n = flips.squared_norm.shape
+    everything = 1 << n
+
+    def answers(
+        name: str, fill: str, weights: np.ndarray, rows: int, privileged: bool = False, fidelity: np.ndarray | None = None
+    ) -> Answers:
+        ranking = np.argsort(-weights, axis=1, kind="stable")
+        return Answers(name, fill, privileged, np.full(n_excerpts, rows), weights, ranking, fidelity)
+
+    yield answers("norm", "", flips.squared_norm, 0, privileged=True)
+    for fill in map(str, explanations.fills):
+        for method, name, rows in (("sampled", "lime", n_samples), ("exact", "lime_exact", everything)):
+            here, clean = (
+                explanations.along("weights", input=one, fill=fill, method=method) for one in ("adversarial", "clean")
+            )
+            fidelity = explanations.along("fidelity", fill=fill, method=method)
+            yield answers(name, fill, sign * here, rows, fidelity=fidelity)
+            yield answers(f"{name}_difference", fill, sign * (here - clean), 2 * rows, privileged=True)
+        for name in EXACT:
+            yield answers(name, fill, sign * explanations.along(name, fill=fill), everything)
+        for name in LOGIT:
+            yield answers(name, fill, sign * _of_fill(explanations, name, fill), everything)
+        yield answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
+    for name in WEIGHTS:
+        exact = "lime_exact" if name == "lime" else name
+        yield answers(exact, CLEAN, sign * getattr(flips, name), everything, privileged=True)
+    for item in attributions:
+        name = f"{item.explainer}_asked" if item.explainer in READ_OFF else item.explainer
+        yield Answers(name, item.fill, bool(item.privileged), item.rows, item.weights, item.ranking)
+
+
+def _of_fill(explanations: Explanations, name: str, fill: str) -> np.ndarray:
+    return getattr(explanations, name)[list(explanations.fills).index(fill)]
+
+
+def _of_excerpt(
+    item: Flips, explanation: Explanations, e: int, answers: Sequence[Answers], rng: np.random.Generator, n_rankings: int
+) -> Iterator[dict[str, object]]:
+    flips = all_flips(item, e)
+    assert flips is not None
+    truth = scoring.truth_of(flips)
+    expected = {f"chance_{name}": value for name, value in scoring.chance(truth, rng, n_rankings).items()}
+    own = _own_games(item, explanation, e)
+    assert item.few_masks is not None
+    assert item.few_logits is not None
+    sign = -1.0 if item.original[e] == SING else 1.0
+    logits = dict(zip(item.few_masks.tolist(), (sign * item.few_logits[e]).tolist(), strict=True))
+    share = dict(zip(explanation.fills, explanation.additive_share[:, e], strict=True))
+    of_excerpt = {**expected, "smallest_size": truth.size, "n_segments": truth.n}
+    for one in answers:
+        weights, ranking, rows = one.weights[e], one.ranking[e], int(one.rows[e])
+        yield {
+            "original": item.original[e],
+            "explainer": one.explainer,
+            "fill": one.fill,
+            "privileged": one.privileged,
+            "budget": budget_of(rows),
+            "rows": rows,
+            **scoring.scores(truth, ranking, weights),
+            **_log_odds(logits, ranking, truth.n),
+            **of_excerpt,
+            "own_game_tau": _tau(weights, own.get(one.fill)),
+            "fidelity": np.nan if one.fidelity is None else one.fidelity[e],
+            "additive_share": share.get(one.fill, np.nan) if one.fidelity is not None else np.nan,
+            **_curve(flips[np.cumsum(1 << ranking)]),
+        }
+    known = {"original": item.original[e], "fill": "", "privileged": True, "budget": ALL_MASKS, "rows": 1 << truth.n}
+    best = scoring.best_ranking(flips)
+    of_best = scoring.scores(truth, best) | _log_odds(logits, best, truth.n)
+    yield {**known, "explainer": BOUNDS[0], **of_best, **of_excerpt, **_curve(flips[np.cumsum(1 << best)])}
+    for name, curve in zip(BOUNDS[1:], (item.best, item.random, item.worst), strict=True):
+        assert curve is not None
+        yield {**known, "explainer": name, **of_excerpt, **_curve(curve[e])}
+
+
+def _curve(flips: np.ndarray) -> dict[str, float]:
+    """Return a flip curve as columns; with all segments every curve flips."""
+    return {f"flips_{k + 1}": float(flip) for k, flip in enumerate(flips[:-1])}
+
+
+def _own_games(item: Flips, explanation: Explanations, e: int) -> Mapping[str, np.ndarray]:
+    """Return the exact solution of each game of an excerpt, towards the adversarial label: its Shapley values."""
+    sign = -1.0 if item.original[e] == SING else 1.0
+    assert item.shapley is not None
+    fills = {str(fill): sign * explanation.along("shapley", fill=fill)[e] for fill in explanation.fills}
+    return fills | {CLEAN: sign * item.shapley[e]}
+
+
+def _log_odds(logits: Mapping[int, float], ranking: np.ndarray, n: int) -> dict[str, float]:
+    top, everything = mask_index(ranking[: scoring.TOP]), (1 << n) - 1
+    return dict(zip(LOG_ODDS, (logits[top] - logits[0], logits[everything] - logits[everything ^ top]), strict=True))
+
+
+def _tau(weights: np.ndarray | None, solution: np.ndarray | None) -> float:
+    """Return Kendall's rank correlation of weights with a game's solution; NaN where one is constant or missing."""
+    from scipy.stats import kendalltau
+
+    if weights is None or solution is None or not np.ptp(weights) or not np.ptp(solution):
+        return np.nan
+    return float(kendalltau(weights, solution).statistic)

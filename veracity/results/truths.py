@@ -1,0 +1,147 @@
+"""Table and figure ``truths``: the truth itself; which sets of a perturbation's segments flip the label."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..attacks.settings import DOMAINS
+from ..experiments.flips import Flips, all_flips
+from ..experiments.perturbation_games import mask_index, norm_ranking
+from ..games import scoring
+from ..jobs.seeds import rng_for
+from ..labels import LABELS, SING, direction_title, in_figure
+from .canvas import PALETTE, new_figure, put_footnote, say_empty
+from .leaderboard import PANEL
+from .over_songs import Estimate, estimate
+from .pooling import Keyed, in_paper_order
+
+#: What is told of each excerpt.
+NUMBERS = {
+    "smallest_size": "segments of a smallest flipping set",
+    "n_smallest": "smallest flipping sets",
+    "n_minimal": "inclusion-minimal flipping sets",
+    "core_of_smallest": "segments in every smallest set",
+    "core_of_minimal": "segments in every minimal set",
+    "n_necessary": "segments without which the rest does not flip",
+    "flipping_share": "share of all sets that flip",
+    "not_monotone": "share of flipping sets that a larger set undoes",
+    "norm_flips": "does the norm's choice of as many segments as a smallest set flip?",
+    "norm_flips_3": "do the three segments of highest norm flip?",
+    "best_flips_3": "do any three segments flip?",
+}
+COLUMNS = [*PANEL, "what", "n_songs", "n", "mean", "low", "high", "median", "least", "most"]
+
+
+def rows_of(flips: Keyed) -> pd.DataFrame:
+    """Tell the truth of each excerpt: a row for each, with `NUMBERS`; none where not all masks are known."""
+    rows = []
+    for song, domain, item in flips:
+        assert isinstance(item, Flips)
+        rankings = norm_ranking(item.squared_norm)
+        for e, original in enumerate(item.original):
+            known = all_flips(item, e)
+            if known is not None:
+                names = {"song": song, "domain": domain, "excerpt": e, "original": original}
+                rows.append({**names, **_of(known, rankings[e])})
+    return pd.DataFrame(rows, columns=["song", "domain", "excerpt", "original", *NUMBERS])
+
+
+def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
+    truth, flipping = scoring.truth_of(flips), int(flips.sum())
+    top = min(scoring.TOP, truth.n)
+    necessary = ~flips[(len(flips) - 1) ^ (1 << np.arange(truth.n))]
+    return {
+        "smallest_size": truth.size,
+        "n_smallest": len(truth.smallest),
+        "n_minimal": truth.n_minimal,
+        "core_of_smallest": truth.core.bit_count(),
+        "core_of_minimal": truth.minimal_core.bit_count(),
+        "n_necessary": int(necessary.sum()),
+        "flipping_share": flipping / len(flips),
+        "not_monotone": 1 - float(scoring.robust(flips).sum()) / flipping,
+        "norm_flips": float(flips[mask_index(by_norm[: truth.size])]),
+        "norm_flips_3": float(flips[mask_index(by_norm[:top])]),
+        "best_flips_3": float(truth.size <= top),
+    }
+
+
+def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Pool the excerpts of `rows_of`: the mean over songs with its interval, median and range over excerpts."""
+    found = []
+    for panel, part in rows.groupby(PANEL, sort=False) if len(rows) else ():
+        for name in NUMBERS:
+            of_songs = part.groupby("song", sort=True)[name].mean().to_numpy()
+            mean: Estimate = estimate(of_songs, rng_for(seed, "truths", *panel, name), bounds=(0, np.inf))
+            found.append(
+                {
+                    **dict(zip(PANEL, panel, strict=True)),
+                    "what": name,
+                    "n_songs": mean.n,
+                    "n": len(part),
+                    "mean": mean.mean,
+                    "low": mean.low,
+                    "high": mean.high,
+                    "median": part[name].median(),
+                    "least": part[name].min(),
+                    "most": part[name].max(),
+                }
+            )
+    return in_paper_order(pd.DataFrame(found, columns=COLUMNS))
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read: a row for each number, a column for each panel."""
+    shown: dict[str, dict[str, str]] = {name: {"of an excerpt": words} for name, words in NUMBERS.items()}
+    for row in rows.itertuples():
+        heading = f"{row.domain}, {direction_title(row.original, called)} ({row.n} excerpts of {row.n_songs} songs)"
+        interval = "" if np.isnan(row.low) else f" ({row.low:.3g} to {row.high:.3g})"
+        shown[row.what][heading] = f"{row.mean:.3g}{interval}; median {row.median:.3g}, {row.least:.3g}-{row.most:.3g}"
+    return pd.DataFrame(list(shown.values())) if len(rows) else pd.DataFrame()
+
+
+def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+    """Show how few segments flip, how many sets do, and how far flips are from being monotone.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `rows_of`.
+    footnote : str
+    called : str
+    """
+    figure, axes = new_figure(2, 3, (9.2, 5.2))
+    panels = [(domain, original) for original in LABELS for domain in DOMAINS]
+    for line, original in zip(axes, LABELS, strict=True):
+        for i, domain in enumerate(DOMAINS):
+            part = rows[(rows.domain == domain) & (rows.original == original)]
+            colour, label = PALETTE[i], f"{domain} (n = {len(part)})"
+            if part.empty:
+                continue
+            sizes = np.arange(1, int(rows.smallest_size.max()) + 1)
+            shares = [100 * (part.smallest_size == size).mean() for size in sizes]
+            line[0].bar(sizes + 0.4 * i - 0.2, shares, width=0.4, color=colour, label=label)
+            line[1].plot(part.smallest_size + 0.16 * i - 0.08, part.n_minimal, "o^"[i], color=colour, ms=4, alpha=0.7)
+            ordered = np.sort(100 * part.not_monotone)
+            line[2].step(ordered, 100 * np.arange(1, len(ordered) + 1) / len(ordered), where="post", color=colour)
+        for ax in line:
+            if rows[rows.original == original].empty:
+                say_empty(ax)
+            ax.set_title(in_figure(direction_title(original, called)), fontsize=9)
+        line[0].set_ylabel("excerpts [%]")
+        line[0].legend(frameon=False, fontsize=7)
+        line[1].set_yscale("log")
+        line[1].set_ylabel("minimal flipping sets")
+        line[2].set_ylabel("excerpts with no more [%]")
+    for ax, words in zip(
+        axes[-1],
+        (
+            "segments of a smallest flipping set",
+            "segments of a smallest flipping set",
+            "flipping sets that a larger one undoes [%]",
+        ),
+        strict=True,
+    ):
+        ax.set_xlabel(words, fontsize=8)
+    assert len(panels) == 4
+    put_footnote(figure, footnote)
+    return figure

@@ -1,0 +1,15 @@
+"""Rule figure_explainers: flip curves of all explainers, grouped by what they read, with the bounds that none can pass."""
+
+from veracity.results import figure_explainers
+from veracity.results.canvas import save
+from veracity.results.pooling import read_table
+
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    called = snakemake.params.called
+    shown = figure_explainers.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill)
+    write_table(snakemake, shown)
+    figure = figure_explainers.plot(shown, footnote=snakemake.params.note, called=called)
+    save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -1,0 +1,14 @@
+"""Rule gap: why the paper's LIME falls short of the best ranking, in parts that add up."""
+
+from veracity.results import gap
+from veracity.results.canvas import save
+from veracity.results.pooling import read_table
+
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    called = snakemake.params.called
+    table = gap.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill, seed=snakemake.params.seed)
+    write_table(snakemake, table, gap.page(table, called), "Why LIME falls short of the best ranking")
+    save(gap.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

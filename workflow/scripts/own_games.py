@@ -1,0 +1,14 @@
+"""Rule own_games: how well each explainer solves the game that it is asked, beside its score against the truth."""
+
+from veracity.results import own_games
+from veracity.results.canvas import save
+from veracity.results.pooling import read_table
+
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    called = snakemake.params.called
+    table = own_games.table(read_table(snakemake.input[0], called))
+    write_table(snakemake, table, own_games.page(table, called), "Two games: the explainer's own, and the truth")
+    save(own_games.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

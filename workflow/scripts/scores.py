@@ -1,0 +1,15 @@
+"""Rule scores: every explainer's answer to every excerpt, against the truth that all masks tell."""
+
+from veracity.experiments.attributions import Attributions
+from veracity.experiments.explanations import Explanations
+from veracity.experiments.flips import Flips
+from veracity.results import scores
+
+from _job import job, read_all
+from _tables import write_table
+
+with job(snakemake):
+    artefacts = {"flips": Flips, "explanations": Explanations, "attributions": Attributions}
+    read = [read_all(snakemake.input.get(name), kind) for name, kind in artefacts.items()]
+    settings = {name: snakemake.params[name] for name in ("seed", "n_samples", "n_rankings")}
+    write_table(snakemake, scores.table(*read, **settings))

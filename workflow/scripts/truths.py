@@ -1,0 +1,15 @@
+"""Rule truths: which sets of a perturbation's segments flip the label, how few, how many, how far from monotone."""
+
+from veracity.experiments.flips import Flips
+from veracity.results import truths
+from veracity.results.canvas import save
+
+from _job import job, read_all
+from _tables import write_table
+
+with job(snakemake):
+    called = snakemake.params.called
+    rows = truths.rows_of(read_all(snakemake.input, Flips))
+    table = truths.table(rows, seed=snakemake.params.seed)
+    write_table(snakemake, table, truths.page(table, called), "The truth: which segments flip the label")
+    save(truths.plot(rows, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)
