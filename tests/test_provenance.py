@@ -257,12 +257,18 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         (
             "explainers/lime.py",
             "attributions audits classifier drawings explanations fidelity figure1 flip_rates flips localised "
-            "localised_attributions localised_rows plan sampling_error smallest_sets stability",
+            "localised_attributions localised_rows plan sampling_error scores smallest_sets stability truths",
         ),
         ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
         ("experiments/localised.py", "audits localised localised_attributions localised_rows plan"),
         ("results/figure3.py", "figure3"),
-        ("results/canvas.py", "costs figure1 figure2 figure3 figure4 figure_stability plan"),
+        (
+            "results/canvas.py",
+            "costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard figure_stability gap "
+            "own_games plan truths",
+        ),
+        ("games/scoring.py", "leaderboard scores truths"),
+        ("results/over_songs.py", "contrasts fidelity_worth figure_leaderboard gap leaderboard scores truths"),
         ("planning/work.py", "plan"),
     ],
 )

@@ -8,10 +8,9 @@ import pandas as pd
 from ..errors import ConfigError, hint
 from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title
-from .leaderboard import PANEL, by_song, named
 from .over_songs import FEWEST, Estimate, estimate, sign_flip_tests
 from .pooling import in_paper_order
-from .scores import BOUNDS
+from .study import BOUNDS, PANEL, by_song, named
 
 RANDOM = "random"  # the expectation of a random ranking
 COLUMNS = [*PANEL, "score", "explainer", "against", "n_songs", "difference", "low", "high"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .leaderboard import named
+from .study import named
 
 READ_OFF = "read off games of the stages explanations and flips"
 COLUMNS = ["explainer", "fill", "privileged", "budget", "rows", "n", "jobs", "seconds", "seconds_per_excerpt"]

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .leaderboard import PANEL
 from .over_songs import ratio
+from .study import PANEL
 
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")

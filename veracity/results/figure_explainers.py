@@ -7,8 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
-from .leaderboard import EXPLAINER, PANEL, named
-from .scores import ALL_MASKS, BOUNDS, BUDGETS, CLEAN
+from .study import ALL_MASKS, BOUNDS, BUDGETS, CLEAN, EXPLAINER, PANEL, named
 
 #: Bounds in drawing order: title, colour, line style.
 CURVES = {

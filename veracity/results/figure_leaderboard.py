@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .leaderboard import EXPLAINER, PANEL, by_song, named
 from .over_songs import FEW
-from .scores import ALL_MASKS, BOUNDS, BUDGETS
+from .study import ALL_MASKS, BOUNDS, BUDGETS, EXPLAINER, PANEL, by_song, named
 
 SCORE = "aufc_normalised"
 

@@ -17,10 +17,9 @@ from matplotlib.figure import Figure
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .leaderboard import PANEL
 from .over_songs import estimate
 from .pooling import in_paper_order
-from .scores import CLEAN
+from .study import CLEAN, PANEL
 
 CHANGED = ("surrogate", "scale", "question")
 #: Explainers by what is changed: Shapley instead of LIME, logit instead of probability.

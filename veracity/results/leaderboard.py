@@ -10,26 +10,15 @@ from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title
 from .over_songs import estimate
 from .pooling import in_paper_order
-from .scores import ALL_MASKS, BOUNDS, BUDGETS, LOG_ODDS
+from .study import ALL_MASKS, BOUNDS, BUDGETS, EXPLAINER, PANEL, named
 
-PANEL = ["domain", "original"]
-EXPLAINER = ["explainer", "fill", "privileged", "budget"]
 COLUMNS = [*PANEL, *EXPLAINER, "rows", "score", "n_songs", "n", "mean", "low", "high", "chance"]
+#: Of the adversarial label: what the first three segments alone add, and what the whole loses without them.
+LOG_ODDS = ("sufficiency_log_odds", "comprehensiveness_log_odds")
 ESTIMATED = (*SCORES, *LOG_ODDS, "own_game_tau")
 SHOWN = ("aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "best_match_recall", "pointing", "own_game_tau")
 BOUNDED = {"excess_k": (0.0, np.inf), **dict.fromkeys(LOG_ODDS, (-np.inf, np.inf)), "own_game_tau": (-1.0, 1.0)}
 BOUNDED["aufc_normalised"] = (-np.inf, 1.0)
-
-
-def named(explainer: str, fill: str) -> str:
-    """Return what an explainer of a game is called."""
-    return f"{explainer} ({fill})" if fill else explainer
-
-
-def by_song(scores: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return the mean of a score over the excerpts of each song, a row for each panel, explainer and song."""
-    keys = [*PANEL, *EXPLAINER, "song"]
-    return scores.groupby(keys, sort=False)[name].mean().reset_index()
 
 
 def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:

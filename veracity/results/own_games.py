@@ -7,8 +7,7 @@ from matplotlib.figure import Figure
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .leaderboard import EXPLAINER, PANEL, named
-from .scores import CLEAN
+from .study import CLEAN, EXPLAINER, PANEL, named
 
 COLUMNS = [*PANEL, *EXPLAINER, "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 

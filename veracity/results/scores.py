@@ -19,19 +19,14 @@ from ..explainers.settings import READ_OFF
 from ..games import scoring
 from ..jobs.seeds import rng_for
 from ..labels import SING
+from .leaderboard import LOG_ODDS
 from .pooling import Keyed
+from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, budget_of
 
-CLEAN = "clean"  # the fill of the perturbation game
 #: Exact weights of the fill games, by name, and the fields of `Explanations` that hold them for each fill.
 EXACT = ("shapley", "banzhaf")
 LOGIT = ("lime_logit", "shapley_logit", "banzhaf_logit")
-#: What an explainer may read of the model for an excerpt, from the least on; explainers are compared within one group.
-BUDGETS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
-ALL_MASKS = "all masks"
-#: What no explainer can be: the best ranking, and the best, an expected random and the worst set of each k.
-BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
-LOG_ODDS = ("sufficiency_log_odds", "comprehensiveness_log_odds")
-KEYS = ["song", "domain", "excerpt", "original", "explainer", "fill", "privileged", "budget", "rows"]
+KEYS = ["song", "domain", "excerpt", "original", *EXPLAINER, "rows"]
 #: Columns of the table beside scores.
 NUMBERS = ["own_game_tau", "fidelity", "additive_share", "smallest_size", "n_segments"]
 
@@ -63,11 +58,6 @@ class Answers:
     weights: np.ndarray
     ranking: np.ndarray
     fidelity: np.ndarray | None = None
-
-
-def budget_of(rows: int) -> str:
-    """Return the group of budgets that some rows belong to."""
-    return next((name for name, most in BUDGETS.items() if rows <= most), ALL_MASKS)
 
 
 def table(

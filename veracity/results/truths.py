@@ -11,9 +11,9 @@ from ..games import scoring
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .leaderboard import PANEL
 from .over_songs import Estimate, estimate
 from .pooling import Keyed, in_paper_order
+from .study import PANEL
 
 #: What is told of each excerpt.
 NUMBERS = {
