@@ -1,7 +1,9 @@
 """Detectors with random weights and small excerpts, for tests that need no training."""
 
+import numpy as np
 import torch
 
+from veracity.attacks.excerpts import Excerpts
 from veracity.detector.model import Detector
 from veracity.detector.settings import Architecture
 from veracity.songs.frontend import FrontEnd
@@ -29,3 +31,35 @@ def mean_level(excerpts):
     import numpy as np
 
     return 1 / (1 + np.exp(-3 - np.asarray(excerpts).mean(axis=(1, 2))))
+
+
+def flipping_excerpts(network, seed: int = 0, domain: str = "waveform") -> Excerpts:
+    """Give pairs of random excerpts on which the detector disagrees, two for each direction."""
+    torch.manual_seed(seed)
+    pool = torch.randn(48, 115, 80) * 1.5 - 3
+    p = network.predict(pool).numpy().astype(float)
+    order = np.argsort(p)
+    low, high = order[:2], order[-2:]
+    threshold = float((p[low].max() + p[high].min()) / 2)
+    clean, adversarial = np.concatenate([low, high]), np.concatenate([high, low])
+    return Excerpts(
+        domain=domain,
+        scope="song",
+        model="detector",
+        threshold=threshold,
+        start_seconds=0.0,
+        n_nosing=24,
+        n_sing=24,
+        n_nosing_flipped=2,
+        n_sing_flipped=2,
+        detector_n_nosing=24,
+        detector_n_sing=24,
+        detector_n_nosing_flipped=2,
+        detector_n_sing_flipped=2,
+        start_frame=np.arange(4),
+        original=np.array(["nosing", "nosing", "sing", "sing"]),
+        clean=pool[clean].numpy(),
+        adversarial=pool[adversarial].numpy(),
+        clean_p=p[clean],
+        adversarial_p=p[adversarial],
+    )

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import random_detector
+from networks import flipping_excerpts, random_detector
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.errors import ConfigError
@@ -31,35 +31,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def excerpts(network) -> Excerpts:
-    """Give pairs of random excerpts on which the detector disagrees, two for each direction."""
-    torch.manual_seed(0)
-    pool = torch.randn(48, 115, 80) * 1.5 - 3
-    p = network.predict(pool).numpy().astype(float)
-    order = np.argsort(p)
-    low, high = order[:2], order[-2:]
-    threshold = float((p[low].max() + p[high].min()) / 2)
-    clean, adversarial = np.concatenate([low, high]), np.concatenate([high, low])
-    return Excerpts(
-        domain="waveform",
-        scope="song",
-        model="detector",
-        threshold=threshold,
-        start_seconds=0.0,
-        n_nosing=24,
-        n_sing=24,
-        n_nosing_flipped=2,
-        n_sing_flipped=2,
-        detector_n_nosing=24,
-        detector_n_sing=24,
-        detector_n_nosing_flipped=2,
-        detector_n_sing_flipped=2,
-        start_frame=np.arange(4),
-        original=np.array(["nosing", "nosing", "sing", "sing"]),
-        clean=pool[clean].numpy(),
-        adversarial=pool[adversarial].numpy(),
-        clean_p=p[clean],
-        adversarial_p=p[adversarial],
-    )
+    return flipping_excerpts(network)
 
 
 @pytest.fixture(scope="module")

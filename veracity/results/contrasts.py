@@ -57,10 +57,10 @@ def table(
         return pd.DataFrame(columns=COLUMNS)
     songs = by_song(scores[~scores.explainer.isin(BOUNDS)], score)
     expected = by_song(scores, f"chance_{score}").drop_duplicates([*PANEL, "song"])
-    means = {RANDOM: expected.set_index([*PANEL, "song"])[f"chance_{score}"]}
+    means = {RANDOM: expected.set_index([*PANEL, "song"])[f"chance_{score}"].sort_index()}
     for name in dict.fromkeys([*tested, *against]):
         if name != RANDOM:
-            means[name] = of_explainer(songs, name, fill).set_index([*PANEL, "song"])[score]
+            means[name] = of_explainer(songs, name, fill).set_index([*PANEL, "song"])[score].sort_index()
     rows, differences = [], []
     everyone = sorted(scores.song.unique())
     for panel in dict.fromkeys(scores[PANEL].itertuples(index=False, name=None)):

@@ -9,6 +9,7 @@ from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .study import CLEAN, EXPLAINER, PANEL, named
 
+NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # in the figure; the table names all
 COLUMNS = [*PANEL, *EXPLAINER, "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 
 
@@ -27,7 +28,7 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """
     keys = [*PANEL, *EXPLAINER]
     own, truth = (leaderboard[leaderboard.score == score].set_index(keys) for score in ("own_game_tau", "aufc_normalised"))
-    rows = own.join(truth, lsuffix="_own", rsuffix="_truth").reset_index()
+    rows = own.merge(truth, left_index=True, right_index=True, suffixes=("_own", "_truth")).reset_index()
     rows = rows.dropna(subset="mean_own")
     for name, suffix in (("own_game", "_own"), ("truth", "_truth")):
         rows = rows.rename(columns={f"mean{suffix}": name, f"low{suffix}": f"{name}_low", f"high{suffix}": f"{name}_high"})
@@ -68,14 +69,14 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             ):
                 some = part[(part.fill == CLEAN) == clean]
                 ax.plot(some.own_game, some.truth, marker, color=colour, ms=5, mec="white", mew=0.5, label=title)
-            for row in part.itertuples():
-                if row.own_game > 0.999 or row.truth in (part.truth.max(), part.truth.min()):
-                    ax.annotate(named(row.explainer, row.fill), (row.own_game, row.truth), fontsize=6, ha="right", va="bottom")
+            for row in part[part.explainer.isin(NAMED)].itertuples():
+                place = (row.own_game, row.truth)
+                ax.annotate(named(row.explainer, row.fill), place, (-5, 4), textcoords="offset points", fontsize=6, ha="right")
             ax.axhline(0, color="0.5", lw=0.7, ls="--")
     for ax in axes[-1]:
-        ax.set_xlabel("agreement with the solution of its own game (Kendall's tau)")
+        ax.set_xlabel("agreement with the solution of its own game (Kendall's tau)", fontsize=8)
     for ax in axes[:, 0]:
-        ax.set_ylabel("normalised area under the flip curve")
+        ax.set_ylabel("normalised area under the flip curve", fontsize=8)
     handles, titles = next((ax.get_legend_handles_labels() for ax in axes.ravel() if ax.lines), ([], []))
     if handles:
         figure.legend(handles, titles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)

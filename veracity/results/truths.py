@@ -128,7 +128,8 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 say_empty(ax)
             ax.set_title(in_figure(direction_title(original, called)), fontsize=9)
         line[0].set_ylabel("excerpts [%]")
-        line[0].legend(frameon=False, fontsize=7)
+        if len(line[0].patches):
+            line[0].legend(frameon=False, fontsize=7)
         line[1].set_yscale("log")
         line[1].set_ylabel("minimal flipping sets")
         line[2].set_ylabel("excerpts with no more [%]")
