@@ -332,7 +332,7 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
 def plot(explained: Explained, k: int = 3) -> Figure:
     """Show the excerpt before and after, and segments: LIME's first k, and the smallest set that turns the decision round."""
     from .results.canvas import new_figure
-    from .results.segments import show_segments
+    from .results.segments import plot_segments
 
     figure, axes = new_figure(1, 4, (10.0, 2.8), sharex=True, sharey=True)
     sets = explained.smallest_sets
@@ -345,7 +345,7 @@ def plot(explained: Explained, k: int = 3) -> Figure:
         ("a smallest set that flips", magnitudes[1], sets[0] if sets else ()),
     ]
     for ax, (heading, image, segments) in zip(axes[0], shown, strict=True):
-        show_segments(ax, image, explained.grid, segments, seconds=explained.excerpt_seconds, low=low, high=high)
+        plot_segments(ax, image, explained.grid, segments, seconds=explained.excerpt_seconds, low=low, high=high)
         ax.set_title(in_figure(heading), fontsize=9)
         ax.set_xlabel("time [s]")
     axes[0, 0].set_ylabel("band")

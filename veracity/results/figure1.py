@@ -10,7 +10,7 @@ from ..experiments.drawings import DrawnExcerpt
 from ..explainers.lime import ranking
 from ..games.grid import SegmentGrid
 from .canvas import new_figure, put_footnote
-from .segments import show_segments
+from .segments import plot_segments
 
 
 def table(drawn: Sequence[tuple[str, DrawnExcerpt]], *, n_top: int = 3) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def plot(
         top = ranking(item.weights, "sing")[:n_top]
         pictures = ((item.clean_log_mel, None), (item.drawn_log_mel, None), (item.drawn_log_mel, top))
         for ax, (log_mel, segments) in zip(line, pictures, strict=True):
-            show_segments(ax, log_mel, grid, segments, seconds=seconds, low=low, high=high)
+            plot_segments(ax, log_mel, grid, segments, seconds=seconds, low=low, high=high)
         line[0].set_title(f"$f(x)$ = {item.clean_p_sing:.2f}", fontsize=8)
         line[1].set_title(f"$f(x)$ = {item.drawn_p_sing:.2f}", fontsize=8)
         line[2].set_title(f"fidelity = {item.fidelity:.2f}", fontsize=8)

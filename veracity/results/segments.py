@@ -11,7 +11,7 @@ from ..games.grid import SegmentGrid
 from .canvas import PALETTE
 
 
-def show_segments(
+def plot_segments(
     ax: Axes,
     excerpt: np.ndarray,
     grid: SegmentGrid,
