@@ -24,6 +24,7 @@ PAGES = (
     "flip_rates",
     "table1",
     "table2",
+    "published",
     "smallest_sets",
     "localised_rows",
     "localisation",

@@ -36,6 +36,7 @@ CAPTIONS = {
     "attacks": "How many excerpts changed their label under the attacks.",
     "table1": "Label flips with three segments (paper Table 1): sampled and exact LIME, norm, and the bounds.",
     "table2": "Label flips with all segments of positive weight, and with as many by norm (paper Table 2).",
+    "published": "Every number that the paper published beside this run's, with a verdict.",
     "localisation": "Localised perturbations: segments found, and found of those that were really needed.",
     "smallest_sets": "The fewest segments of a perturbation that flip the label; an upper bound where not all are proved.",
     "fidelity": "Fidelity of LIME by what switched-off segments hold.",

@@ -277,6 +277,7 @@ TABLES = [
     "attacks",
     "table1",
     "table2",
+    "published",
     "smallest_sets",
     "localisation",
     "fidelity",

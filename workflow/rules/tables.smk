@@ -6,6 +6,7 @@ localrules:
     table1,
     table2,
     localised_rows,
+    published,
     smallest_sets,
     localisation,
     fidelity,
@@ -103,6 +104,27 @@ rule localisation:
         code=code("localisation"),
     script:
         "../scripts/localisation.py"
+
+
+rule published:
+    input:
+        rates=f"{RESULTS}/tables/flip_rates.csv",
+        localised=f"{RESULTS}/tables/localised_rows.csv",
+    output:
+        table=update(f"{RESULTS}/tables/published.csv"),
+        page=update(f"{RESULTS}/tables/published.md"),
+    log:
+        f"{RESULTS}/logs/published.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/published.tsv"
+    params:
+        configuration=config,
+        n_songs={split: len(names(split)) for split in SPLITS},
+        note=plainly(NOTE),
+        called=plainly(CALLED),
+        code=code("published"),
+    script:
+        "../scripts/published.py"
 
 
 rule smallest_sets:

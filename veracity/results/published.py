@@ -1,0 +1,176 @@
+"""Table ``published``: every number that the paper published beside this run's, with a verdict.
+
+References
+----------
+V. Praher, K. Prinz, A. Flexer, G. Widmer, ISMIR 2021: Tables 1 and 2; Figures 2, 3 and 4 as read off (counts +-1).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..attacks.settings import PAPER, Domain
+from ..labels import SING, Label, direction_title
+from .pooling import METHODS
+from .statistics import proportion
+
+#: The paper's songs in its splits.
+SONGS = {"train": 61, "valid": 16, "test": 16}
+Panel = tuple[Domain, Label]
+PANELS: tuple[Panel, ...] = (("waveform", "nosing"), ("spectrogram", "nosing"), ("waveform", "sing"), ("spectrogram", "sing"))
+#: Per cent of labels that flip, panels as above. Table 1: LIME's first three segments.
+TABLE1 = dict(zip(PANELS, (53, 41, 21, 32), strict=True))
+#: Table 2: all segments of positive weight by LIME, and as many by norm.
+TABLE2 = dict(zip(PANELS, ((86, 99), (91, 98), (49, 74), (44, 55)), strict=True))
+#: Figure 2: by norm with 1, 3 and 5 segments.
+FIGURE2 = dict(zip(PANELS, ((20, 64, 85), (14, 48, 74), (7, 21, 39), (20, 46, 64)), strict=True))
+#: Figure 3: excerpts by how many of k segments were found, from all k to none.
+FIGURE3: dict[Panel, dict[int, tuple[int, ...]]] = {
+    ("waveform", "nosing"): {1: (13, 19), 3: (9, 41, 36, 16), 5: (2, 17, 30, 50, 31, 7)},
+    ("spectrogram", "nosing"): {1: (11, 11), 3: (8, 26, 27, 16), 5: (1, 22, 31, 29, 22, 14)},
+    ("waveform", "sing"): {1: (1, 10), 3: (1, 13, 15, 5), 5: (0, 2, 12, 19, 18, 11)},
+    ("spectrogram", "sing"): {1: (12, 18), 3: (2, 23, 31, 13), 5: (1, 14, 29, 36, 14, 2)},
+}
+#: Figure 4: median fidelity of explanations that found the segment, and of others.
+FIGURE4: dict[Domain, tuple[float, float]] = {"waveform": (0.68, 0.71), "spectrogram": (0.67, 0.74)}
+COLUMNS = ["where", "domain", "original", "what", "published", "ours", "low", "high", "n", "verdict"]
+AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "nothing to compare: no excerpt"
+
+
+def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[str]:
+    """Say in what a run is another experiment than the paper's; empty where its numbers may be compared.
+
+    Parameters
+    ----------
+    config : mapping
+        The whole configuration.
+    n_songs : mapping
+        Songs of each split.
+    """
+    model, lime, attacks = config["model"], config["lime"], config["attacks"]
+    found = []
+    if config["corpus"]["kind"] == "synthetic":
+        found.append("a synthetic corpus")
+    elif dict(n_songs) != SONGS:
+        shown = " / ".join(str(n_songs.get(split, 0)) for split in SONGS)
+        found.append(f"{shown} songs, not {' / '.join(map(str, SONGS.values()))}")
+    if model["build"] or model["predict"]:
+        found.append(f"another model, {model['build'] or model['predict']}")
+    if config["detector"]["checkpoint"] is None and config["detector"]["training"]["n_updates"] != 40000:
+        found.append(f"a training of {config['detector']['training']['n_updates']} updates, not 40000")
+    if attacks["splits"] != ["test"]:
+        found.append(f"the splits {', '.join(attacks['splits'])} are attacked, not test")
+    if attacks["scope"] != "song" or attacks["seconds"] is not None:
+        found.append("parts of songs are attacked, not whole ones")
+    for domain, paper in PAPER.items():
+        own = attacks[domain]
+        other = [f"{key} {own[key]:g}" for key in ("eps", "eta", "alpha", "max_updates") if own[key] != getattr(paper, key)]
+        found += [f"the {domain} attack has {', '.join(other)}"] if other else []
+    expected = {"n_time": 5, "n_band": 4, "n_samples": 8192, "kernel_width": 0.25, "alpha": 1, "fill": "mean"}
+    other = [f"{key} {lime[key]}" for key, value in expected.items() if lime[key] != value]
+    found += [f"LIME has {', '.join(other)}"] if other else []
+    if config["excerpts"]["per_direction"] != 10:
+        found.append(f"{config['excerpts']['per_direction']} excerpts of each song and direction, not 10")
+    return found
+
+
+def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, differing: list[str]) -> pd.DataFrame:
+    """Put each published number beside ours.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Of `veracity.results.flip_rates.table`.
+    localised : DataFrame
+        Of `veracity.results.localised_rows.table`.
+    fill : str
+        Of LIME.
+    differing : list of str
+        Of `differences`.
+
+    Returns
+    -------
+    DataFrame
+        Percentages with Wilson's 95 % interval over excerpts, medians with the order statistics of a 95 % interval. The
+        published value *agrees* where it lies in ours. Where the run is another experiment, the verdict says why it is not comparable.
+    """
+    rows = [*_flips(rates, fill), *_found(localised), *_fidelity(localised)]
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    found["verdict"] = [_verdict(row, differing) for row in found.itertuples()]
+    return found
+
+
+def _flips(rates: pd.DataFrame, fill: str) -> Iterator[dict[str, Any]]:
+    def row(where: str, panel: Panel, selection: str, k: int, what: str, published: float) -> dict[str, Any]:
+        domain, original = panel
+        part = rates[(rates.domain == domain) & (rates.original == original) & (rates.selection == selection) & (rates.k == k)]
+        part = part[part.fill.isin(["", fill])]
+        ours = part.iloc[0] if len(part) else {"percent": np.nan, "percent_low": np.nan, "percent_high": np.nan, "n": 0}
+        numbers = {"ours": ours["percent"], "low": ours["percent_low"], "high": ours["percent_high"], "n": int(ours["n"])}
+        return {"where": where, "domain": domain, "original": original, "what": what, "published": published, **numbers}
+
+    for panel in PANELS:
+        yield row("Table 1", panel, "lime", 3, "flips with LIME's first 3 [%]", TABLE1[panel])
+        for selection, what, published in zip(
+            ("lime_positive", "norm_as_many"), ("of positive weight by LIME", "as many by norm"), TABLE2[panel], strict=True
+        ):
+            yield row("Table 2", panel, selection, 0, f"flips with all segments {what} [%]", published)
+        for k, published in zip((1, 3, 5), FIGURE2[panel], strict=True):
+            yield row("Figure 2", panel, "norm", k, f"flips with the {k} of highest norm [%]", published)
+
+
+def _found(localised: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for (domain, original), by_k in FIGURE3.items():
+        for k, counts in by_k.items():
+            part = localised[(localised.domain == domain) & (localised.original == original) & (localised.k == k)]
+            part = part[part.method == METHODS[0]]
+            for n_found, count in zip(range(k, -1, -1), counts, strict=True):
+                own = proportion(int((part.n_found == n_found).sum()), len(part))
+                numbers = {"ours": own["percent"], "low": own["percent_low"], "high": own["percent_high"], "n": len(part)}
+                what = f"{n_found} of {k} segments found [% of {sum(counts)} excerpts]"
+                keys = {"where": "Figure 3", "domain": domain, "original": original, "what": what}
+                yield {**keys, "published": 100 * count / sum(counts), **numbers}
+
+
+def _fidelity(localised: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for domain, medians in FIGURE4.items():
+        single = localised[(localised.domain == domain) & (localised.k == 1) & (localised.method == METHODS[0])]
+        for n_found, words, published in zip((1, 0), ("found", "missed"), medians, strict=True):
+            values = np.sort(single[single.n_found == n_found].fidelity.dropna())
+            low, high = _median_interval(values)
+            ours = float(np.median(values)) if len(values) else np.nan
+            keys = {"where": "Figure 4", "domain": domain, "original": "all", "what": f"median fidelity, segment {words}"}
+            yield {**keys, "published": published, "ours": ours, "low": low, "high": high, "n": len(values)}
+
+
+def _median_interval(ordered: np.ndarray) -> tuple[float, float]:
+    """Return the order statistics between which the median lies with 95 %; NaN where there are too few."""
+    from scipy.stats import binom
+
+    n = len(ordered)
+    below = int(binom.ppf(0.025, n, 0.5)) if n else 0  # ordered[below - 1] and its mirror
+    if below < 1:
+        return np.nan, np.nan
+    return float(ordered[below - 1]), float(ordered[n - below])
+
+
+def _verdict(row: Any, differing: list[str]) -> str:
+    if differing:
+        return f"not comparable: {'; '.join(differing)}"
+    if not row.n:
+        return UNKNOWN
+    if np.isnan(row.low):
+        return f"not comparable: {row.n} excerpts determine no interval"
+    return AGREES if row.low <= row.published <= row.high else DIFFERS
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read."""
+    panels = [
+        row.domain if row.original == "all" else f"{row.domain}, {direction_title(row.original, called)}"
+        for row in rows.itertuples()
+    ]
+    shown = rows.assign(panel=panels)[["where", "panel", "what", "published", "ours", "low", "high", "n", "verdict"]]
+    return shown.rename(columns={"low": "low (95 %)", "high": "high (95 %)", "n": "our excerpts"})

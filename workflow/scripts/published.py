@@ -1,0 +1,14 @@
+"""Rule published: every number that the paper published beside this run's, with a verdict."""
+
+from veracity.results import published
+from veracity.results.pooling import read_table
+
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    called, configuration = snakemake.params.called, snakemake.params.configuration
+    differing = published.differences(configuration, snakemake.params.n_songs)
+    rates, localised = (read_table(path, called) for path in (snakemake.input.rates, snakemake.input.localised))
+    table = published.table(rates, localised, fill=configuration["lime"]["fill"], differing=differing)
+    write_table(snakemake, table, published.page(table, called), "The paper against this run")
