@@ -16,6 +16,7 @@ from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from .pen.fitting import Drawing, fit_drawing
 
+N_TOP = 3  # LIME's first segments that Figure 1 shows
 log = logging.getLogger(__name__)
 
 
@@ -31,6 +32,8 @@ class DrawnExcerpt:
     fidelity_exact: float = note("weighted R^2 of exact LIME; NaN when not computed")
     clean_p_sing: float = note("P(sing) of the clean excerpt")
     drawn_p_sing: float = note("P(sing) of the drawn-on excerpt")
+    threshold: float = note("sing is P(sing) > threshold")
+    top_p_sing: float = note("P(sing) of the clean excerpt with LIME's first 3 segments of the drawn-on one")
     audit: float = note("largest difference from direct evaluation, probability; NaN when nothing was explained")
     clean_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the clean excerpt")
     drawn_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the excerpt with the drawing")
@@ -92,17 +95,26 @@ def compute(
     if drawing is None:
         log.warning("%s: no drawing turned the excerpt at frame %d to sing: raise drawings.n_placements", song, start)
         return _no_drawing(padded_log_mel.shape[1])
-    return _explained(excerpt, start, drawing, model, settings, seed=seed, song=song)
+    return _explained(excerpt, start, drawing, model, settings, threshold=threshold, seed=seed, song=song)
 
 
 def _explained(
-    excerpt: np.ndarray, start: int, drawing: Drawing, model: ExplainedModel, settings: LimeSettings, *, seed: int, song: str
+    excerpt: np.ndarray,
+    start: int,
+    drawing: Drawing,
+    model: ExplainedModel,
+    settings: LimeSettings,
+    *,
+    threshold: float,
+    seed: int,
+    song: str,
 ) -> DrawnExcerpt:
     """Explain an excerpt that was drawn on."""
     grid = settings.grid(*excerpt.shape)
     values = next(model.values([fill_game(drawing.log_mel, grid, settings.fill)]))
     sampled, exact = lime.fits(values, settings, rng_for(seed, "lime drawings", song))
     assert sampled is not None
+    top = np.isin(grid.segment_map(), lime.ranking(sampled.weights, "sing")[:N_TOP])
     share = grid.sums(drawing.coverage.astype(np.float64))
     return DrawnExcerpt(
         found=True,
@@ -113,6 +125,8 @@ def _explained(
         fidelity_exact=exact.fidelity if exact else float("nan"),
         clean_p_sing=drawing.clean_p_sing,
         drawn_p_sing=drawing.drawn_p_sing,
+        threshold=threshold,
+        top_p_sing=float(model.p_sing(np.where(top, drawing.log_mel, excerpt)[None])[0]),
         audit=values.audited(rng_for(seed, "audit drawings", song)),
         clean_log_mel=excerpt,
         drawn_log_mel=drawing.log_mel,
@@ -150,6 +164,8 @@ def _no_drawing(n_mels: int) -> DrawnExcerpt:
         fidelity_exact=nan,
         clean_p_sing=nan,
         drawn_p_sing=nan,
+        threshold=nan,
+        top_p_sing=nan,
         audit=nan,
         clean_log_mel=nothing,
         drawn_log_mel=nothing,

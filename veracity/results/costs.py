@@ -75,13 +75,18 @@ def plot(costs: pd.DataFrame, *, footnote: str) -> Figure:
     }
     for ax, (column, title), colour in zip(axes[0], columns.items(), PALETTE, strict=False):
         bars = ax.barh(place, costs[column], color=colour, height=0.7)
-        ax.bar_label(bars, fmt="%.3g", fontsize=6, padding=2)
+        ax.bar_label(bars, fmt=_shown, fontsize=6, padding=2)
         ax.set_xlabel(title, fontsize=8)
         ax.margins(x=0.2)
     names = [f"{stage} ({jobs})" for stage, jobs in zip(costs.stage, costs.jobs, strict=True)]
     axes[0, 0].set_yticks(place, names, fontsize=7)
     put_footnote(figure, f"{footnote}; in brackets: number of jobs")
     return figure
+
+
+def _shown(value: float) -> str:
+    """Return a number with the digits that a look at it can use."""
+    return f"{value:,.0f}".replace(",", " ") if value >= 10 else f"{value:.1f}"
 
 
 def title(costs: pd.DataFrame) -> str:

@@ -6,18 +6,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..experiments.drawings import DrawnExcerpt
+from ..detector.decisions import is_sing
+from ..experiments.drawings import N_TOP, DrawnExcerpt
 from ..explainers.lime import ranking
 from ..games.grid import SegmentGrid
 from .canvas import new_figure, put_footnote
 from .segments import plot_segments
 
 
-def table(drawn: Sequence[tuple[str, DrawnExcerpt]], *, n_top: int = 3) -> pd.DataFrame:
+def table(drawn: Sequence[tuple[str, DrawnExcerpt]]) -> pd.DataFrame:
     """Tabulate drawings: what was drawn, P(sing), fidelity, LIME's top segments and the share of the drawing they hold."""
     rows = []
     for song, item in drawn:
-        top = ranking(item.weights, "sing")[:n_top] if item.found else np.zeros(0, dtype=int)
+        top = ranking(item.weights, "sing")[:N_TOP] if item.found else np.zeros(0, dtype=int)
         rows.append(
             {
                 "song": song,
@@ -27,6 +28,9 @@ def table(drawn: Sequence[tuple[str, DrawnExcerpt]], *, n_top: int = 3) -> pd.Da
                 "start_frame": item.start_frame,
                 "clean_p_sing": item.clean_p_sing,
                 "drawn_p_sing": item.drawn_p_sing,
+                "threshold": item.threshold,
+                "top_p_sing": item.top_p_sing,
+                "top_flips": bool(is_sing(item.top_p_sing, item.threshold)),
                 "fidelity": item.fidelity,
                 "fidelity_exact": item.fidelity_exact,
                 "top_segments": " ".join(map(str, top)),
@@ -37,7 +41,12 @@ def table(drawn: Sequence[tuple[str, DrawnExcerpt]], *, n_top: int = 3) -> pd.Da
 
 
 def plot(
-    drawn: Sequence[tuple[str, DrawnExcerpt]], *, grid: SegmentGrid, frames_per_second: float, footnote: str, n_top: int = 3
+    drawn: Sequence[tuple[str, DrawnExcerpt]],
+    *,
+    grid: SegmentGrid,
+    frames_per_second: float,
+    footnote: str,
+    hertz: np.ndarray | None = None,
 ) -> Figure:
     """Show drawings that turn "no sing" into "sing", and the segments that LIME picks (paper Figure 1).
 
@@ -49,25 +58,28 @@ def plot(
     frames_per_second : float
     footnote : str
         What the data are.
-    n_top : int
-        Segments shown.
+    hertz : ndarray, shape (n_mels,), optional
+        Centres of the bands.
     """
+    axis = "mel band" if hertz is None else "frequency [Hz]"
     rows = [(song, item) for song, item in drawn if item.found]
-    figure, axes = new_figure(max(1, len(rows)), 3, (7.2, 0.9 + 1.75 * max(1, len(rows))), sharex=True, sharey=True)
+    figure, axes = new_figure(max(1, len(rows)), 3, (7.8, 0.9 + 1.85 * max(1, len(rows))), sharex=True, sharey=True)
     for ax in axes.ravel()[: 0 if rows else 3]:
         ax.text(0.5, 0.5, "no drawing flipped a label", ha="center", transform=ax.transAxes)
     for line, (song, item) in zip(axes, rows, strict=False):
         low, high = np.percentile(item.clean_log_mel, 2), max(item.drawn_log_mel.max(), item.clean_log_mel.max())
         seconds = grid.n_frames / frames_per_second
-        top = ranking(item.weights, "sing")[:n_top]
+        top = ranking(item.weights, "sing")[:N_TOP]
         pictures = ((item.clean_log_mel, None), (item.drawn_log_mel, None), (item.drawn_log_mel, top))
         for ax, (log_mel, segments) in zip(line, pictures, strict=True):
-            plot_segments(ax, log_mel, grid, segments, seconds=seconds, low=low, high=high)
-        line[0].set_title(f"$f(x)$ = {item.clean_p_sing:.2f}", fontsize=8)
+            image = plot_segments(ax, log_mel, grid, segments, seconds=seconds, low=low, high=high, hertz=hertz)
+        figure.colorbar(image, ax=line, label="ln magnitude", pad=0.01)
+        flips = "flips" if is_sing(item.top_p_sing, item.threshold) else "no flip"
+        line[0].set_title(f"$f(x)$ = {item.clean_p_sing:.2f} (threshold {item.threshold:.2f})", fontsize=8)
         line[1].set_title(f"$f(x)$ = {item.drawn_p_sing:.2f}", fontsize=8)
-        line[2].set_title(f"fidelity = {item.fidelity:.2f}", fontsize=8)
-        line[0].set_ylabel(f"{song}\n({item.shape.replace('letters:', '')})\nmel band", fontsize=7)
-    for ax, title in zip(axes[0], ("original, “no sing”", "drawn on, “sing”", f"LIME's top {n_top} segments"), strict=True):
+        line[2].set_title(f"fidelity {item.fidelity:.2f}; alone $f(x)$ = {item.top_p_sing:.2f}: {flips}", fontsize=8)
+        line[0].set_ylabel(f"{song}\n({item.shape.replace('letters:', '')})\n{axis}", fontsize=7)
+    for ax, title in zip(axes[0], ("original, “no sing”", "drawn on, “sing”", f"LIME's top {N_TOP} segments"), strict=True):
         ax.set_title(f"{title}\n{ax.get_title()}", fontsize=9)
     for ax in axes[-1]:
         ax.set_xlabel("time [s]")

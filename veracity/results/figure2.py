@@ -29,7 +29,7 @@ CURVES = {
     "random": ("random k (expectation)", "0.45", "--", None),
     "best_found": ("best k found (search)", PALETTE[2], "-.", None),
     "random_sampled": ("random k (sampled)", "0.45", "-.", None),
-    "worst": ("every k flips", PALETTE[3], ":", None),
+    "worst": ("every set of k flips", PALETTE[3], ":", None),
 }
 
 
@@ -59,6 +59,8 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 curve = part[part.selection == selection].sort_values("k")
                 if len(curve):
                     width = 1.3 if marker else 1.0
+                    if selection in ("lime", "norm"):  # the paper's two, with the interval that the table has
+                        ax.fill_between(curve.k, curve.percent_low, curve.percent_high, color=colour, alpha=0.12, lw=0)
                     (handle,) = ax.plot(curve.k, curve.percent, style, color=colour, marker=marker, ms=4, lw=width)
                     handles.setdefault(title, handle)
             n = int(part.n.max()) if len(part) else 0

@@ -49,10 +49,14 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             part = counts[(counts.original == original) & (counts.domain == domain) & (counts.k == k)]
             sampled = part[part.method == "sampled"]
             place = np.arange(len(sampled))
-            bars = ax.bar(place, sampled.excerpts, color=PALETTE[0], width=0.7, label="LIME")
-            ax.bar_label(bars, fontsize=7, padding=1)
-            ax.plot(place, sampled.expected_by_chance, "_", color="black", ms=18, mew=1.4, label="expected by chance")
+            ax.bar(place, sampled.excerpts, color=PALETTE[0], width=0.7, label="LIME")
+            highest = np.maximum(sampled.excerpts.to_numpy(), sampled.expected_by_chance.to_numpy())
             exact = part[part.method == "exact"]
+            if len(exact) == len(sampled):
+                highest = np.maximum(highest, exact.excerpts.to_numpy())
+            for x, y, count in zip(place, highest, sampled.excerpts, strict=True):  # above all marks
+                ax.annotate(f"{count:.0f}", (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7)
+            ax.plot(place, sampled.expected_by_chance, "_", color="black", ms=18, mew=1.4, label="expected by chance")
             if len(exact) == len(sampled):
                 ax.plot(place, exact.excerpts, "D", color=PALETTE[1], ms=4, label="exact LIME")
             others = judged(counts.method, METHODS)
@@ -65,7 +69,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             if not n:
                 say_empty(ax, "none flipped")
             ax.set_title(f"k = {k} (n = {n})", fontsize=8)
-            ax.set_ylim(0, max(1.0, 1.22 * max(part.excerpts.max(), part.expected_by_chance.max())))
+            ax.set_ylim(0, max(1.0, 1.3 * max(part.excerpts.max(), part.expected_by_chance.max())))
             ax.yaxis.get_major_locator().set_params(integer=True)
         line[0].set_ylabel(f"{domain}\n{in_figure(direction_title(original, called))}\nexcerpts", fontsize=8)
     for ax in axes[-1]:

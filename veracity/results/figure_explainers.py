@@ -14,7 +14,7 @@ CURVES = {
     "best_set": ("best set of each k", PALETTE[2], "--"),
     "best_ranking": ("best ranking", PALETTE[2], "-"),
     "random_set": ("random", "0.45", "--"),
-    "worst_set": ("every k flips", PALETTE[3], ":"),
+    "worst_set": ("every set of k flips", PALETTE[3], ":"),
 }
 
 

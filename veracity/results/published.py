@@ -94,7 +94,8 @@ def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, differing:
     -------
     DataFrame
         Percentages with Wilson's 95 % interval over excerpts, medians with the order statistics of a 95 % interval. The
-        published value *agrees* where it lies in ours. Where the run is another experiment, the verdict says why it is not comparable.
+        published value *agrees* where it lies in ours. Where the run is another experiment, the verdict says why it is not
+        comparable.
     """
     rows = [*_flips(rates, fill), *_found(localised), *_fidelity(localised)]
     found = pd.DataFrame(rows, columns=COLUMNS)

@@ -97,6 +97,11 @@ def n_frames(n_samples: int, frontend: FrontEnd) -> int:
 
 
 @functools.lru_cache(maxsize=8)
+def band_hz(frontend: FrontEnd) -> np.ndarray:
+    """Return the centre of each mel band in Hz, shape (n_mels,)."""
+    return _snapped_edges(frontend, frontend.n_mels)[1][1:-1]
+
+
 def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
     """Return triangular mel filters.
 

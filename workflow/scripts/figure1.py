@@ -7,6 +7,7 @@ from veracity.games.grid import SegmentGrid
 from veracity.jobs import store
 from veracity.results import figure1
 from veracity.results.canvas import save
+from veracity.songs.settings import FrontEnd, band_hz
 
 from _job import job
 from _tables import write_table
@@ -14,8 +15,9 @@ from _tables import write_table
 with job(snakemake):
     drawn = [(Path(path).stem, store.read(path, DrawnExcerpt)) for path in snakemake.input]
     lime, frontend = snakemake.params.settings["lime"], snakemake.params.settings["frontend"]
+    hertz = band_hz(FrontEnd(**frontend))
     grid = SegmentGrid(lime["n_time"], lime["n_band"], frontend["excerpt_frames"], frontend["n_mels"])
     frames_per_second = frontend["sample_rate"] / frontend["hop_samples"]
     write_table(snakemake, figure1.table(drawn))
-    figure = figure1.plot(drawn, grid=grid, frames_per_second=frames_per_second, footnote=snakemake.params.note)
+    figure = figure1.plot(drawn, grid=grid, frames_per_second=frames_per_second, footnote=snakemake.params.note, hertz=hertz)
     save(figure, snakemake.output.png, snakemake.output.pdf)
