@@ -3,7 +3,9 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from selenium.webdriver.common.keys import Keys
 
+from veracity.results.pooling import as_markdown
 from veracity.results.report import CAPTIONS, write_report
 
 FIGURES = [name for name in CAPTIONS if name.startswith("figure")]
@@ -21,10 +23,13 @@ def page(tmp_path_factory, browser):
         figures[name] = folder / f"{name}.png"
     for name in CAPTIONS:
         if name not in FIGURES:
-            tables[name] = folder / f"{name}.csv"
-            pd.DataFrame({"song": [name], "percent": [12.5], "corpus": ["a note"]}).to_csv(tables[name], index=False)
+            tables[name] = folder / f"{name}.md"
+            shown = pd.DataFrame({"song | name": [name, "b", "c"], "flips": ["9 % (1 of 11)", "100 % (11 of 11)", "none"]})
+            page = as_markdown(shown if name != "fidelity" else shown[:0])
+            tables[name].write_text(f"# {name}\n\nCorpus: a note.\n\n{page}\n", encoding="utf-8")
     configuration = {"run": "browser", "corpus": {"note": "a corpus of a test"}, "seed": 0}
-    write_report(folder / "report.html", figures=figures, tables=tables, configuration=configuration)
+    said = {"warnings": ["a song is odd <b>", "another"], "inputs": {"a/song.ogg": "0123456789abcdef"}}
+    write_report(folder / "report.html", figures=figures, tables=tables, configuration=configuration, **said)
     browser.get((folder / "report.html").as_uri())
     return browser
 
@@ -59,3 +64,35 @@ def test_nothing_is_fetched_and_nothing_fails(page):
 
 def test_the_page_is_not_wider_than_the_window(page):
     assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def column(page, name, number):
+    return page.execute_script(
+        f"return [...document.querySelectorAll('#table-{name} tbody tr')].map(r => r.cells[{number}].innerText)"
+    )
+
+
+def test_tables_are_those_for_reading_and_a_click_sorts_them(page):
+    assert column(page, "table1", 1) == ["9 % (1 of 11)", "100 % (11 of 11)", "none"]
+    headings = page.execute_script("return [...document.querySelectorAll('#table-table1 th')].map(h => h.innerText)")
+    assert headings == ["song | name", "flips"]
+    assert "(3 rows.)" in page.find_element("css selector", "#table-table1 p.caption").text
+    button = page.find_element("css selector", "#table-table1 th:nth-child(2) button")
+    button.click()
+    button.click()  # falling
+    assert column(page, "table1", 1) == ["100 % (11 of 11)", "9 % (1 of 11)", "none"]  # by value, not as text
+    assert button.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
+    button.send_keys(Keys.ENTER)  # by keyboard, too
+    assert column(page, "table1", 1) == ["9 % (1 of 11)", "100 % (11 of 11)", "none"]
+    assert "nothing to count" in page.find_element("css selector", "#table-fidelity p.caption").text
+
+
+def test_warnings_stand_on_top_and_provenance_says_what_was_read(page):
+    warnings = page.find_element("id", "warnings")
+    assert warnings.find_element("tag name", "summary").text == "2 warnings of this run"
+    assert [one.text for one in warnings.find_elements("tag name", "li")] == ["a song is odd <b>", "another"]
+    top = page.execute_script("return document.getElementById('warnings').getBoundingClientRect().top")
+    assert top < page.execute_script("return document.getElementById('figures').getBoundingClientRect().top")
+    text = page.find_element("tag name", "body").text
+    assert "a/song.ogg: 0123456789abcdef" in text
+    assert "Commit: " in text

@@ -2,15 +2,16 @@
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import yaml
 
 from ..jobs.files import replacing
-from ..jobs.provenance import versions
-from .pooling import read_table
+from ..jobs.provenance import commit, versions
 
 #: What each figure and table shows, in the order of the page.
 CAPTIONS = {
@@ -59,7 +60,10 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto
 nav a { margin-right: 1rem; } figure { margin: 2rem 0; } figure img { max-width: 100%; } .note { color: #7a4b00; }
 figcaption, p.caption { color: #444; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.85rem; } th, td { padding: 0.2rem 0.6rem; text-align: right; }
-th { border-bottom: 1px solid #888; } tr:nth-child(even) td { background: #f5f5f5; }
+th { border-bottom: 1px solid #888; vertical-align: bottom; } th button { all: unset; cursor: pointer; }
+th button:focus-visible { outline: 2px solid #0a6; } th[aria-sort=ascending] button::after { content: " \u25b2"; }
+th[aria-sort=descending] button::after { content: " \u25bc"; } .warnings { background: #fff4e0; padding: 0.5rem 1rem; }
+tr:nth-child(even) td { background: #f5f5f5; }
 td:first-child, th:first-child { text-align: left; }
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 </style>
@@ -67,6 +71,12 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 <body>
 <h1>veracity: {{ run }}</h1>
 <p class="note">Corpus: {{ note }}.</p>
+{% if warnings -%}
+<details class="warnings" id="warnings"{{ " open" if warnings | length <= 12 else "" }}>
+<summary>{{ warnings | length }} warnings of this run</summary>
+<ul>{% for warning in warnings %}<li>{{ warning }}</li>{% endfor %}</ul>
+</details>
+{% endif -%}
 <nav><a href="#figures">Figures</a><a href="#tables">Tables</a><a href="#provenance">Provenance</a></nav>
 <h2 id="figures">Figures</h2>
 {% for name, image in figures.items() -%}
@@ -79,15 +89,41 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 {% for name, table in tables.items() -%}
 <section id="table-{{ name }}">
 <h3>{{ name }}</h3>
-<p class="caption">{{ captions[name] }}</p>
-<div class="wide">{{ table | safe }}</div>
+<p class="caption">{{ captions[name] }} {{ table.words }}</p>
+<div class="wide"><table>
+<thead><tr>
+{% for heading in table.headings %}<th scope="col"><button type="button">{{ heading }}</button></th>{% endfor %}
+</tr></thead>
+<tbody>
+{% for row in table.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</tbody>
+</table></div>
 </section>
 {% endfor -%}
 <h2 id="provenance">Provenance</h2>
+<p>Commit: {{ commit }}</p>
+<h3>What the run has read</h3>
+<pre>{{ inputs }}</pre>
 <h3>Versions</h3>
 <pre>{{ versions }}</pre>
 <h3>Configuration</h3>
 <pre>{{ configuration }}</pre>
+<script>
+// A click on a heading sorts its table: numbers by value, what has none last.
+for (const button of document.querySelectorAll("th button")) button.addEventListener("click", () => {
+  const heading = button.parentElement, index = heading.cellIndex, body = heading.closest("table").tBodies[0];
+  const falls = heading.getAttribute("aria-sort") === "ascending", sign = falls ? -1 : 1;
+  const key = row => {
+    const text = row.cells[index].innerText, number = parseFloat(text);
+    return isNaN(number) ? text : number;
+  };
+  const rank = value => typeof value === "number" ? 0 : 1;
+  const compare = (a, b) => rank(a) - rank(b) || sign * (rank(a) ? a.localeCompare(b) : a - b);
+  [...body.rows].sort((a, b) => compare(key(a), key(b))).forEach(row => body.append(row));
+  for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", falls ? "descending" : "ascending");
+});
+</script>
 </body>
 </html>
 """
@@ -100,6 +136,8 @@ def write_report(
     figures: Mapping[str, str | os.PathLike],
     tables: Mapping[str, str | os.PathLike],
     configuration: Mapping[str, object],
+    warnings: Sequence[str] = (),
+    inputs: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -110,9 +148,13 @@ def write_report(
     figures : mapping
         Name, one of `CAPTIONS`, to a PNG file.
     tables : mapping
-        Name, one of `CAPTIONS`, to a CSV file.
+        Name, one of `CAPTIONS`, to the page of a table for reading (Markdown).
     configuration : mapping
         The whole configuration of the run, which holds ``run`` and ``corpus.note``.
+    warnings : sequence of str
+        Of the run's jobs; they stand on top.
+    inputs : mapping of str to str, optional
+        What the run has read from outside, and digests of it.
     """
     corpus = configuration["corpus"]
     assert isinstance(corpus, Mapping)
@@ -121,6 +163,9 @@ def write_report(
         note=corpus["note"],
         captions=CAPTIONS,
         figures={name: base64.b64encode(Path(figures[name]).read_bytes()).decode() for name in _in_order(figures)},
+        warnings=warnings,
+        commit=commit(),
+        inputs=yaml.safe_dump(dict(inputs or {}), allow_unicode=True) if inputs else "nothing from outside",
         tables={name: _table(tables[name]) for name in _in_order(tables)},
         versions=yaml.safe_dump(versions()),
         configuration=yaml.safe_dump(dict(configuration), sort_keys=False),
@@ -134,6 +179,22 @@ def _in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=list(CAPTIONS).index)
 
 
-def _table(path: str | os.PathLike) -> str:
-    table = read_table(path).drop(columns="corpus", errors="ignore")
-    return table.to_html(index=False, border=0, float_format=lambda value: f"{value:.4g}", na_rep="")
+@dataclass(frozen=True)
+class _Table:
+    headings: list[str]
+    rows: list[list[str]]
+    words: str
+
+
+def _table(path: str | os.PathLike) -> _Table:
+    """Read a table's page for reading back: its cells, or the sentence that stands there instead."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    cells = [
+        [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in lines
+        if line.startswith("|")
+    ]
+    if not cells:
+        return _Table([], [], " ".join(line for line in lines[3:] if line))
+    n_rows = len(cells) - 2  # less headings and the line below them
+    return _Table(cells[0], cells[2:], f"({n_rows} {'row' if n_rows == 1 else 'rows'}.)")

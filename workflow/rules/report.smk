@@ -8,7 +8,7 @@ localrules:
 rule report:
     input:
         figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],
-        tables=[f"{RESULTS}/tables/{name}.csv" for name in [*TABLES, "costs"]],
+        tables=[f"{RESULTS}/tables/{name}.md" for name in [*TABLES, "costs"]],
     output:
         update(f"{RESULTS}/report.html"),
     log:
