@@ -54,7 +54,9 @@ class Explanations:
         unit="rank",
         doc="the smallest set that keeps the adversarial decision first, each part by Shapley values for it",
     )
-    smallest_set_size: np.ndarray = array("fill", "excerpt", unit="segments", doc="of that set; NaN where there is none")
+    smallest_set_size: np.ndarray = array(
+        "fill", "excerpt", unit="segments", doc="of that set, 0 where the fill alone decides so; NaN: none"
+    )
     additive_share: np.ndarray = array(
         "fill",
         "excerpt",
@@ -105,7 +107,8 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
                     fits = lime.fits(values, settings, rng_for(seed, "lime", *names))
                     _keep(arrays, (i, f, e), fits, values.all_values)
                     if values.all_logits is not None and INPUTS[i] == "adversarial":
-                        _keep_adversarial(arrays, (f, e), values.all_logits, settings, excerpts)
+                        ties = rng_for(seed, "ties", *names)
+                        _keep_adversarial(arrays, (f, e), values.all_logits, settings, excerpts, ties)
                     arrays["audit"][i, f, e] = values.audited(rng_for(seed, "audit", *names))
                     progress.advance()
     return Explanations(
@@ -132,7 +135,12 @@ def empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarra
 
 
 def _keep_adversarial(
-    arrays: dict[str, np.ndarray], game: tuple[int, int], logits: np.ndarray, settings: LimeSettings, excerpts: Excerpts
+    arrays: dict[str, np.ndarray],
+    game: tuple[int, int],
+    logits: np.ndarray,
+    settings: LimeSettings,
+    excerpts: Excerpts,
+    ties: np.random.Generator,
 ) -> None:
     """Write what only the adversarial excerpt is asked: the other scale, the smallest set, how additive the game is."""
     p, label = probability(logits), excerpts.target(game[1])
@@ -141,7 +149,7 @@ def _keep_adversarial(
     arrays["shapley_logit"][game] = readouts.shapley(logits)
     arrays["banzhaf_logit"][game] = readouts.banzhaf(logits)
     sets = readouts.smallest_flip_sets(is_sing(p, excerpts.threshold) == (label == SING))
-    arrays["smallest_set"][game] = set_before_others(sign * logits, sets, sign * arrays["shapley"][(1, *game)])
+    arrays["smallest_set"][game] = set_before_others(sign * logits, sets, sign * arrays["shapley"][(1, *game)], ties)
     if len(sets):
         arrays["smallest_set_size"][game] = int(sets[0]).bit_count()
     best = lime.fit_exact(p, kernel_width=settings.kernel_width, alpha=1e-12, n_samples=None)  # no penalty: the best there is

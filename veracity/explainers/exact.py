@@ -32,16 +32,17 @@ def banzhaf(question: Question, *, scale: Scale = "probability") -> np.ndarray:
 def smallest_set(question: Question) -> np.ndarray:
     """Return weights that rank the smallest deciding set first, then the other segments; both by Shapley values.
 
-    Of several smallest sets, the one of the highest value. Where no set decides for the label, Shapley values alone rank.
+    Of several smallest sets, the one of the highest value. Where no set decides for the label, or the empty set does already (the fill
+    alone has the label), Shapley values alone rank, and ``smallest_size`` says so.
     """
     values = question.all_values()
     smallest = readouts.smallest_flip_sets(question.decides(values))
     if len(smallest):
         question.note(smallest_size=int(smallest[0]).bit_count(), n_smallest=len(smallest))
-    return set_before_others(values, smallest, readouts.shapley(probability(values)))
+    return set_before_others(values, smallest, readouts.shapley(probability(values)), question.rng)
 
 
-def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return weights that rank one of some sets first, that of the highest value, then the other segments; both by weights.
 
     Parameters
@@ -50,8 +51,10 @@ def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray)
     sets : ndarray of int
         Mask indices; of none, the weights alone rank.
     weights : ndarray, shape (n_segments,)
+    rng : Generator
+        Breaks ties.
     """
-    rank = np.argsort(np.argsort(weights)) / len(weights)  # 0 <= rank < 1
+    rank = np.argsort(np.lexsort((rng.random(len(weights)), weights))) / len(weights)  # 0 <= rank < 1
     if not len(sets):
         return rank
     return rank + masks_of(sets[[np.argmax(values[sets])]], len(weights))[0]
