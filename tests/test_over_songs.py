@@ -41,7 +41,10 @@ def test_intervals_cover_what_they_promise(n):
 def test_a_ratio_pools_its_songs():
     found = ratio(np.array([3, 0, 5, 1]), np.array([4, 0, 10, 1]), rng())
     assert (found.mean, found.n) == (9 / 15, 3)
-    assert found.low <= 0.6 <= found.high
+    # By hand: deviations 0.6, -1, 0.4 over the mean total 5; t(2; 0.975) 4.3027 times their standard error, clipped.
+    deviations = np.array([3 - 0.6 * 4, 5 - 0.6 * 10, 1 - 0.6 * 1]) / 5
+    half = 4.3027 * deviations.std(ddof=1) / np.sqrt(3)
+    assert (found.low, found.high) == (pytest.approx(0.6 - half, abs=1e-3), pytest.approx(min(1, 0.6 + half), abs=1e-3))
     assert ratio(np.array([0.0]), np.array([0.0]), rng()).n == 0
 
 
@@ -81,3 +84,13 @@ def test_more_songs_than_can_be_flipped_exactly_are_sampled():
     songs = rng(4).normal(1, 0.5, EXACT_FLIPS + 5)
     p = sign_flip_tests(songs[None], rng()).p[0]
     assert 0 < p < 0.01
+
+
+@pytest.mark.parametrize("n", [4, 12])
+def test_intervals_of_ratios_cover_what_they_promise(n):
+    draws, hits = rng(5), 0
+    for _ in range(150):
+        totals = draws.integers(3, 9, n)
+        found = ratio(draws.binomial(totals, 0.5), totals, draws)
+        hits += bool(np.isnan(found.low)) or found.low <= 0.5 <= found.high
+    assert hits / 150 > 0.88

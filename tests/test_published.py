@@ -13,6 +13,7 @@ from veracity.results import published
 from veracity.results.pooling import as_markdown
 from veracity.results.statistics import proportion
 
+OTHER = {"layers": "ismir2016", "zero_mean": True}
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
@@ -37,6 +38,12 @@ def test_the_paper_at_full_scale_is_the_paper():
         (["jamendo.yaml"], {"attacks": {"waveform": {"max_updates": 500}}}, "the waveform attack has max_updates 500"),
         (["jamendo.yaml"], {"attacks": {"seconds": 30}}, "parts of songs are attacked, not whole ones"),
         (["jamendo.yaml"], {"model": {"build": "a:b"}}, "another model, a:b"),
+        (["jamendo.yaml"], {"attacks": {"waveform": {"update_rule": "sign"}}}, "the waveform attack has update_rule sign"),
+        (["jamendo.yaml", "bfloat16.yaml"], {}, "the waveform attack has precision bfloat16"),
+        (["jamendo.yaml"], {"detector": {"checkpoint": "a.pt"}}, "a checkpoint of one's own, a.pt"),
+        (["jamendo.yaml"], {"detector": {"architecture": {"layers": "ismir2016"}}}, f"the architecture {OTHER}"),
+        (["jamendo.yaml"], {"detector": {"threshold": 0.9}}, "the threshold 0.9, given"),
+        (["jamendo.yaml"], {"frontend": {"excerpt_frames": 133}}, "the front end has excerpt_frames 133"),
         (["jamendo.yaml"], {"excerpts": {"per_direction": 3}}, "3 excerpts of each song and direction, not 10"),
     ],
 )

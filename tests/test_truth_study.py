@@ -24,7 +24,7 @@ from veracity.results import (
     truths,
 )
 from veracity.results.canvas import save
-from veracity.results.pooling import as_markdown, read_table
+from veracity.results.pooling import NO_TRUTH, as_markdown, read_table
 from veracity.results.study import BOUNDS, budget_of
 
 LIME = LimeSettings(n_time=3, n_band=2, n_samples=256, fills=("mean", "zero", "min"))
@@ -73,8 +73,11 @@ def of(table, explainer, fill):
     ],
 )
 def test_what_is_read_off_is_what_an_explainer_would_answer(artefacts, table, read, asked, fill):
+    keys = ["song", "excerpt"]
     first, second = of(table, read, fill), of(table, asked, fill)
-    assert len(first) == len(second) == 4 * N_SONGS
+    assert len(second) == 4 * N_SONGS
+    second = first[keys].merge(second, on=keys)  # where the fill alone decides there is no smallest set
+    assert len(first) > (0 if read == "smallest_set" else 4 * N_SONGS - 1)
     columns = ["aufc", "excess_k", "rank_accuracy", "pointing", *(f"flips_{k}" for k in range(1, 6))]
     pd.testing.assert_frame_equal(first[columns], second[columns])
     assert not first.privileged.any() or fill == "clean"
@@ -83,11 +86,14 @@ def test_what_is_read_off_is_what_an_explainer_would_answer(artefacts, table, re
 def test_every_excerpt_has_a_row_for_every_explainer(table):
     assert set(READ_OFF) <= set(table.explainer)
     assert set(BOUNDS) <= set(table.explainer)
-    counts = table.groupby(["explainer", "fill"]).size()
+    counts = table[table.explainer != "smallest_set"].groupby(["explainer", "fill"]).size()
     assert (counts == 4 * N_SONGS).all()
+    assert (table.groupby("explainer").budget.nunique() <= table.groupby("explainer").fill.nunique()).all()
     assert set(table.fill) == {"", "mean", "zero", "min", "clean"}
-    assert budget_of(0) == "nothing"
-    assert of(table, "lime", "mean").budget.eq("512 rows").all()  # 256 samples
+    assert [budget_of(rows, 6) for rows in (0, 7, 63, 64, 256)] == ["nothing", "a few passes", "512 rows", *["all masks"] * 2]
+    assert [budget_of(rows, 20) for rows in (256, 2048, 8192, 2**18, 2**20)] == [
+        *("512 rows", "2048 rows", "8192 rows", "more rows", "all masks"),
+    ]
     assert of(table, "norm", "").privileged.all()
 
 
@@ -98,9 +104,9 @@ def test_bounds_are_bounds(table):
     ranking = of(table, "best_ranking", "").set_index(keys)
     for name, part in table[~table.explainer.isin(BOUNDS)].groupby(["explainer", "fill"]):
         one = part.set_index(keys)
-        assert (one[curves] <= best).all().all(), name
-        assert (one[curves] >= worst).all().all(), name
-        assert (one.aufc <= ranking.aufc + 1e-9).all(), name
+        assert (one[curves] <= best.loc[one.index]).all().all(), name
+        assert (one[curves] >= worst.loc[one.index]).all().all(), name
+        assert (one.aufc <= ranking.aufc.loc[one.index] + 1e-9).all(), name
     assert ((ranking.aufc_normalised == 1) | ranking.aufc_normalised.isna()).all()
     np.testing.assert_allclose(of(table, "random_set", "")[curves].mean(axis=1), of(table, "norm", "").chance_aufc, atol=1e-5)
 
@@ -134,10 +140,24 @@ def test_the_parts_of_the_gap_add_up_to_all_of_it(table):
         assert list(parts.part) == list(gap.PARTS)
         assert parts["mean"].sum() == pytest.approx(panel[panel.kind == "gap"]["mean"].iloc[0], abs=1e-5)
         assert parts.part[parts.largest].tolist() == [parts.part[parts["mean"].idxmax()]]
-    # With one thing changed at a time nothing else is left to average over.
-    means = table.groupby(["explainer", "fill", "song", "excerpt"]).aufc_normalised.mean()
-    sampling = (means["lime_exact", "mean"] - means["lime", "mean"]).groupby("song").mean()
-    assert len(sampling) == N_SONGS
+    sing = table[table.original == "sing"].set_index(["explainer", "fill", "song", "excerpt"]).aufc_normalised
+
+    def value(explainer, fill):
+        return sing[explainer, fill].groupby("song").mean().mean()
+
+    def part(name):
+        return found[(found.original == "sing") & (found.part == name)]["mean"].iloc[0]
+
+    assert part("sampling") == pytest.approx(value("lime_exact", "mean") - value("lime", "mean"), abs=1e-5)
+    assert part("remains") == pytest.approx(1 - value("shapley_logit", "clean"), abs=1e-5)
+    # The scale, by hand: changed first (a third), between the others (a sixth each way), last (a third).
+    steps = [
+        (1 / 3, value("lime_logit", "mean") - value("lime_exact", "mean")),
+        (1 / 6, value("shapley_logit", "mean") - value("shapley", "mean")),
+        (1 / 6, value("lime_logit", "clean") - value("lime_exact", "clean")),
+        (1 / 3, value("shapley_logit", "clean") - value("shapley", "clean")),
+    ]
+    assert part("scale") == pytest.approx(sum(share * step for share, step in steps), abs=1e-5)
     assert figure_of(gap.plot(found, footnote="note"))
 
 
@@ -167,6 +187,13 @@ def test_the_leaderboard_is_the_mean_of_songs(table):
     assert figure_of(figure_leaderboard.plot(shown, table, footnote="note"))
 
 
+def two_explainers(song, *, good, bad):
+    keys = {"song": song, "domain": "waveform", "original": "sing", "privileged": False, "budget": "nothing"}
+    named = (("good", "", good), ("twin", "", good), ("bad", "clean", bad))
+    rows = [{**keys, "explainer": name, "fill": fill, "aufc": value, "excess_k": value} for name, fill, value in named]
+    return pd.DataFrame(rows).assign(chance_aufc=0.0, chance_excess_k=0.0)
+
+
 def test_declared_contrasts_are_paired_by_song(table):
     asked = {"score": "aufc", "fill": "mean", "margin": 0.05, "seed": 0}
     found = contrasts.table(table, tested=["lime", "shapley:clean", "occlusion"], against=["random", "lime"], **asked)
@@ -178,7 +205,14 @@ def test_declared_contrasts_are_paired_by_song(table):
     against = found[(found.explainer == "lime (mean)") & (found.against == "random") & (found.original == "sing")].iloc[0]
     expected = of(sing, "lime", "mean").groupby("song").chance_aufc.mean()
     assert against.difference == pytest.approx((songs[1] - expected).mean())
-    assert set(found.verdict) <= {"better", "worse", "no difference (within 0.05)", "not settled"}
+    # Verdicts of clear cases, and of a score of which less is better.
+    songs = [f"song-{i}" for i in range(8)]
+    made = pd.concat([two_explainers(song, good=0.9 + 0.01 * i, bad=0.1) for i, song in enumerate(songs)])
+    clear = {**asked, "tested": ["good"], "against": ["bad", "twin"]}
+    better, same = contrasts.table(made, **clear).verdict
+    assert (better, same) == ("better", "no difference (within 0.05)")  # all songs agree that the twin is no other
+    assert contrasts.table(made, **{**clear, "score": "excess_k"}).verdict[0] == "worse"  # more is worse
+    assert contrasts.table(made, **clear).against.tolist() == ["bad (clean)", "twin"]
     with pytest.raises(ConfigError, match="truth names the explainer 'ocluson', which is not scored"):
         contrasts.table(table, tested=["ocluson"], against=["random"], **asked)
     few = table[table.song.isin(["song-0", "song-1"])]
@@ -235,6 +269,11 @@ def test_costs_tell_rows_and_seconds(table, tmp_path):
     found = explainer_costs.table(table, tmp_path)
     row = found[found.explainer == "occlusion"].iloc[0]
     assert (row.jobs, row.seconds, row["rows"]) == (2, 4.0, 7)
+    (tmp_path / "benchmarks" / "attributions" / "shapley").mkdir()
+    (tmp_path / "benchmarks" / "attributions" / "shapley" / "song-0.tsv").write_text("s\tcpu_time\n3\t1\n")
+    seconds = explainer_costs.table(table, tmp_path).set_index(["explainer", "fill"]).seconds
+    assert seconds["shapley_asked", "mean"] == 3  # whose jobs they are; what is read off took none of its own
+    assert np.isnan(seconds["shapley", "mean"])
     assert "read off games" in as_markdown(explainer_costs.page(found))
 
 
@@ -258,7 +297,8 @@ def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
         truths.page(truths.table(truths.rows_of(bare), seed=0)),
         explainer_costs.page(explainer_costs.table(empty, tmp_path)),
     ]
-    assert all(as_markdown(page).startswith("No rows") for page in pages)
+    assert all(as_markdown(page, NO_TRUTH) == NO_TRUTH for page in pages)
+    assert "not all masks" in NO_TRUTH
     figures = [
         gap.plot(gap.table(empty, fill="mean", seed=0), footnote="note"),
         own_games.plot(own_games.table(board), footnote="note"),
@@ -269,3 +309,35 @@ def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
     ]
     for i, figure in enumerate(figures):
         save(figure, tmp_path / f"{i}.png")
+
+
+def test_a_search_that_stops_early_is_one_explainer(artefacts):
+    from dataclasses import replace
+
+    def early(item):
+        return replace(item, rows=np.where(np.arange(len(item.rows)) % 2, 3, item.rows))
+
+    answers = [(song, domain, early(item)) for song, domain, item in artefacts["attributions"] if item.explainer == "occlusion"]
+    found = scores.table(artefacts["flips"], artefacts["explanations"], answers, seed=0, n_samples=256, n_rankings=100)
+    one = of(found, "occlusion", "mean")
+    assert set(one["rows"]) == {3, 7}
+    assert one.budget.unique().tolist() == ["a few passes"]
+    board = leaderboard.table(found, seed=0)
+    assert figure_of(figure_leaderboard.plot(figure_leaderboard.table(board), found, footnote="note"))
+
+
+def test_a_panel_that_no_ranking_can_win_has_no_gap(table):
+    undecided = table.assign(aufc_normalised=table.aufc_normalised.where(table.original == "sing"))
+    found = gap.table(undecided, fill="mean", seed=0)
+    assert found[found.original == "nosing"]["mean"].isna().all()
+    assert not found[found.original == "nosing"].largest.any()
+    assert figure_of(gap.plot(found, footnote="note"))
+
+
+def test_stored_attributions_have_an_unknown_budget(artefacts):
+    from dataclasses import replace
+
+    stored = [(s, d, replace(item, fill="", explainer="mine")) for s, d, item in artefacts["attributions"][:1]]
+    found = scores.table(artefacts["flips"][:1], artefacts["explanations"][:1], stored, seed=0, n_samples=256, n_rankings=100)
+    assert of(found, "mine", "").budget.unique().tolist() == ["unknown (stored)"]
+    assert of(found, "norm", "").budget.unique().tolist() == ["nothing"]

@@ -32,8 +32,8 @@ def banzhaf(question: Question, *, scale: Scale = "probability") -> np.ndarray:
 def smallest_set(question: Question) -> np.ndarray:
     """Return weights that rank the smallest deciding set first, then the other segments; both by Shapley values.
 
-    Of several smallest sets, the one of the highest value. Where no set decides for the label, or the empty set does already (the fill
-    alone has the label), Shapley values alone rank, and ``smallest_size`` says so.
+    Of several smallest sets, the one of the highest value. Where no set decides for the label, or the fill alone does (the
+    empty set), Shapley values alone rank, and ``smallest_size`` says so.
     """
     values = question.all_values()
     smallest = readouts.smallest_flip_sets(question.decides(values))

@@ -17,7 +17,10 @@ QuestionFill = Literal["mean", "zero", "min", "clean"]
 LIME = "lime"  # the paper's, which is a stage of its own
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: What tables call something else.
-RESERVED = (LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
+#: What no explainer can be: the best ranking, and the best, an expected random and the worst set of each k.
+BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
+ASKED = "_asked"
+RESERVED = (*BOUNDS, LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
 #: What the truth study reads off games that are evaluated in any case; an explainer of that name that is asked, too, is told as
 #: "<name>_asked" there.
 READ_OFF = (
@@ -68,7 +71,7 @@ class ExplainerSettings:
             raise ConfigError(
                 f"an explainer is named {quoted(self.name)}: give a name of small letters, digits and underscores, with `name:`"
             )
-        if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY)):
+        if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY, ASKED)):
             raise ConfigError(f"an explainer is named '{self.name}', which tables would take for something else: rename it")
         what = f"of the explainer '{self.name}'"
         one_of(self.fill, get_args(QuestionFill), f"fill {what}")

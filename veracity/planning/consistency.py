@@ -18,7 +18,7 @@ from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples, effective_samples
-from ..explainers.settings import READ_OFF, check_needs, explainers_of
+from ..explainers.settings import ASKED, READ_OFF, check_needs, explainers_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
 from ..jobs.callables import path_of_jobs, spec_of
@@ -126,14 +126,23 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
 
 def _check_truth(config: Mapping[str, Any]) -> None:
     """Check that the explainers whose contrasts are declared are scored."""
-    asked = {one.name for one in explainers_of(config["explainers"])}
-    known = {*READ_OFF, *asked}
+    asked = explainers_of(config["explainers"])
+    known = {*READ_OFF, *(f"{one.name}{ASKED}" if one.name in READ_OFF else one.name for one in asked)}
     for key in ("tested", "against"):
         for name in config["truth"][key]:
             explainer, _, fill = name.partition(":")
             if explainer not in known and not (key == "against" and name == "random"):
                 raise ConfigError(
                     f"truth.{key} holds {quoted(name)}, which is not among explainers{hint(explainer, known)}: add it there"
+                )
+            fills = (
+                {"mean", "zero", "min", "clean"}
+                if explainer in READ_OFF
+                else {one.fill for one in asked if one.name == explainer}
+            )
+            if fill and fill not in fills:
+                raise ConfigError(
+                    f"truth.{key} holds {quoted(name)}, which is asked about {', '.join(sorted(fills))}: correct it"
                 )
             if fill not in ("", "clean", *config["lime"]["fills"]):
                 raise ConfigError(f"truth.{key} holds {quoted(name)}, and lime.fills holds no {fill}: add it there")

@@ -1,6 +1,7 @@
 """Table ``contrasts``: the few comparisons that were declared before the run, tested; all others are description."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,11 @@ import pandas as pd
 from ..errors import ConfigError, hint
 from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title
-from .over_songs import FEWEST, Estimate, estimate, sign_flip_tests
+from .over_songs import FEWEST, Estimate, estimate, interval_words, sign_flip_tests
 from .pooling import in_paper_order
 from .study import BOUNDS, PANEL, by_song, named
 
+LOWER_IS_BETTER = ("excess_k",)
 RANDOM = "random"  # the expectation of a random ranking
 COLUMNS = [*PANEL, "score", "explainer", "against", "n_songs", "difference", "low", "high"]
 COLUMNS += ["p", "p_max_t", "p_holm", "verdict"]
@@ -58,9 +60,12 @@ def table(
     songs = by_song(scores[~scores.explainer.isin(BOUNDS)], score)
     expected = by_song(scores, f"chance_{score}").drop_duplicates([*PANEL, "song"])
     means = {RANDOM: expected.set_index([*PANEL, "song"])[f"chance_{score}"].sort_index()}
+    titles = {RANDOM: RANDOM}
     for name in dict.fromkeys([*tested, *against]):
         if name != RANDOM:
-            means[name] = of_explainer(songs, name, fill).set_index([*PANEL, "song"])[score].sort_index()
+            own = of_explainer(songs, name, fill)
+            titles[name] = named(own.explainer.iloc[0], own.fill.iloc[0])
+            means[name] = own.set_index([*PANEL, "song"])[score].sort_index()
     rows, differences = [], []
     everyone = sorted(scores.song.unique())
     for panel in dict.fromkeys(scores[PANEL].itertuples(index=False, name=None)):
@@ -71,12 +76,12 @@ def table(
                 found = (means[one] - means[other]).get(panel, pd.Series(dtype=float)).reindex(everyone).to_numpy()
                 rng = rng_for(seed, "contrasts", *panel, one, other)
                 mean = estimate(found, rng)
-                names = {"explainer": _title(one, fill), "against": _title(other, fill)}
+                names = {"explainer": titles[one], "against": titles[other]}
                 rows.append({**dict(zip(PANEL, panel, strict=True)), "score": score, **names, **_numbers(mean)})
                 differences.append(found)
     tests = sign_flip_tests(np.array(differences), rng_for(seed, "contrasts", "tests"))
     done = pd.DataFrame(rows).assign(p=tests.p, p_max_t=tests.p_max_t, p_holm=tests.p_holm)
-    done["verdict"] = [_verdict(row, margin) for row in done.itertuples()]
+    done["verdict"] = [_verdict(row, margin, lower_is_better=score in LOWER_IS_BETTER) for row in done.itertuples()]
     return in_paper_order(done[COLUMNS])
 
 
@@ -91,19 +96,17 @@ def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
     return found
 
 
-def _title(name: str, fill: str) -> str:
-    return name if name in (RANDOM, "norm") else named(*wanted(name, fill))
-
-
 def _numbers(mean: Estimate) -> dict[str, float]:
     return {"n_songs": mean.n, "difference": mean.mean, "low": mean.low, "high": mean.high}
 
 
-def _verdict(row: object, margin: float) -> str:
-    low, high, p = row.low, row.high, row.p_max_t  # type: ignore[attr-defined]
+def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
+    low, high, p = row.low, row.high, row.p_max_t
+    if np.isnan(low):  # all songs agree
+        low = high = row.difference
     if np.isnan(p):
         return f"not tested: fewer than {FEWEST} songs have both"
-    words = "better" if row.difference > 0 else "worse"  # type: ignore[attr-defined]
+    words = "better" if (row.difference > 0) != lower_is_better else "worse"
     if p <= 0.05:
         return words
     if -margin <= low and high <= margin:
@@ -113,6 +116,7 @@ def _verdict(row: object, margin: float) -> str:
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
     """Arrange `table` to be read."""
+    rows = rows.assign(**{"95 %": interval_words(rows)})
     shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, called)}" for r in rows.itertuples()])
-    columns = ["panel", "explainer", "against", "n_songs", "difference", "low", "high", "p_max_t", "p_holm", "verdict"]
+    columns = ["panel", "explainer", "against", "n_songs", "difference", "95 %", "p_max_t", "p_holm", "verdict"]
     return shown[columns].rename(columns={"n_songs": "songs", "p_max_t": "p (max-T)", "p_holm": "p (Holm)"})

@@ -21,10 +21,11 @@ CURVES = {
 def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
     """Average flip curves over the excerpts of each song, then over songs; percent for each panel, explainer and k.
 
-    Of explainers that were asked about several fills, the paper's `fill` and the perturbation game are shown.
+    Of explainers that were asked about several fills, those of the paper's `fill` and the perturbation game.
     """
     if len(scores):
-        scores = scores[scores.fill.isin(["", fill, CLEAN])]
+        shown = scores.fill.isin(["", fill, CLEAN])
+        scores = scores[shown | ~scores.explainer.isin(scores.explainer[shown].unique())]
     columns = [name for name in scores if name.startswith("flips_")]
     keys = [*PANEL, *EXPLAINER]
     if scores.empty:
@@ -38,9 +39,7 @@ def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
 
 def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     """Show the curves: solid of explainers that see the excerpt alone, dashed of those that see the clean one, too."""
-    budgets = [name for name in (*BUDGETS, ALL_MASKS) if (rows.budget[~rows.explainer.isin(BOUNDS)] == name).any()] or [
-        ALL_MASKS
-    ]
+    budgets = [name for name in BUDGETS if (rows.budget[~rows.explainer.isin(BOUNDS)] == name).any()] or [ALL_MASKS]
     panels = [(domain, original) for original in LABELS for domain in DOMAINS]
     figure, axes = new_figure(len(panels) + 1, len(budgets), (2.6 * len(budgets) + 0.4, 10.5), height_ratios=[1, 1, 1, 1, 0.9])
     for j, budget in enumerate(budgets):
@@ -62,7 +61,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 (handle,) = ax.plot(ordered.k, ordered.percent, line, color=colour, lw=0.9, marker=marker, ms=2.5)
                 handles[named(explainer, fill)] = handle
             if part.empty:
-                say_empty(ax)
+                say_empty(ax, "no excerpt flipped,\nor not all masks known")
             ax.set_ylim(-3, 103)
             if i == 0:
                 ax.set_title(f"reads {budget}", fontsize=8)

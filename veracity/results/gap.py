@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import estimate
+from .over_songs import estimate, interval_words
 from .pooling import in_paper_order
 from .study import CLEAN, PANEL
 
@@ -41,6 +41,7 @@ TITLES = {
 #: Single changes from exact LIME that the parts do not hold: explainer and fill (None: the paper's).
 INSTEAD = {
     "surrogate: Banzhaf values": ("banzhaf", None),
+    "question: fill mean": ("lime_exact", "mean"),
     "question: fill zero": ("lime_exact", "zero"),
     "question: fill min": ("lime_exact", "min"),
     "question: less the clean excerpt's": ("lime_exact_difference", None),
@@ -69,10 +70,12 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
-        cells = part.pivot_table(index=["song", "excerpt"], columns=["explainer", "fill"], values=SCORE)
+        cells = part.set_index(["song", "excerpt", "explainer", "fill"])[SCORE].unstack(["explainer", "fill"])
         found = [_row("part", name, values) for name, values in _parts(cells, fill).items()]
         found.append(_row("gap", "gap", 1 - cells["lime", fill]))
         for name, (explainer, other) in INSTEAD.items():
+            if other == fill:
+                continue  # the paper's own is no change
             if (explainer, other or fill) in cells:
                 found.append(_row("instead", name, cells[explainer, other or fill] - cells["lime_exact", fill]))
         for row in found:
@@ -118,8 +121,7 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
         "songs": rows.n_songs,
         "excerpts": rows.n,
         "normalised AUFC": rows["mean"],
-        "low": rows.low,
-        "high": rows.high,
+        "95 %": interval_words(rows),
         "largest part": np.where(rows.largest.astype(bool), "yes", ""),
     }
     return pd.DataFrame(shown)
@@ -133,7 +135,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         part = rows[(rows.domain == domain) & (rows.original == original)].set_index("part")
         ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
         if part.empty or np.isnan(part["mean"].get("gap", np.nan)):
-            say_empty(ax)
+            say_empty(ax, "no excerpt flipped,\nor not all masks known")
             continue
         start = 1 - part["mean"]["gap"]
         places = list(range(len(PARTS) + 1))

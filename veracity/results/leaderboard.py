@@ -10,7 +10,7 @@ from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title
 from .over_songs import estimate
 from .pooling import in_paper_order
-from .study import ALL_MASKS, BOUNDS, BUDGETS, EXPLAINER, PANEL, named
+from .study import BOUNDS, BUDGETS, EXPLAINER, PANEL, named
 
 COLUMNS = [*PANEL, *EXPLAINER, "rows", "score", "n_songs", "n", "mean", "low", "high", "chance"]
 #: Of the adversarial label: what the first three segments alone add, and what the whole loses without them.
@@ -73,10 +73,9 @@ def _chance(rows: pd.DataFrame, name: str) -> float:
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
     """Arrange `table` to be read: within each panel and budget the best first, a column for each of some scores."""
     shown = []
-    order = [*BUDGETS, ALL_MASKS]
     for (domain, original), panel in rows.groupby(PANEL, sort=False):
         first = {"panel": f"{domain}, {direction_title(original, called)}"}
-        for budget in order:
+        for budget in BUDGETS:
             here = panel[panel.budget == budget]
             found = [
                 {"score": part[part.score == SHOWN[0]]["mean"].iloc[0], "line": _line(first, explainer, part)}

@@ -12,6 +12,7 @@ testing", 1993. S. Holm, "A simple sequentially rejective multiple test procedur
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 FEW = 10  # songs below which an interval is Student's
 FEWEST = 6  # songs below which no test can be significant
@@ -67,8 +68,15 @@ def estimate(songs: np.ndarray, rng: np.random.Generator, *, bounds: tuple[float
     return Estimate(mean, float(done.confidence_interval.low), float(done.confidence_interval.high), n)
 
 
+def interval_words(rows: pd.DataFrame) -> list[str]:
+    """Return the interval of each row with ``low``, ``high`` and ``n_songs`` in words; where all songs agree there is none."""
+    agree = [f"all {row.n_songs:.0f} songs" if row.n_songs > 1 else "none" for row in rows.itertuples()]
+    found = [f"{row.low:.3g} to {row.high:.3g}" for row in rows.itertuples()]
+    return [words if np.isnan(low) else shown for words, shown, low in zip(agree, found, rows.low, strict=True)]
+
+
 def ratio(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generator) -> Estimate:
-    """Estimate a pooled ratio, sum of hits over sum of totals, by a bootstrap over songs.
+    """Estimate a pooled ratio, sum of hits over sum of totals, between 0 and 1; intervals over songs as in `estimate`.
 
     Parameters
     ----------
@@ -76,7 +84,7 @@ def ratio(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generator) -> Est
         Songs whose total is 0 are left out.
     rng : Generator
     """
-    from scipy.stats import bootstrap
+    from scipy.stats import bootstrap, ttest_1samp
 
     kept = np.asarray(totals) > 0
     hits, totals = np.asarray(hits, dtype=float)[kept], np.asarray(totals, dtype=float)[kept]
@@ -90,9 +98,11 @@ def ratio(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generator) -> Est
     def pooled(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
         return a.sum(axis=axis) / b.sum(axis=axis)
 
-    method = "BCa" if n >= FEW else "percentile"
+    if n < FEW:  # Student's, of the ratio made linear in its songs
+        low, high = ttest_1samp((hits - value * totals) / totals.mean(), 0).confidence_interval()
+        return Estimate(value, max(0.0, value + float(low)), min(1.0, value + float(high)), n)
     done = bootstrap(
-        (hits, totals), pooled, paired=True, vectorized=True, method=method, n_resamples=N_RESAMPLES, rng=rng
+        (hits, totals), pooled, paired=True, vectorized=True, method="BCa", n_resamples=N_RESAMPLES, rng=rng
     ).confidence_interval
     return Estimate(value, float(done.low), float(done.high), n)
 
@@ -147,7 +157,7 @@ def sign_flip_tests(differences: np.ndarray, rng: np.random.Generator) -> Tests:
 
     # A song's sign is the same in all rows: (m, n_songs) is flipped along the last axis.
     n_songs = rows.shape[1]
-    n_resamples = 2**EXACT_FLIPS if n_songs <= EXACT_FLIPS else N_RESAMPLES
+    n_resamples = 2**EXACT_FLIPS  # all sign flips of so many songs; of more, so many at random
     done = permutation_test(
         (rows,), studentised, permutation_type="samples", vectorized=True, n_resamples=n_resamples, axis=-1, rng=rng
     )

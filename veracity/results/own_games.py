@@ -61,7 +61,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             part = rows[(rows.original == original) & (rows.domain == domain)]
             ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
             if part.empty:
-                say_empty(ax)
+                say_empty(ax, "no excerpt flipped,\nor not all masks known")
                 continue
             for clean, colour, marker, title in (
                 (True, PALETTE[1], "D", "asked about the perturbation (privileged)"),

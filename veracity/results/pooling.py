@@ -99,10 +99,16 @@ def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
     return table if len(table) else table.astype({column: float for column in table if column not in TEXTS})
 
 
-def as_markdown(page: pd.DataFrame) -> str:
+NOTHING = "No rows: there was nothing to count (no excerpt flipped; tables/attacks tells how many of how many)."
+NO_TRUTH = (
+    "No rows: no excerpt flipped (tables/attacks), or not all masks of the model are known (tables/classifier, lime.exact)."
+)
+
+
+def as_markdown(page: pd.DataFrame, empty: str = NOTHING) -> str:
     """Write a table for reading; what its data do not determine is said in words."""
     if page.empty:
-        return "No rows: there was nothing to count (no excerpt flipped; tables/attacks tells how many of how many)."
+        return empty
     shown = page.copy()
     for column in shown.columns[shown.isna().any()]:
         shown[column] = [

@@ -6,6 +6,7 @@ V. Praher, K. Prinz, A. Flexer, G. Widmer, ISMIR 2021: Tables 1 and 2; Figures 2
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ..attacks.settings import PAPER, Domain
 from ..labels import SING, Label, direction_title
+from ..songs.settings import FrontEnd
 from .pooling import METHODS
 from .statistics import proportion
 
@@ -58,15 +60,14 @@ def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[s
         found.append(f"{shown} songs, not {' / '.join(map(str, SONGS.values()))}")
     if model["build"] or model["predict"]:
         found.append(f"another model, {model['build'] or model['predict']}")
-    if config["detector"]["checkpoint"] is None and config["detector"]["training"]["n_updates"] != 40000:
-        found.append(f"a training of {config['detector']['training']['n_updates']} updates, not 40000")
+    found += _detector_differs(config)
     if attacks["splits"] != ["test"]:
         found.append(f"the splits {', '.join(attacks['splits'])} are attacked, not test")
     if attacks["scope"] != "song" or attacks["seconds"] is not None:
         found.append("parts of songs are attacked, not whole ones")
     for domain, paper in PAPER.items():
         own = attacks[domain]
-        other = [f"{key} {own[key]:g}" for key in ("eps", "eta", "alpha", "max_updates") if own[key] != getattr(paper, key)]
+        other = [f"{key} {own[key]}" for key, value in asdict(paper).items() if own[key] != value]
         found += [f"the {domain} attack has {', '.join(other)}"] if other else []
     expected = {"n_time": 5, "n_band": 4, "n_samples": 8192, "kernel_width": 0.25, "alpha": 1, "fill": "mean"}
     other = [f"{key} {lime[key]}" for key, value in expected.items() if lime[key] != value]
@@ -74,6 +75,20 @@ def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[s
     if config["excerpts"]["per_direction"] != 10:
         found.append(f"{config['excerpts']['per_direction']} excerpts of each song and direction, not 10")
     return found
+
+
+def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
+    own, frontend = config["detector"], FrontEnd()
+    if own["checkpoint"]:
+        yield f"a checkpoint of one's own, {own['checkpoint']}"
+    elif own["training"]["n_updates"] != 40000:
+        yield f"a training of {own['training']['n_updates']} updates, not 40000"
+    if own["architecture"] != {"layers": "ismir2015", "zero_mean": True}:
+        yield f"the architecture {own['architecture']}"
+    if own["threshold"] is not None:
+        yield f"the threshold {own['threshold']:g}, given"
+    if other := [f"{key} {value}" for key, value in config["frontend"].items() if value != getattr(frontend, key)]:
+        yield f"the front end has {', '.join(other)}"
 
 
 def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, differing: list[str]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ hold a fill; in the *perturbation* game (fill ``clean``) the clean excerpt, and 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,13 @@ from ..experiments.attributions import Attributions
 from ..experiments.explanations import Explanations
 from ..experiments.flips import WEIGHTS, Flips, all_flips
 from ..experiments.perturbation_games import mask_index
-from ..explainers.settings import READ_OFF
+from ..explainers.settings import ASKED, READ_OFF
 from ..games import scoring
 from ..jobs.seeds import rng_for
 from ..labels import SING
 from .leaderboard import LOG_ODDS
 from .pooling import Keyed
-from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, budget_of
+from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, STORED, budget_of
 
 #: Exact weights of the fill games, by name, and the fields of `Explanations` that hold them for each fill.
 EXACT = ("shapley", "banzhaf")
@@ -49,6 +49,10 @@ class Answers:
     ranking : ndarray of int, shape (n_excerpts, n_segments)
     fidelity : ndarray, shape (n_excerpts,), or None
         Of a surrogate.
+    answered : ndarray of bool, shape (n_excerpts,), or None
+        Where it has an answer; None: everywhere.
+    stored : bool
+        Computed elsewhere, so that nobody knows what was read for it.
     """
 
     explainer: str
@@ -58,6 +62,8 @@ class Answers:
     weights: np.ndarray
     ranking: np.ndarray
     fidelity: np.ndarray | None = None
+    answered: np.ndarray | None = None
+    stored: bool = False
 
 
 def table(
@@ -93,16 +99,30 @@ def table(
         assert isinstance(explanation, Explanations)
         if item.flips_packed is None or not len(item.original):
             continue
-        answers = list(answers_of(item, explanation, judged.get((song, domain), ()), n_samples=n_samples))
+        ties = rng_for(seed, "ties", domain, song)
+        answers = list(answers_of(item, explanation, judged.get((song, domain), ()), ties, n_samples=n_samples))
         for e in range(len(item.original)):
             rng = rng_for(seed, "chance", domain, song, e)
             rows = _of_excerpt(item, explanation, e, answers, rng, n_rankings)
             parts.append(pd.DataFrame([{"song": song, "domain": domain, "excerpt": e, **row} for row in rows]))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
+    if not parts:
+        return pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
+    found = pd.concat(parts, ignore_index=True)
+    # One group for an explainer, by the most that it has read: a search may stop early where it is easy.
+    most = found.groupby(["explainer", "fill", "privileged"])["rows"].transform("max")
+    known = found.budget != STORED
+    groups = [budget_of(int(rows), int(n)) for rows, n in zip(most[known], found.n_segments[known], strict=True)]
+    found.loc[known, "budget"] = groups
+    return found
 
 
 def answers_of(
-    flips: Flips, explanations: Explanations, attributions: Sequence[Attributions], *, n_samples: int
+    flips: Flips,
+    explanations: Explanations,
+    attributions: Sequence[Attributions],
+    ties: np.random.Generator,
+    *,
+    n_samples: int,
 ) -> Iterator[Answers]:
     """Yield what every explainer says of a song's excerpts, exact ones read off the games that were evaluated."""
     sign = np.where(flips.original == SING, -1.0, 1.0)[:, None]  # towards the adversarial label
@@ -112,7 +132,7 @@ def answers_of(
     def answers(
         name: str, fill: str, weights: np.ndarray, rows: int, privileged: bool = False, fidelity: np.ndarray | None = None
     ) -> Answers:
-        ranking = np.argsort(-weights, axis=1, kind="stable")
+        ranking = np.lexsort((ties.random(weights.shape), -weights), axis=1)
         return Answers(name, fill, privileged, np.full(n_excerpts, rows), weights, ranking, fidelity)
 
     yield answers("norm", "", flips.squared_norm, 0, privileged=True)
@@ -128,13 +148,15 @@ def answers_of(
             yield answers(name, fill, sign * explanations.along(name, fill=fill), everything)
         for name in LOGIT:
             yield answers(name, fill, sign * _of_fill(explanations, name, fill), everything)
-        yield answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
+        # Where the fill alone decides so, or no set does, there is no smallest set to be named.
+        asked = answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
+        yield replace(asked, answered=_of_fill(explanations, "smallest_set_size", fill) > 0)
     for name in WEIGHTS:
         exact = "lime_exact" if name == "lime" else name
         yield answers(exact, CLEAN, sign * getattr(flips, name), everything, privileged=True)
     for item in attributions:
-        name = f"{item.explainer}_asked" if item.explainer in READ_OFF else item.explainer
-        yield Answers(name, item.fill, bool(item.privileged), item.rows, item.weights, item.ranking)
+        name = f"{item.explainer}{ASKED}" if item.explainer in READ_OFF else item.explainer
+        yield Answers(name, item.fill, bool(item.privileged), item.rows, item.weights, item.ranking, stored=not item.fill)
 
 
 def _of_fill(explanations: Explanations, name: str, fill: str) -> np.ndarray:
@@ -156,13 +178,15 @@ def _of_excerpt(
     share = dict(zip(explanation.fills, explanation.additive_share[:, e], strict=True))
     of_excerpt = {**expected, "smallest_size": truth.size, "n_segments": truth.n}
     for one in answers:
+        if one.answered is not None and not one.answered[e]:
+            continue
         weights, ranking, rows = one.weights[e], one.ranking[e], int(one.rows[e])
         yield {
             "original": item.original[e],
             "explainer": one.explainer,
             "fill": one.fill,
             "privileged": one.privileged,
-            "budget": budget_of(rows),
+            "budget": STORED if one.stored else "",
             "rows": rows,
             **scoring.scores(truth, ranking, weights),
             **_log_odds(logits, ranking, truth.n),

@@ -2,19 +2,22 @@
 
 import pandas as pd
 
+from ..explainers.settings import BOUNDS as BOUNDS  # what no explainer can be
+
 PANEL = ["domain", "original"]
 EXPLAINER = ["explainer", "fill", "privileged", "budget"]
 CLEAN = "clean"  # the fill of the perturbation game
 #: What an explainer may read of the model for an excerpt, from the least on; explainers are compared within one group.
-BUDGETS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
-ALL_MASKS = "all masks"
-#: What no explainer can be: the best ranking, and the best, an expected random and the worst set of each k.
-BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
+LIMITS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
+MORE, ALL_MASKS, STORED = "more rows", "all masks", "unknown (stored)"
+BUDGETS = (*LIMITS, MORE, ALL_MASKS, STORED)
 
 
-def budget_of(rows: int) -> str:
-    """Return the group of budgets that some rows belong to."""
-    return next((name for name, most in BUDGETS.items() if rows <= most), ALL_MASKS)
+def budget_of(rows: int, n_segments: int) -> str:
+    """Return the group of budgets that some rows belong to, of a game of so many segments."""
+    if rows >= 1 << n_segments:
+        return ALL_MASKS
+    return next((name for name, most in LIMITS.items() if rows <= most), MORE)
 
 
 def named(explainer: str, fill: str) -> str:

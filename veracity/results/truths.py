@@ -29,6 +29,7 @@ NUMBERS = {
     "norm_flips_3": "do the three segments of highest norm flip?",
     "best_flips_3": "do any three segments flip?",
 }
+SHARES = ("flipping_share", "not_monotone", "norm_flips", "norm_flips_3", "best_flips_3")
 COLUMNS = [*PANEL, "what", "n_songs", "n", "mean", "low", "high", "median", "least", "most"]
 
 
@@ -71,7 +72,9 @@ def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     for panel, part in rows.groupby(PANEL, sort=False) if len(rows) else ():
         for name in NUMBERS:
             of_songs = part.groupby("song", sort=True)[name].mean().to_numpy()
-            mean: Estimate = estimate(of_songs, rng_for(seed, "truths", *panel, name), bounds=(0, np.inf))
+            mean: Estimate = estimate(
+                of_songs, rng_for(seed, "truths", *panel, name), bounds=(0, 1 if name in SHARES else np.inf)
+            )
             found.append(
                 {
                     **dict(zip(PANEL, panel, strict=True)),
@@ -125,7 +128,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             line[2].step(ordered, 100 * np.arange(1, len(ordered) + 1) / len(ordered), where="post", color=colour)
         for ax in line:
             if rows[rows.original == original].empty:
-                say_empty(ax)
+                say_empty(ax, "no excerpt flipped,\nor not all masks known")
             ax.set_title(in_figure(direction_title(original, called)), fontsize=9)
         line[0].set_ylabel("excerpts [%]")
         if len(line[0].patches):

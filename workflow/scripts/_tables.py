@@ -6,17 +6,19 @@ import pandas as pd
 
 from veracity.jobs.files import replacing
 from veracity.labels import SING
-from veracity.results.pooling import as_markdown, in_words
+from veracity.results.pooling import NOTHING, as_markdown, in_words
 
 
-def write_table(snakemake: Any, table: pd.DataFrame, page: pd.DataFrame | None = None, title: str = "") -> None:
+def write_table(
+    snakemake: Any, table: pd.DataFrame, page: pd.DataFrame | None = None, title: str = "", empty: str = NOTHING
+) -> None:
     """Write a tidy CSV that names its corpus and, where the rule has one, a page to read."""
     called = snakemake.params.get("called", SING)
     table = in_words(table, called).assign(corpus=snakemake.params.note)
     with replacing(snakemake.output.table) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
-        shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called))
+        shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called), empty)
         text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
         with replacing(snakemake.output.page) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """Rule contrasts: the comparisons that were declared in the configuration, tested over songs."""
 
 from veracity.results import contrasts
-from veracity.results.pooling import read_table
+from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
 from _tables import write_table
@@ -9,4 +9,10 @@ from _tables import write_table
 with job(snakemake):
     called, asked = snakemake.params.called, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
     table = contrasts.table(read_table(snakemake.input[0], called), **snakemake.params.asked, **asked)
-    write_table(snakemake, table, contrasts.page(table, called), f"Declared contrasts in {snakemake.params.asked['score']}")
+    write_table(
+        snakemake,
+        table,
+        contrasts.page(table, called),
+        f"Declared contrasts in {snakemake.params.asked['score']}",
+        empty=NO_TRUTH,
+    )

@@ -1,7 +1,7 @@
 """Rule explainer_costs: what each explainer reads of the model, and how long its jobs took."""
 
 from veracity.results import explainer_costs
-from veracity.results.pooling import read_table
+from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
 from _tables import write_table
@@ -9,4 +9,4 @@ from _tables import write_table
 with job(snakemake):
     scores = read_table(snakemake.input[0], snakemake.params.called)
     table = explainer_costs.table(scores, snakemake.params.results)
-    write_table(snakemake, table, explainer_costs.page(table), "What each explainer reads and takes")
+    write_table(snakemake, table, explainer_costs.page(table), "What each explainer reads and takes", empty=NO_TRUTH)

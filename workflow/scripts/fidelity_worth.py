@@ -2,7 +2,7 @@
 
 from veracity.results import fidelity_worth
 from veracity.results.canvas import save
-from veracity.results.pooling import read_table
+from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
 from _tables import write_table
@@ -10,5 +10,5 @@ from _tables import write_table
 with job(snakemake):
     called, shown = snakemake.params.called, {"fill": snakemake.params.fill, "footnote": snakemake.params.note}
     table = fidelity_worth.table(read_table(snakemake.input[0], called), seed=snakemake.params.seed)
-    write_table(snakemake, table, fidelity_worth.page(table, called), "Is fidelity worth anything?")
+    write_table(snakemake, table, fidelity_worth.page(table, called), "Is fidelity worth anything?", empty=NO_TRUTH)
     save(fidelity_worth.plot(table, **shown, called=called), snakemake.output.png, snakemake.output.pdf)

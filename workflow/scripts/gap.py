@@ -2,7 +2,7 @@
 
 from veracity.results import gap
 from veracity.results.canvas import save
-from veracity.results.pooling import read_table
+from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
 from _tables import write_table
@@ -10,5 +10,5 @@ from _tables import write_table
 with job(snakemake):
     called = snakemake.params.called
     table = gap.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill, seed=snakemake.params.seed)
-    write_table(snakemake, table, gap.page(table, called), "Why LIME falls short of the best ranking")
+    write_table(snakemake, table, gap.page(table, called), "Why LIME falls short of the best ranking", empty=NO_TRUTH)
     save(gap.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

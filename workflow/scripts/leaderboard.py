@@ -1,7 +1,7 @@
 """Rule leaderboard: each explainer's scores against the truth, over songs, beside chance."""
 
 from veracity.results import leaderboard
-from veracity.results.pooling import read_table
+from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
 from _tables import write_table
@@ -9,4 +9,4 @@ from _tables import write_table
 with job(snakemake):
     called = snakemake.params.called
     table = leaderboard.table(read_table(snakemake.input[0], called), seed=snakemake.params.seed)
-    write_table(snakemake, table, leaderboard.page(table, called), "Explainers against the truth")
+    write_table(snakemake, table, leaderboard.page(table, called), "Explainers against the truth", empty=NO_TRUTH)

@@ -2,7 +2,7 @@
 
 from veracity.results import own_games
 from veracity.results.canvas import save
-from veracity.results.pooling import read_table
+from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
 from _tables import write_table
@@ -10,5 +10,7 @@ from _tables import write_table
 with job(snakemake):
     called = snakemake.params.called
     table = own_games.table(read_table(snakemake.input[0], called))
-    write_table(snakemake, table, own_games.page(table, called), "Two games: the explainer's own, and the truth")
+    write_table(
+        snakemake, table, own_games.page(table, called), "Two games: the explainer's own, and the truth", empty=NO_TRUTH
+    )
     save(own_games.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)
