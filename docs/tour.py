@@ -50,6 +50,12 @@ notebook.plot(found)
 both = np.concatenate([found.audio, found.adversarial_audio])
 Audio(both, rate=found.sample_rate)
 
+# %% [markdown]
+# The song with the perturbation of LIME's first three segments alone:
+
+# %%
+Audio(found.sound(found.top(3)), rate=found.sample_rate)
+
 # %%
 write_audio("results/example/adversarial.wav", found.adversarial_audio, found.sample_rate)
 

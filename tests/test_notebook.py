@@ -217,3 +217,22 @@ def test_the_attacked_part_is_told(song, found):
     noise = found.adversarial_audio.astype(float) - found.audio
     assert found.snr_db == pytest.approx(10 * np.log10((found.audio.astype(float) ** 2).sum() / (noise**2).sum()))
     assert f"for “{found.after}”" in str(found)
+
+
+def test_segments_of_a_perturbation_can_be_heard(song, checkpoint, found):
+    everything = found.sound(range(12))
+    assert everything.shape == found.audio.shape
+    start = round((found.seconds - found.audio_seconds) * RATE)
+    inside = slice(start + 2000, start + 34000)
+    np.testing.assert_allclose(everything[inside], found.adversarial_audio[inside], atol=1e-4)
+    np.testing.assert_allclose(found.sound([]), found.audio, atol=1e-4)
+    _, heard = notebook.p_sing(found.sound(found.smallest_sets[0]), checkpoint)
+    frame = round((found.seconds - found.audio_seconds) * RATE / 315) + 57
+    network = checkpoint.detector.network()
+    game = Game(found.adversarial, found.clean, found.grid)
+    mixed = float(network.predict(game.inputs(np.isin(np.arange(12), found.smallest_sets[0])[None]))[0])
+    assert abs(heard[frame] - mixed) < 0.25  # frames and bands overlap: near, not equal
+    few = AttackSettings(eps=1.0, eta=0.1, alpha=2, max_updates=1)
+    other = notebook.explain(song, checkpoint, at=0.2, domain="spectrogram", n_time=3, n_band=2, attack=few, n_samples=64)
+    with pytest.raises(ConfigError, match="only a waveform attack on a detector"):
+        other.sound([0])

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .classifiers.protocol import OneLabel
     from .detector.checkpoints import Checkpoint
     from .games.explained import ExplainedModel
+    from .songs.settings import FrontEnd
 
     Audio = str | os.PathLike | np.ndarray | Tensor
 
@@ -78,6 +79,8 @@ class Explained:
         Weights of the segments for the label, from 8192 samples and from all masks.
     fidelity, fidelity_exact : float
         Weighted R^2 of LIME's surrogates.
+    frontend : FrontEnd or None
+        Of the detector; None for a classifier of one's own.
     """
 
     label: Label
@@ -101,6 +104,7 @@ class Explained:
     shapley: np.ndarray
     fidelity: float
     fidelity_exact: float
+    frontend: FrontEnd | None = None
 
     @property
     def before(self) -> str:
@@ -132,6 +136,25 @@ class Explained:
         first, last = self.seconds + frames / self.grid.n_frames * self.excerpt_seconds
         low, high = np.flatnonzero(self.grid.band_of_mel == band)[[0, -1]]
         return f"{first:.2f}-{last:.2f} s, bands {low}-{high} of {self.grid.n_mels}"
+
+    def sound(self, segments: Iterable[int]) -> np.ndarray:
+        """Return the attacked part of the song with these segments of the perturbation alone, shape as `audio`, float32.
+
+        It is put together from the frames and bins of both versions, with their phases. What the detector says of the sound may
+        differ a little from `flip`, which mixes what the detector sees.
+
+        Raises
+        ------
+        ConfigError
+            Of an attack on the representation, or of a classifier of one's own, whose segments need not be parts of a sound.
+        """
+        from .songs.resynthesis import confined
+
+        if self.frontend is None or self.adversarial_audio is None:
+            raise ConfigError("only a waveform attack on a detector has segments that can be heard")
+        chosen = np.isin(self.grid.segment_map(), [self._checked(one) for one in segments])
+        first = round((self.seconds - self.audio_seconds) * self.frontend.frames_per_second)
+        return confined(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
 
     @property
     def snr_db(self) -> float:
@@ -423,7 +446,7 @@ def _attacked_song(
     }
     after = part + attacked.delta[:, 0] if domain == "waveform" else None
     heard = {"audio": part, "adversarial_audio": after, "audio_seconds": (first_sample - before * hop) / rate}
-    heard |= {"sample_rate": rate, "excerpt_seconds": frontend.excerpt_seconds}
+    heard |= {"sample_rate": rate, "excerpt_seconds": frontend.excerpt_seconds, "frontend": frontend}
     return found | heard, lambda grid: explained_model(network, grid), threshold, SING
 
 
