@@ -50,12 +50,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             sampled = part[part.method == "sampled"]
             place = np.arange(len(sampled))
             ax.bar(place, sampled.excerpts, color=PALETTE[0], width=0.7, label="LIME")
-            highest = np.maximum(sampled.excerpts.to_numpy(), sampled.expected_by_chance.to_numpy())
             exact = part[part.method == "exact"]
-            if len(exact) == len(sampled):
-                highest = np.maximum(highest, exact.excerpts.to_numpy())
-            for x, y, count in zip(place, highest, sampled.excerpts, strict=True):  # above all marks
-                ax.annotate(f"{count:.0f}", (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=7)
             ax.plot(place, sampled.expected_by_chance, "_", color="black", ms=18, mew=1.4, label="expected by chance")
             if len(exact) == len(sampled):
                 ax.plot(place, exact.excerpts, "D", color=PALETTE[1], ms=4, label="exact LIME")
@@ -64,16 +59,18 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             for name, dx, (colour, _, marker) in zip(others, aside, looks(len(others)), strict=True):
                 own = part[part.method == name]
                 ax.plot(place + dx, own.excerpts, marker or "o", color=colour, ms=3.5, ls="", label=name)
-            ax.set_xticks(place, [str(found) for found in sampled.n_found])
+            # Counts stand under the bars, where no mark can take them for its own.
+            counted = zip(sampled.n_found, sampled.excerpts, strict=True)
+            ax.set_xticks(place, [f"{found}\n({count:.0f})" for found, count in counted])
             n = int(sampled.n.max()) if len(sampled) else 0
             if not n:
                 say_empty(ax, "none flipped")
             ax.set_title(f"k = {k} (n = {n})", fontsize=8)
-            ax.set_ylim(0, max(1.0, 1.3 * max(part.excerpts.max(), part.expected_by_chance.max())))
+            ax.set_ylim(0, max(1.0, 1.1 * max(part.excerpts.max(), part.expected_by_chance.max())))
             ax.yaxis.get_major_locator().set_params(integer=True)
         line[0].set_ylabel(f"{domain}\n{in_figure(direction_title(original, called))}\nexcerpts", fontsize=8)
     for ax in axes[-1]:
-        ax.set_xlabel("segments correctly identified")
+        ax.set_xlabel("segments correctly identified\n(excerpts, by LIME)", fontsize=8)
     handles, labels = axes[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     put_footnote(figure, footnote)
