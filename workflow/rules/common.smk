@@ -53,7 +53,9 @@ if BUILD:
 elif config["model"]["predict"]:
     NOTE += f"; explained: {config['model']['predict']}, with perturbations of the detector"
 if "valid" in config["attacks"]["splits"] and config["detector"]["threshold"] is None and not BUILD:
-    NOTE += "; threshold tuned on validation songs, which are attacked, too" + (" (unless the checkpoint has one)" if CHECKPOINT else "")
+    NOTE += "; threshold tuned on validation songs, which are attacked, too" + (
+        " (unless the checkpoint has one)" if CHECKPOINT else ""
+    )
 
 
 try:
