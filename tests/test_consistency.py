@@ -108,6 +108,17 @@ def test_the_repository_s_configurations_are_consistent(name):
             "lime.n_samples 1000000000000 on 20 segments would take 5.59e+05 GiB of memory: choose",
         ),
         ({"stability": {"n_samples": [64, 10**12]}}, "stability.n_samples 1000000000000 on 20 segments would take"),
+        ({"truth": {"tested": ["oclusion"]}}, "truth.tested holds 'oclusion', which is not among explainers"),
+        ({"truth": {"tested": ["occlusion"]}}, "truth.tested holds 'occlusion', which is not among explainers: add it there"),
+        ({"truth": {"tested": ["random"]}}, "truth.tested holds 'random'"),
+        (
+            {"explainers": ["lime", "beam_search"], "truth": {"tested": ["beam_search:mean"]}},
+            "truth.tested holds 'beam_search:mean', which is asked about clean: correct it",
+        ),
+        (
+            {"lime": {"fills": ["mean"]}, "truth": {"against": ["shapley:zero"]}},
+            "truth.against holds 'shapley:zero', and lime.fills holds no zero: add it there",
+        ),
         ({"localised": {"k": [1, 21]}}, "localised.k holds 21, the grid has only 20 segments"),
         ({"lime": {"evaluator": "direct"}}, "set stability.n_samples to []"),
         ({"model": {"predict": "json:loads"}}, "with model.predict only those of up to 12 segments are evaluated"),

@@ -282,6 +282,8 @@ def test_explainers_are_read_by_name_by_callable_and_by_mapping():
         (["lime", "shapley", "shapley"], "two explainers are named 'shapley'"),
         (["lime", {"name": "best", "call": "a:b"}], "'best', which tables would take for something else"),
         (["lime", {"name": "x_positive", "call": "a:b"}], "which tables would take"),
+        (["lime", {"name": "best_ranking", "call": "a:b"}], "which tables would take"),
+        (["lime", {"name": "shapley_asked", "call": "a:b"}], "which tables would take"),
         (["lime", {"name": "x", "call": "a:b", "fill": "clean"}], "not privileged"),
         (["lime", {"name": "x"}], "needs either call"),
         (["lime", {"name": "x", "call": "a:b", "bugdet": 3}], "unknown key 'bugdet'"),
