@@ -289,6 +289,8 @@ TABLES = [
     "audits",
     *(TRUTH_TABLES if config["lime"]["exact"] else []),
 ]
+# What the paper's numbers depend on.
+PUBLISHED = ("corpus", "frontend", "model", "detector", "attacks", "excerpts", "lime")
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
 if BUILD:
     MODEL = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))

@@ -118,7 +118,7 @@ rule published:
     benchmark:
         f"{RESULTS}/benchmarks/published.tsv"
     params:
-        configuration=config,
+        configuration={key: config[key] for key in PUBLISHED},
         n_songs={split: len(names(split)) for split in SPLITS},
         note=plainly(NOTE),
         called=plainly(CALLED),
