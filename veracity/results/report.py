@@ -11,7 +11,8 @@ import jinja2
 import yaml
 
 from ..jobs.files import replacing
-from ..jobs.provenance import commit, versions
+from ..jobs.origins import commit
+from ..jobs.provenance import versions
 
 #: What each figure and table shows, in the order of the page.
 CAPTIONS = {

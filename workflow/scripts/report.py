@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from veracity.jobs.provenance import inputs_of
+from veracity.jobs.origins import inputs_of
 from veracity.jobs.usage import warnings_of
 from veracity.results.report import write_report
 

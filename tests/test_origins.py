@@ -1,0 +1,52 @@
+"""The commit of the code and what a run has read, as the report tells them."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import numpy as np
+from workspaces import ROOT
+
+from veracity.jobs import origins, provenance, store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """Some numbers."""
+
+    numbers: np.ndarray = store.array("number", unit="1", doc="any")
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    return subprocess.run(["git", "-C", folder, *who, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_the_commit_of_a_checkout_and_whether_it_was_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(origins, "PACKAGE", tmp_path / "veracity")
+    assert origins.commit() == "none: the library is not in a checkout"
+    git(tmp_path, "init", "-q")
+    (tmp_path / "other.txt").write_text("somebody else's checkout")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "other")
+    (tmp_path / "veracity").mkdir()
+    shutil.copy(ROOT / "veracity" / "__init__.py", tmp_path / "veracity")
+    assert origins.commit() == "none: the library is not in a checkout"  # it lies in one, and is no part of it
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "ours")
+    assert origins.commit() == git(tmp_path, "rev-parse", "HEAD")
+    (tmp_path / "veracity" / "__init__.py").write_text("changed = True")
+    assert origins.commit().endswith(", with changes that are in no commit")
+
+
+def test_what_a_run_has_read_from_outside(tmp_path):
+    song, run = tmp_path / "corpus" / "audio" / "a song.ogg", tmp_path / "results" / "run"
+    song.parent.mkdir(parents=True)
+    song.write_bytes(b"some audio")
+    for stage, inputs in (("spectrograms", [song]), ("excerpts", [run / "spectrograms" / "a-song.h5"])):
+        (run / stage).mkdir(parents=True)
+        told = provenance.describe(settings={}, seed=0, inputs=list(map(str, inputs)))
+        store.write(run / stage / "a-song.h5", Numbers(numbers=np.arange(3.0)), told)
+    found = origins.inputs_of(run)
+    assert list(found) == ["corpus/audio/a song.ogg"]  # the run's own artefacts are none
+    assert len(found["corpus/audio/a song.ogg"]) == 16
