@@ -45,10 +45,9 @@ RUN_BY = {
 }
 
 
-def blocks(page, kind=None):
+def blocks(page):
     """Return the blocks of code of a page."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    return [text for name, text in found if kind in (None, name)]
+    return re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def block(name):

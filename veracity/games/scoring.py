@@ -92,6 +92,8 @@ class Truth:
         Segments in any, and in every, inclusion-minimal flipping set, as mask indices.
     n_minimal : int
         How many of these there are.
+    best : ndarray of int, shape (n_segments,)
+        The best ranking; see `best_ranking`.
     aufc_random, aufc_best : float
         Area under the flip curve of a random ranking (expected) and of the best.
     """
@@ -101,6 +103,7 @@ class Truth:
     minimal_union: int
     minimal_core: int
     n_minimal: int
+    best: np.ndarray
     aufc_random: float
     aufc_best: float
 
@@ -257,13 +260,14 @@ def truth_of(flips: np.ndarray) -> Truth:
     if flips[0] or not flips[-1]:
         raise ValueError("scores need a label that all segments flip and none does not")
     minimal = readouts.minimal_flip_sets(flips)
-    curve = readouts.flip_curve(flips).mean
+    curve, best = readouts.flip_curve(flips).mean, best_ranking(flips)
     return Truth(
         flips=flips,
         smallest=readouts.smallest_flip_sets(flips),
         minimal_union=int(np.bitwise_or.reduce(minimal)),
         minimal_core=readouts.core(minimal),
         n_minimal=len(minimal),
+        best=best,
         aufc_random=float(curve[1:-1].mean()) if len(curve) > 2 else 0.0,
-        aufc_best=aufc(flips, best_ranking(flips)),
+        aufc_best=aufc(flips, best),
     )

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
-from .study import ALL_MASKS, BOUNDS, BUDGETS, CLEAN, EXPLAINER, PANEL, named
+from .study import ALL_MASKS, BOUNDS, BUDGETS, CLEAN, EMPTY, EXPLAINER, PANEL, named
 
 #: Bounds in drawing order: title, colour, line style.
 CURVES = {
@@ -61,7 +61,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 (handle,) = ax.plot(ordered.k, ordered.percent, line, color=colour, lw=0.9, marker=marker, ms=2.5)
                 handles[named(explainer, fill)] = handle
             if part.empty:
-                say_empty(ax, "no excerpt flipped,\nor not all masks known")
+                say_empty(ax, EMPTY)
             ax.set_ylim(-3, 103)
             if i == 0:
                 ax.set_title(f"reads {budget}", fontsize=8)

@@ -8,7 +8,7 @@ from ..attacks.settings import DOMAINS
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import FEW
-from .study import BOUNDS, BUDGETS, EXPLAINER, PANEL, by_song, named
+from .study import BOUNDS, BUDGETS, EMPTY, EXPLAINER, by_song, named
 
 SCORE = "aufc_normalised"
 
@@ -40,7 +40,7 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, footnote: str, called: str
         n = int(part.n_songs.max()) if len(part) and part.n_songs.notna().any() else 0
         ax.set_title(f"{domain}\n{in_figure(direction_title(original, called))} ({n} songs)", fontsize=8)
         if part.empty:
-            say_empty(ax, "no excerpt flipped,\nor not all masks known")
+            say_empty(ax, EMPTY)
             continue
         for one in order.itertuples():
             key = (one.explainer, one.fill)
@@ -81,9 +81,6 @@ def _order(rows: pd.DataFrame) -> pd.DataFrame:
     means = rows.groupby(EXPLAINER, sort=False)["mean"].mean().reset_index()
     places = {name: i for i, name in enumerate(BUDGETS)}
     means = means.assign(_b=means.budget.map(places)).sort_values(["_b", "mean"], ascending=[True, False], kind="stable")
-    means = means.drop_duplicates(["explainer", "fill"]).reset_index(drop=True)
+    means = means.reset_index(drop=True)
     groups = means._b.ne(means._b.shift()).cumsum()
     return means.assign(y=np.arange(len(means)) + groups)
-
-
-assert PANEL == ["domain", "original"]  # the order in which panels are named above

@@ -19,7 +19,7 @@ from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import estimate, interval_words
 from .pooling import in_paper_order
-from .study import CLEAN, PANEL
+from .study import CLEAN, EMPTY, PANEL
 
 CHANGED = ("surrogate", "scale", "question")
 #: Explainers by what is changed: Shapley instead of LIME, logit instead of probability.
@@ -135,7 +135,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         part = rows[(rows.domain == domain) & (rows.original == original)].set_index("part")
         ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
         if part.empty or np.isnan(part["mean"].get("gap", np.nan)):
-            say_empty(ax, "no excerpt flipped,\nor not all masks known")
+            say_empty(ax, EMPTY)
             continue
         start = 1 - part["mean"]["gap"]
         places = list(range(len(PARTS) + 1))

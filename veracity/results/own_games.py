@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from ..attacks.settings import DOMAINS
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .study import CLEAN, EXPLAINER, PANEL, named
+from .study import CLEAN, EMPTY, EXPLAINER, PANEL, named
 
 NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # in the figure; the table names all
 COLUMNS = [*PANEL, *EXPLAINER, "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
@@ -61,7 +61,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             part = rows[(rows.original == original) & (rows.domain == domain)]
             ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
             if part.empty:
-                say_empty(ax, "no excerpt flipped,\nor not all masks known")
+                say_empty(ax, EMPTY)
                 continue
             for clean, colour, marker, title in (
                 (True, PALETTE[1], "D", "asked about the perturbation (privileged)"),

@@ -197,9 +197,8 @@ def _of_excerpt(
             **_curve(flips[np.cumsum(1 << ranking)]),
         }
     known = {"original": item.original[e], "fill": "", "privileged": True, "budget": ALL_MASKS, "rows": 1 << truth.n}
-    best = scoring.best_ranking(flips)
-    of_best = scoring.scores(truth, best) | _log_odds(logits, best, truth.n)
-    yield {**known, "explainer": BOUNDS[0], **of_best, **of_excerpt, **_curve(flips[np.cumsum(1 << best)])}
+    of_best = scoring.scores(truth, truth.best) | _log_odds(logits, truth.best, truth.n)
+    yield {**known, "explainer": BOUNDS[0], **of_best, **of_excerpt, **_curve(flips[np.cumsum(1 << truth.best)])}
     for name, curve in zip(BOUNDS[1:], (item.best, item.random, item.worst), strict=True):
         assert curve is not None
         yield {**known, "explainer": name, **of_excerpt, **_curve(curve[e])}

@@ -10,6 +10,7 @@ CLEAN = "clean"  # the fill of the perturbation game
 #: What an explainer may read of the model for an excerpt, from the least on; explainers are compared within one group.
 LIMITS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
 MORE, ALL_MASKS, STORED = "more rows", "all masks", "unknown (stored)"
+EMPTY = "no excerpt flipped,\nor not all masks known"  # in a panel that shows nothing
 BUDGETS = (*LIMITS, MORE, ALL_MASKS, STORED)
 
 

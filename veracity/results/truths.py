@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from ..attacks.settings import DOMAINS
 from ..experiments.flips import Flips, all_flips
 from ..experiments.perturbation_games import mask_index, norm_ranking
-from ..games import scoring
+from ..games import readouts, scoring
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import Estimate, estimate
 from .pooling import Keyed, in_paper_order
-from .study import PANEL
+from .study import EMPTY, PANEL
 
 #: What is told of each excerpt.
 NUMBERS = {
@@ -50,14 +50,13 @@ def rows_of(flips: Keyed) -> pd.DataFrame:
 def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
     truth, flipping = scoring.truth_of(flips), int(flips.sum())
     top = min(scoring.TOP, truth.n)
-    necessary = ~flips[(len(flips) - 1) ^ (1 << np.arange(truth.n))]
     return {
         "smallest_size": truth.size,
         "n_smallest": len(truth.smallest),
         "n_minimal": truth.n_minimal,
         "core_of_smallest": truth.core.bit_count(),
         "core_of_minimal": truth.minimal_core.bit_count(),
-        "n_necessary": int(necessary.sum()),
+        "n_necessary": int(readouts.necessary(flips).sum()),
         "flipping_share": flipping / len(flips),
         "not_monotone": 1 - float(scoring.robust(flips).sum()) / flipping,
         "norm_flips": float(flips[mask_index(by_norm[: truth.size])]),
@@ -113,7 +112,6 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     called : str
     """
     figure, axes = new_figure(2, 3, (9.2, 5.2))
-    panels = [(domain, original) for original in LABELS for domain in DOMAINS]
     for line, original in zip(axes, LABELS, strict=True):
         for i, domain in enumerate(DOMAINS):
             part = rows[(rows.domain == domain) & (rows.original == original)]
@@ -128,7 +126,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             line[2].step(ordered, 100 * np.arange(1, len(ordered) + 1) / len(ordered), where="post", color=colour)
         for ax in line:
             if rows[rows.original == original].empty:
-                say_empty(ax, "no excerpt flipped,\nor not all masks known")
+                say_empty(ax, EMPTY)
             ax.set_title(in_figure(direction_title(original, called)), fontsize=9)
         line[0].set_ylabel("excerpts [%]")
         if len(line[0].patches):
@@ -136,16 +134,8 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         line[1].set_yscale("log")
         line[1].set_ylabel("minimal flipping sets")
         line[2].set_ylabel("excerpts with no more [%]")
-    for ax, words in zip(
-        axes[-1],
-        (
-            "segments of a smallest flipping set",
-            "segments of a smallest flipping set",
-            "flipping sets that a larger one undoes [%]",
-        ),
-        strict=True,
-    ):
-        ax.set_xlabel(words, fontsize=8)
-    assert len(panels) == 4
+    for ax in axes[-1, :2]:
+        ax.set_xlabel("segments of a smallest flipping set", fontsize=8)
+    axes[-1, 2].set_xlabel("flipping sets that a larger one undoes [%]", fontsize=8)
     put_footnote(figure, footnote)
     return figure
