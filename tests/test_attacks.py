@@ -8,7 +8,7 @@ from networks import random_detector
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from veracity.attacks import minimiser, perturbed
+from veracity.attacks import attacked, minimiser, perturbed
 from veracity.attacks.attacked import snr_db
 from veracity.attacks.excerpt_scope import attack_excerpts, inner_start_frames
 from veracity.attacks.minimiser import minimise
@@ -435,7 +435,8 @@ def test_central_seconds_begin_on_a_frame(seconds):
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_bfloat16_updates_flip_about_as_much_and_are_counted_in_float32(domain):
+def test_bfloat16_updates_flip_about_as_much_and_are_counted_in_float32(domain, monkeypatch):
+    monkeypatch.setattr(attacked, "computes_bfloat16", lambda device: True)
     exact = attack(domain, max_updates=12)
     found = attack(domain, max_updates=12, precision="bfloat16")
     n = len(exact.clean_logit)
@@ -447,6 +448,15 @@ def test_bfloat16_updates_flip_about_as_much_and_are_counted_in_float32(domain):
     np.testing.assert_allclose(found.adversarial_logit, logits, atol=1e-5)
     was, now = (1 / (1 + np.exp(-x)) > THRESHOLD for x in (found.clean_logit, found.adversarial_logit))
     assert found.flipped_history[-1] == (was != now).sum()
+
+
+def test_without_bfloat16_updates_are_in_float32_and_it_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(attacked, "computes_bfloat16", lambda device: False)
+    exact, found = (attack("waveform", max_updates=6, precision=precision) for precision in ("float32", "bfloat16"))
+    np.testing.assert_array_equal(found.delta, exact.delta)
+    assert caplog.messages == [
+        "the attack's updates: this CPU computes no bfloat16, so it is float32, and slower than where there is some"
+    ]
 
 
 def test_bfloat16_on_excerpts_is_counted_in_float32():

@@ -244,7 +244,7 @@ def test_coefficients_are_those_that_the_measurements_were_made_of():
 @pytest.mark.parametrize(
     ("name", "sizes", "change"),
     [
-        ("perturbations waveform", [(4, 0), (8, 0), (4, 16)], {"attacks": {"scope": "excerpt"}}),
+        ("perturbations waveform", [(4, 0), (8, 0), (4, 400)], {"attacks": {"scope": "excerpt"}}),
         ("excerpts", [(4, 0), (8, 0)], {"attacks": {"scope": "excerpt"}}),
         ("spectrograms", [(20, 0), (80, 0)], {}),
         ("explanations", [(1, 0), (4, 0)], {}),
@@ -264,7 +264,7 @@ def test_training_is_measured_with_the_batch_of_the_configuration():
     stored = {"sample_rate": 22050, "channels": 1, "suffix": ".wav"}
     configs = [configured(TINY, {"detector": {"training": {"batch": batch}}}) for batch in (2, 16)]
     small, large = (
-        fit(probe("training", config, stored, [(4, 1), (8, 1), (4, 4)]), 1.0, 200.0, holds_all=True) for config in configs
+        fit(probe("training", config, stored, [(4, 1), (8, 1), (4, 9)]), 1.0, 200.0, holds_all=True) for config in configs
     )
     assert large.per_step > 2 * small.per_step > 0
     assert large.memory_fixed > small.memory_fixed

@@ -214,7 +214,7 @@ def test_neither_batches_nor_updates_ask_for_values(monkeypatch):
     optimiser = torch.optim.Adam(detector.parameters())
     for excerpts, is_sing in data.batches(map(np.random.default_rng, range(3))):
         target = torch.where(is_sing, 0.98, 0.02)
-        shown = training._update(detector, optimiser, excerpts, target, 1e-3)
+        shown = training.train_step(detector, optimiser, excerpts, target, 1e-3)
         assert (shown.device, shown.shape) == (device, (2,))
     with pytest.raises(NotImplementedError):
         shown.tolist()
@@ -395,13 +395,21 @@ def test_loss_falls_on_a_task_that_can_be_learned():
     assert np.mean((logits.numpy() > 0) == truth) > 0.85
 
 
-def test_bfloat16_learns_the_same_and_keeps_float32_weights():
+def test_bfloat16_learns_the_same_and_keeps_float32_weights(monkeypatch):
+    monkeypatch.setattr(training, "computes_bfloat16", lambda device: True)
     changes = {"n_updates": 80, "batch": 16, "learning_rate": 3e-3, **PLAIN}
     low, exact = (run(data=data_of(*toy_songs(), precision=p, **changes), curve_every=10) for p in ("bfloat16", "float32"))
     assert low[1] != exact[1]  # the option is used
     assert low[1][-1].loss == pytest.approx(exact[1][-1].loss, abs=0.1)
     assert low[1][-1].error < 0.1
     assert {parameter.dtype for parameter in low[0].parameters()} == {torch.float32}
+
+
+def test_without_bfloat16_training_is_in_float32_and_it_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(training, "computes_bfloat16", lambda device: False)
+    low, exact = (run(data=data_of(*toy_songs(), precision=p, n_updates=3, batch=4)) for p in ("bfloat16", "float32"))
+    assert low[1] == exact[1]
+    assert [message.partition(":")[0] for message in caplog.messages] == ["the training"]
 
 
 def test_same_seed_same_bytes(tmp_path, undisturbed):
@@ -442,7 +450,7 @@ def test_curve_holds_means_over_updates_since_the_last_point(undisturbed):
 
 def test_an_update_is_a_step_of_adam_on_smoothed_targets(monkeypatch):
     seen = []
-    monkeypatch.setattr(training, "_update", lambda *args: (seen.append(args), torch.zeros(2))[1])
+    monkeypatch.setattr(training, "train_step", lambda *args: (seen.append(args), torch.zeros(2))[1])
     run(data=data_of(*toy_songs(), **{**QUICK, "batch": 32, "n_updates": 1}))
     _, optimiser, excerpts, target, learning_rate, precision = seen[0]
     assert isinstance(optimiser, torch.optim.Adam)
@@ -453,7 +461,7 @@ def test_an_update_is_a_step_of_adam_on_smoothed_targets(monkeypatch):
 
 def test_every_update_has_its_own_dropout(monkeypatch):
     seeds = []
-    monkeypatch.setattr(training, "_update", lambda *args: (seeds.append(torch.initial_seed()), torch.zeros(2))[1])
+    monkeypatch.setattr(training, "train_step", lambda *args: (seeds.append(torch.initial_seed()), torch.zeros(2))[1])
     run()
     assert len(set(seeds)) == len(seeds) == 8
 
@@ -466,7 +474,7 @@ def test_reported_loss_and_error_are_those_of_the_batch():
     target = torch.tensor([0.02, 0.98, 0.98, 0.02, 0.98, 0.02])
     with torch.no_grad():
         p = torch.sigmoid(detector(excerpts).double())
-    loss, error = training._update(detector, torch.optim.Adam(detector.parameters()), excerpts, target, 0.0).tolist()
+    loss, error = training.train_step(detector, torch.optim.Adam(detector.parameters()), excerpts, target, 0.0).tolist()
     assert loss == pytest.approx(-(target * p.log() + (1 - target) * (1 - p).log()).mean().item(), rel=1e-4)
     assert error == pytest.approx(((p > 0.5) != (target > 0.5)).double().mean().item())
 
@@ -499,11 +507,11 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undi
         detector, curve = run(data=data())
         expected = contents(tmp_path, detector)
     with monkeypatch.context() as patch:
-        kill_after(patch, training, "_update", killed_after)
+        kill_after(patch, training, "train_step", killed_after)
         with pytest.raises(KilledError):
             run(tmp_path, data=data())
     assert load_tensors(tmp_path / "state.pt")["state"]["update"] == killed_after
-    count = kill_after(monkeypatch, training, "_update", -1)
+    count = kill_after(monkeypatch, training, "train_step", -1)
     detector, again = run(tmp_path, data=data())
     assert count[0] == 8 - killed_after
     assert contents(tmp_path, detector) == expected
@@ -518,7 +526,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undi
 def test_a_training_killed_twice_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undisturbed):
     for n_more in (3, 3):
         with monkeypatch.context() as patch:
-            kill_after(patch, training, "_update", n_more)
+            kill_after(patch, training, "train_step", n_more)
             with pytest.raises(KilledError):
                 run(tmp_path)
     assert load_tensors(tmp_path / "state.pt")["state"]["update"] == 6
@@ -529,7 +537,7 @@ def test_a_training_killed_twice_goes_on_to_the_same_bytes(tmp_path, monkeypatch
 
 def test_state_is_saved_no_oftener_than_asked(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        kill_after(patch, training, "_update", 7)
+        kill_after(patch, training, "train_step", 7)
         with pytest.raises(KilledError):
             run(tmp_path, every_seconds=3600.0)
     assert not (tmp_path / "state.pt").exists()
@@ -539,7 +547,7 @@ def test_state_is_saved_no_oftener_than_asked(tmp_path, monkeypatch):
 def left_over(tmp_path, monkeypatch):
     """Leave the state of a training that was killed."""
     with monkeypatch.context() as patch:
-        kill_after(patch, training, "_update", 5)
+        kill_after(patch, training, "train_step", 5)
         with pytest.raises(KilledError):
             run(tmp_path)
     return tmp_path
@@ -570,7 +578,7 @@ def shorter_songs():
     ids=["seed", "curve", "architecture", "updates", "filter", "bands", "lowest frequency", "songs"],
 )
 def test_the_state_of_another_training_is_not_gone_on_from(left_over, monkeypatch, options):
-    count = kill_after(monkeypatch, training, "_update", 1)  # one is enough to see that it began anew
+    count = kill_after(monkeypatch, training, "train_step", 1)  # one is enough to see that it began anew
     with pytest.raises(KilledError):
         run(left_over, **options())
     state = load_tensors(left_over / "state.pt")["state"]
@@ -604,7 +612,7 @@ def test_songs_of_one_label_train_nothing(sung, lacking):
 
 def test_a_training_stops_at_the_first_loss_that_is_not_finite(monkeypatch):
     steps = []
-    monkeypatch.setattr(training, "_update", lambda *_: (steps.append(1), torch.tensor([torch.nan, 0.0]))[1])
+    monkeypatch.setattr(training, "train_step", lambda *_: (steps.append(1), torch.tensor([torch.nan, 0.0]))[1])
     with pytest.raises(NumericalError, match=r"loss is nan at update 1: lower detector.training.learning_rate"):
         run(data=data_of(*toy_songs(), n_updates=5, batch=4))
     assert len(steps) == 1

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ..detector.decisions import is_sing
 from ..detector.network import Network
-from ..jobs.devices import tf32
+from ..jobs.devices import computes_bfloat16, tell_no_bfloat16, tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd
 from .minimiser import minimise
-from .settings import AttackSettings
+from .settings import AttackSettings, Precision
 
 
 class Attacked(ABC):
@@ -36,6 +36,16 @@ class Attacked(ABC):
     @abstractmethod
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, shape (n_items, n_frames), and the log-mel frames they are computed from, always in float32."""
+
+
+def of_updates(network: Network, precision: Precision) -> Network:
+    """Return a network that computes in the precision of an attack's updates; float32 where a CPU has no bfloat16."""
+    if precision != "bfloat16":
+        return network
+    if computes_bfloat16(network.device):
+        return network.lowered(torch.bfloat16)
+    tell_no_bfloat16("the attack's updates")
+    return network
 
 
 @dataclass(frozen=True)

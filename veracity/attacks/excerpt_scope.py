@@ -15,18 +15,18 @@ from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
 from ..songs.settings import inner_start_frames as inner_start_frames  # what this scope attacks
-from .attacked import Attacked, attack, identity_of
+from .attacked import Attacked, attack, identity_of, of_updates
 from .perturbations import ExcerptAttack
-from .settings import DOMAINS, AttackSettings, Domain
+from .settings import DOMAINS, AttackSettings, Domain, Precision
 
 
-class _Excerpts(Attacked):
+class AttackedExcerpts(Attacked):
     """Excerpts as items that are attacked one beside the other."""
 
-    def __init__(self, windows: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, precision: str) -> None:
+    def __init__(self, windows: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, precision: Precision) -> None:
         samples = torch.as_tensor(windows, device=network.device)
         self.domain, self.network, self.frontend = domain, network, frontend
-        self.fast = network.lowered(torch.bfloat16) if precision == "bfloat16" else network
+        self.fast = of_updates(network, precision)
         self.clean = samples if domain == "waveform" else excerpt_magnitudes(samples, frontend)
 
     def log_mel(self, x: Tensor) -> Tensor:
@@ -34,6 +34,7 @@ class _Excerpts(Attacked):
         return log_mel(excerpt_magnitudes(x, self.frontend) if self.domain == "waveform" else x, self.frontend)
 
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        """See `Attacked`."""
         x = (self.clean + delta).requires_grad_()
         logits = self.fast.logits(self.log_mel(x))[:, None]
         loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
@@ -41,6 +42,7 @@ class _Excerpts(Attacked):
         return logits.detach(), slope
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Attacked`."""
         with torch.no_grad(), tf32(allowed=False):
             frames = self.log_mel(x)
             return self.network.logits(frames)[:, None], frames
@@ -92,7 +94,7 @@ def attack_excerpts(
     audio = torch.as_tensor(audio).detach().cpu().numpy()
     windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
     result = attack(
-        _Excerpts(windows, network, frontend, domain, settings.precision),
+        AttackedExcerpts(windows, network, frontend, domain, settings.precision),
         settings,
         threshold=threshold,
         saved=saved,

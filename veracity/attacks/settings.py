@@ -29,8 +29,9 @@ class AttackSettings:
         ``adam``: Adam with learning rate `eta` fed with the sign of the gradient, as the published implementation does.
         ``sign``: the paper's equation 2.
     precision : {"float32", "tf32", "bfloat16"}
-        Of the detector's arithmetic during the updates; ``tf32`` is float32 but on a GPU. Whether everything has flipped,
-        and what is kept at the end, is computed in float32 in any case.
+        Of the detector's arithmetic during the updates; ``tf32`` is float32 but on a GPU, ``bfloat16`` is on a CPU that
+        does not compute it, with a warning. Whether everything has flipped, and what is kept at the end, is computed in
+        float32 in any case.
     """
 
     eps: float

@@ -11,23 +11,23 @@ from ..errors import one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd
-from .attacked import Attacked, attack, identity_of
+from .attacked import Attacked, attack, identity_of, of_updates
 from .perturbations import SongAttack
 from .perturbed import Magnitudes, Waveform
-from .settings import DOMAINS, AttackSettings, Domain
+from .settings import DOMAINS, AttackSettings, Domain, Precision
 
 
 class _Song(Attacked):
     """A song as the one item that is attacked; front end and detector see it a chunk at a time."""
 
     def __init__(
-        self, audio: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, chunk_frames: int, precision: str
+        self, audio: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, chunk_frames: int, precision: Precision
     ) -> None:
         samples = torch.as_tensor(audio, device=network.device)
         self.song = Waveform(samples, frontend) if domain == "waveform" else Magnitudes(samples, frontend)
         self.chunks, self.context = self.song.chunks(chunk_frames), frontend.excerpt_frames - 1
         self.network = network
-        self.fast = network.lowered(torch.bfloat16) if precision == "bfloat16" else network
+        self.fast = of_updates(network, precision)
         self.clean = self.song.clean[None]
 
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:

@@ -170,7 +170,8 @@ class TrainingSettings:
         Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of
         the augmented batches (its published implementation).
     precision : {"float32", "bfloat16"}
-        Of the detector's convolutions; weights, statistics, loss and optimiser are float32 in any case.
+        Of the detector's convolutions; weights, statistics, loss and optimiser are float32 in any case. On a CPU that does
+        not compute bfloat16 it is float32, with a warning.
     """
 
     n_updates: int = 40000

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import CorpusError, NumericalError
+from ..jobs.devices import computes_bfloat16, tell_no_bfloat16
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
@@ -111,6 +112,10 @@ class _Run:
             mean, variance = data.statistics()
             self.detector.freq_norm.running_mean.copy_(mean)  # type: ignore[union-attr]
             self.detector.freq_norm.running_var.copy_(variance)  # type: ignore[union-attr]
+        self.precision = self.settings.precision
+        if self.precision == "bfloat16" and not computes_bfloat16(device):
+            self.precision = "float32"
+            tell_no_bfloat16("the training")
         rate = self.settings.learning_rate
         self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=device.type == "cuda")
         self.n_updates, self.curve = 0, list[CurvePoint]()
@@ -146,7 +151,7 @@ class _Run:
         torch.manual_seed(seed_for(self.seed, "dropout", self.n_updates))
         learning_rate = settings.learning_rate * settings.decay ** (self.n_updates // settings.decay_every)
         target = torch.where(is_sing, settings.targets[1], settings.targets[0])
-        self.sums += _update(self.detector, self.optimiser, excerpts, target, learning_rate, settings.precision)
+        self.sums += train_step(self.detector, self.optimiser, excerpts, target, learning_rate, self.precision)
         self.n_updates += 1
         if self.sums.device.type == "cpu":  # a GPU is asked for a value at the points of the curve alone
             self._check(float(self.sums[0]))
@@ -165,7 +170,7 @@ class _Run:
             )
 
 
-def _update(
+def train_step(
     detector: Detector,
     optimiser: torch.optim.Optimizer,
     excerpts: Tensor,

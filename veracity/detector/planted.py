@@ -1,0 +1,139 @@
+"""A detector with a planted cue: one that is taught to say "sing" exactly where a short tone sounds, whatever else does.
+
+What decides is then known by construction, which makes it a control of explainers; it is no detector of singing.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import ConfigError, within
+from ..jobs.progress import Progress
+from ..jobs.seeds import rng_for, seed_for
+from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
+from ..songs.settings import band_hz, inner_start_frames
+from .model import Detector
+from .training import train_step
+
+TARGETS = (0.02, 0.98)  # the paper's
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """The tone that decides, and how a detector is taught so.
+
+    Attributes
+    ----------
+    mel : int
+        The tone has the centre frequency of this mel band.
+    seconds : float
+        It lasts so long, with a Hann window's rise and fall.
+    level_db : float
+        Its level, over that of the excerpt that it is added to.
+    n_updates, batch : int
+        Of the training; half of a batch holds the tone.
+    learning_rate : float
+    """
+
+    mel: int = 50
+    seconds: float = 0.2
+    level_db: float = -10.0
+    n_updates: int = 150
+    batch: int = 16
+    learning_rate: float = 0.001
+
+    def __post_init__(self) -> None:
+        within(self.mel, 0, 999, "controls.cue.mel", whole=True)
+        within(self.seconds, 0.01, 10, "controls.cue.seconds")
+        within(self.level_db, -60, 40, "controls.cue.level_db")
+        within(self.n_updates, 0, 10**6, "controls.cue.n_updates", whole=True)
+        within(self.batch, 2, 10**4, "controls.cue.batch", whole=True)
+        within(self.learning_rate, 0, 1, "controls.cue.learning_rate")
+
+    def n_samples(self, frontend: FrontEnd) -> int:
+        """Return how many samples the tone lasts; raises ConfigError when an excerpt cannot hold it."""
+        if self.mel >= frontend.n_mels:
+            raise ConfigError(f"controls.cue.mel {self.mel} is none of {frontend.n_mels} mel bands: lower it")
+        if self.seconds >= frontend.excerpt_seconds:
+            raise ConfigError(f"controls.cue.seconds {self.seconds} is longer than an excerpt: lower it")
+        return round(self.seconds * frontend.sample_rate)
+
+
+def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend: FrontEnd) -> np.ndarray:
+    """Add the tone to excerpts.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n, n_samples), float32
+        What the frames of excerpts see; see `veracity.songs.settings.excerpt_samples`.
+    onsets : ndarray of int, shape (n,)
+        Sample at which the tone begins in each.
+    cue : CueSettings
+    frontend : FrontEnd
+
+    Returns
+    -------
+    ndarray, shape (n, n_samples), float32
+    """
+    n = cue.n_samples(frontend)
+    hertz = band_hz(frontend)[cue.mel]
+    tone = np.hanning(n) * np.sin(2 * np.pi * hertz * np.arange(n) / frontend.sample_rate)
+    tone /= np.sqrt(np.mean(tone**2))
+    level = np.sqrt(np.mean(windows.astype(np.float64) ** 2, axis=1)) * 10 ** (cue.level_db / 20)
+    sounding = windows.copy()
+    for window, onset, gain in zip(sounding, onsets, level, strict=True):
+        window[onset : onset + n] += (gain * tone).astype(np.float32)
+    return sounding
+
+
+def excerpt_windows(audio: np.ndarray, start_frames: np.ndarray, frontend: FrontEnd) -> np.ndarray:
+    """Return what the frames of some excerpts see, shape (n_excerpts, n_samples)."""
+    return np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
+
+
+def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> Detector:
+    """Teach a copy of a detector that a tone decides.
+
+    Parameters
+    ----------
+    detector : Detector
+        Where to start; it is not changed. Its device does the work.
+    songs : sequence of ndarray, shape (n_samples,), float32
+        Audio, to which the tone is added at random places.
+    cue : CueSettings
+    seed : int
+
+    Returns
+    -------
+    Detector
+        In evaluation mode.
+
+    Raises
+    ------
+    ConfigError
+        When no song is as long as an excerpt, or an excerpt cannot hold the tone.
+    """
+    frontend, planted = detector.frontend, copy.deepcopy(detector)
+    starts = [inner_start_frames(len(song), frontend) for song in songs]
+    places = [(song, start) for song, held in enumerate(starts) for start in held]
+    if not places:
+        raise ConfigError("no training song is as long as an excerpt: the planted cue needs audio to be taught on")
+    device, half, n = next(planted.parameters()).device, cue.batch // 2, cue.n_samples(frontend)
+    optimiser = torch.optim.Adam(planted.parameters(), lr=cue.learning_rate)
+    planted.train()
+    planted.freq_norm.eval()
+    target = torch.tensor([TARGETS[0]] * half + [TARGETS[1]] * half, device=device)
+    with Progress(cue.n_updates, "teaching the planted cue") as progress:
+        for update in range(cue.n_updates):
+            rng = rng_for(seed, "planted cue", update)
+            torch.manual_seed(seed_for(seed, "planted cue dropout", update))
+            chosen = [places[i] for i in rng.integers(len(places), size=half)]
+            clean = np.concatenate([excerpt_windows(songs[song], np.array([start]), frontend) for song, start in chosen])
+            onsets = rng.integers(clean.shape[1] - n, size=half)
+            both = torch.as_tensor(np.concatenate([clean, with_cue(clean, onsets, cue, frontend)]), device=device)
+            train_step(planted, optimiser, log_mel(excerpt_magnitudes(both, frontend), frontend), target, cue.learning_rate)
+            progress.advance()
+    return planted.eval()
