@@ -14,13 +14,14 @@ from typing import Any
 
 from ..attacks.settings import DOMAINS, AttackSettings
 from ..classifiers.building import ModelSettings
+from ..detector.cue import CueSettings
 from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples, effective_samples
-from ..explainers.settings import ASKED, READ_OFF, check_needs, explainers_of
+from ..explainers.settings import ASKED, LIME, READ_OFF, check_needs, explainers_of
 from ..games.evaluators import checked_for_all
-from ..games.grid import DIRECT_EXACT_SEGMENTS, checked_for_sets
+from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
 from ..jobs.callables import path_of_jobs, spec_of
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
 from ..songs.synthesis import SynthesisSettings
@@ -69,6 +70,7 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     if config["model"]["predict"]:
         check_callable(config["model"]["predict"])
     _check_explainers(config)
+    _check_controls(config, frontend)
     if n_songs is not None:
         _check_songs(config, n_songs)
 
@@ -197,6 +199,31 @@ def _check_explainers(config: Mapping[str, Any]) -> None:
     if config["model"]["predict"]:
         missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
     check_needs(explainers, missing)
+
+
+def _check_controls(config: Mapping[str, Any], frontend: FrontEnd) -> None:
+    """Check that controls can be made: what is planted, where, on which grids, and who is asked."""
+    asked, n = config["controls"], config["lime"]["n_time"] * config["lime"]["n_band"]
+    of_model = "build" if config["model"]["build"] else "predict"
+    if asked["all"] and config["model"][of_model]:
+        raise ConfigError(f"controls.all is true, and controls need the paper's detector: set it or model.{of_model} back")
+    confined = {key: value for key, value in asked["confined"].items() if key != "segments"}
+    AttackSettings(**confined)
+    if asked["confined"]["segments"] > n:
+        raise ConfigError(f"controls.confined.segments is {asked['confined']['segments']}, a grid has {n}: lower it")
+    CueSettings(**asked["cue"]).n_samples(frontend)
+    for name in (name for name in asked["names"] if "x" in name):
+        n_time, n_band = map(int, name.removeprefix("grid_").split("x"))
+        try:
+            checked_for_all(SegmentGrid(n_time, n_band, frontend.excerpt_frames, frontend.n_mels))
+        except ConfigError as error:
+            raise ConfigError(f"controls.names holds {name}: {error}") from None
+    for one in explainers_of([LIME, *asked["explainers"]]):
+        if one.stored:
+            raise ConfigError(f"controls.explainers: {one.name} is stored for the study's own excerpts: leave it out")
+        if one.name in READ_OFF:
+            raise ConfigError(f"controls.explainers: {one.name} is asked in any case: leave it out")
+        check_callable(str(one.call), f"controls.explainers: {one.name}, call", one.options)
 
 
 def _check_drawings(drawings: Mapping[str, Any]) -> None:

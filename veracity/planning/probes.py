@@ -14,18 +14,21 @@ from ..attacks.excerpts import Excerpts, pick_excerpts
 from ..attacks.perturbations import ExcerptAttack, SongAttack
 from ..attacks.settings import Domain
 from ..detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ..detector.cue import CueSettings
+from ..detector.planted import plant
 from ..detector.predictions import predict_songs
 from ..detector.settings import Architecture, TrainingSettings
 from ..detector.training import train
 from ..detector.training_data import TrainingData
-from ..experiments import attributions, drawings, explanations, flips, localised, stability
+from ..experiments import attributions, controls, drawings, explanations, flips, localised, stability
 from ..experiments.explanations import Explanations
 from ..experiments.flips import Flips
-from ..explainers.settings import explainers_of
+from ..explainers.settings import LIME, explainers_of
 from ..jobs import store
 from ..jobs.resuming import SavedState
 from ..results import attacks, costs
 from ..results.canvas import save
+from ..songs.audio import load_audio
 from ..songs.spectra import Spectrogram, padded_log_mel
 from ..songs.spectrograms import compute_spectrogram
 from ..songs.synthesis import SynthesisSettings, write_corpus
@@ -186,6 +189,31 @@ def _attributions(explainer: str, m: Material, count: float, _: float) -> Job:
     return lambda: m.write(attributions.compute(store.read(path, Excerpts), m.model(), one, grid, **names), path)
 
 
+def _planted(m: Material, updates: float, _: float) -> Job:
+    cue, song = CueSettings(**{**m.config["controls"]["cue"], "n_updates": round(updates)}), m.song(20, as_stored=False).audio
+    copy = m.folder / "planted.pt"
+
+    def job() -> list[Path]:
+        audio = load_audio(song, sample_rate=m.frontend.sample_rate)
+        save_checkpoint(copy, Checkpoint(plant(load_checkpoint(m.checkpoint).detector, [audio], cue, seed=0)))
+        return [copy]
+
+    return job
+
+
+def _controlled(explainers: bool, m: Material, count: float, _: float) -> Job:
+    (path,) = m.write(m.excerpts(count), name=f"{count} excerpts.h5")
+    grid = m.lime.grid(m.frontend.excerpt_frames, m.frontend.n_mels)
+    asked = explainers_of([LIME, *m.config["controls"]["explainers"]]) if explainers else []
+
+    def job() -> list[Path]:
+        excerpts = store.read(path, Excerpts)
+        case = controls.chosen(excerpts, np.arange(len(excerpts.original)), grid.n_segments)
+        return m.write(controls.compute("grid_probe", case, m.model(), asked, m.lime, grid, seed=0, song="song"), path)
+
+    return job
+
+
 def probe_named(name: str) -> Callable[[Material, float, float], Job]:
     """Return the probe of a stage, or of a stage and a variant of it."""
     stage, _, variant = name.partition(" ")
@@ -205,6 +233,9 @@ PROBES: dict[str, Callable[[Material, float, float], Job]] = {
     "flips": _flips,
     "localised": _localised,
     "stability": _stability,
+    "planted": _planted,
+    "controlled grids": partial(_controlled, False),
+    "controlled explainers": partial(_controlled, True),
     "drawings": _drawings,
     "tables and figures": _pages,
 }

@@ -39,8 +39,9 @@ TRUTH_PAGES = (
 )
 JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 DEVICE_OF = {
-    **dict.fromkeys(("training", "predictions", "perturbations"), "device"),
+    **dict.fromkeys(("training", "predictions", "perturbations", "planted"), "device"),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability", "drawings", *JUDGING), "explaining_device"),
+    "controlled": "explaining_device",
 }  # configuration key, by stage; the others work on the CPU
 
 
@@ -145,6 +146,7 @@ def work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     if config["model"]["build"]:
         raise ConfigError("a plan measures the paper's detector and knows nothing of model.build: set it to null for a plan")
     every = [*_detector_work(config, songs), *_attack_work(config, songs), *_explaining_work(config, songs)]
+    every[-1:-1] = _control_work(config, songs)
     return [part for part in every if part.units]
 
 
@@ -211,6 +213,7 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     shape = {"n_frames": config["frontend"]["excerpt_frames"], "n_mels": config["frontend"]["n_mels"]}
     n_shapes = len(config["drawings"]["shapes"]) + (len(import_drawings(folder, **shape)) if folder else 0)
     pages = (*PAGES, *FIGURES, *(STUDY_PAGES if has_study else ()), *(TRUTH_PAGES if lime["exact"] else ()))
+    pages += ("controls",) * config["controls"]["all"] + ("listening",) * _can_be_heard(config)
     read = tuple(sum(units) * len(DOMAINS) if page == "attacks" else 0.0 for page in pages)
     return [
         Work("explanations", (n_excerpts * len(lime["fills"]),) * n_pairs, counts),
@@ -239,6 +242,24 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     ]
 
 
+def _control_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
+    own, splits, exact = config["controls"], config["attacks"]["splits"], config["lime"]["exact"]
+    if not own["all"]:
+        return []
+    n_songs, n_taught = len(songs.of(*splits)), len(songs.of("train"))
+    n_others = len(songs.of(*(split for split in splits if split != "train")))
+    has_cue = "cue" in own["names"] and n_taught > 0 and n_others > 0
+    n_grids = sum(name.startswith("grid_") for name in own["names"]) * exact
+    asked = n_songs * ("confined" in own["names"]) + n_others * has_cue
+    asked += len(DOMAINS) * n_songs * ("random_weights" in own["names"] and exact)
+    count = float(2 * own["per_direction"])
+    return [
+        Work("planted", (float(own["cue"]["n_updates"]),) * has_cue, ((1, 0), (4, 0))),
+        Work("controlled", (count,) * (len(DOMAINS) * n_songs * n_grids), ((1, 0), (2, 0)), variant="grids"),
+        Work("controlled", (count,) * asked, ((1, 0), (2, 0)), variant="explainers"),
+    ]
+
+
 def _least(config: Mapping[str, Any]) -> float:
     """Return seconds of audio that hold an excerpt, with something to spare."""
     frontend = config["frontend"]
@@ -252,6 +273,10 @@ def _halves(size: float) -> tuple[tuple[float, float], ...]:
 def _multiples(each: float) -> tuple[tuple[float, float], ...]:
     """One and two items of a size, which stands in the place of steps."""
     return (each, each), (2 * each, each)
+
+
+def _can_be_heard(config: Mapping[str, Any]) -> bool:
+    return config["listening"]["per_panel"] > 0 and not config["model"]["predict"]
 
 
 def device_of(stage: str, config: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """One HTML page of a run: figures, tables, provenance; it needs no network and no other file."""
 
 import base64
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,9 @@ import yaml
 from ..jobs.files import replacing
 from ..jobs.origins import commit
 from ..jobs.provenance import versions
+from ..labels import direction_title
+from .listening import TITLES as HEARD
+from .pooling import read_table
 
 #: What each figure and table shows, in the order of the page.
 CAPTIONS = {
@@ -31,6 +35,8 @@ CAPTIONS = {
     "own_games": "Two games: how well each explainer solves the one that it is asked, and how well that answers the truth.",
     "fidelity_worth": "Does the fidelity of LIME tell whether its answer is right? Right and wrong answers of the same song.",
     "truths": "The truth itself: sizes and numbers of flipping sets, and how far from monotone they are.",
+    "controls": "Controls: explainers where the right answer, or chance, is known by construction, and what was expected.",
+    "listening": "Explanations to listen to: what the detector says of the segments, and of the sound.",
     "costs": "Where time, memory and disk went.",
     "corpus": "What the songs are, and what was found about them that is not as it should be.",
     "classifier": "The classifier that is attacked and explained, and how its masks are evaluated.",
@@ -66,6 +72,8 @@ th button:focus-visible { outline: 2px solid #0a6; } th[aria-sort=ascending] but
 th[aria-sort=descending] button::after { content: " \u25bc"; } .warnings { background: #fff4e0; padding: 0.5rem 1rem; }
 tr:nth-child(even) td { background: #f5f5f5; }
 td:first-child, th:first-child { text-align: left; }
+.players { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 0.5rem 1rem; }
+.players figure { margin: 0; } .players audio { width: 100%; } .players figcaption { font-size: 0.85rem; }
 pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 </style>
 </head>
@@ -78,7 +86,9 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 <ul>{% for warning in warnings %}<li>{{ warning }}</li>{% endfor %}</ul>
 </details>
 {% endif -%}
-<nav><a href="#figures">Figures</a><a href="#tables">Tables</a><a href="#provenance">Provenance</a></nav>
+<nav><a href="#figures">Figures</a>
+{% if sounds %}<a href="#listening">Listening</a>{% endif %}
+<a href="#tables">Tables</a><a href="#provenance">Provenance</a></nav>
 <h2 id="figures">Figures</h2>
 {% for name, image in figures.items() -%}
 <figure id="{{ name }}">
@@ -86,6 +96,23 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 <figcaption><strong>{{ name }}.</strong> {{ captions[name] }}</figcaption>
 </figure>
 {% endfor -%}
+{% if sounds -%}
+<h2 id="listening">Listening</h2>
+<p>Headphones help. Each player says what the detector makes of these segments, mixed in what it sees (f(x), and whether the
+label flips), and of the very sound. A perturbation of magnitudes has no phase: it sounds with that of the original.</p>
+{% for title, group in sounds -%}
+<section class="heard">
+<h3>{{ title }}</h3>
+<div class="players">
+{% for one in group %}<figure>
+<figcaption><strong>{{ one.heading }}</strong>{{ one.words }}</figcaption>
+<audio controls preload="metadata" aria-label="{{ title }}: {{ one.heading }}"
+src="data:audio/flac;base64,{{ one.audio }}"></audio>
+</figure>
+{% endfor %}</div>
+</section>
+{% endfor -%}
+{% endif -%}
 <h2 id="tables">Tables</h2>
 {% for name, table in tables.items() -%}
 <section id="table-{{ name }}">
@@ -139,6 +166,7 @@ def write_report(
     configuration: Mapping[str, object],
     warnings: Sequence[str] = (),
     inputs: Mapping[str, str] | None = None,
+    sounds: str | os.PathLike | None = None,
 ) -> None:
     """Write the page.
 
@@ -156,6 +184,8 @@ def write_report(
         Of the run's jobs; they stand on top.
     inputs : mapping of str to str, optional
         What the run has read from outside, and digests of it.
+    sounds : path-like, optional
+        The folder of FLAC files of the table ``listening``, whose CSV lies beside its page.
     """
     corpus = configuration["corpus"]
     assert isinstance(corpus, Mapping)
@@ -166,6 +196,7 @@ def write_report(
         figures={name: base64.b64encode(Path(figures[name]).read_bytes()).decode() for name in _in_order(figures)},
         warnings=warnings,
         commit=commit(),
+        sounds=_sounds(Path(tables["listening"]).with_suffix(".csv"), Path(sounds)) if sounds else [],
         inputs=yaml.safe_dump(dict(inputs or {}), allow_unicode=True) if inputs else "nothing from outside",
         tables={name: _table(tables[name]) for name in _in_order(tables)},
         versions=yaml.safe_dump(versions()),
@@ -173,6 +204,24 @@ def write_report(
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _sounds(path: Path, folder: Path) -> list[tuple[str, list[dict[str, str]]]]:
+    """Return a heading and the players of each excerpt that can be heard."""
+    groups: dict[str, list[dict[str, str]]] = {}
+    for row in read_table(path).itertuples():
+        panel = f"{row.domain}, {direction_title(row.original)}: {row.song} at {row.seconds:.1f} s"
+        words = f" (segments {row.segments})" if isinstance(row.segments, str) and row.segments else ""
+        words += f", {row.gain_db:+.0f} dB" if row.gain_db else ""
+        words += f". f(x) {row.p_sing:.3f}, {_flips(row.flips)}" if not math.isnan(row.p_sing) else ""
+        words += f". The sound: f(x) {row.p_heard:.3f}, {_flips(row.flips_heard)}."
+        audio = base64.b64encode((folder / str(row.file)).read_bytes()).decode()
+        groups.setdefault(panel, []).append({"heading": HEARD[str(row.sound)], "words": words, "audio": audio})
+    return list(groups.items())
+
+
+def _flips(value: float) -> str:
+    return "flips" if value else "does not flip"
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from snakemake.settings.enums import Quietness
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.explainers.settings import explainers_of, stored_file
+from veracity.explainers.settings import LIME, explainers_of, stored_file
 from veracity.jobs import runs
 from veracity.jobs.callables import callable_source, path_of_jobs
 from veracity.jobs.config import check, check_files
@@ -60,6 +60,7 @@ if "valid" in config["attacks"]["splits"] and config["detector"]["threshold"] is
 
 try:
     EXPLAINERS = {one.name: one for one in explainers_of(config["explainers"])}
+    CONTROLLED = explainers_of([LIME, *config["controls"]["explainers"]])
 except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
@@ -69,6 +70,7 @@ wildcard_constraints:
     domain="waveform|spectrogram",
     detector="checkpoint|seed[0-9]+",
     explainer="[a-z][a-z0-9_]*",
+    control="confined|cue|random_weights|grid_[a-z0-9]+",
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
@@ -181,6 +183,43 @@ def per_explainer(stage):
     ]
 
 
+def controls_to_make():
+    """Return the controls that this run can make, and words on those that it cannot."""
+    apart = [name for name in explained_songs() if name not in names("train")]
+    reasons = {}
+    if not names("train") or not apart:
+        reasons["cue"] = "cue, which is taught on training songs and asked of others"
+    if not config["lime"]["exact"]:
+        reasons |= {
+            name: f"{name}, which needs all masks (lime.exact)" for name in config["controls"]["names"] if name not in PLANTED
+        }
+    wanted = config["controls"]["names"]
+    return [name for name in wanted if name not in reasons], [reasons[name] for name in wanted if name in reasons]
+
+
+def controlled_of_all(wildcards):
+    """Return the artefacts of all controls."""
+    domains = {"confined": ["spectrogram"], "cue": ["waveform"]}
+    songs = {"cue": [name for name in explained_songs() if name not in names("train")]}
+    return [
+        f"{RESULTS}/controlled/{control}/{domain}/{name}.h5"
+        for control in MADE
+        for domain in domains.get(control, DOMAINS)
+        for name in songs.get(control, explained_songs())
+    ]
+
+
+def read_by_control(wildcards):
+    """Return what a control reads, as named inputs."""
+    read = dict(SONG_MODEL)
+    if wildcards.control in PLANTED:
+        read["audio"] = song_files(wildcards)["audio"]
+        return read | ({"planted": f"{RESULTS}/planted/cue.pt"} if wildcards.control == "cue" else {})
+    of_attack = f"{wildcards.domain}/{wildcards.song}.h5"
+    stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
+    return read | {stage: f"{RESULTS}/{stage}/{of_attack}" for stage in stages}
+
+
 def tuning_runs_of_all(wildcards):
     """Return the runs of every attack setting on every validation song."""
     grid = {domain: config["tuning"][domain] for domain in DOMAINS}
@@ -231,6 +270,10 @@ def outside(stage, song, domain, explainer):
     if one and one.stored:
         paths["explainer"] = str(stored_file(one, domain, song))
     known = {"model": callable_digest(model), "explainer": callable_digest(one.call if one else None)}
+    if stage == "controlled":
+        known["explainers"] = {
+            one.name: callable_digest(one.call) for one in CONTROLLED if not one.call.startswith("veracity.")
+        }
     known |= {name: OUTSIDE.digest(paths[name]) for name in READS.get(stage, ()) if paths.get(name)}
     return {name: known[name] for name in READS.get(stage, ()) if known.get(name)}
 
@@ -266,6 +309,8 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+PLANTED = ("confined", "cue")  # controls that plant a cause in audio; the others take the study's own excerpts
+MADE, LEFT_OUT = controls_to_make()
 # What is attacked: the detector and its threshold, which other stages make, or a classifier that is built in each job.
 SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
 if BUILD:
@@ -289,6 +334,10 @@ TABLES = [
     "audits",
     *(TRUTH_TABLES if config["lime"]["exact"] else []),
 ]
+if config["listening"]["per_panel"] and not BUILD and not config["model"]["predict"]:
+    TABLES.append("listening")
+if config["controls"]["all"]:
+    TABLES, FIGURES = [*TABLES, "controls"], [*FIGURES, "controls"]
 # What the paper's numbers depend on.
 PUBLISHED = ("corpus", "frontend", "model", "detector", "attacks", "excerpts", "lime")
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
@@ -314,6 +363,11 @@ USES = {
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
     **dict.fromkeys(JUDGING, EXPLAINED),
+    "planted": ("frontend", "detector.architecture", "controls.cue"),
+    "controlled": (
+        *(*FITTED, "lime.fill", "attacks.seconds"),
+        *(f"controls.{key}" for key in ("per_direction", "candidates", "explainers", "confined", "cue")),
+    ),
     "classifier": (*EXPLAINED, "stability", "explainers", "attacks.seconds"),
 }
 READS = {
@@ -322,6 +376,7 @@ READS = {
     "perturbations": ("audio", "model") if BUILD else ("audio",),
     "tuning_runs": ("audio",),
     "classifier": ("model",),
+    "controlled": ("audio", "explainers"),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability"), ("model",)),
     "drawings": ("model", "drawings"),
     **dict.fromkeys(JUDGING, ("model", "explainer")),
@@ -361,6 +416,8 @@ def is_stale(path, unreadable=True):
         return False  # the checkpoint beside it tells
     if stage not in USES:
         return stage in ("tables", "figures", "report.html")  # what else lies there is nobody's here
+    if stage == "controlled" and folders.pop(0) not in MADE:
+        return False  # it is no longer made, and read by nothing
     explainer = folders.pop(0) if stage in JUDGING else None
     if explainer and explainer not in EXPLAINERS:
         return False  # it is no longer asked, and read by nothing

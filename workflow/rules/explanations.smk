@@ -87,6 +87,28 @@ rule stability:
         "../scripts/stability.py"
 
 
+rule listening:
+    input:
+        **SONG_MODEL,
+        **{stage: per_attack(stage) for stage in ("perturbations", "excerpts", "explanations", "flips")},
+        audio=[declared(SONGS[name][1]) for name in explained_songs() if name in SONGS],
+    output:
+        table=update(f"{RESULTS}/tables/listening.csv"),
+        page=update(f"{RESULTS}/tables/listening.md"),
+        sounds=directory(f"{RESULTS}/listening"),
+    log:
+        f"{RESULTS}/logs/listening.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/listening.tsv"
+    params:
+        settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
+        audio=plainly({name: SONGS[name][1] for name in explained_songs() if name in SONGS}),
+        note=plainly(NOTE),
+        code=code("listening"),
+    script:
+        "../scripts/listening.py"
+
+
 rule drawings:
     input:
         **SONG_MODEL,

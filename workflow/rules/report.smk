@@ -7,6 +7,7 @@ localrules:
 
 rule report:
     input:
+        **({"sounds": f"{RESULTS}/listening"} if "listening" in TABLES else {}),
         figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],
         tables=[f"{RESULTS}/tables/{name}.md" for name in [*TABLES, "costs"]],
     output:

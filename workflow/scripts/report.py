@@ -17,4 +17,5 @@ with job(snakemake):
         configuration=snakemake.params.configuration,
         warnings=warnings_of(run),
         inputs=inputs_of(run),
+        sounds=snakemake.input.get("sounds"),
     )

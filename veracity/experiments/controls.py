@@ -1,0 +1,384 @@
+"""Controls: explanations whose right answer, or whose failure, is known by construction (stage ``controlled``).
+
+``confined``: attacks that may change a few segments of an excerpt alone. ``cue``: a detector that was taught to decide by a
+tone in one segment. ``random_weights``: the study's own excerpts, explained of a detector that was never trained, and scored
+against the truth of the trained one. ``grid_...``: the study's question on other grids.
+
+References
+----------
+J. Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018 (random weights). L. Arras et al., "CLEVR-XAI", Information
+Fusion 2022, and R. Wilming et al., "Theoretical behavior of XAI methods in the presence of suppressor variables", ICML 2023
+(planted causes).
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..attacks.confined import attack_confined
+from ..attacks.excerpts import Excerpts
+from ..attacks.settings import AttackSettings
+from ..detector.cue import CueSettings
+from ..detector.decisions import is_sing, probability
+from ..detector.model import Detector
+from ..detector.planted import excerpt_windows, with_cue
+from ..errors import ConfigError
+from ..explainers import lime
+from ..explainers.asking import explain
+from ..explainers.lime import LimeSettings
+from ..explainers.settings import ExplainerSettings
+from ..games import readouts, scoring
+from ..games.explained import ExplainedModel
+from ..games.game import fill_game
+from ..games.grid import SegmentGrid
+from ..games.shifted import ShiftedGrid
+from ..jobs.seeds import rng_for, seed_for
+from ..labels import LABELS, SING
+from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
+from ..songs.settings import inner_start_frames, mel_filterbank
+from .controlled import CLEAN, CUE_THRESHOLD, GRID, SHIFTED, Controlled
+from .flips import Flips, all_flips
+from .perturbation_games import perturbation_games, squared_norms
+
+
+@dataclass(frozen=True)
+class Case:
+    """Excerpts with a known cause, before anybody is asked.
+
+    Attributes
+    ----------
+    excerpts : Excerpts
+    planted : ndarray of bool, shape (n_excerpts, n_segments)
+    n_tried : int
+    """
+
+    excerpts: Excerpts
+    planted: np.ndarray
+    n_tried: int
+
+
+def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: int) -> SegmentGrid:
+    """Return the grid of a control: the study's, or that in its name (``grid_4x5``, ``grid_shifted``)."""
+    if not control.startswith(GRID):
+        return lime_settings.grid(n_frames, n_mels)
+    name = control.removeprefix(GRID)
+    if name == SHIFTED:
+        return ShiftedGrid(lime_settings.n_time, lime_settings.n_band, n_frames, n_mels)
+    n_time, _, n_band = name.partition("x")
+    return SegmentGrid(int(n_time), int(n_band), n_frames, n_mels)
+
+
+def some_of(excerpts: Excerpts, per_direction: int) -> np.ndarray:
+    """Return the numbers of the first excerpts of each direction."""
+    return np.sort(np.concatenate([np.flatnonzero(excerpts.original == label)[:per_direction] for label in LABELS]))
+
+
+def chosen(excerpts: Excerpts, numbers: np.ndarray, n_segments: int) -> Case:
+    """Return some of the study's own excerpts as a case in which nothing is planted."""
+    names = ("start_frame", "original", "clean", "adversarial", "clean_p", "adversarial_p")
+    part = replace(excerpts, **{name: getattr(excerpts, name)[numbers] for name in names})
+    return Case(part, np.zeros((len(numbers), n_segments), dtype=bool), len(numbers))
+
+
+def allowed_bins(segments: np.ndarray, grid: SegmentGrid, frontend: FrontEnd) -> np.ndarray:
+    """Return the bins of a magnitude spectrogram that are heard in some segments alone.
+
+    Bins that a neighbouring segment's lowest or highest mel band hears, too, are left out.
+
+    Parameters
+    ----------
+    segments : ndarray of bool, shape (n_segments,)
+    grid : SegmentGrid
+    frontend : FrontEnd
+
+    Returns
+    -------
+    ndarray of bool, shape (n_frames, n_bins)
+    """
+    heard = mel_filterbank(frontend) > 0  # (n_bins, n_mels)
+    of_bin = np.stack([heard[:, grid.band_of_mel == band].any(axis=1) for band in range(grid.n_band)])
+    alone = of_bin & (of_bin.sum(axis=0) == 1)
+    return (segments.reshape(grid.n_time, grid.n_band) @ alone)[grid.time_of_frame]
+
+
+def confined(
+    audio: np.ndarray,
+    detector: Detector,
+    grid: SegmentGrid,
+    settings: AttackSettings,
+    *,
+    n_segments: int,
+    candidates: int,
+    per_direction: int,
+    threshold: float,
+    seed: int,
+    song: str,
+) -> Case:
+    """Attack random excerpts within random segments, and keep those that flip.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,), float32
+    detector : Detector
+    grid : SegmentGrid
+    settings : AttackSettings
+    n_segments : int
+        In which each attack may change anything.
+    candidates : int
+        Excerpts that are attacked.
+    per_direction : int
+        Of those that flip, so many at most.
+    threshold : float
+    seed : int
+    song : str
+        Names the random numbers.
+    """
+    frontend, rng = detector.frontend, rng_for(seed, "confined", song)
+    if not 1 <= n_segments <= grid.n_segments:
+        raise ConfigError(f"controls.confined.segments {n_segments} is none of 1 to {grid.n_segments}: change it")
+    inner = inner_start_frames(len(audio), frontend)
+    starts = np.sort(rng.choice(inner, size=min(candidates, len(inner)), replace=False))
+    planted = np.argsort(rng.random((len(starts), grid.n_segments)), axis=1) < n_segments
+    if not len(starts):
+        return _empty("confined", "spectrogram", grid, threshold)
+    allowed = np.stack([allowed_bins(one, grid, frontend) for one in planted])
+    found = attack_confined(audio, starts, allowed, detector, frontend, settings, threshold=threshold)
+    order = [np.flatnonzero(found.flipped & (found.was_sing == (label == SING)))[:per_direction] for label in LABELS]
+    kept = np.sort(np.concatenate(order))
+    labels = np.where(found.was_sing[kept], SING, LABELS[1 - LABELS.index(SING)])
+    excerpts = _as_excerpts("spectrogram", starts[kept], labels, found.clean[kept], found.adversarial[kept], threshold)
+    return Case(excerpts, planted[kept], len(starts))
+
+
+def with_planted_cue(
+    audio: np.ndarray,
+    planted: Detector,
+    grid: SegmentGrid,
+    cue: CueSettings,
+    *,
+    candidates: int,
+    kept: int,
+    seed: int,
+    song: str,
+) -> Case:
+    """Add the tone to one segment of random excerpts, and keep those in which the planted detector hears it, and it alone.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,), float32
+    planted : Detector
+        Of `veracity.detector.planted.plant`.
+    grid : SegmentGrid
+    cue : CueSettings
+    candidates, kept : int
+        Excerpts that are tried, and that are kept at most of those that flip.
+    seed : int
+    song : str
+        Names the random numbers.
+    """
+    frontend, rng = planted.frontend, rng_for(seed, "cue", song)
+    inner = inner_start_frames(len(audio), frontend)
+    starts = np.sort(rng.choice(inner, size=min(candidates, len(inner)), replace=False))
+    if not len(starts):
+        return _empty("cue", "waveform", grid, CUE_THRESHOLD)
+    times = rng.integers(grid.n_time, size=len(starts))
+    windows = excerpt_windows(audio, starts, frontend)
+    middle = np.array([np.flatnonzero(grid.time_of_frame == time).mean() for time in times]) * frontend.hop_samples
+    onsets = np.round(middle + frontend.frame_samples / 2 - cue.n_samples(frontend) / 2).astype(int)
+    onsets = np.clip(onsets, 0, windows.shape[1] - cue.n_samples(frontend))
+    pair = [log_mel(excerpt_magnitudes(x, frontend), frontend) for x in (windows, with_cue(windows, onsets, cue, frontend))]
+    network = planted.network()
+    with torch.no_grad():
+        p = [probability(network.logits(x.to(network.device)).cpu().numpy()) for x in pair]
+    flips = np.flatnonzero(~is_sing(p[0], CUE_THRESHOLD) & is_sing(p[1], CUE_THRESHOLD))[:kept]
+    segments = np.zeros((len(starts), grid.n_segments), dtype=bool)
+    segments[np.arange(len(starts)), times * grid.n_band + grid.band_of_mel[cue.mel]] = True
+    labels = np.full(len(flips), LABELS[1 - LABELS.index(SING)])
+    clean, adversarial = (x.numpy()[flips] for x in pair)
+    excerpts = _as_excerpts("waveform", starts[flips], labels, clean, adversarial, CUE_THRESHOLD)
+    return Case(excerpts, segments[flips], len(starts))
+
+
+def untrained(detector: Detector, seed: int) -> Detector:
+    """Return a detector of the same architecture with random weights; what it is fed is standardised as before."""
+    torch.manual_seed(seed_for(seed, "random weights"))
+    other = Detector(detector.architecture, detector.frontend)
+    other.freq_norm = copy.deepcopy(detector.freq_norm)
+    return other.eval()
+
+
+def _as_excerpts(
+    domain: str, starts: np.ndarray, original: np.ndarray, clean: np.ndarray, adversarial: np.ndarray, threshold: float
+) -> Excerpts:
+    return Excerpts(
+        domain=domain,
+        scope="excerpt",
+        model="control",
+        threshold=threshold,
+        start_seconds=0.0,
+        n_nosing=0,  # a control counts its own
+        n_sing=0,
+        n_nosing_flipped=0,
+        n_sing_flipped=0,
+        detector_n_nosing=0,
+        detector_n_sing=0,
+        detector_n_nosing_flipped=0,
+        detector_n_sing_flipped=0,
+        start_frame=starts,
+        original=original.astype(str),
+        clean=np.ascontiguousarray(clean),
+        adversarial=np.ascontiguousarray(adversarial),
+        clean_p=np.full(len(starts), np.nan),
+        adversarial_p=np.full(len(starts), np.nan),
+    )
+
+
+def _empty(control: str, domain: str, grid: SegmentGrid, threshold: float) -> Case:
+    nothing = np.zeros((0, grid.n_frames, grid.n_mels), dtype=np.float32)
+    excerpts = _as_excerpts(domain, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=str), nothing, nothing, threshold)
+    return Case(excerpts, np.zeros((0, grid.n_segments), dtype=bool), 0)
+
+
+def compute(
+    control: str,
+    case: Case,
+    model: ExplainedModel,
+    explainers: Sequence[ExplainerSettings],
+    settings: LimeSettings,
+    grid: SegmentGrid,
+    *,
+    seed: int,
+    song: str,
+    truth: Sequence[np.ndarray] | None = None,
+) -> Controlled:
+    """Ask every explainer about the excerpts of a control, and score its answers.
+
+    The paper's LIME, exact LIME, Shapley values of both games and the norm are asked in any case, where all masks are known.
+
+    Parameters
+    ----------
+    control : str
+    case : Case
+    model : ExplainedModel
+        Which is explained.
+    explainers : sequence of ExplainerSettings
+    settings : LimeSettings
+    grid : SegmentGrid
+    seed : int
+    song : str
+        Names the random numbers.
+    truth : sequence of ndarray of bool, shape (2**n_segments,), optional
+        Whether each mask of the perturbation flips each excerpt; by default what the explained model says.
+    """
+    excerpts, n = case.excerpts, grid.n_segments
+    answers: dict[tuple[str, str, bool], list[tuple[np.ndarray, np.ndarray, int]]] = {}
+    area: list[list[float]] = []
+    norms = squared_norms(excerpts, grid) if len(excerpts.original) else np.zeros((0, n))
+    for e, values in enumerate(model.values(perturbation_games(excerpts, grid))):
+        rng = rng_for(seed, "control", control, excerpts.domain, song, int(excerpts.start_frame[e]))
+        flips = truth[e] if truth is not None else None
+        if flips is None and values.all_values is not None:
+            flips = excerpts.flipped(e, values.all_values)
+        given = [
+            *_read_off(excerpts, e, norms[e], values.all_values, model, settings, grid, rng),
+            *_asked(excerpts, e, model, explainers, grid, rng),
+        ]
+        for who, weights, ranking, rows in given:
+            answers.setdefault(who, []).append((weights, ranking, rows))
+        scored = scoring.truth_of(flips) if flips is not None and flips[-1] and not flips[0] else None
+        area.append([scoring.scores(scored, r)["aufc_normalised"] if scored else np.nan for _, _, r, _ in given])
+    asked = list(answers) or [*_names(model, settings), *((one.name, one.fill, one.privileged) for one in explainers)]
+    rankings = [[ranking for _, ranking, _ in answers.get(one, ())] for one in asked]
+    outside = [_outside(excerpts, e, case.planted[e], grid) for e in range(len(excerpts.original))]
+    return Controlled(
+        control=control,
+        explainers=np.array([one[0] for one in asked], dtype=str),
+        fills=np.array([one[1] for one in asked], dtype=str),
+        privileged=np.array([one[2] for one in asked], dtype=bool),
+        rows=np.array([max((rows for _, _, rows in answers.get(one, ())), default=0) for one in asked], dtype=np.int64),
+        original=excerpts.original,
+        n_tried=case.n_tried,
+        planted=case.planted,
+        outside=np.array(outside, dtype=np.float64),
+        recall=np.array([[_recall(r, p) for r, p in zip(rows, case.planted, strict=True)] for rows in rankings]).reshape(
+            len(asked), len(excerpts.original)
+        ),
+        aufc_normalised=np.array(area, dtype=np.float64).reshape(len(excerpts.original), len(asked)).T,
+    )
+
+
+Answer = tuple[tuple[str, str, bool], np.ndarray, np.ndarray, int]
+
+
+def _names(model: ExplainedModel, settings: LimeSettings) -> list[tuple[str, str, bool]]:
+    exact = [("lime_exact", settings.fill, False), ("shapley", settings.fill, False), ("shapley", CLEAN, True)]
+    return [("norm", "", True), ("lime", settings.fill, False), *(exact if model.exact else [])]
+
+
+def _read_off(
+    excerpts: Excerpts,
+    e: int,
+    norm: np.ndarray,
+    perturbation: np.ndarray | None,
+    model: ExplainedModel,
+    settings: LimeSettings,
+    grid: SegmentGrid,
+    rng: np.random.Generator,
+) -> Iterator[Answer]:
+    """Yield what follows from a game's values: norm, sampled and exact LIME, Shapley values of both games."""
+    sign, n = 1.0 if excerpts.target(e) == SING else -1.0, grid.n_segments
+    (fill_values,) = model.values([fill_game(excerpts.adversarial[e], grid, settings.fill)])
+    sampled, exact = lime.fits(fill_values, settings, rng)
+    assert sampled is not None
+    found = [(norm, 0), (sign * sampled.weights, settings.n_samples)]
+    if exact is not None and perturbation is not None:
+        assert fill_values.all_values is not None
+        found += [(sign * exact.weights, 1 << n), (sign * readouts.shapley(fill_values.all_values), 1 << n)]
+        found.append((sign * readouts.shapley(perturbation), 1 << n))
+    for name, (weights, rows) in zip(_names(model, settings), found, strict=True):
+        yield name, weights, np.lexsort((rng.random(n), -weights)), rows
+
+
+def _asked(
+    excerpts: Excerpts,
+    e: int,
+    model: ExplainedModel,
+    explainers: Sequence[ExplainerSettings],
+    grid: SegmentGrid,
+    rng: np.random.Generator,
+) -> Iterator[Answer]:
+    for one in explainers:
+        answer = explain(
+            one,
+            model,
+            excerpts.adversarial[e],
+            grid,
+            excerpts.target(e),
+            threshold=excerpts.threshold,
+            rng=rng.spawn(1)[0],
+            clean=excerpts.clean[e],
+        )
+        yield (one.name, one.fill, one.privileged), answer.weights, answer.ranking, answer.rows
+
+
+def _recall(ranking: np.ndarray, planted: np.ndarray) -> float:
+    count = int(planted.sum())
+    return float(planted[ranking[:count]].mean()) if count else np.nan
+
+
+def _outside(excerpts: Excerpts, e: int, planted: np.ndarray, grid: SegmentGrid) -> float:
+    if not planted.any():
+        return np.nan
+    difference = np.abs(excerpts.adversarial[e].astype(np.float64) - excerpts.clean[e])
+    return float(difference[~planted[grid.segment_map()]].max(initial=0.0))
+
+
+def truth_of(flips: Flips, numbers: np.ndarray) -> list[np.ndarray]:
+    """Return whether each mask of some excerpts' perturbations flips them; raises ConfigError where that is not known."""
+    found = [all_flips(flips, int(e)) for e in numbers]
+    if any(one is None for one in found):
+        raise ConfigError("the control random_weights needs all masks of the explained model: leave it out of controls.names")
+    return [one for one in found if one is not None]
