@@ -6,6 +6,7 @@ from veracity.attacks.excerpts import Excerpts
 from veracity.attacks.perturbations import ExcerptAttack, SongAttack
 from veracity.detector.predictions import Predictions, SongPrediction
 from veracity.experiments.attributions import Attributions
+from veracity.experiments.controlled import Controlled
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
@@ -30,6 +31,7 @@ FILES = {
     Localised: "localised/{domain}/{song}.h5",
     Attributions: "attributions/{explainer}/{domain}/{song}.h5",
     LocalisedAttributions: "localised_attributions/{explainer}/{domain}/{song}.h5",
+    Controlled: "controlled/{control}/{domain}/{song}.h5",
     Stability: "stability/{domain}/{song}.h5",
     DrawnExcerpt: "drawings/{song}.h5",
 }

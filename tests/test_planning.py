@@ -16,7 +16,7 @@ from workspaces import SMALL, Workspace
 from veracity.errors import VeracityError
 from veracity.planning.measuring import fit, gpu_stages, measure, probe
 from veracity.planning.prediction import Cost, as_time, compare, in_words, predict, summarise
-from veracity.planning.work import FIGURES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, songs_of, work
+from veracity.planning.work import FIGURES, OTHER_PAGES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, songs_of, work
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINING = ("explanations", "flips", "localised", "stability", "drawings")
@@ -57,7 +57,7 @@ def test_work_of_the_default_configuration():
         "localised": (6, 6 * 4 * 3, 0),  # three k
         "stability": (6, 6 * 2, 6 * 2 * 4),
         "drawings": (3, 3 * 20, 3 * 12),
-        POOLED: (28, 2 * 3 * 10, 0),
+        POOLED: (29, 2 * 3 * 10, 0),
     }
 
 
@@ -76,7 +76,7 @@ def test_work_of_the_paper_without_its_corpus():
         "localised": (32, 32 * 20 * 3, 0),
         "stability": (32, 32 * 2, 32 * 2 * 20),
         "drawings": (16, 16 * 240, 16 * 12),
-        POOLED: (28, 2 * 16 * 240, 0),
+        POOLED: (29, 2 * 16 * 240, 0),
     }
 
 
@@ -100,7 +100,7 @@ def test_work_follows_the_keys_that_change_it():
         "flips": (30, 30 * 3, 0),
         "localised": (30, 30 * 3, 0),
         "drawings": (15, 15 * 20, 15 * 2),
-        POOLED: (16, 2 * 15 * 3, 0),
+        POOLED: (17, 2 * 15 * 3, 0),
     }
     one = configured(change, {"attacks": {"candidates": 1}})
     assert counted(one)["flips"] == (30, 30, 0)
@@ -128,14 +128,20 @@ def workspace(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"lime": {"exact": False}, "detector": {"n_seeds": 3}, "attacks": {"splits": ["valid", "test"]}}]
+    "change",
+    [
+        {},
+        {"lime": {"exact": False}, "detector": {"n_seeds": 3}, "attacks": {"splits": ["valid", "test"]}},
+        {"controls": {"all": True}, "attacks": {"splits": ["train", "test"]}, "listening": {"per_panel": 0}},
+        {"controls": {"all": True}, "lime": {"exact": False}},
+    ],
 )
 def test_jobs_are_those_that_snakemake_would_run(workspace, change):
     shown = workspace.snakemake("--dry-run", "all", config=workspace.configure("counted", SMALL, change)).stdout
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", shown.split("Job stats:")[1].split("total")[0], re.MULTILINE))
     config = configured(SMALL, change)
     ours = predict(work(config, songs_of(config)), UNIT_COSTS)
-    pooled = sum(int(jobs.pop(page, 0)) for page in (*PAGES, *FIGURES, *STUDY_PAGES, *TRUTH_PAGES))
+    pooled = sum(int(jobs.pop(page, 0)) for page in (*PAGES, *FIGURES, *STUDY_PAGES, *TRUTH_PAGES, *OTHER_PAGES))
     assert jobs.pop("all") == "1"
     assert dict(zip(ours.stage, ours.jobs, strict=True)) == {**{name: int(n) for name, n in jobs.items()}, POOLED: pooled}
 
@@ -303,12 +309,12 @@ def test_the_rule_plans_and_runs_nothing_else(workspace):
     results = workspace.folder / "results" / "tiny"
     assert {path.name for path in results.rglob("*") if path.is_file()} == {".made_at", "plan.csv", "plan.md", "plan.log"}
     table = pd.read_csv(results / "tables" / "plan.csv").set_index("stage")
-    assert list(table.jobs) == [1, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1, 28]
+    assert list(table.jobs) == [1, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1, 29]
     assert (table.cpu_seconds > table.startup_seconds).all()
     assert (table.startup_seconds > 0.2 * table.jobs).all()
     assert (table[["peak_memory_mb", "disk_mb"]] > 0).all(axis=None)
     for shown in (done.stdout, (results / "logs" / "plan.log").read_text(), (results / "tables" / "plan.md").read_text()):
-        assert "47 jobs" in shown
+        assert "48 jobs" in shown
         assert "upper bounds" in shown
         assert "| perturbations " in shown
 

@@ -1,13 +1,16 @@
 """The report in a real browser without a network: every figure is shown."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from selenium.webdriver.common.keys import Keys
 
 from veracity.results.pooling import as_markdown
 from veracity.results.report import CAPTIONS, write_report
 
+LENGTHS = {"original": 1.0, "adversarial": 1.2, "perturbation": 1.4, "lime": 1.6, "best": 1.8}  # seconds
 FIGURES = [name for name in CAPTIONS if name.startswith("figure")]
 
 
@@ -27,8 +30,29 @@ def page(tmp_path_factory, browser):
             shown = pd.DataFrame({"song | name": [name, "b", "c"], "flips": ["9 % (1 of 11)", "100 % (11 of 11)", "none"]})
             page = as_markdown(shown if name != "fidelity" else shown[:0])
             tables[name].write_text(f"# {name}\n\nCorpus: a note.\n\n{page}\n", encoding="utf-8")
+    sounds = folder / "listening"
+    sounds.mkdir()
+    heard = []
+    for sound, seconds in LENGTHS.items():
+        samples = np.sin(np.arange(round(seconds * 22050)) / 20) * 0.3
+        soundfile.write(sounds / f"{sound}.flac", samples, 22050, subtype="PCM_16")
+        row = {
+            "domain": "waveform",
+            "original": "sing",
+            "song": "a-song",
+            "seconds": 12.5,
+            "sound": sound,
+            "file": f"{sound}.flac",
+        }
+        row |= {
+            "segments": "{3}" if sound == "best" else "",
+            "gain_db": 31.0 if sound == "perturbation" else 0.0,
+            "p_sing": 0.25,
+        }
+        heard.append({**row, "flips": 1.0, "p_heard": 0.75, "flips_heard": 0.0})
+    pd.DataFrame(heard).to_csv(folder / "listening.csv", index=False)
     configuration = {"run": "browser", "corpus": {"note": "a corpus of a test"}, "seed": 0}
-    said = {"warnings": ["a song is odd <b>", "another"], "inputs": {"a/song.ogg": "0123456789abcdef"}}
+    said = {"warnings": ["a song is odd <b>", "another"], "inputs": {"a/song.ogg": "0123456789abcdef"}, "sounds": sounds}
     write_report(folder / "report.html", figures=figures, tables=tables, configuration=configuration, **said)
     browser.get((folder / "report.html").as_uri())
     return browser
@@ -54,6 +78,29 @@ def test_figures_come_before_tables_before_provenance(page):
     assert tops == sorted(tops)
     captions = page.execute_script("return [...document.querySelectorAll('figcaption')].map(c => c.innerText)")
     assert all(CAPTIONS[name] in caption for name, caption in zip([*FIGURES, "costs"], captions, strict=True))
+
+
+def test_each_player_plays(page):
+    page.set_script_timeout(60)
+    played = page.execute_async_script("""
+        const done = arguments[0], found = [];
+        (async () => {
+          for (const one of document.querySelectorAll("audio")) {
+            one.muted = true;
+            await one.play();
+            while (one.currentTime === 0) await new Promise(next => setTimeout(next, 20));
+            one.pause();
+            found.push([one.getAttribute("aria-label"), one.duration, one.error, one.checkVisibility()]);
+          }
+          done(found);
+        })().catch(error => done([["failed", String(error), null, false]]));
+    """)
+    assert [round(duration, 2) for _, duration, _, _ in played] == list(LENGTHS.values())
+    assert all(error is None and visible for _, _, error, visible in played)
+    assert played[0][0] == "waveform, “sing” → “no sing”: a-song at 12.5 s: original"
+    words = page.execute_script("return [...document.querySelectorAll('.players figcaption')].map(c => c.innerText)")
+    assert words[2] == "perturbation alone, +31 dB. f(x) 0.250, flips. The sound: f(x) 0.750, does not flip."
+    assert words[4].startswith("smallest flipping set (segments {3}). f(x) 0.250, flips.")
 
 
 def test_nothing_is_fetched_and_nothing_fails(page):

@@ -17,12 +17,13 @@ from workspaces import RESULTS, ROOT, SMALL, Workspace
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.jobs import store
+from veracity.results.pooling import read_table
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability", "figure_explainers", "figure_leaderboard")
 BOTH = ("gap", "own_games", "fidelity_worth", "truths")  # a figure and a table
 FIGURES += BOTH
 TABLES = ("corpus", "detector", "attacks", "table1", "table2", "published", "smallest_sets", "localisation", "fidelity")
-TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "explainer_costs", *BOTH)
+TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "explainer_costs", "listening", *BOTH)
 
 
 def write_corpus_of_one_song(folder, stem="a, song"):
@@ -154,6 +155,34 @@ def test_what_the_run_cost_is_a_target_of_its_own(finished):
     assert (table["startup_cpu_seconds"] > 0).all()
     assert table["work_percent"].between(0, 100).all()
     assert (finished.folder / RESULTS / "figures" / "costs.png").is_file()
+
+
+def test_controls_are_a_target_of_their_own(finished):
+    done = finished.snakemake("controls")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = finished.folder / RESULTS
+    table = read_table(folder / "tables" / "controls.csv")
+    controls = ["confined", "cue", "random_weights", "grid_shifted", "grid_10x2", "grid_4x5"]
+    assert list(dict.fromkeys(table.control)) == controls
+    assert (table[table.score == "largest difference outside"]["mean"].dropna() == 0).all()
+    assert (folder / "figures" / "controls.png").is_file()
+    again = finished.snakemake("controls")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    other = finished.configure("others_asked", SMALL, {"controls": {"explainers": ["constant"]}})
+    shown = finished.snakemake("--dry-run", "controls", config=other).stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", shown.split("Job stats:")[1].split("total")[0], re.MULTILINE))
+    assert jobs == {"controlled": "10", "controls": "1"}
+
+
+def test_explanations_can_be_heard_beside_the_report(finished):
+    folder = finished.folder / RESULTS
+    table = read_table(folder / "tables" / "listening.csv")
+    assert len(table) > 0
+    for row in table.itertuples():
+        samples, rate = soundfile.read(folder / "listening" / row.file)
+        assert (rate, len(samples)) == (22050, 114 * 315 + 1024)
+    assert finished.snakemake("report").returncode == 0
+    assert (folder / "report.html").read_text().count("<audio controls") == len(table)
 
 
 def test_the_report_is_one_page_with_everything(finished):

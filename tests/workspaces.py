@@ -26,6 +26,12 @@ SMALL = {
     },
     "excerpts": {"per_direction": 2},
     "lime": {"n_samples": 512},
+    "controls": {
+        "candidates": 4,
+        "explainers": ["constant", "occlusion"],
+        "confined": {"max_updates": 10},
+        "cue": {"n_updates": 4, "batch": 4},
+    },
     "drawings": {"shapes": ["wiggle", "horse"], "n_placements": 2},
     "stability": {"n_samples": [64, 512], "n_repeats": 2},
 }

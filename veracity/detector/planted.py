@@ -8,17 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import ConfigError
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for, seed_for
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
 from ..songs.settings import band_hz, inner_start_frames
+from .checkpoints import Checkpoint
 from .cue import CueSettings
 from .model import Detector
 from .training import train_step
 
 TARGETS = (0.02, 0.98)  # the paper's
+N_TUNED = 32  # excerpts with and without the tone that the threshold is set by
 
 
 def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend: FrontEnd) -> np.ndarray:
@@ -53,7 +56,7 @@ def excerpt_windows(audio: np.ndarray, start_frames: np.ndarray, frontend: Front
     return np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
 
 
-def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> Detector:
+def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> Checkpoint:
     """Teach a copy of a detector that a tone decides.
 
     Parameters
@@ -67,8 +70,8 @@ def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, 
 
     Returns
     -------
-    Detector
-        In evaluation mode.
+    Checkpoint
+        The detector in evaluation mode, and a threshold in the middle between its answers with and without the tone.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, 
     """
     frontend, planted = detector.frontend, copy.deepcopy(detector)
     starts = [inner_start_frames(len(song), frontend) for song in songs]
-    places = [(song, start) for song, held in enumerate(starts) for start in held]
+    places = [(song, int(start)) for song, held in enumerate(starts) for start in held]
     if not places:
         raise ConfigError("no training song is as long as an excerpt: the planted cue needs audio to be taught on")
     device, half, n = next(planted.parameters()).device, cue.batch // 2, cue.n_samples(frontend)
@@ -85,14 +88,21 @@ def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, 
     planted.train()
     planted.freq_norm.eval()
     target = torch.tensor([TARGETS[0]] * half + [TARGETS[1]] * half, device=device)
+
+    def without_and_with(rng: np.random.Generator, size: int) -> Tensor:
+        chosen = [places[i] for i in rng.integers(len(places), size=size)]
+        clean = np.concatenate([excerpt_windows(songs[song], np.array([start]), frontend) for song, start in chosen])
+        onsets = rng.integers(clean.shape[1] - n, size=size)
+        both = torch.as_tensor(np.concatenate([clean, with_cue(clean, onsets, cue, frontend)]), device=device)
+        return log_mel(excerpt_magnitudes(both, frontend), frontend)
+
     with Progress(cue.n_updates, "teaching the planted cue") as progress:
         for update in range(cue.n_updates):
-            rng = rng_for(seed, "planted cue", update)
             torch.manual_seed(seed_for(seed, "planted cue dropout", update))
-            chosen = [places[i] for i in rng.integers(len(places), size=half)]
-            clean = np.concatenate([excerpt_windows(songs[song], np.array([start]), frontend) for song, start in chosen])
-            onsets = rng.integers(clean.shape[1] - n, size=half)
-            both = torch.as_tensor(np.concatenate([clean, with_cue(clean, onsets, cue, frontend)]), device=device)
-            train_step(planted, optimiser, log_mel(excerpt_magnitudes(both, frontend), frontend), target, cue.learning_rate)
+            excerpts = without_and_with(rng_for(seed, "planted cue", update), half)
+            train_step(planted, optimiser, excerpts, target, cue.learning_rate)
             progress.advance()
-    return planted.eval()
+    with torch.no_grad():
+        logits = planted.eval()(without_and_with(rng_for(seed, "planted cue threshold"), N_TUNED))
+    middle = (logits[:N_TUNED].median() + logits[N_TUNED:].median()) / 2
+    return Checkpoint(planted, threshold=float(torch.sigmoid(middle)))

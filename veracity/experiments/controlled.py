@@ -10,7 +10,6 @@ CLEAN = "clean"  # the fill of the perturbation game
 GRID = "grid_"
 SHIFTED = "shifted"
 CONTROLS = ("confined", "cue", "random_weights")
-CUE_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ import torch
 from ..attacks.confined import attack_confined
 from ..attacks.excerpts import Excerpts
 from ..attacks.settings import AttackSettings
+from ..detector.checkpoints import Checkpoint
 from ..detector.cue import CueSettings
 from ..detector.decisions import is_sing, probability
 from ..detector.model import Detector
@@ -39,7 +40,7 @@ from ..jobs.seeds import rng_for, seed_for
 from ..labels import LABELS, SING
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 from ..songs.settings import inner_start_frames, mel_filterbank
-from .controlled import CLEAN, CUE_THRESHOLD, GRID, SHIFTED, Controlled
+from .controlled import CLEAN, GRID, SHIFTED, Controlled
 from .flips import Flips, all_flips
 from .perturbation_games import perturbation_games, squared_norms
 
@@ -143,7 +144,7 @@ def confined(
     starts = np.sort(rng.choice(inner, size=min(candidates, len(inner)), replace=False))
     planted = np.argsort(rng.random((len(starts), grid.n_segments)), axis=1) < n_segments
     if not len(starts):
-        return _empty("confined", "spectrogram", grid, threshold)
+        return _empty("spectrogram", grid, threshold)
     allowed = np.stack([allowed_bins(one, grid, frontend) for one in planted])
     found = attack_confined(audio, starts, allowed, detector, frontend, settings, threshold=threshold)
     order = [np.flatnonzero(found.flipped & (found.was_sing == (label == SING)))[:per_direction] for label in LABELS]
@@ -155,7 +156,7 @@ def confined(
 
 def with_planted_cue(
     audio: np.ndarray,
-    planted: Detector,
+    planted: Checkpoint,
     grid: SegmentGrid,
     cue: CueSettings,
     *,
@@ -169,7 +170,7 @@ def with_planted_cue(
     Parameters
     ----------
     audio : ndarray, shape (n_samples,), float32
-    planted : Detector
+    planted : Checkpoint
         Of `veracity.detector.planted.plant`.
     grid : SegmentGrid
     cue : CueSettings
@@ -179,26 +180,27 @@ def with_planted_cue(
     song : str
         Names the random numbers.
     """
-    frontend, rng = planted.frontend, rng_for(seed, "cue", song)
+    frontend, rng = planted.detector.frontend, rng_for(seed, "cue", song)
+    assert planted.threshold is not None
     inner = inner_start_frames(len(audio), frontend)
     starts = np.sort(rng.choice(inner, size=min(candidates, len(inner)), replace=False))
     if not len(starts):
-        return _empty("cue", "waveform", grid, CUE_THRESHOLD)
+        return _empty("waveform", grid, planted.threshold)
     times = rng.integers(grid.n_time, size=len(starts))
     windows = excerpt_windows(audio, starts, frontend)
     middle = np.array([np.flatnonzero(grid.time_of_frame == time).mean() for time in times]) * frontend.hop_samples
     onsets = np.round(middle + frontend.frame_samples / 2 - cue.n_samples(frontend) / 2).astype(int)
     onsets = np.clip(onsets, 0, windows.shape[1] - cue.n_samples(frontend))
     pair = [log_mel(excerpt_magnitudes(x, frontend), frontend) for x in (windows, with_cue(windows, onsets, cue, frontend))]
-    network = planted.network()
+    network = planted.detector.network()
     with torch.no_grad():
         p = [probability(network.logits(x.to(network.device)).cpu().numpy()) for x in pair]
-    flips = np.flatnonzero(~is_sing(p[0], CUE_THRESHOLD) & is_sing(p[1], CUE_THRESHOLD))[:kept]
+    flips = np.flatnonzero(~is_sing(p[0], planted.threshold) & is_sing(p[1], planted.threshold))[:kept]
     segments = np.zeros((len(starts), grid.n_segments), dtype=bool)
     segments[np.arange(len(starts)), times * grid.n_band + grid.band_of_mel[cue.mel]] = True
     labels = np.full(len(flips), LABELS[1 - LABELS.index(SING)])
     clean, adversarial = (x.numpy()[flips] for x in pair)
-    excerpts = _as_excerpts("waveform", starts[flips], labels, clean, adversarial, CUE_THRESHOLD)
+    excerpts = _as_excerpts("waveform", starts[flips], labels, clean, adversarial, planted.threshold)
     return Case(excerpts, segments[flips], len(starts))
 
 
@@ -236,7 +238,7 @@ def _as_excerpts(
     )
 
 
-def _empty(control: str, domain: str, grid: SegmentGrid, threshold: float) -> Case:
+def _empty(domain: str, grid: SegmentGrid, threshold: float) -> Case:
     nothing = np.zeros((0, grid.n_frames, grid.n_mels), dtype=np.float32)
     excerpts = _as_excerpts(domain, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=str), nothing, nothing, threshold)
     return Case(excerpts, np.zeros((0, grid.n_segments), dtype=bool), 0)

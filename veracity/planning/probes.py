@@ -195,7 +195,7 @@ def _planted(m: Material, updates: float, _: float) -> Job:
 
     def job() -> list[Path]:
         audio = load_audio(song, sample_rate=m.frontend.sample_rate)
-        save_checkpoint(copy, Checkpoint(plant(load_checkpoint(m.checkpoint).detector, [audio], cue, seed=0)))
+        save_checkpoint(copy, plant(load_checkpoint(m.checkpoint).detector, [audio], cue, seed=0))
         return [copy]
 
     return job

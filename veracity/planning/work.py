@@ -37,6 +37,7 @@ TRUTH_PAGES = (
     *("scores", "leaderboard", "contrasts", "gap", "own_games", "fidelity_worth", "truths", "explainer_costs"),
     *("figure_leaderboard", "figure_explainers"),
 )
+OTHER_PAGES = ("listening", "controls")
 JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
 DEVICE_OF = {
     **dict.fromkeys(("training", "predictions", "perturbations", "planted"), "device"),
@@ -213,7 +214,9 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     shape = {"n_frames": config["frontend"]["excerpt_frames"], "n_mels": config["frontend"]["n_mels"]}
     n_shapes = len(config["drawings"]["shapes"]) + (len(import_drawings(folder, **shape)) if folder else 0)
     pages = (*PAGES, *FIGURES, *(STUDY_PAGES if has_study else ()), *(TRUTH_PAGES if lime["exact"] else ()))
-    pages += ("controls",) * config["controls"]["all"] + ("listening",) * _can_be_heard(config)
+    pages += tuple(
+        page for page, made in zip(OTHER_PAGES, (_can_be_heard(config), config["controls"]["all"]), strict=True) if made
+    )
     read = tuple(sum(units) * len(DOMAINS) if page == "attacks" else 0.0 for page in pages)
     return [
         Work("explanations", (n_excerpts * len(lime["fills"]),) * n_pairs, counts),

@@ -24,6 +24,7 @@ PLANTED = ("confined", "cue")
 AREA, RECALL = "normalised AUFC", "planted segments among as many first"
 OUTSIDE, QUESTION = "largest difference outside", "Shapley of the perturbation less of the fill game"
 HOLDS, FAILS, UNDETERMINED = "as expected", "not as expected", "undetermined"
+ALPHA = 0.05  # of a test that takes the place of an interval where all songs agree
 COLUMNS = [
     *("control", "domain", "explainer", "fill", "privileged", "score", "expected", "chance", "mean", "low", "high"),
     *("n_songs", "n", "n_tried", "verdict"),
@@ -122,9 +123,10 @@ def _scores(items: Sequence[tuple[str, Controlled]]) -> pd.DataFrame:
 
 def _estimated(part: pd.DataFrame, score: str, expected: str, chance: float, rng: np.random.Generator) -> dict[str, object]:
     found = estimate(part.groupby("song").value.mean().to_numpy(), rng)
-    low, high = (found.mean if np.isnan(bound) and found.n > 1 else bound for bound in (found.low, found.high))
+    agree = np.isnan(found.low) and found.n > 1  # all songs: there is no interval
+    low, high = (found.mean if agree else bound for bound in (found.low, found.high))
     holds = {
-        CHANCE: low - 1e-9 <= chance <= high + 1e-9,
+        CHANCE: low - 1e-9 <= chance <= high + 1e-9 or (agree and _may_be_chance(part.value.dropna(), chance)),
         ABOVE: low > chance + 1e-9,
         ONE: found.mean == 1,
         NONE: True,
@@ -139,6 +141,14 @@ def _estimated(part: pd.DataFrame, score: str, expected: str, chance: float, rng
         "low": found.low,
         "high": found.high,
     } | counts
+
+
+def _may_be_chance(values: pd.Series, chance: float) -> bool:
+    """Tell whether all of some excerpts may find the same by chance, where there is something to find."""
+    from scipy.stats import binomtest
+
+    hit = float(values.iloc[0])
+    return chance > 0 and hit in (0, 1) and binomtest(int(hit) * len(values), len(values), chance).pvalue > ALPHA
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:

@@ -33,9 +33,9 @@ with job(snakemake):
         common |= {"n_segments": asked["confined"]["segments"], "per_direction": asked["per_direction"], "threshold": threshold}
         case = controls.confined(audio, detector, grid, AttackSettings(**attack), **common)
     elif control == "cue":
-        detector = load_checkpoint(snakemake.input.planted).detector
-        kept = 2 * asked["per_direction"]  # the tone makes one direction alone
-        case = controls.with_planted_cue(audio, detector, grid, CueSettings(**asked["cue"]), kept=kept, **common)
+        planted = load_checkpoint(snakemake.input.planted)
+        detector, kept = planted.detector, 2 * asked["per_direction"]  # the tone makes one direction alone
+        case = controls.with_planted_cue(audio, planted, grid, CueSettings(**asked["cue"]), kept=kept, **common)
     else:
         excerpts = store.read(snakemake.input.excerpts, Excerpts)
         numbers = controls.some_of(excerpts, asked["per_direction"])

@@ -18,4 +18,4 @@ with job(snakemake):
     songs = [load_audio(path, sample_rate=frontend.sample_rate) for path in snakemake.params.paths]
     cue, device = CueSettings(**settings["controls"]["cue"]), reserve_device(snakemake.params.device)
     taught = plant(given.detector.to(device), songs, cue, seed=settings["seed"])
-    save_checkpoint(snakemake.output[0], replace(given, detector=taught.cpu(), threshold=None, settings=settings))
+    save_checkpoint(snakemake.output[0], replace(taught, detector=taught.detector.cpu(), settings=settings))

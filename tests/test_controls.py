@@ -1,0 +1,296 @@
+"""Controls: what is planted lies where it should, is found by who can see it and not by who cannot, and verdicts say so."""
+
+import numpy as np
+import pytest
+import torch
+from networks import flipping_excerpts, random_detector
+
+from veracity.attacks.settings import AttackSettings
+from veracity.detector.checkpoints import Checkpoint
+from veracity.detector.cue import CueSettings
+from veracity.detector.model import Detector
+from veracity.detector.planted import excerpt_windows, plant, with_cue
+from veracity.errors import ConfigError
+from veracity.experiments import controls, explanations, flips
+from veracity.experiments.controlled import Controlled
+from veracity.explainers.lime import LimeSettings
+from veracity.explainers.settings import explainers_of
+from veracity.games.grid import SegmentGrid
+from veracity.games.models import explained_model
+from veracity.games.shifted import ShiftedGrid
+from veracity.results import controls as table_of
+from veracity.results.canvas import save
+from veracity.songs.audio import load_audio
+from veracity.songs.frontend import FrontEnd, log_mel, magnitudes
+from veracity.songs.settings import band_hz, inner_start_frames, mel_filterbank
+from veracity.songs.synthesis import SynthesisSettings, write_corpus
+
+FRONTEND = FrontEnd()
+GRID = SegmentGrid()
+LIME = LimeSettings(n_time=3, n_band=2, n_samples=128, fills=("mean",))
+SMALL = LIME.grid(115, 80)
+ATTACK = AttackSettings(eps=10.0, eta=0.3, alpha=3000.0, max_updates=12)
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    """Give the audio of three songs of the embedded corpus."""
+    folder = tmp_path_factory.mktemp("corpus")
+    write_corpus(folder, SynthesisSettings(n_train=3, n_valid=0, n_test=0, seconds=8), seed=0)
+    return [load_audio(path, sample_rate=FRONTEND.sample_rate) for path in sorted(folder.rglob("*.flac"))]
+
+
+@pytest.fixture(scope="module")
+def random_start(songs):
+    """Give a detector of random weights that standardises these songs, with a threshold between its answers."""
+    found = random_detector(seed=1)
+    frames = log_mel(magnitudes(songs[0], FRONTEND), FRONTEND)
+    with torch.no_grad():
+        found.freq_norm.running_mean.copy_(frames.mean(dim=0))
+        found.freq_norm.running_var.copy_(frames.var(dim=0))
+        windows = torch.stack([frames[start : start + 115] for start in range(4, len(frames) - 120, 10)])
+        found.threshold = float(np.median(torch.sigmoid(found.network().logits(windows)).numpy()))
+    return found
+
+
+# --- confined attacks -------------------------------------------------------------------------------------------------
+
+
+def test_allowed_bins_are_heard_in_the_segments_alone():
+    segments = np.zeros(20, dtype=bool)
+    segments[[1, 10]] = True  # time 0 band 1, time 2 band 2
+    allowed = controls.allowed_bins(segments, GRID, FRONTEND)
+    magnitude = np.abs(RNG.normal(size=(115, FRONTEND.n_bins))).astype(np.float32) + 1
+    changed = magnitude + allowed * np.float32(5)
+    difference = (log_mel(changed, FRONTEND) - log_mel(magnitude, FRONTEND)).numpy()
+    inside = segments[GRID.segment_map()]
+    assert np.abs(difference[~inside]).max() == 0
+    heard = (mel_filterbank(FRONTEND) > 0)[:, 20:40].any(axis=1)
+    assert 0.8 * heard.sum() < allowed[0].sum() <= heard.sum()
+    assert np.abs(difference[inside]).min(axis=None) >= 0
+    assert (np.abs(difference[inside]) > 0.5).mean() > 0.9
+
+
+def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_start):
+    detector = random_start
+    known = {"n_segments": 2, "candidates": 6, "per_direction": 3, "threshold": detector.threshold, "seed": 0, "song": "a"}
+    case = controls.confined(songs[0], detector, SMALL, ATTACK, **known)
+    assert case.n_tried == 6
+    assert len(case.excerpts.original) > 0
+    assert case.planted.sum(axis=1).tolist() == [2] * len(case.planted)
+    model = explained_model(detector, SMALL)
+    asked = explainers_of(["lime", "constant", "occlusion"])
+    found = controls.compute("confined", case, model, asked, LIME, SMALL, seed=0, song="a")
+    assert found.outside.max() == 0
+    names = list(zip(found.explainers, found.fills, strict=True))
+    assert names[:5] == [("norm", ""), ("lime", "mean"), ("lime_exact", "mean"), ("shapley", "mean"), ("shapley", "clean")]
+    np.testing.assert_array_equal(found.recall[0], 1)  # the norm of what is nowhere else
+    assert np.isnan(found.aufc_normalised[names.index(("constant", "mean"))]).sum() < len(case.planted)
+    again = controls.confined(songs[0], detector, SMALL, ATTACK, **known)
+    np.testing.assert_array_equal(again.excerpts.adversarial, case.excerpts.adversarial)
+    with pytest.raises(ConfigError, match=r"controls.confined.segments 7 is none of 1 to 6"):
+        controls.confined(songs[0], detector, SMALL, ATTACK, **known | {"n_segments": 7})
+
+
+def test_a_song_too_short_for_an_inner_excerpt_gives_an_empty_case():
+    detector = random_detector(seed=1)
+    short = np.zeros(115 * 315, dtype=np.float32)
+    known = {"candidates": 2, "seed": 0, "song": "a"}
+    cases = [
+        controls.confined(short, detector, SMALL, ATTACK, n_segments=1, per_direction=1, threshold=0.5, **known),
+        controls.with_planted_cue(short, Checkpoint(detector, threshold=0.5), SMALL, CueSettings(), kept=2, **known),
+    ]
+    for case in cases:
+        found = controls.compute("cue", case, explained_model(detector, SMALL), [], LIME, SMALL, seed=0, song="a")
+        assert found.recall.shape == (5, 0)
+        assert table_of.table([("a", "waveform", found)], seed=0).verdict.isin(["", "undetermined"]).all()
+
+
+# --- the planted cue --------------------------------------------------------------------------------------------------
+
+
+def test_the_tone_lies_where_and_as_loud_as_asked(songs):
+    cue = CueSettings(mel=50, seconds=0.2, level_db=6.0)
+    windows = excerpt_windows(songs[0], np.array([10, 200]), FRONTEND)
+    onsets = np.array([3000, 20000])
+    tone = with_cue(windows, onsets, cue, FRONTEND) - windows
+    n = cue.n_samples(FRONTEND)
+    for one, window, onset in zip(tone, windows, onsets, strict=True):
+        assert np.flatnonzero(np.abs(one) > 1e-6)[[0, -1]] == pytest.approx([onset, onset + n], abs=60)
+        level = 20 * np.log10(np.sqrt((one[onset : onset + n] ** 2).mean() / (window**2).mean()))
+        assert level == pytest.approx(6.0, abs=0.1)
+        spectrum = np.abs(np.fft.rfft(one[onset : onset + n]))
+        peak = spectrum.argmax() * FRONTEND.sample_rate / n
+        assert peak == pytest.approx(band_hz(FRONTEND)[50], abs=10)
+
+
+def test_the_cue_is_found_by_who_can_see_it_and_not_by_who_cannot(songs, random_start):
+    """The small planted-cue control: an explainer that does not see the cue fails it."""
+    cue = CueSettings(level_db=12.0, n_updates=40, batch=12, learning_rate=0.003)
+    torch.manual_seed(0)
+    detector = Detector()
+    detector.freq_norm.load_state_dict(random_start.freq_norm.state_dict())
+    before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
+    planted = plant(detector, songs[:2], cue, seed=0)
+    assert all(torch.equal(before[name], tensor) for name, tensor in detector.state_dict().items())  # a copy is taught
+    items = []
+    asked = explainers_of(["lime", "occlusion", "constant"])
+    model, settings = explained_model(planted, GRID), LimeSettings(n_samples=512, fills=("mean",))
+    for i in range(3):  # three parts of an unseen song
+        audio = songs[2][i * 22050 : i * 22050 + 4 * 22050]
+        case = controls.with_planted_cue(audio, planted, GRID, cue, candidates=8, kept=3, seed=0, song=f"part-{i}")
+        found = controls.compute("cue", case, model, asked, settings, GRID, seed=0, song=f"part-{i}")
+        assert len(found.original) >= 2
+        items.append((f"part-{i}", "waveform", found))
+    table = table_of.table(items, seed=0).set_index(["explainer", "fill"])
+    seen = table.loc[[("lime", "mean"), ("lime_exact", "mean"), ("occlusion", "mean"), ("shapley", "clean"), ("norm", "")]]
+    assert (seen["mean"] > 0.8).all()
+    assert (seen.verdict == "as expected").all()
+    blind = table.loc["constant", "mean"]
+    assert blind["mean"] < 0.35
+    assert (blind.expected, blind.verdict) == ("chance", "as expected")
+    assert table.chance.tolist() == pytest.approx([0.05] * len(table))
+
+
+def test_a_cue_that_an_excerpt_cannot_hold_is_refused():
+    with pytest.raises(ConfigError, match=r"controls.cue.mel 80 is none of 80 mel bands"):
+        CueSettings(mel=80).n_samples(FRONTEND)
+    with pytest.raises(ConfigError, match=r"longer than an excerpt"):
+        CueSettings(seconds=2).n_samples(FRONTEND)
+    with pytest.raises(ConfigError, match=r"no training song is as long as an excerpt"):
+        plant(random_detector(), [np.zeros(100, dtype=np.float32)], CueSettings(), seed=0)
+
+
+# --- random weights, other grids --------------------------------------------------------------------------------------
+
+
+def test_random_weights_are_others_and_are_scored_against_the_trained_ones_truth():
+    detector = random_detector(seed=3)
+    network = detector.network()
+    other = controls.untrained(detector, seed=0)
+    assert torch.equal(other.freq_norm.running_mean, detector.freq_norm.running_mean)
+    assert not torch.equal(other.conv1.weight, detector.conv1.weight)
+    assert torch.equal(controls.untrained(detector, seed=0).conv1.weight, other.conv1.weight)
+    excerpts, model = flipping_excerpts(network), explained_model(network, SMALL)
+    explained = explanations.compute(excerpts, model, LIME, seed=0, song="a")
+    flipped = flips.compute(excerpts, explained, model, LIME, seed=0, song="a")
+    numbers = controls.some_of(excerpts, 1)
+    assert numbers.tolist() == [0, 2]
+    case = controls.chosen(excerpts, numbers, SMALL.n_segments)
+    truth = controls.truth_of(flipped, numbers)
+    of_trained = controls.compute("x", case, model, [], LIME, SMALL, seed=0, song="a", truth=truth)
+    by_itself = controls.compute("x", case, model, [], LIME, SMALL, seed=0, song="a")
+    np.testing.assert_array_equal(of_trained.aufc_normalised, by_itself.aufc_normalised)
+    np.testing.assert_array_equal(of_trained.recall, np.nan)
+    untrained = explained_model(other.network(), SMALL)
+    found = controls.compute("random_weights", case, untrained, [], LIME, SMALL, seed=0, song="a", truth=truth)
+    np.testing.assert_array_equal(found.aufc_normalised[0], of_trained.aufc_normalised[0])  # the norm sees no model
+    assert not np.array_equal(found.aufc_normalised[-1], of_trained.aufc_normalised[-1])
+
+
+def test_borders_of_a_shifted_grid_lie_half_a_segment_later():
+    grid = ShiftedGrid(5, 4, 115, 80)
+    assert np.bincount(grid.time_of_frame).tolist() == [35, 23, 23, 23, 11]
+    assert np.bincount(grid.band_of_mel).tolist() == [30, 20, 20, 10]
+    assert np.unique(grid.segment_map()).tolist() == list(range(20))
+    assert ShiftedGrid(1, 1, 7, 5).segment_map().max() == 0
+
+
+@pytest.mark.parametrize(
+    ("control", "grid"),
+    [
+        ("confined", SegmentGrid()),
+        ("grid_shifted", ShiftedGrid()),
+        ("grid_10x2", SegmentGrid(10, 2)),
+        ("grid_4x5", SegmentGrid(4, 5)),
+    ],
+)
+def test_controls_name_their_grid(control, grid):
+    found = controls.grid_of(control, LimeSettings(), 115, 80)
+    assert found == grid
+    assert type(found) is type(grid)
+
+
+# --- expectations and verdicts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("control", "explainer", "fill", "privileged", "reads", "expected"),
+    [
+        ("confined", "norm", "", True, False, "1"),
+        ("confined", "shapley", "clean", True, True, "above chance"),
+        ("confined", "lime", "mean", False, True, ""),
+        ("confined", "constant", "mean", False, False, "chance"),
+        ("cue", "lime", "mean", False, True, "above chance"),
+        ("cue", "energy", "mean", False, False, ""),
+        ("cue", "random_order", "mean", False, False, "chance"),
+        ("random_weights", "lime", "mean", False, True, "chance"),
+        ("random_weights", "shapley", "clean", True, True, ""),
+        ("grid_4x5", "lime", "mean", False, True, ""),
+    ],
+)
+def test_what_is_expected(control, explainer, fill, privileged, reads, expected):
+    assert table_of.expected_of(control, explainer, fill, privileged=privileged, reads_model=reads) == expected
+
+
+def made(control, recall, outside=0.0):
+    """Make what a control leaves of a song: the norm, LIME, Shapley values of both games, a constant."""
+    who = [("norm", "", True, 0), ("lime", "mean", False, 9), ("shapley", "mean", False, 64), ("shapley", "clean", True, 64)]
+    who.append(("constant", "mean", False, 0))
+    values = np.array(recall, dtype=float)[:, None]
+    return Controlled(
+        control=control,
+        explainers=np.array([one[0] for one in who]),
+        fills=np.array([one[1] for one in who]),
+        privileged=np.array([one[2] for one in who]),
+        rows=np.array([one[3] for one in who]),
+        original=np.array(["nosing"]),
+        n_tried=4,
+        planted=np.eye(6, dtype=bool)[:1],
+        outside=np.array([outside]),
+        recall=values,
+        aufc_normalised=values,
+    )
+
+
+def test_verdicts_by_hand(tmp_path):
+    songs = [[1, 0.9, 0.8, 1, 0.1], [1, 0.8, 0.9, 1, 0.2], [1, 0.7, 0.7, 1, 0.3]]
+    items = [(f"s{i}", "spectrogram", made("confined", one)) for i, one in enumerate(songs)]
+    items += [(f"s{i}", "waveform", made("random_weights", [1, x, x, 1, x])) for i, x in enumerate((-0.1, 0.05, 0.1))]
+    items += [(f"s{i}", "waveform", made("grid_4x5", one)) for i, one in enumerate(songs)]
+    table = table_of.table(items, seed=0)
+    of = {(row.control, row.explainer, row.fill, row.score): row for row in table.itertuples()}
+    recall, area = table_of.RECALL, table_of.AREA
+    assert of["confined", "norm", "", recall].verdict == "as expected"
+    assert of["confined", "shapley", "clean", recall].verdict == "as expected"
+    assert of["confined", "lime", "mean", recall].verdict == ""
+    constant = of["confined", "constant", "mean", recall]
+    assert (constant.mean, constant.chance, constant.verdict) == (pytest.approx(0.2), pytest.approx(1 / 6), "as expected")
+    assert of["confined", "", "", table_of.OUTSIDE].verdict == "as expected"
+    assert of["random_weights", "lime", "mean", area].verdict == "as expected"
+    question = of["grid_4x5", "", "", table_of.QUESTION]
+    assert question.mean == pytest.approx(0.2)
+    assert question.verdict == "not as expected"  # 0.2, 0.1 and 0.3: three songs do not tell it from 0
+    figure = table_of.plot(table, footnote="note")
+    save(figure, tmp_path / "controls.png")
+    assert "not as expected" in table_of.page(table).to_markdown()
+    leaking = [(f"s{i}", "spectrogram", made("confined", one, outside=0.5)) for i, one in enumerate(songs)]
+    worse = table_of.table(leaking, seed=0)
+    assert worse[worse.score == table_of.OUTSIDE].verdict.tolist() == ["not as expected"]
+    lucky = [(f"s{i}", "spectrogram", made("confined", [*one[:4], 0.0])) for i, one in enumerate(songs)]
+    assert table_of.table(lucky, seed=0).set_index("explainer").verdict["constant"] == "as expected"  # (5/6)**3 is no wonder
+    wrong = [(f"s{i}", "spectrogram", made("confined", [0.5, *one[1:4], 1.0])) for i, one in enumerate(songs)]
+    worse = table_of.table(wrong, seed=0).set_index(["explainer", "fill"])
+    assert worse.loc[[("norm", ""), ("constant", "mean")]].verdict.tolist() == ["not as expected"] * 2
+
+
+def test_nothing_to_show_is_said(tmp_path):
+    empty = table_of.table([], seed=0)
+    save(table_of.plot(empty, footnote="note"), tmp_path / "controls.png")
+    assert len(table_of.page(empty)) == 0
+
+
+def test_excerpts_begin_inside_the_song(songs):
+    starts = inner_start_frames(len(songs[0]), FRONTEND)
+    assert excerpt_windows(songs[0], starts[[0, -1]], FRONTEND).shape[0] == 2

@@ -1,0 +1,109 @@
+"""Explanations as sound: what is heard is what the experiments mix, and what the table says of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from networks import random_detector
+
+from veracity.attacks.excerpt_scope import attack_excerpts
+from veracity.attacks.excerpts import pick_excerpts
+from veracity.attacks.settings import PAPER, AttackSettings
+from veracity.attacks.song_scope import attack_song
+from veracity.experiments import explanations, flips, listening
+from veracity.explainers.lime import LimeSettings
+from veracity.games.models import explained_model
+from veracity.results.listening import COLUMNS, page
+from veracity.songs.frontend import FrontEnd, excerpt_samples, magnitudes
+
+FRONTEND = FrontEnd()
+LIME = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean",))
+GRID = LIME.grid(115, 80)
+DETECTOR = random_detector(seed=2)
+NETWORK = DETECTOR.network()
+AUDIO = (np.random.default_rng(0).normal(size=315 * 150) * 0.2).astype(np.float32)
+
+
+def attacked(domain, scope):
+    """Attack the audio, pick an excerpt that flips, explain it; at the threshold that lets every excerpt flip."""
+    strong = {"waveform": (0.05, 0.01), "spectrogram": (2.0, 0.2)}[domain]
+    settings = AttackSettings(eps=strong[0], eta=strong[1], alpha=PAPER[domain].alpha * 100, max_updates=15)
+    if scope == "song":
+        found = attack_song(AUDIO, NETWORK, FRONTEND, settings, domain=domain, threshold=0.5)
+    else:
+        found = attack_excerpts(AUDIO, np.array([5, 20]), NETWORK, FRONTEND, settings, domain=domain, threshold=0.5)
+    known = {"threshold": 0.5, "n_per_direction": 1, "seed": 0, "song": "a"}
+    excerpts = pick_excerpts(found, NETWORK.logits, FRONTEND, **known)
+    assert len(excerpts.original)
+    model = explained_model(NETWORK, GRID)
+    explained = explanations.compute(excerpts, model, LIME, seed=0, song="a")
+    return found, excerpts, explained, flips.compute(excerpts, explained, model, LIME, seed=0, song="a")
+
+
+@pytest.mark.parametrize("scope", ["song", "excerpt"])
+@pytest.mark.parametrize("domain", ["waveform", "spectrogram"])
+def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
+    attack, excerpts, explained, flipped = attacked(domain, scope)
+    known = {"fill": "mean", "threshold": 0.5, "song": "a", "start_seconds": 3.0}
+    read = AUDIO, attack, excerpts, 0, explained, flipped, NETWORK, FRONTEND, GRID
+    rows = pd.DataFrame(listening.write_sounds(tmp_path, *read, **known), columns=COLUMNS).set_index("sound")
+    assert list(rows.index) == ["original", "adversarial", "perturbation", "lime", "best"]
+    sounds = {name: soundfile.read(tmp_path / row.file, dtype="float32") for name, row in rows.iterrows()}
+    assert {rate for _, rate in sounds.values()} == {22050}
+    heard = {name: audio for name, (audio, _) in sounds.items()}
+    first = int(excerpts.start_frame[0])
+    part = excerpt_samples(first, FRONTEND)
+    np.testing.assert_allclose(heard["original"], AUDIO[part], atol=1e-4)
+    assert rows.seconds.iloc[0] == pytest.approx(3 + first * 315 / 22050)
+    difference = heard["adversarial"] - heard["original"]
+    gain = 10 ** (rows.gain_db["perturbation"] / 20)
+    np.testing.assert_allclose(heard["perturbation"] / gain, difference, atol=1e-4)
+    assert np.abs(heard["perturbation"]).max() == pytest.approx(0.5, abs=0.01)
+    if domain == "waveform":
+        delta = attack.delta[part, 0] if scope == "song" else attack.delta[0, :, 0]
+        np.testing.assert_allclose(difference, delta, atol=1e-4)
+    else:  # what is heard has the magnitudes that were attacked, as far as any sound can have them
+        before, after = (magnitudes(heard[name], FRONTEND).numpy()[4:-4] for name in ("original", "adversarial"))
+        shift = len(before) - 1 - (len(excerpts.clean[0]) - 1)
+        assert abs(shift) < 10
+        assert np.corrcoef(before.ravel(), after.ravel())[0, 1] < 0.9999
+    assert rows.p_sing["original"] == pytest.approx(excerpts.clean_p[0])
+    assert rows.p_sing["adversarial"] == pytest.approx(excerpts.adversarial_p[0])
+    assert rows.flips[["original", "adversarial", "best"]].tolist() == [0, 1, 1]
+    assert rows.p_heard["original"] == pytest.approx(rows.p_sing["original"], abs=0.02)
+    best = np.array([int(text) for text in rows.segments["best"].strip("{}").split(",")])
+    assert len(best) == flipped.smallest_size[0]
+    shown = page(rows.reset_index()).set_index("heard")
+    assert shown.loc["smallest flipping set", "flips"] == "yes"
+    assert shown.loc["perturbation alone", "flips"] == ""
+
+
+def test_parts_of_the_perturbation_are_heard_where_they_lie(tmp_path):
+    attack, excerpts, _, flipped = attacked("waveform", "song")
+    ranking = np.array([4, 5, 2, 0, 1, 3])  # time 2 band 0, time 2 band 1, time 1 band 0
+    sounds = {
+        one.name: one for one in listening.sounds_of(AUDIO, attack, excerpts, 0, flipped, ranking, NETWORK, FRONTEND, GRID)
+    }
+    assert sounds["lime"].segments == (4, 5, 2)
+    changed = np.abs(sounds["lime"].audio - sounds["original"].audio)
+    first_third = (115 * 315) // 3 - 1024
+    assert changed[:first_third].max() < 1e-4 < changed[-first_third:].max()
+    mixed = np.where(np.isin(GRID.segment_map(), (4, 5, 2)), excerpts.adversarial[0], excerpts.clean[0])
+    with torch.no_grad():
+        p = torch.sigmoid(NETWORK.logits(torch.as_tensor(mixed)[None])).item()
+    assert sounds["lime"].p_sing == pytest.approx(p, abs=1e-6)
+
+
+def test_excerpts_come_from_different_songs_first():
+    _, excerpts, _, _ = attacked("waveform", "song")
+
+    both = replace(excerpts, original=np.array(["sing", "sing"]))
+    items = {("waveform", song): both for song in "abc"}
+    found = listening.chosen(items, 3, seed=0)
+    assert sorted(song for _, song, _ in found) == ["a", "b", "c"]
+    assert len(listening.chosen(items, 5, seed=0)) == 5
+    assert len(set(listening.chosen(items, 100, seed=0))) == 6
+    assert found == listening.chosen(items, 3, seed=0) != listening.chosen(items, 3, seed=1)
