@@ -6,7 +6,7 @@ import torch
 from veracity.attacks.excerpts import Excerpts
 from veracity.detector.model import Detector
 from veracity.detector.settings import Architecture
-from veracity.songs.frontend import FrontEnd
+from veracity.songs.frontend import FrontEnd, log_mel, magnitudes
 
 
 def random_detector(architecture: Architecture | None = None, *, seed: int = 0, **frontend: int) -> Detector:
@@ -24,6 +24,18 @@ def random_detector(architecture: Architecture | None = None, *, seed: int = 0, 
         detector.freq_norm.running_var.uniform_(1.0, 6.0)
         detector.fc3.weight.mul_(8)
     return detector
+
+
+def standardised_detector(audio, *, seed: int = 0) -> tuple[Detector, float]:
+    """Return a random detector that standardises this audio, and a threshold in the middle of its answers to it."""
+    detector = random_detector(seed=seed)
+    frames = log_mel(magnitudes(audio, detector.frontend), detector.frontend)
+    with torch.no_grad():
+        detector.freq_norm.running_mean.copy_(frames.mean(dim=0))
+        detector.freq_norm.running_var.copy_(frames.var(dim=0))
+        windows = torch.stack([frames[start : start + 115] for start in range(4, len(frames) - 118, 3)])
+        p_sing = torch.sigmoid(detector.network().logits(windows)).numpy()
+    return detector, float(np.median(p_sing))
 
 
 def mean_level(excerpts):

@@ -1,5 +1,6 @@
 """The tone of the control in which a detector is taught what decides; needs no torch."""
 
+import math
 from dataclasses import dataclass
 
 from ..errors import ConfigError, within
@@ -38,10 +39,16 @@ class CueSettings:
         within(self.batch, 2, 10**4, "controls.cue.batch", whole=True)
         within(self.learning_rate, 0, 1, "controls.cue.learning_rate")
 
-    def n_samples(self, frontend: FrontEnd) -> int:
-        """Return how many samples the tone lasts; raises ConfigError when an excerpt cannot hold it."""
+    def n_samples(self, frontend: FrontEnd, n_time: int = 1) -> int:
+        """Return how many samples the tone lasts; raises ConfigError when one of `n_time` parts cannot hold it."""
         if self.mel >= frontend.n_mels:
             raise ConfigError(f"controls.cue.mel {self.mel} is none of {frontend.n_mels} mel bands: lower it")
-        if self.seconds >= frontend.excerpt_seconds:
-            raise ConfigError(f"controls.cue.seconds {self.seconds} is longer than an excerpt: lower it")
-        return round(self.seconds * frontend.sample_rate)
+        n = round(self.seconds * frontend.sample_rate)
+        held = (frontend.excerpt_frames // n_time - 1) * frontend.hop_samples - frontend.frame_samples
+        if n > held:
+            most = max(0, held) / frontend.sample_rate
+            raise ConfigError(
+                f"controls.cue.seconds {self.seconds} is more than a segment holds with the windows that hear it: give at most "
+                f"{math.floor(1000 * most) / 1000}, or lower lime.n_time"
+            )
+        return n

@@ -9,6 +9,9 @@ from ..jobs.store import array, note
 CLEAN = "clean"  # the fill of the perturbation game
 GRID = "grid_"
 SHIFTED = "shifted"
+#: Who is asked in every control, beside those of the configuration.
+IN_ANY_CASE = ("norm", "lime", "lime_exact", "shapley")
+PLANTED = ("confined", "cue")  # a cause in audio; the others take the study's own excerpts
 CONTROLS = ("confined", "cue", "random_weights")
 
 
@@ -20,7 +23,7 @@ class Controlled:
     explainers: np.ndarray = array("explainer", unit="name", doc="who was asked")
     fills: np.ndarray = array("explainer", unit="name", doc="of the game that each was asked about; clean: the perturbation")
     privileged: np.ndarray = array("explainer", unit="1", of=bool, doc="may it see the clean excerpt?")
-    rows: np.ndarray = array("explainer", unit="rows", of=int, doc="the most that it has read of the model for an excerpt")
+    reads_model: np.ndarray = array("explainer", unit="1", of=bool, doc="does it read the model?")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     n_tried: int = note("excerpts in which the cause was planted; of the study's own as many as there are here")
     planted: np.ndarray = array(

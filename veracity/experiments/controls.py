@@ -12,13 +12,15 @@ Fusion 2022, and R. Wilming et al., "Theoretical behavior of XAI methods in the 
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from ..attacks.confined import attack_confined
+from ..attacks.excerpt_scope import some_starts
 from ..attacks.excerpts import Excerpts
 from ..attacks.settings import AttackSettings
 from ..detector.checkpoints import Checkpoint
@@ -39,10 +41,13 @@ from ..games.shifted import ShiftedGrid
 from ..jobs.seeds import rng_for, seed_for
 from ..labels import LABELS, SING
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
-from ..songs.settings import inner_start_frames, mel_filterbank
+from ..songs.settings import mel_filterbank
 from .controlled import CLEAN, GRID, SHIFTED, Controlled
+from .controlled import PLANTED as PLANTED
 from .flips import Flips, all_flips
 from .perturbation_games import perturbation_games, squared_norms
+
+NOSING = LABELS[0]
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,15 @@ class Case:
     excerpts: Excerpts
     planted: np.ndarray
     n_tried: int
+
+
+class Asked(NamedTuple):
+    """Who is asked, and about which game."""
+
+    name: str
+    fill: str
+    privileged: bool
+    reads_model: bool
 
 
 def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: int) -> SegmentGrid:
@@ -140,8 +154,7 @@ def confined(
     frontend, rng = detector.frontend, rng_for(seed, "confined", song)
     if not 1 <= n_segments <= grid.n_segments:
         raise ConfigError(f"controls.confined.segments {n_segments} is none of 1 to {grid.n_segments}: change it")
-    inner = inner_start_frames(len(audio), frontend)
-    starts = np.sort(rng.choice(inner, size=min(candidates, len(inner)), replace=False))
+    starts = some_starts(len(audio), frontend, candidates, rng)
     planted = np.argsort(rng.random((len(starts), grid.n_segments)), axis=1) < n_segments
     if not len(starts):
         return _empty("spectrogram", grid, threshold)
@@ -149,7 +162,7 @@ def confined(
     found = attack_confined(audio, starts, allowed, detector, frontend, settings, threshold=threshold)
     order = [np.flatnonzero(found.flipped & (found.was_sing == (label == SING)))[:per_direction] for label in LABELS]
     kept = np.sort(np.concatenate(order))
-    labels = np.where(found.was_sing[kept], SING, LABELS[1 - LABELS.index(SING)])
+    labels = np.where(found.was_sing[kept], SING, NOSING)
     excerpts = _as_excerpts("spectrogram", starts[kept], labels, found.clean[kept], found.adversarial[kept], threshold)
     return Case(excerpts, planted[kept], len(starts))
 
@@ -182,15 +195,14 @@ def with_planted_cue(
     """
     frontend, rng = planted.detector.frontend, rng_for(seed, "cue", song)
     assert planted.threshold is not None
-    inner = inner_start_frames(len(audio), frontend)
-    starts = np.sort(rng.choice(inner, size=min(candidates, len(inner)), replace=False))
+    starts = some_starts(len(audio), frontend, candidates, rng)
     if not len(starts):
         return _empty("waveform", grid, planted.threshold)
-    times = rng.integers(grid.n_time, size=len(starts))
+    times, n = rng.integers(grid.n_time, size=len(starts)), cue.n_samples(frontend, n_time=grid.n_time)
     windows = excerpt_windows(audio, starts, frontend)
     middle = np.array([np.flatnonzero(grid.time_of_frame == time).mean() for time in times]) * frontend.hop_samples
-    onsets = np.round(middle + frontend.frame_samples / 2 - cue.n_samples(frontend) / 2).astype(int)
-    onsets = np.clip(onsets, 0, windows.shape[1] - cue.n_samples(frontend))
+    onsets = np.round(middle + frontend.frame_samples / 2 - n / 2).astype(int)
+    onsets = np.clip(onsets, 0, windows.shape[1] - n)
     pair = [log_mel(excerpt_magnitudes(x, frontend), frontend) for x in (windows, with_cue(windows, onsets, cue, frontend))]
     network = planted.detector.network()
     with torch.no_grad():
@@ -198,15 +210,18 @@ def with_planted_cue(
     flips = np.flatnonzero(~is_sing(p[0], planted.threshold) & is_sing(p[1], planted.threshold))[:kept]
     segments = np.zeros((len(starts), grid.n_segments), dtype=bool)
     segments[np.arange(len(starts)), times * grid.n_band + grid.band_of_mel[cue.mel]] = True
-    labels = np.full(len(flips), LABELS[1 - LABELS.index(SING)])
+    labels = np.full(len(flips), NOSING)
     clean, adversarial = (x.numpy()[flips] for x in pair)
     excerpts = _as_excerpts("waveform", starts[flips], labels, clean, adversarial, planted.threshold)
     return Case(excerpts, segments[flips], len(starts))
 
 
-def untrained(detector: Detector, seed: int) -> Detector:
-    """Return a detector of the same architecture with random weights; what it is fed is standardised as before."""
-    torch.manual_seed(seed_for(seed, "random weights"))
+def untrained(detector: Detector, seed: int, song: str) -> Detector:
+    """Return a detector with random weights, others for each song, so that songs are not judged by the whims of one.
+
+    Its architecture and the standardisation of what it is fed stay.
+    """
+    torch.manual_seed(seed_for(seed, "random weights", song))
     other = Detector(detector.architecture, detector.frontend)
     other.freq_norm = copy.deepcopy(detector.freq_norm)
     return other.eval()
@@ -276,48 +291,53 @@ def compute(
         Whether each mask of the perturbation flips each excerpt; by default what the explained model says.
     """
     excerpts, n = case.excerpts, grid.n_segments
-    answers: dict[tuple[str, str, bool], list[tuple[np.ndarray, np.ndarray, int]]] = {}
+    who = [*_names(model, settings), *(_named(one) for one in explainers)]
+    rankings: dict[Asked, list[np.ndarray]] = {one: [] for one in who}
     area: list[list[float]] = []
     norms = squared_norms(excerpts, grid) if len(excerpts.original) else np.zeros((0, n))
     for e, values in enumerate(model.values(perturbation_games(excerpts, grid))):
-        rng = rng_for(seed, "control", control, excerpts.domain, song, int(excerpts.start_frame[e]))
+        names = control, excerpts.domain, song, int(excerpts.start_frame[e])
         flips = truth[e] if truth is not None else None
         if flips is None and values.all_values is not None:
             flips = excerpts.flipped(e, values.all_values)
         given = [
-            *_read_off(excerpts, e, norms[e], values.all_values, model, settings, grid, rng),
-            *_asked(excerpts, e, model, explainers, grid, rng),
+            *_read_off(excerpts, e, norms[e], values.all_values, model, settings, grid, rng_for(seed, "control", *names)),
+            *_asked(excerpts, e, model, explainers, grid, seed, ("control", *names)),
         ]
-        for who, weights, ranking, rows in given:
-            answers.setdefault(who, []).append((weights, ranking, rows))
+        for one, ranking in given:
+            rankings[one].append(ranking)
         scored = scoring.truth_of(flips) if flips is not None and flips[-1] and not flips[0] else None
-        area.append([scoring.scores(scored, r)["aufc_normalised"] if scored else np.nan for _, _, r, _ in given])
-    asked = list(answers) or [*_names(model, settings), *((one.name, one.fill, one.privileged) for one in explainers)]
-    rankings = [[ranking for _, ranking, _ in answers.get(one, ())] for one in asked]
+        area.append([scoring.scores(scored, r)["aufc_normalised"] if scored else np.nan for _, r in given])
     outside = [_outside(excerpts, e, case.planted[e], grid) for e in range(len(excerpts.original))]
+    recall = [[_recall(r, p) for r, p in zip(rankings[one], case.planted, strict=True)] for one in who]
+    shape = len(who), len(excerpts.original)
     return Controlled(
         control=control,
-        explainers=np.array([one[0] for one in asked], dtype=str),
-        fills=np.array([one[1] for one in asked], dtype=str),
-        privileged=np.array([one[2] for one in asked], dtype=bool),
-        rows=np.array([max((rows for _, _, rows in answers.get(one, ())), default=0) for one in asked], dtype=np.int64),
+        explainers=np.array([one.name for one in who], dtype=str),
+        fills=np.array([one.fill for one in who], dtype=str),
+        privileged=np.array([one.privileged for one in who], dtype=bool),
+        reads_model=np.array([one.reads_model for one in who], dtype=bool),
         original=excerpts.original,
         n_tried=case.n_tried,
         planted=case.planted,
         outside=np.array(outside, dtype=np.float64),
-        recall=np.array([[_recall(r, p) for r, p in zip(rows, case.planted, strict=True)] for rows in rankings]).reshape(
-            len(asked), len(excerpts.original)
-        ),
-        aufc_normalised=np.array(area, dtype=np.float64).reshape(len(excerpts.original), len(asked)).T,
+        recall=np.array(recall, dtype=np.float64).reshape(shape),
+        aufc_normalised=np.array(area, dtype=np.float64).reshape(shape[::-1]).T,
     )
 
 
-Answer = tuple[tuple[str, str, bool], np.ndarray, np.ndarray, int]
+def _named(one: ExplainerSettings) -> Asked:
+    return Asked(one.name, one.fill, one.privileged, one.budget != 0)
 
 
-def _names(model: ExplainedModel, settings: LimeSettings) -> list[tuple[str, str, bool]]:
-    exact = [("lime_exact", settings.fill, False), ("shapley", settings.fill, False), ("shapley", CLEAN, True)]
-    return [("norm", "", True), ("lime", settings.fill, False), *(exact if model.exact else [])]
+def _names(model: ExplainedModel, settings: LimeSettings) -> list[Asked]:
+    """Return who is asked in any case, `IN_ANY_CASE`, as far as the model's masks allow."""
+    fill = settings.fill
+    found = [Asked("norm", "", True, False), Asked("lime", fill, False, True)]
+    if model.exact:
+        found += [Asked("lime_exact", fill, False, True), Asked("shapley", fill, False, True)]
+        found.append(Asked("shapley", CLEAN, True, True))
+    return found
 
 
 def _read_off(
@@ -329,19 +349,19 @@ def _read_off(
     settings: LimeSettings,
     grid: SegmentGrid,
     rng: np.random.Generator,
-) -> Iterator[Answer]:
-    """Yield what follows from a game's values: norm, sampled and exact LIME, Shapley values of both games."""
-    sign, n = 1.0 if excerpts.target(e) == SING else -1.0, grid.n_segments
+) -> Iterator[tuple[Asked, np.ndarray]]:
+    """Yield the rankings that follow from a game's values: norm, sampled and exact LIME, Shapley values of both games."""
+    sign = 1.0 if excerpts.target(e) == SING else -1.0
     (fill_values,) = model.values([fill_game(excerpts.adversarial[e], grid, settings.fill)])
     sampled, exact = lime.fits(fill_values, settings, rng)
     assert sampled is not None
-    found = [(norm, 0), (sign * sampled.weights, settings.n_samples)]
+    found = [norm, sign * sampled.weights]
     if exact is not None and perturbation is not None:
         assert fill_values.all_values is not None
-        found += [(sign * exact.weights, 1 << n), (sign * readouts.shapley(fill_values.all_values), 1 << n)]
-        found.append((sign * readouts.shapley(perturbation), 1 << n))
-    for name, (weights, rows) in zip(_names(model, settings), found, strict=True):
-        yield name, weights, np.lexsort((rng.random(n), -weights)), rows
+        shapley = (readouts.shapley(values) for values in (fill_values.all_values, perturbation))
+        found += [sign * weights for weights in (exact.weights, *shapley)]
+    for one, weights in zip(_names(model, settings), found, strict=True):
+        yield one, np.lexsort((rng.random(grid.n_segments), -weights))
 
 
 def _asked(
@@ -350,8 +370,9 @@ def _asked(
     model: ExplainedModel,
     explainers: Sequence[ExplainerSettings],
     grid: SegmentGrid,
-    rng: np.random.Generator,
-) -> Iterator[Answer]:
+    seed: int,
+    names: tuple[str | int, ...],
+) -> Iterator[tuple[Asked, np.ndarray]]:
     for one in explainers:
         answer = explain(
             one,
@@ -360,10 +381,10 @@ def _asked(
             grid,
             excerpts.target(e),
             threshold=excerpts.threshold,
-            rng=rng.spawn(1)[0],
+            rng=rng_for(seed, *names, one.name),
             clean=excerpts.clean[e],
         )
-        yield (one.name, one.fill, one.privileged), answer.weights, answer.ranking, answer.rows
+        yield _named(one), answer.ranking
 
 
 def _recall(ranking: np.ndarray, planted: np.ndarray) -> float:
@@ -378,9 +399,60 @@ def _outside(excerpts: Excerpts, e: int, planted: np.ndarray, grid: SegmentGrid)
     return float(difference[~planted[grid.segment_map()]].max(initial=0.0))
 
 
+def case_of(
+    control: str,
+    audio: np.ndarray | None,
+    excerpts: Excerpts | None,
+    detector: Detector,
+    planted: Checkpoint | None,
+    grid: SegmentGrid,
+    asked: Mapping[str, Any],
+    *,
+    threshold: float,
+    seed: int,
+    song: str,
+) -> tuple[Case, Detector]:
+    """Return the excerpts of a control, and the detector that is explained.
+
+    Parameters
+    ----------
+    control : str
+    audio : ndarray, shape (n_samples,), float32
+        The attacked part of the song, where the control plants a cause.
+    excerpts : Excerpts
+        The study's, where it does not.
+    detector : Detector
+        The attacked one.
+    planted : Checkpoint
+        Of the control ``cue``.
+    grid : SegmentGrid
+    asked : mapping
+        The key ``controls`` of the configuration.
+    threshold : float
+        Of the attacked detector.
+    seed : int
+    song : str
+    """
+    per_direction = asked["per_direction"]
+    if control == "confined":
+        assert audio is not None
+        attack = AttackSettings(**{key: value for key, value in asked["confined"].items() if key != "segments"})
+        known = {"n_segments": asked["confined"]["segments"], "candidates": asked["candidates"], "per_direction": per_direction}
+        return confined(audio, detector, grid, attack, **known, threshold=threshold, seed=seed, song=song), detector
+    if control == "cue":
+        assert audio is not None
+        assert planted is not None
+        cue, n_kept = CueSettings(**asked["cue"]), 4 * per_direction  # few songs are left beside those that it was taught on
+        known = {"candidates": max(asked["candidates"], 2 * n_kept), "kept": n_kept}
+        return with_planted_cue(audio, planted, grid, cue, **known, seed=seed, song=song), planted.detector
+    assert excerpts is not None
+    case = chosen(excerpts, some_of(excerpts, per_direction), grid.n_segments)
+    return case, untrained(detector, seed, song) if control == "random_weights" else detector
+
+
 def truth_of(flips: Flips, numbers: np.ndarray) -> list[np.ndarray]:
     """Return whether each mask of some excerpts' perturbations flips them; raises ConfigError where that is not known."""
     found = [all_flips(flips, int(e)) for e in numbers]
     if any(one is None for one in found):
-        raise ConfigError("the control random_weights needs all masks of the explained model: leave it out of controls.names")
+        raise ConfigError("the control random_weights needs all masks of the detector: leave it out of controls.names")
     return [one for one in found if one is not None]

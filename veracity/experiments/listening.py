@@ -32,14 +32,7 @@ from .flips import Flips
 
 PEAK = 0.5  # full scale, of what is amplified
 MOST_DB = 60.0  # of gain: a perturbation that is weaker is as good as none
-#: What is heard of an excerpt, in this order.
-SOUNDS = {
-    "original": "the excerpt as it is",
-    "adversarial": "after the attack",
-    "perturbation": "the perturbation alone, amplified",
-    "lime": f"LIME's first {TOP} segments of it",
-    "best": "the smallest segments that flip",
-}
+FULL_SCALE = 2**15 - 1  # of 16 bits
 
 
 @dataclass(frozen=True)
@@ -49,8 +42,10 @@ class Sound:
     Attributes
     ----------
     name : str
-        One of `SOUNDS`.
+        One of ``original``, ``adversarial``, ``perturbation`` (alone, amplified), ``lime`` (its first three segments) and
+        ``best`` (a smallest set that flips).
     audio : ndarray, shape (n_samples,), float32
+        Within full scale, in steps of 16 bits.
     gain_db : float
         By which it was amplified; 0 but for the perturbation alone.
     segments : tuple of int
@@ -146,7 +141,9 @@ def write_sounds(
         }
         said |= {"p_sing": sound.p_sing, "p_heard": sound.p_heard}
         said["flips"] = np.nan if np.isnan(sound.p_sing) else float(flipped(sound.p_sing, threshold, was_sing))
-        said["flips_heard"] = float(flipped(sound.p_heard, threshold, was_sing))
+        # The perturbation alone is another sound, not the excerpt with another label.
+        heard = sound.name != "perturbation"
+        said["flips_heard"] = float(flipped(sound.p_heard, threshold, was_sing)) if heard else np.nan
         rows.append({**known, **said})
     return rows
 
@@ -191,24 +188,30 @@ def sounds_of(
     grid : SegmentGrid
     """
     first = int(excerpts.start_frame[e])
-    part = excerpt_samples(first, frontend)
     perturbed = _perturbed(audio, attack, first, frontend)
     everything = np.ones((grid.n_frames, grid.n_mels), dtype=bool)
     whole = perturbed if perturbed.ndim == 1 else confined(audio, perturbed, everything, frontend, first_frame=first)
-    difference = whole[part] - audio[part]
+    original, adversarial = (_part(x, first, frontend) for x in (audio, whole))
+    difference = adversarial - original
     gain_db = min(MOST_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
-    loud = (difference * 10 ** (gain_db / 20)).astype(np.float32)
     best = _best(flips, e)
-    yield _sound("original", audio[part], 0.0, (), float(excerpts.clean_p[e]), network, frontend)
-    yield _sound("adversarial", whole[part], 0.0, (), float(excerpts.adversarial_p[e]), network, frontend)
-    yield _sound("perturbation", loud, gain_db, (), np.nan, network, frontend)
+    yield _sound("original", original, 0.0, (), float(excerpts.clean_p[e]), network, frontend)
+    yield _sound("adversarial", adversarial, 0.0, (), float(excerpts.adversarial_p[e]), network, frontend)
+    yield _sound("perturbation", difference * 10 ** (gain_db / 20), gain_db, (), np.nan, network, frontend)
     for name, segments in (("lime", tuple(ranking[:TOP].tolist())), ("best", best)):
         if not segments:
             continue
         inside = np.isin(grid.segment_map(), segments)
         mixed = np.where(inside, excerpts.adversarial[e], excerpts.clean[e])
-        heard = confined(audio, perturbed, inside, frontend, first_frame=first)[part]
+        heard = _part(confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
         yield _sound(name, heard, 0.0, segments, _p_sing(torch.as_tensor(mixed)[None], network), network, frontend)
+
+
+def _part(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
+    """Return what the frames of an excerpt see, the ends of the song reflected as the front end does."""
+    half = frontend.frame_samples // 2
+    part = excerpt_samples(first, frontend)
+    return np.pad(audio, half, mode="reflect")[part.start + half : part.stop + half]
 
 
 def _perturbed(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first: int, frontend: FrontEnd) -> np.ndarray:
@@ -242,8 +245,9 @@ def _best(flips: Flips, e: int) -> tuple[int, ...]:
 def _sound(
     name: str, audio: np.ndarray, gain_db: float, segments: tuple[int, ...], p_sing: float, network: Network, frontend: FrontEnd
 ) -> Sound:
-    frames = log_mel(excerpt_magnitudes(audio.astype(np.float32), frontend), frontend)
-    return Sound(name, audio.astype(np.float32), float(gain_db), segments, p_sing, _p_sing(frames[None], network))
+    written = (np.round(np.clip(audio, -1, 1) * FULL_SCALE) / FULL_SCALE).astype(np.float32)
+    frames = log_mel(excerpt_magnitudes(written, frontend), frontend)
+    return Sound(name, written, float(gain_db), segments, p_sing, _p_sing(frames[None], network))
 
 
 def _p_sing(frames: torch.Tensor, network: Network) -> float:

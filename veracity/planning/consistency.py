@@ -17,6 +17,7 @@ from ..classifiers.building import ModelSettings
 from ..detector.cue import CueSettings
 from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
+from ..experiments.controlled import IN_ANY_CASE
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples, effective_samples
 from ..explainers.settings import ASKED, LIME, READ_OFF, check_needs, explainers_of
@@ -120,7 +121,7 @@ def _check_lime(config: Mapping[str, Any], frontend: FrontEnd) -> None:
             raise ConfigError(f"localised.k holds {shortened(k)}, the grid has only {n} segments ({shown}): use smaller k")
     for n_samples in config["stability"]["n_samples"]:
         checked_samples(n_samples, n, "stability.n_samples")
-    if lime.exact and config["stability"]["n_samples"] and (why := _lacks_masks(config)):
+    if lime.exact and config["stability"]["n_samples"] and (why := lacks_masks(config)):
         raise ConfigError(
             f"the stability study needs all masks, and {why}: set stability.n_samples to [], or use fewer segments"
         )
@@ -150,7 +151,7 @@ def _check_truth(config: Mapping[str, Any]) -> None:
                 raise ConfigError(f"truth.{key} holds {quoted(name)}, and lime.fills holds no {fill}: add it there")
 
 
-def _lacks_masks(config: Mapping[str, Any]) -> str:
+def lacks_masks(config: Mapping[str, Any]) -> str:
     """Return why not all masks can be evaluated, as far as is known without building a classifier of one's own; or nothing."""
     lime = config["lime"]
     if not lime["exact"]:
@@ -195,7 +196,7 @@ def _check_explainers(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"explainers: {one.name} has stored {quoted(one.stored)}, which is no folder: give one")
         if one.call:
             check_callable(one.call, f"explainers: {one.name}, call", one.options)
-    missing = {"the values of all masks": why} if (why := _lacks_masks(config)) else {}
+    missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
     if config["model"]["predict"]:
         missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
     check_needs(explainers, missing)
@@ -204,24 +205,28 @@ def _check_explainers(config: Mapping[str, Any]) -> None:
 def _check_controls(config: Mapping[str, Any], frontend: FrontEnd) -> None:
     """Check that controls can be made: what is planted, where, on which grids, and who is asked."""
     asked, n = config["controls"], config["lime"]["n_time"] * config["lime"]["n_band"]
+    if not asked["all"]:
+        return  # a run that does not make them is not stopped over them; their jobs say the same
     of_model = "build" if config["model"]["build"] else "predict"
-    if asked["all"] and config["model"][of_model]:
+    if config["model"][of_model]:
         raise ConfigError(f"controls.all is true, and controls need the paper's detector: set it or model.{of_model} back")
     confined = {key: value for key, value in asked["confined"].items() if key != "segments"}
     AttackSettings(**confined)
     if asked["confined"]["segments"] > n:
         raise ConfigError(f"controls.confined.segments is {asked['confined']['segments']}, a grid has {n}: lower it")
-    CueSettings(**asked["cue"]).n_samples(frontend)
+    CueSettings(**asked["cue"]).n_samples(frontend, n_time=config["lime"]["n_time"])
     for name in (name for name in asked["names"] if "x" in name):
         n_time, n_band = map(int, name.removeprefix("grid_").split("x"))
         try:
             checked_for_all(SegmentGrid(n_time, n_band, frontend.excerpt_frames, frontend.n_mels))
         except ConfigError as error:
             raise ConfigError(f"controls.names holds {name}: {error}") from None
-    for one in explainers_of([LIME, *asked["explainers"]]):
+    explainers = explainers_of([LIME, *asked["explainers"]])
+    check_needs(explainers, {"the values of all masks": why} if (why := lacks_masks(config)) else {})
+    for one in explainers:
         if one.stored:
             raise ConfigError(f"controls.explainers: {one.name} is stored for the study's own excerpts: leave it out")
-        if one.name in READ_OFF:
+        if one.name in IN_ANY_CASE:
             raise ConfigError(f"controls.explainers: {one.name} is asked in any case: leave it out")
         check_callable(str(one.call), f"controls.explainers: {one.name}, call", one.options)
 

@@ -4,31 +4,33 @@ Expectations are stated before the measurement, control by control (`expected_of
 they hold. At a nominal 95 % one in twenty that does hold will seem not to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from ..experiments.controlled import CLEAN, CONTROLS, Controlled
+from ..experiments.controlled import CONTROLS, PLANTED, Controlled
 from ..jobs.seeds import rng_for
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import estimate, interval_words
+from .over_songs import FEW, Estimate, estimate, interval_words
 from .pooling import Keyed
-from .study import named
+from .study import CLEAN, named
 
 BLIND = ("constant", "random_order")
 CHANCE, ABOVE, ONE, ZERO, NONE = "chance", "above chance", "1", "0", ""
-PLANTED = ("confined", "cue")
 AREA, RECALL = "normalised AUFC", "planted segments among as many first"
 OUTSIDE, QUESTION = "largest difference outside", "Shapley of the perturbation less of the fill game"
-HOLDS, FAILS, UNDETERMINED = "as expected", "not as expected", "undetermined"
-ALPHA = 0.05  # of a test that takes the place of an interval where all songs agree
+HOLDS, FAILS, UNDETERMINED, LEFT_OUT = "as expected", "not as expected", "undetermined", "left out"
+FEWEST_THAT_AGREE = 5  # songs: where all agree there is no interval, and fewer say nothing
+BOUNDS = {RECALL: (0.0, 1.0), AREA: (-np.inf, 1.0), QUESTION: (-np.inf, np.inf)}
 COLUMNS = [
     *("control", "domain", "explainer", "fill", "privileged", "score", "expected", "chance", "mean", "low", "high"),
-    *("n_songs", "n", "n_tried", "verdict"),
+    *("n_songs", "n", "n_tried", "verdict", "why"),
 ]
+WHO = ["explainer", "fill", "privileged"]
 TITLES = {
     "confined": "attacks confined\nto segments",
     "cue": "a planted tone\ndecides",
@@ -52,145 +54,168 @@ def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, re
     return CHANCE if control == "random_weights" and reads_model and not privileged else NONE
 
 
-def table(controlled: Keyed, *, seed: int) -> pd.DataFrame:
-    """Estimate every explainer's score in every control, over songs, beside what was expected.
+def scores(controlled: Keyed) -> pd.DataFrame:
+    """Return a row for each control, domain, song, excerpt and explainer.
 
     Parameters
     ----------
     controlled : iterable of (song, domain, Controlled)
-    seed : int
 
     Returns
     -------
     DataFrame
-        A row for each control, domain and explainer; for confined attacks one more for what differs elsewhere, and for grids
-        one for the study's question (exact Shapley values of the perturbation game against those of the fill game).
+        ``value`` is the share of planted segments among as many first, or the normalised area under the flip curve where
+        nothing is planted; ``chance`` what a random ranking gets, ``outside`` the largest difference outside what was planted.
     """
-    groups: dict[tuple[str, str], list[tuple[str, Controlled]]] = {}
+    parts = []
     for song, domain, item in controlled:
         assert isinstance(item, Controlled)
-        groups.setdefault((item.control, domain), []).append((song, item))
-    rows = [row for (control, domain), items in groups.items() for row in _rows(control, domain, items, seed)]
+        scored = item.recall if item.control in PLANTED else item.aufc_normalised
+        n = len(item.original)
+        of_excerpts = {"excerpt": np.arange(n), "outside": item.outside, "chance": item.planted.mean(axis=1)}
+        known = {"control": item.control, "domain": domain, "song": song, "n_tried": item.n_tried}
+        for i, name in enumerate(item.explainers):
+            who = {"explainer": str(name), "fill": str(item.fills[i]), "privileged": bool(item.privileged[i])}
+            # A song without an excerpt is a row without a value, so that who is asked and what was tried are known.
+            part = pd.DataFrame({**of_excerpts, "value": scored[i]}).reindex(range(max(1, n)))
+            parts.append(part.assign(**known, **who, reads_model=bool(item.reads_model[i])))
+    columns = ["control", "domain", "song", "n_tried", "outside", "excerpt", "chance", *WHO, "reads_model", "value"]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def table(found: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Estimate every explainer's score in every control, over songs, beside what was expected.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `scores`.
+    seed : int
+    margin : float
+        An explainer is at chance where its interval lies within so much of it.
+    left_out : mapping of str to str, optional
+        Controls that were not made, and why.
+
+    Returns
+    -------
+    DataFrame
+        A row for each control, domain and explainer; one more for what differs outside of what was planted, and for grids one
+        for the study's question (exact Shapley values of the perturbation game against those of the fill game). Both
+        directions of a song count together.
+    """
+    rows: list[dict[str, object]] = []
+    for (control, domain), part in found.groupby(["control", "domain"], sort=False):
+        rows += _rows(str(control), str(domain), part, seed, margin)
+    rows += [{"control": name, "explainer": "", "verdict": LEFT_OUT, "why": why} for name, why in (left_out or {}).items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(control: str, domain: str, items: Sequence[tuple[str, Controlled]], seed: int) -> list[dict[str, object]]:
-    tried = sum(item.n_tried for _, item in items)
-    known = {"control": control, "domain": domain, "n_tried": tried}
-    n_planted = np.concatenate([item.planted.mean(axis=1) for _, item in items])
-    chance = float(n_planted.mean()) if control in PLANTED and len(n_planted) else 0.0
-    found = []
-    scores = _scores(items)
-    for (explainer, fill, privileged), part in scores.groupby(["explainer", "fill", "privileged"], sort=False):
-        reads = bool(part.reads_model.any())
-        expected = expected_of(control, str(explainer), str(fill), privileged=bool(privileged), reads_model=reads)
-        who = {"explainer": explainer, "fill": fill, "privileged": privileged}
-        score = RECALL if control in PLANTED else AREA
-        found.append(
-            {**known, **who, **_estimated(part, score, expected, chance, rng_for(seed, control, domain, *who.values()))}
-        )
+def _rows(control: str, domain: str, found: pd.DataFrame, seed: int, margin: float) -> Iterator[dict[str, object]]:
+    tried = found.drop_duplicates("song").n_tried.sum()
+    known = {"control": control, "domain": domain, "n_tried": int(tried)}
+    score = RECALL if control in PLANTED else AREA
+    chance = float(found.chance.mean()) if control in PLANTED else 0.0
+    for who, part in found.groupby(WHO, sort=False):
+        named_by = dict(zip(WHO, who, strict=True))
+        reads, privileged = bool(part.reads_model.iloc[0]), bool(named_by["privileged"])
+        expected = expected_of(control, str(who[0]), str(who[1]), privileged=privileged, reads_model=reads)
+        rng = rng_for(seed, "controls", control, domain, *map(str, who))
+        yield {**known, **named_by, **_estimated(part, score, expected, chance, margin, rng)}
     blank = {**known, "explainer": "", "fill": "", "privileged": False}
-    if control == "confined":
-        outside = np.concatenate([item.outside for _, item in items])
-        largest = float(outside.max()) if len(outside) else np.nan
-        verdict = UNDETERMINED if np.isnan(largest) else HOLDS if largest == 0 else FAILS
-        counts = {"n_songs": sum(len(item.outside) > 0 for _, item in items), "n": len(outside)}
-        found.append(
-            {**blank, "score": OUTSIDE, "expected": ZERO, "chance": np.nan, "mean": largest, "low": np.nan, "high": np.nan}
-            | counts
-            | {"verdict": verdict}
-        )
+    if control in PLANTED:
+        outside = found.drop_duplicates(["song", "excerpt"]).outside.dropna()
+        expected = ZERO if control == "confined" else NONE
+        verdict = NONE if expected == NONE else UNDETERMINED if outside.empty else HOLDS if (outside == 0).all() else FAILS
+        counts = {"n_songs": found[found.outside.notna()].song.nunique(), "n": len(outside), "verdict": verdict}
+        yield {**blank, "score": OUTSIDE, "expected": expected, "mean": outside.max(), **counts}
     if control not in CONTROLS:
-        shapley = scores[scores.explainer == "shapley"].set_index(["song", "excerpt"])
+        shapley = found[found.explainer == "shapley"].set_index(["song", "excerpt"])
         asked = shapley.value[shapley.fill == CLEAN] - shapley.value[shapley.fill != CLEAN]
-        found.append(
-            {**blank, **_estimated(asked.reset_index(), QUESTION, ABOVE, 0.0, rng_for(seed, control, domain, "question"))}
-        )
-    return found
+        rng = rng_for(seed, "controls", control, domain, "question")
+        yield {**blank, **_estimated(asked.reset_index(), QUESTION, ABOVE, 0.0, margin, rng)}
 
 
-def _scores(items: Sequence[tuple[str, Controlled]]) -> pd.DataFrame:
-    """Return a row for each song, excerpt and explainer."""
-    parts = []
-    for song, item in items:
-        values = item.recall if item.control in PLANTED else item.aufc_normalised
-        for i, name in enumerate(item.explainers):
-            who = {"explainer": str(name), "fill": str(item.fills[i]), "privileged": bool(item.privileged[i])}
-            numbers = {"reads_model": bool(item.rows[i] > 0), "value": values[i], "excerpt": np.arange(len(values[i]))}
-            parts.append(pd.DataFrame({"song": song, **who, **numbers}))
-    return pd.concat(parts, ignore_index=True)
+def _estimated(
+    part: pd.DataFrame, score: str, expected: str, chance: float, margin: float, rng: np.random.Generator
+) -> dict[str, object]:
+    found = estimate(part.groupby("song").value.mean().to_numpy(), rng, bounds=BOUNDS[score])
+    measured = {"mean": found.mean, "low": found.low, "high": found.high, "n_songs": found.n}
+    counted = {"n": int(part.value.notna().sum()), "verdict": verdict_of(found, expected, chance, margin)}
+    return {"score": score, "expected": expected, "chance": chance, **measured, **counted}
 
 
-def _estimated(part: pd.DataFrame, score: str, expected: str, chance: float, rng: np.random.Generator) -> dict[str, object]:
-    found = estimate(part.groupby("song").value.mean().to_numpy(), rng)
-    agree = np.isnan(found.low) and found.n > 1  # all songs: there is no interval
-    low, high = (found.mean if agree else bound for bound in (found.low, found.high))
-    holds = {
-        CHANCE: low - 1e-9 <= chance <= high + 1e-9 or (agree and _may_be_chance(part.value.dropna(), chance)),
-        ABOVE: low > chance + 1e-9,
-        ONE: found.mean == 1,
-        NONE: True,
-    }[expected]
-    verdict = "" if expected == NONE else UNDETERMINED if np.isnan(low) else HOLDS if holds else FAILS
-    counts = {"n_songs": found.n, "n": int(part.value.notna().sum()), "verdict": verdict}
-    return {
-        "score": score,
-        "expected": expected,
-        "chance": chance,
-        "mean": found.mean,
-        "low": found.low,
-        "high": found.high,
-    } | counts
+def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> str:
+    """Tell whether an estimate is as expected; an interval that says neither is said to determine nothing.
 
-
-def _may_be_chance(values: pd.Series, chance: float) -> bool:
-    """Tell whether all of some excerpts may find the same by chance, where there is something to find."""
-    from scipy.stats import binomtest
-
-    hit = float(values.iloc[0])
-    return chance > 0 and hit in (0, 1) and binomtest(int(hit) * len(values), len(values), chance).pvalue > ALPHA
+    Where all songs agree there is no interval, and the value of `FEWEST_THAT_AGREE` songs or more stands for one.
+    """
+    low, high = found.low, found.high
+    if np.isnan(low) and found.n >= FEWEST_THAT_AGREE:
+        low = high = found.mean
+    if expected == NONE:
+        return NONE
+    if expected == ONE:
+        return UNDETERMINED if np.isnan(found.mean) else HOLDS if found.mean == 1 else FAILS
+    if np.isnan(low) or np.isnan(chance):
+        return UNDETERMINED
+    if expected == ABOVE:
+        return HOLDS if low > chance + 1e-9 else FAILS if high <= chance + 1e-9 else UNDETERMINED
+    within = chance - margin <= low and high <= chance + margin
+    return HOLDS if within else UNDETERMINED if low <= chance <= high else FAILS
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
     """Arrange `table` to be read."""
-    who = [f"{named(row.explainer, row.fill)}{'*' if row.privileged else ''}" for row in rows.itertuples()]
+    words = rows[["explainer", "fill", "domain", "score", "expected"]].astype(object).fillna("")
+    star = ["*" if row.privileged is True else "" for row in rows.itertuples()]
+    who = [f"{named(row.explainer, row.fill)}{mark}" for row, mark in zip(words.itertuples(), star, strict=True)]
+    counted = [f"{row.n:.0f} ({row.n_tried:.0f})" if row.verdict != LEFT_OUT else "" for row in rows.itertuples()]
+    verdict = [f"{row.verdict}: {row.why}" if row.verdict == LEFT_OUT else row.verdict for row in rows.itertuples()]
     return pd.DataFrame(
         {
             "control": rows.control,
-            "domain": rows.domain,
+            "domain": words.domain,
             "explainer (*: sees the clean excerpt)": who,
-            "score": rows.score,
-            "expected": rows.expected.replace(NONE, "nothing"),
+            "score": words.score,
+            "expected": words.expected.replace(NONE, "nothing"),
             "chance": rows.chance,
             "measured": rows["mean"],
             "95 %": interval_words(rows),
             "songs": rows.n_songs,
-            "excerpts (tried)": [f"{row.n} ({row.n_tried})" for row in rows.itertuples()],
-            "verdict": rows.verdict,
+            "excerpts (tried)": counted,
+            "verdict": verdict,
         }
     )
 
 
-def plot(rows: pd.DataFrame, *, footnote: str) -> Figure:
-    """Show measured scores and intervals by control; the marker says whether they are as expected, a dashed line is chance."""
+def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
+    """Show measured scores and intervals by control; the marker says whether they are as expected, a dashed line is chance.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `table`.
+    found : DataFrame
+        Of `scores`; each song is a dot where there are few.
+    footnote : str
+    """
+    each = rows[(rows.explainer != "") & rows.domain.notna()]
     panels = [(name, domain) for name in CONTROLS for domain in DOMAINS]
-    panels = [panel for panel in panels if ((rows.control == panel[0]) & (rows.domain == panel[1])).any()]
-    each = rows[rows.explainer != ""]
-    order = list(dict.fromkeys(zip(each.explainer, each.fill, each.privileged, strict=True)))
+    panels = [panel for panel in panels if ((each.control == panel[0]) & (each.domain == panel[1])).any()]
+    order = list(dict.fromkeys(each[each.control.isin(CONTROLS)][WHO].itertuples(index=False, name=None)))
     grids = rows[rows.score == QUESTION]
     n = max(len(panels), 1) + 1
-    height = max(3.0, 1.5 + 0.17 * len(order))
-    figure, axes = new_figure(1, n, (1.6 + 1.75 * n, height))
+    figure, axes = new_figure(1, n, (1.6 + 1.75 * n, max(3.0, 1.5 + 0.17 * len(order))))
     for ax, panel in zip(axes[0], panels, strict=False):
         part = each[(each.control == panel[0]) & (each.domain == panel[1])]
-        title = TITLES[panel[0]]
-        ax.set_title(f"{title}\n({panel[1]}, n = {int(part.n.max())})", fontsize=8)
-        _draw(ax, part, [order.index(key) for key in zip(part.explainer, part.fill, part.privileged, strict=True)])
-        ax.set_ylim(len(order) - 0.4, -0.6)
+        ax.set_title(f"{TITLES[panel[0]]}\n({panel[1]}, {part.n.max():.0f} excerpts)", fontsize=8)
+        _draw(ax, part, [order.index(one) for one in part[WHO].itertuples(index=False, name=None)], found)
         names = [f"{named(name, fill)}{'*' if seen else ''}" for name, fill, seen in order] if ax is axes[0, 0] else []
         ax.set_yticks(range(len(order)), names or [""] * len(order), fontsize=6.5)
+        ax.set_ylim(len(order) - 0.4, -0.6)
         ax.set_xlabel("recall of planted segments" if panel[0] in PLANTED else AREA, fontsize=7)
         ax.tick_params(axis="x", labelsize=7)
+    left_out = rows[rows.verdict == LEFT_OUT]
     if not panels:
         say_empty(axes[0, 0], "no control but grids")
     last = axes[0, -1]
@@ -207,7 +232,8 @@ def plot(rows: pd.DataFrame, *, footnote: str) -> Figure:
     for marker, colour, words in MARKS.values():
         last.plot([], [], marker, color=colour, ms=4, label=words)
     figure.legend(*last.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=7)
-    put_footnote(figure, f"{footnote}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.")
+    missing = "".join(f" Left out: {row.control} ({row.why})." for row in left_out.itertuples())
+    put_footnote(figure, f"{footnote}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}")
     return figure
 
 
@@ -219,12 +245,16 @@ MARKS = {
 }
 
 
-def _draw(ax: object, part: pd.DataFrame, places: Sequence[int]) -> None:
+def _draw(ax: Axes, part: pd.DataFrame, places: Sequence[int], found: pd.DataFrame | None = None) -> None:
     for y, row in zip(places, part.itertuples(), strict=True):
         marker, colour, _ = MARKS[row.verdict]
+        if found is not None and row.n_songs < FEW:
+            own = found[(found.control == row.control) & (found.domain == row.domain) & (found.explainer == row.explainer)]
+            songs = own[(own.fill == row.fill) & (own.privileged == row.privileged)].groupby("song").value.mean()
+            ax.plot(songs, [y] * len(songs), ".", color=colour, ms=2.5, alpha=0.6)
         if not np.isnan(row.low):
-            ax.plot([row.low, row.high], [y, y], color=colour, lw=1)  # type: ignore[attr-defined]
-        ax.plot(row.mean, y, marker, color=colour, ms=3.5)  # type: ignore[attr-defined]
+            ax.plot([row.low, row.high], [y, y], color=colour, lw=1)
+        ax.plot(row.mean, y, marker, color=colour, ms=3.5)
     chance = part.chance.dropna()
     if len(chance):
-        ax.axvline(float(chance.iloc[0]), color="0.4", lw=0.8, ls="--")  # type: ignore[attr-defined]
+        ax.axvline(float(chance.iloc[0]), color="0.4", lw=0.8, ls="--")

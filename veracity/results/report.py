@@ -214,7 +214,8 @@ def _sounds(path: Path, folder: Path) -> list[tuple[str, list[dict[str, str]]]]:
         words = f" (segments {row.segments})" if isinstance(row.segments, str) and row.segments else ""
         words += f", {row.gain_db:+.0f} dB" if row.gain_db else ""
         words += f". f(x) {row.p_sing:.3f}, {_flips(row.flips)}" if not math.isnan(row.p_sing) else ""
-        words += f". The sound: f(x) {row.p_heard:.3f}, {_flips(row.flips_heard)}."
+        words += f". The sound: f(x) {row.p_heard:.3f}"
+        words += f", {_flips(row.flips_heard)}." if not math.isnan(row.flips_heard) else "."
         audio = base64.b64encode((folder / str(row.file)).read_bytes()).decode()
         groups.setdefault(panel, []).append({"heading": HEARD[str(row.sound)], "words": words, "audio": audio})
     return list(groups.items())

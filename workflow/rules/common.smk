@@ -12,6 +12,7 @@ from snakemake.settings.enums import Quietness
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
+from veracity.experiments.controlled import PLANTED
 from veracity.explainers.settings import LIME, explainers_of, stored_file
 from veracity.jobs import runs
 from veracity.jobs.callables import callable_source, path_of_jobs
@@ -20,7 +21,7 @@ from veracity.jobs.contents import Contents
 from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
 from veracity.labels import SING
-from veracity.planning.consistency import check_together
+from veracity.planning.consistency import check_together, lacks_masks
 from veracity.songs.corpus import SPLITS, songs_of
 from veracity.songs.synthesis import SynthesisSettings, song_names
 
@@ -184,17 +185,19 @@ def per_explainer(stage):
 
 
 def controls_to_make():
-    """Return the controls that this run can make, and words on those that it cannot."""
-    apart = [name for name in explained_songs() if name not in names("train")]
-    reasons = {}
-    if not names("train") or not apart:
-        reasons["cue"] = "cue, which is taught on training songs and asked of others"
-    if not config["lime"]["exact"]:
-        reasons |= {
-            name: f"{name}, which needs all masks (lime.exact)" for name in config["controls"]["names"] if name not in PLANTED
-        }
-    wanted = config["controls"]["names"]
-    return [name for name in wanted if name not in reasons], [reasons[name] for name in wanted if name in reasons]
+    """Return the controls that this run can make, and of the others why not."""
+    wanted, reasons = config["controls"]["names"], {}
+    if BUILD or config["model"]["predict"]:
+        return [], dict.fromkeys(wanted, "made with the paper's detector alone")
+    if not names("train") or set(explained_songs()) <= set(names("train")):
+        reasons["cue"] = "taught on training songs and asked of others, which this corpus or attacks.splits lacks"
+    for name in wanted:
+        n_time, _, n_band = name.removeprefix("grid_").partition("x")
+        own = {"n_time": int(n_time), "n_band": int(n_band)} if n_band and name.startswith("grid_") else {}
+        lacking = lacks_masks({**config, "lime": {**config["lime"], **own}})
+        if name not in PLANTED and lacking:
+            reasons[name] = f"needs all masks, and {lacking}"
+    return [name for name in wanted if name not in reasons], {name: reasons[name] for name in wanted if name in reasons}
 
 
 def controlled_of_all(wildcards):
@@ -256,7 +259,7 @@ def callable_digest(target):
     return code_digest(source) if source else None
 
 
-def outside(stage, song, domain, explainer):
+def outside(stage, song, domain, explainer, control=None):
     """Return digests of what a stage reads that lies outside the project: it counts by content, whatever its time."""
     model, (_, audio, labels) = BUILD or config["model"]["predict"], SONGS.get(song, (None, None, None))
     made_here = config["corpus"]["kind"] == "synthetic"  # by the workflow itself
@@ -278,20 +281,20 @@ def outside(stage, song, domain, explainer):
     return {name: known[name] for name in READS.get(stage, ()) if known.get(name)}
 
 
-def asked(stage, song, domain, explainer=None):
+def asked(stage, song, domain, explainer=None, control=None):
     """Return all that decides an artefact beside its inputs: the configuration's part, and digests of what lies outside."""
-    part = settings(*(key.format(domain=domain) for key in USES[stage]))
+    part = settings(*(key.format(domain=domain) for key in (*USES[stage], *OF_CONTROL.get(control, ()))))
     if explainer in EXPLAINERS:
         part["explainer"] = asdict(EXPLAINERS[explainer])
     if stage == "spectrograms" and song in SONGS:
         part["split"] = SONGS[song][0]
-    contents = outside(stage, song, domain, explainer)
+    contents = outside(stage, song, domain, explainer, control)
     return {**part, "outside": contents} if contents else part
 
 
 def uses(stage):
     """Return the parameter `settings` of the rule of an artefact."""
-    return lambda wildcards: asked(stage, *map(wildcards.get, ("song", "domain", "explainer")))
+    return lambda wildcards: asked(stage, *map(wildcards.get, ("song", "domain", "explainer", "control")))
 
 
 def state_beside(wildcards, output):
@@ -309,7 +312,6 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-PLANTED = ("confined", "cue")  # controls that plant a cause in audio; the others take the study's own excerpts
 MADE, LEFT_OUT = controls_to_make()
 # What is attacked: the detector and its threshold, which other stages make, or a classifier that is built in each job.
 SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
@@ -363,12 +365,14 @@ USES = {
     "stability": (*FITTED, "lime.fill", "stability"),
     "drawings": (*FITTED, "lime.fill", "drawings"),
     **dict.fromkeys(JUDGING, EXPLAINED),
-    "planted": ("frontend", "detector.architecture", "controls.cue"),
-    "controlled": (
-        *(*FITTED, "lime.fill", "attacks.seconds"),
-        *(f"controls.{key}" for key in ("per_direction", "candidates", "explainers", "confined", "cue")),
-    ),
+    "planted": ("frontend", "controls.cue"),
+    "controlled": (*FITTED, "lime.fill", "controls.per_direction"),
     "classifier": (*EXPLAINED, "stability", "explainers", "attacks.seconds"),
+}
+# What a control uses beyond that.
+OF_CONTROL = {
+    **{name: ("attacks.seconds", "controls.candidates", "controls.explainers", f"controls.{name}") for name in PLANTED},
+    "random_weights": ("controls.explainers",),
 }
 READS = {
     "spectrograms": ("audio", "labels"),
@@ -377,6 +381,7 @@ READS = {
     "tuning_runs": ("audio",),
     "classifier": ("model",),
     "controlled": ("audio", "explainers"),
+    "planted": ("taught",),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability"), ("model",)),
     "drawings": ("model", "drawings"),
     **dict.fromkeys(JUDGING, ("model", "explainer")),
@@ -416,12 +421,13 @@ def is_stale(path, unreadable=True):
         return False  # the checkpoint beside it tells
     if stage not in USES:
         return stage in ("tables", "figures", "report.html")  # what else lies there is nobody's here
-    if stage == "controlled" and folders.pop(0) not in MADE:
+    control = folders.pop(0) if stage == "controlled" else None
+    if control and control not in MADE:
         return False  # it is no longer made, and read by nothing
     explainer = folders.pop(0) if stage in JUDGING else None
     if explainer and explainer not in EXPLAINERS:
         return False  # it is no longer asked, and read by nothing
-    return runs.is_stale(path, asked(stage, path.stem, next(iter(folders), None), explainer), unreadable=unreadable)
+    return runs.is_stale(path, asked(stage, path.stem, next(iter(folders), None), explainer, control), unreadable=unreadable)
 
 
 STARTED = time.time()

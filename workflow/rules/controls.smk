@@ -63,6 +63,7 @@ rule controls:
         f"{RESULTS}/benchmarks/controls.tsv"
     params:
         seed=config["seed"],
+        margin=config["controls"]["margin"],
         left_out=plainly(LEFT_OUT),
         note=plainly(NOTE),
         code=code("controls"),

@@ -11,9 +11,9 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    found = [(Path(path).stem, Path(path).parent.name, store.read(path, Controlled)) for path in snakemake.input]
-    table = controls.table(found, seed=snakemake.params.seed)
+    params = snakemake.params
+    found = controls.scores((Path(p).stem, Path(p).parent.name, store.read(p, Controlled)) for p in snakemake.input)
+    table = controls.table(found, seed=params.seed, margin=params.margin, left_out=params.left_out)
     title = "Controls: explainers where the right answer, or chance, is known"
-    left_out = f" (left out: {'; '.join(snakemake.params.left_out)})" if snakemake.params.left_out else ""
-    write_table(snakemake, table, controls.page(table), title + left_out)
-    save(controls.plot(table, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)
+    write_table(snakemake, table, controls.page(table), title, empty="No control was asked for (controls.names).")
+    save(controls.plot(table, found, footnote=params.note), snakemake.output.png, snakemake.output.pdf)
