@@ -245,30 +245,33 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
 @pytest.mark.parametrize(
     ("module", "rules"),  # some of each room, and all rules that compute with it: these re-run when it is edited
     [
-        ("jobs/resuming.py", "perturbations plan training tuning_runs"),
+        ("jobs/resuming.py", "controlled perturbations plan planted training tuning_runs"),
         ("songs/label_files.py", "download plan spectrograms synthetic_corpus"),
-        ("songs/audio.py", "perturbations plan spectrograms tuning_runs"),
-        ("detector/training.py", "plan training"),
-        ("attacks/minimiser.py", "perturbations plan tuning_runs"),
+        ("songs/audio.py", "controlled listening perturbations plan planted spectrograms tuning_runs"),
+        ("detector/training.py", "controlled plan planted training"),
+        ("attacks/minimiser.py", "controlled perturbations plan tuning_runs"),
         (
             "games/tables.py",
-            "attributions classifier drawings explanations flips localised localised_attributions plan stability",
+            "attributions classifier controlled drawings explanations flips localised localised_attributions plan stability",
         ),
         (
             "explainers/lime.py",
-            "attributions audits classifier drawings explanations fidelity figure1 flip_rates flips localised "
-            "localised_attributions localised_rows plan sampling_error scores smallest_sets stability truths",
+            "attributions audits classifier controlled drawings explanations fidelity figure1 flip_rates flips "
+            "listening localised localised_attributions localised_rows plan sampling_error scores smallest_sets "
+            "stability truths",
         ),
         ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
         ("experiments/localised.py", "audits localised localised_attributions localised_rows plan"),
         ("results/figure3.py", "figure3"),
         (
             "results/canvas.py",
-            "costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard figure_stability gap "
-            "own_games plan truths",
+            "controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
+            "figure_stability gap own_games plan truths",
         ),
-        ("games/scoring.py", "leaderboard scores truths"),
-        ("results/over_songs.py", "contrasts fidelity_worth figure_leaderboard gap leaderboard scores truths"),
+        ("games/scoring.py", "controlled leaderboard listening plan scores truths"),
+        ("results/over_songs.py", "contrasts controls fidelity_worth figure_leaderboard gap leaderboard scores truths"),
+        ("songs/resynthesis.py", "listening"),
+        ("detector/cue.py", "controlled plan planted"),
         ("planning/work.py", "plan"),
     ],
 )

@@ -42,8 +42,8 @@ from ..jobs.seeds import rng_for, seed_for
 from ..labels import LABELS, SING
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 from ..songs.settings import mel_filterbank
-from .controlled import CLEAN, GRID, SHIFTED, Controlled
-from .controlled import PLANTED as PLANTED
+from .control_names import CLEAN, GRID, SHIFTED
+from .controlled import Controlled
 from .flips import Flips, all_flips
 from .perturbation_games import perturbation_games, squared_norms
 

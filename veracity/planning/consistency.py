@@ -17,7 +17,7 @@ from ..classifiers.building import ModelSettings
 from ..detector.cue import CueSettings
 from ..detector.settings import Architecture, TrainingSettings
 from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
-from ..experiments.controlled import IN_ANY_CASE
+from ..experiments.control_names import IN_ANY_CASE
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import LimeSettings, checked_samples, effective_samples
 from ..explainers.settings import ASKED, LIME, READ_OFF, check_needs, explainers_of

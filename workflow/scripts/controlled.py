@@ -4,6 +4,7 @@ from veracity.attacks.excerpts import Excerpts
 from veracity.attacks.perturbed import central
 from veracity.detector.checkpoints import load_checkpoint
 from veracity.experiments import controls
+from veracity.experiments.control_names import PLANTED
 from veracity.experiments.flips import Flips
 from veracity.explainers.lime import LimeSettings
 from veracity.explainers.settings import LIME, explainers_of
@@ -19,7 +20,7 @@ with job(snakemake):
     settings, control, song = snakemake.params.settings, snakemake.wildcards.control, snakemake.wildcards.song
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     audio = excerpts = planted = truth = None
-    if control in controls.PLANTED:
+    if control in PLANTED:
         audio = load_audio(song_files(snakemake)[0], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
         audio, _ = central(audio, settings["attacks"]["seconds"], frontend.sample_rate, frontend.hop_samples)
     else:
