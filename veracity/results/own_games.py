@@ -1,5 +1,7 @@
 """Table and figure ``own_games``: how well explainers solve the game that they are asked, and what that says of the truth."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,6 +12,7 @@ from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .study import CLEAN, EMPTY, EXPLAINER, PANEL, named
 
 NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # in the figure; the table names all
+LINE = 0.055  # height of a label, in the figure's units
 COLUMNS = [*PANEL, *EXPLAINER, "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 
 
@@ -69,9 +72,17 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             ):
                 some = part[(part.fill == CLEAN) == clean]
                 ax.plot(some.own_game, some.truth, marker, color=colour, ms=5, mec="white", mew=0.5, label=title)
-            for row in part[part.explainer.isin(NAMED)].itertuples():
-                place = (row.own_game, row.truth)
-                ax.annotate(named(row.explainer, row.fill), place, (-5, 4), textcoords="offset points", fontsize=6, ha="right")
+            labelled = part[part.explainer.isin(NAMED)].sort_values("truth", ascending=False)
+            for row, height in zip(labelled.itertuples(), _apart(labelled.truth), strict=True):
+                ax.annotate(
+                    named(row.explainer, row.fill),
+                    (row.own_game, row.truth),
+                    (row.own_game - 0.1, height),
+                    fontsize=6,
+                    ha="right",
+                    va="center",
+                    arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "0.5", "shrinkA": 0, "shrinkB": 2},
+                )
             ax.axhline(0, color="0.5", lw=0.7, ls="--")
     for ax in axes[-1]:
         ax.set_xlabel("agreement with the solution of its own game (Kendall's tau)", fontsize=8)
@@ -82,3 +93,11 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         figure.legend(handles, titles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     put_footnote(figure, footnote)
     return figure
+
+
+def _apart(heights: Iterable[float]) -> list[float]:
+    """Return falling heights moved down until labels at them do not overlap."""
+    found: list[float] = []
+    for height in heights:
+        found.append(min(height, found[-1] - LINE) if found else height)
+    return found
