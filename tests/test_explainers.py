@@ -14,7 +14,7 @@ from torch import nn
 from veracity.detector.modules import as_module
 from veracity.errors import ConfigError
 from veracity.experiments import attributions
-from veracity.explainers import asking, lime
+from veracity.explainers import asking, layers, lime
 from veracity.explainers.settings import READY, ExplainerSettings, explainers_of
 from veracity.games import readouts
 from veracity.games.evaluators import DirectEvaluator
@@ -135,6 +135,14 @@ def test_our_lime_and_captums_agree_on_a_linear_game(pair):
     masks = np.stack(drawn)
     ours = lime.fit_sampled(masks, masks @ WEIGHTS, kernel_width=0.25, alpha=1.0).weights
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_deeplift_takes_rounding_for_what_it_is(detector, pair):
+    """Where the logit hardly changes, attributions that cancel out add up to little, with an error of the same rounding."""
+    near = pair[0].mean() + 1e-4 * (pair[0] - pair[0].mean())  # and so are absent segments
+    answer = ask("deeplift", detector, (near, pair[1]))
+    assert answer.noted["completeness_error"] > layers.LARGEST_DELTA
+    assert np.isfinite(answer.weights).all()
 
 
 def test_deeplift_adds_up_and_grad_cam_counts_units_at_their_centres(detector, pair):
