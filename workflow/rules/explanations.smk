@@ -103,7 +103,7 @@ rule listening:
     params:
         settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
         audio=plainly({name: SONGS[name][1] for name in explained_songs() if name in SONGS}),
-        heard=plainly(
+        heard=lambda wildcards: (
             {} if SYNTHETIC else {name: OUTSIDE.digest(SONGS[name][1]) for name in explained_songs() if name in SONGS}
         ),
         note=plainly(NOTE),
