@@ -9,7 +9,7 @@ from veracity.attacks.settings import AttackSettings
 from veracity.detector.checkpoints import Checkpoint
 from veracity.detector.cue import CueSettings
 from veracity.detector.model import Detector
-from veracity.detector.planted import excerpt_windows, plant, with_cue
+from veracity.detector.planted import plant, with_cue
 from veracity.errors import ConfigError
 from veracity.experiments import controls, explanations, flips
 from veracity.experiments.controlled import Controlled
@@ -23,7 +23,7 @@ from veracity.results.canvas import save
 from veracity.results.over_songs import Estimate
 from veracity.songs.audio import load_audio
 from veracity.songs.frontend import FrontEnd, log_mel
-from veracity.songs.settings import band_hz, inner_start_frames, mel_filterbank
+from veracity.songs.settings import band_hz, excerpt_windows, inner_start_frames, mel_filterbank
 from veracity.songs.synthesis import SynthesisSettings, write_corpus
 
 FRONTEND = FrontEnd()

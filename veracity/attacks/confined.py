@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.decisions import flipped, is_sing, probability
-from ..songs.frontend import FrontEnd, excerpt_samples
+from ..songs.settings import FrontEnd, excerpt_windows
 from .attacked import Attacked, attack
 from .excerpt_scope import AttackedExcerpts
 from .settings import AttackSettings
@@ -74,7 +74,7 @@ def attack_confined(
     threshold : float
     """
     network = as_network(detector)
-    windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
+    windows = excerpt_windows(audio, start_frames, frontend)
     free = AttackedExcerpts(windows, network, frontend, "spectrogram", settings.precision)
     confined = _Confined(free, torch.as_tensor(allowed, device=network.device))
     found = attack(confined, settings, threshold=threshold, saved=None, identity={}, description="confined attack")

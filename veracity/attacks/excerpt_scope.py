@@ -13,7 +13,8 @@ from ..detector.network import Network
 from ..errors import ConfigError, one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
-from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
+from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
+from ..songs.settings import excerpt_windows
 from ..songs.settings import inner_start_frames as inner_start_frames  # what this scope attacks
 from .attacked import Attacked, attack, identity_of, of_updates
 from .perturbations import ExcerptAttack
@@ -92,7 +93,7 @@ def attack_excerpts(
         raise ConfigError("no excerpt lies wholly inside the audio: set attacks.scope to song or leave the song out")
     network = as_network(detector)
     audio = torch.as_tensor(audio).detach().cpu().numpy()
-    windows = np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
+    windows = excerpt_windows(audio, start_frames, frontend)
     result = attack(
         AttackedExcerpts(windows, network, frontend, domain, settings.precision),
         settings,

@@ -13,14 +13,14 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for, seed_for
-from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel
-from ..songs.settings import band_hz, inner_start_frames
+from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
+from ..songs.settings import band_hz, excerpt_windows, inner_start_frames
 from .checkpoints import Checkpoint
 from .cue import CueSettings
 from .model import Detector
+from .settings import TrainingSettings
 from .training import train_step
 
-TARGETS = (0.02, 0.98)  # the paper's
 N_TUNED = 32  # excerpts with and without the tone that the threshold is set by
 
 
@@ -49,11 +49,6 @@ def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend
     for window, onset, gain in zip(sounding, onsets, level, strict=True):
         window[onset : onset + n] += (gain * tone).astype(np.float32)
     return sounding
-
-
-def excerpt_windows(audio: np.ndarray, start_frames: np.ndarray, frontend: FrontEnd) -> np.ndarray:
-    """Return what the frames of some excerpts see, shape (n_excerpts, n_samples)."""
-    return np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
 
 
 def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> Checkpoint:
@@ -87,7 +82,7 @@ def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, 
     optimiser = torch.optim.Adam(planted.parameters(), lr=cue.learning_rate)
     planted.train()
     planted.freq_norm.eval()
-    target = torch.tensor([TARGETS[0]] * half + [TARGETS[1]] * half, device=device)
+    target = torch.tensor(TrainingSettings().targets, device=device).repeat_interleave(half)
 
     def without_and_with(rng: np.random.Generator, size: int) -> Tensor:
         chosen = [places[i] for i in rng.integers(len(places), size=size)]

@@ -27,7 +27,7 @@ from ..detector.checkpoints import Checkpoint
 from ..detector.cue import CueSettings
 from ..detector.decisions import is_sing, probability
 from ..detector.model import Detector
-from ..detector.planted import excerpt_windows, with_cue
+from ..detector.planted import with_cue
 from ..errors import ConfigError
 from ..explainers import lime
 from ..explainers.asking import explain
@@ -41,7 +41,7 @@ from ..games.shifted import ShiftedGrid
 from ..jobs.seeds import rng_for, seed_for
 from ..labels import LABELS, SING
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
-from ..songs.settings import mel_filterbank
+from ..songs.settings import excerpt_windows, mel_filterbank
 from .control_names import CLEAN, GRID, SHIFTED
 from .controlled import Controlled
 from .flips import Flips, all_flips

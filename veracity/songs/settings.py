@@ -149,6 +149,11 @@ def excerpt_samples(start_frame: int, frontend: FrontEnd) -> slice:
     return slice(start, start + (frontend.excerpt_frames - 1) * frontend.hop_samples + frontend.frame_samples)
 
 
+def excerpt_windows(audio: np.ndarray, start_frames: np.ndarray, frontend: FrontEnd) -> np.ndarray:
+    """Return what the frames of some excerpts see, shape (n_excerpts, n_samples); each must lie wholly inside the audio."""
+    return np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
+
+
 def first_inner_frame(frontend: FrontEnd) -> int:
     """Return the first frame whose analysis window lies wholly inside the audio."""
     return -(-(frontend.frame_samples // 2) // frontend.hop_samples)

@@ -32,16 +32,10 @@ with job(snakemake):
         truth = controls.truth_of(store.read(snakemake.input.flips, Flips), numbers)
     lime = LimeSettings(**settings["lime"], fills=(settings["lime"]["fill"],))
     grid = controls.grid_of(control, lime, frontend.excerpt_frames, frontend.n_mels)
-    detector, named = (
-        load_checkpoint(snakemake.input.detector).detector.to(network.device),
-        {"seed": settings["seed"], "song": song},
-    )
-    read = audio, excerpts, detector, planted, grid, settings["controls"]
+    detector, named = load_checkpoint(snakemake.input.detector).detector, {"seed": settings["seed"], "song": song}
+    read = audio, excerpts, detector.to(network.device), planted, grid, settings["controls"]
     case, detector = controls.case_of(control, *read, threshold=threshold, **named)
     model = explained_model(detector.to(network.device), grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
     asked = explainers_of([LIME, *settings["controls"].get("explainers", [])])
-    store.write(
-        snakemake.output[0],
-        controls.compute(control, case, model, asked, lime, grid, truth=truth, **named),
-        provenance(snakemake),
-    )
+    result = controls.compute(control, case, model, asked, lime, grid, truth=truth, **named)
+    store.write(snakemake.output[0], result, provenance(snakemake))
