@@ -1,6 +1,6 @@
 """Predict what a run will cost on this machine, or compare that with a run that is done.
 
-python benchmarks/plan.py config/jamendo.yaml --cores 8              what a run will cost
+python benchmarks/plan.py config/jamendo.yaml --cores 2 8 32         what a run will cost
 python benchmarks/plan.py config.yaml --against results/synthetic    the same beside what that run has cost
 """
 
@@ -14,6 +14,7 @@ from snakemake.utils import update_config
 from veracity.jobs.config import check
 from veracity.planning.measuring import gpu_stages, measure
 from veracity.planning.prediction import as_page, compare, in_words, predict, summarise
+from veracity.planning.schedule import jobs_of
 from veracity.planning.work import songs_of, work
 from veracity.results import costs
 
@@ -33,16 +34,18 @@ def main() -> int:
     """Read the command line, measure, show and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", nargs="*", type=Path, help="merged over config/config.yaml")
-    parser.add_argument("--cores", type=int, default=2, help="jobs that will run at a time")
+    parser.add_argument("--cores", type=int, nargs="+", default=[2], help="of the machine; of several, the wall time on each")
     parser.add_argument("--output", type=Path, help="CSV file to write")
     parser.add_argument("--against", type=Path, metavar="results/RUN", help="compare with what this run has cost")
     options = parser.parse_args()
     config = configuration(options.configs)
     songs = songs_of(config)
     works = work(config, songs)
-    table = predict(works, measure(config, songs, works, processes=2))
-    gpus, stages = gpu_stages(config, works)
-    print(in_words(summarise(table, cores=options.cores, gpus=gpus, gpu_stages=stages), songs), end="\n\n")
+    measured = measure(config, songs, works, processes=2)
+    table, (gpus, stages) = predict(works, measured), gpu_stages(config, works)
+    for cores in options.cores:
+        jobs = jobs_of(works, measured, config, cores=cores, gpu_stages=stages)
+        print(in_words(summarise(table, jobs, cores=cores, gpus=gpus, gpu_stages=stages), songs), end="\n\n")
     shown = as_page(table)
     if options.against:
         shown = table = compare(table, costs.table(options.against))

@@ -363,10 +363,10 @@ def test_filters_act_on_batches():
 QUICK = {"n_updates": 8, "batch": 4, "decay_every": 3}
 
 
-def run(tmp_path=None, *, data=None, seed=0, architecture=None, every_seconds=0.0, curve_every=2):
+def run(tmp_path=None, *, data=None, seed=0, architecture=None, every_seconds=0.0, curve_every=2, threads=None):
     saved = SavedState(tmp_path / "state.pt" if tmp_path else None, every_seconds=every_seconds)
     data, architecture = data or data_of(*toy_songs(), **QUICK), architecture or Architecture()
-    return train(data, architecture, seed=seed, device=CPU, saved=saved, curve_every=curve_every)
+    return train(data, architecture, seed=seed, device=CPU, saved=saved, curve_every=curve_every, threads=threads)
 
 
 def contents(tmp_path, detector):
@@ -452,7 +452,7 @@ def test_an_update_is_a_step_of_adam_on_smoothed_targets(monkeypatch):
     seen = []
     monkeypatch.setattr(training, "train_step", lambda *args: (seen.append(args), torch.zeros(2))[1])
     run(data=data_of(*toy_songs(), **{**QUICK, "batch": 32, "n_updates": 1}))
-    _, optimiser, excerpts, target, learning_rate, precision = seen[0]
+    _, optimiser, excerpts, target, learning_rate, precision, _ = seen[0]
     assert isinstance(optimiser, torch.optim.Adam)
     assert excerpts.shape == (32, 25, 25)
     assert sorted(set(target.tolist())) == pytest.approx([0.02, 0.98])

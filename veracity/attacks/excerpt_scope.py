@@ -13,18 +13,29 @@ from ..detector.network import Network
 from ..errors import ConfigError, one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
+from ..jobs.workers import Workers, workers
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 from ..songs.settings import excerpt_windows
 from ..songs.settings import inner_start_frames as inner_start_frames  # what this scope attacks
 from .attacked import Attacked, attack, identity_of, of_updates
 from .perturbations import ExcerptAttack
-from .settings import DOMAINS, AttackSettings, Domain, Precision
+from .settings import CPU_EXCERPTS, DOMAINS, AttackSettings, Domain, Precision
 
 
 class AttackedExcerpts(Attacked):
     """Excerpts as items that are attacked one beside the other."""
 
-    def __init__(self, windows: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, precision: Precision) -> None:
+    def __init__(
+        self,
+        windows: np.ndarray,
+        network: Network,
+        frontend: FrontEnd,
+        domain: Domain,
+        precision: Precision,
+        threads: Workers | None = None,
+    ) -> None:
+        self.threads = threads or Workers()
+        self.at_once = CPU_EXCERPTS if network.device.type == "cpu" else len(windows)
         samples = torch.as_tensor(windows, device=network.device)
         self.domain, self.network, self.frontend = domain, network, frontend
         self.fast = of_updates(network, precision)
@@ -36,17 +47,28 @@ class AttackedExcerpts(Attacked):
 
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         """See `Attacked`."""
-        x = (self.clean + delta).requires_grad_()
-        logits = self.fast.logits(self.log_mel(x))[:, None]
-        loss = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
-        (slope,) = torch.autograd.grad(alpha * loss, x)
-        return logits.detach(), slope
+
+        def of_some(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            x = part[0].detach().requires_grad_()
+            logits = self.fast.logits(self.log_mel(x))[:, None]
+            loss = functional.binary_cross_entropy_with_logits(logits, part[1], reduction="sum")
+            return logits.detach(), torch.autograd.grad(alpha * loss, x)[0]
+
+        parts = zip((self.clean + delta).split(self.at_once), target.split(self.at_once), strict=True)
+        logits, slopes = zip(*self.threads.map(of_some, list(parts)), strict=True)
+        return torch.cat(logits), torch.cat(slopes)
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See `Attacked`."""
-        with torch.no_grad(), tf32(allowed=False):
-            frames = self.log_mel(x)
-            return self.network.logits(frames)[:, None], frames
+
+        def of_some(part: Tensor) -> tuple[Tensor, Tensor]:
+            with torch.no_grad():  # of a thread
+                frames = self.log_mel(part)
+                return self.network.logits(frames)[:, None], frames
+
+        with tf32(allowed=False):
+            logits, frames = zip(*self.threads.map(of_some, x.split(self.at_once)), strict=True)
+        return torch.cat(logits), torch.cat(frames)
 
 
 def some_starts(n_samples: int, frontend: FrontEnd, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -66,6 +88,7 @@ def attack_excerpts(
     threshold: float,
     start_seconds: float = 0.0,
     saved: SavedState | None = None,
+    threads: int | None = None,
 ) -> ExcerptAttack:
     """Find a perturbation of its own for each of some excerpts; parameters as `veracity.attacks.song_scope.attack_song`.
 
@@ -94,14 +117,15 @@ def attack_excerpts(
     network = as_network(detector)
     audio = torch.as_tensor(audio).detach().cpu().numpy()
     windows = excerpt_windows(audio, start_frames, frontend)
-    result = attack(
-        AttackedExcerpts(windows, network, frontend, domain, settings.precision),
-        settings,
-        threshold=threshold,
-        saved=saved,
-        identity={"domain": domain, **identity_of(windows, network, frontend)},
-        description=f"{domain} attack on excerpts",
-    )
+    with workers(threads, network.device) as of_excerpts:
+        result = attack(
+            AttackedExcerpts(windows, network, frontend, domain, settings.precision, of_excerpts),
+            settings,
+            threshold=threshold,
+            saved=saved,
+            identity={"domain": domain, **identity_of(windows, network, frontend)},
+            description=f"{domain} attack on excerpts",
+        )
     delta = result.delta.cpu().numpy()
     return ExcerptAttack(
         domain=domain,

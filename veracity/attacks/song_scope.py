@@ -1,5 +1,7 @@
 """One perturbation for a whole song (scope ``song``, the paper)."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,21 +12,33 @@ from ..detector.network import Network
 from ..errors import one_of, within
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
+from ..jobs.workers import Workers, workers
 from ..songs.frontend import FrontEnd
 from .attacked import Attacked, attack, identity_of, of_updates
 from .perturbations import SongAttack
 from .perturbed import Magnitudes, Waveform
-from .settings import DOMAINS, AttackSettings, Domain, Precision
+from .settings import DOMAINS, GPU_CHUNK_FRAMES, AttackSettings, Domain, Precision, n_cpu_chunks
 
 
 class _Song(Attacked):
-    """A song as the one item that is attacked; front end and detector see it a chunk at a time."""
+    """A song as the one item that is attacked; front end and detector see it in chunks, one on each thread."""
 
     def __init__(
-        self, audio: np.ndarray, network: Network, frontend: FrontEnd, domain: Domain, chunk_frames: int, precision: Precision
+        self,
+        audio: np.ndarray,
+        network: Network,
+        frontend: FrontEnd,
+        domain: Domain,
+        chunk_frames: int | None,
+        precision: Precision,
+        threads: Workers,
     ) -> None:
+        self.threads = threads
         samples = torch.as_tensor(audio, device=network.device)
         self.song = Waveform(samples, frontend) if domain == "waveform" else Magnitudes(samples, frontend)
+        if chunk_frames is None:
+            n = self.song.n_excerpts
+            chunk_frames = math.ceil(n / n_cpu_chunks(n)) if network.device.type == "cpu" else GPU_CHUNK_FRAMES
         self.chunks, self.context = self.song.chunks(chunk_frames), frontend.excerpt_frames - 1
         self.network = network
         self.fast = of_updates(network, precision)
@@ -32,22 +46,31 @@ class _Song(Attacked):
 
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         x = self.song.extended(self.song.clean + delta[0])
-        slope, logits = torch.zeros_like(x), []
-        for first, last in self.chunks:
-            seen = self.song.seen(first, last)
-            leaf = x[seen].detach().requires_grad_()
+
+        def of_chunk(chunk: tuple[int, int]) -> tuple[Tensor, Tensor]:
+            first, last = chunk
+            leaf = x[self.song.seen(first, last)].detach().requires_grad_()
             part = self.fast.dense_logits(self.song.log_mel(leaf, first, last))
             goal = target[0, first : last - self.context]
             entropy = functional.binary_cross_entropy_with_logits(part, goal, reduction="sum")
-            slope[seen] += torch.autograd.grad(entropy, leaf)[0]
-            logits.append(part.detach())
+            return part.detach(), torch.autograd.grad(entropy, leaf)[0]
+
+        slope, logits = torch.zeros_like(x), []
+        for chunk, (part, own) in zip(self.chunks, self.threads.map(of_chunk, self.chunks), strict=True):
+            slope[self.song.seen(*chunk)] += own
+            logits.append(part)
         return torch.cat(logits)[None], self.song.folded(slope * (alpha / self.song.n_excerpts))[None]
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.song.extended(x[0])
-        with torch.no_grad(), tf32(allowed=False):
-            frames = [self.song.log_mel(x[self.song.seen(*chunk)], *chunk) for chunk in self.chunks]
-            logits = [self.network.dense_logits(part) for part in frames]
+
+        def of_chunk(chunk: tuple[int, int]) -> tuple[Tensor, Tensor]:
+            with torch.no_grad():  # of a thread
+                frames = self.song.log_mel(x[self.song.seen(*chunk)], *chunk)
+                return self.network.dense_logits(frames), frames
+
+        with tf32(allowed=False):
+            logits, frames = zip(*self.threads.map(of_chunk, self.chunks), strict=True)
         # Chunks overlap: of all but the last, what the next one begins with is left out.
         joined = torch.cat([*(part[: -self.context] for part in frames[:-1]), frames[-1]])
         return torch.cat(logits)[None], joined[None]
@@ -62,8 +85,9 @@ def attack_song(
     domain: Domain,
     threshold: float,
     start_seconds: float = 0.0,
-    chunk_frames: int = 4096,
+    chunk_frames: int | None = None,
     saved: SavedState | None = None,
+    threads: int | None = None,
 ) -> SongAttack:
     """Find one perturbation that flips as many frames of a song as possible.
 
@@ -81,10 +105,13 @@ def attack_song(
         "sing" is P(sing) > threshold.
     start_seconds : float
         Where `audio` begins in its song; only recorded.
-    chunk_frames : int
-        Front end and detector are run on so many frames at a time, which bounds memory; the gradient is that of the whole.
+    chunk_frames : int, optional
+        Front end and detector are run on so many frames at a time, which bounds memory; the gradient is that of the whole. By
+        default about 1024 on a CPU, 4096 on a GPU.
     saved : SavedState, optional
         Where the state is saved now and then; the attack goes on from what is there. To be removed when its result is safe.
+    threads : int, optional
+        Of a CPU that work at a time, each on a chunk; by default as many as torch would take. The result does not depend on it.
 
     Returns
     -------
@@ -98,17 +125,19 @@ def attack_song(
     """
     one_of(domain, DOMAINS, "domain")
     within(threshold, 0, 1, "threshold")
-    within(chunk_frames, 1, 10**9, "chunk_frames", whole=True)
+    if chunk_frames is not None:
+        within(chunk_frames, 1, 10**9, "chunk_frames", whole=True)
     network = as_network(detector)
     audio = torch.as_tensor(audio).detach().cpu().numpy()
-    result = attack(
-        _Song(audio, network, frontend, domain, chunk_frames, settings.precision),
-        settings,
-        threshold=threshold,
-        saved=saved,
-        identity={"domain": domain, "chunk_frames": chunk_frames, **identity_of(audio, network, frontend)},
-        description=f"{domain} attack",
-    )
+    with workers(threads, network.device) as of_song:
+        result = attack(
+            _Song(audio, network, frontend, domain, chunk_frames, settings.precision, of_song),
+            settings,
+            threshold=threshold,
+            saved=saved,
+            identity={"domain": domain, "chunk_frames": chunk_frames, **identity_of(audio, network, frontend)},
+            description=f"{domain} attack",
+        )
     delta = result.delta[0]
     return SongAttack(
         domain=domain,

@@ -5,6 +5,8 @@ References
 J. Schlüter and B. Lehner, "Zero-mean convolutions for level-invariant singing voice detection", ISMIR 2018.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,6 +35,12 @@ class Detector(nn.Module):
         is_2016 = self.architecture.layers == "ismir2016"
         dense = self.architecture.dense_kernel(self.frontend.excerpt_frames, self.frontend.n_mels)
         self._plan = (*self.architecture.steps, Step(dense, "fc1", "bn_d1"), Step((1, 1), "fc2", "bn_d2"), Step((1, 1), "fc3"))
+        parts: list[tuple[str, list[Step]]] = [("freq_norm", [])]
+        for step in self._plan:
+            parts[-1][1].append(step)
+            if step.norm:
+                parts.append((step.norm, []))
+        self._parts = parts  # each begins with a batch norm
         kernels = {step.convolution: step.kernel for steps in STEPS.values() for step in steps}  # of unused layers too
         self.freq_norm = nn.BatchNorm1d(self.frontend.n_mels, affine=False, eps=EPSILON)
         self.conv1 = nn.Conv2d(1, 64, kernels["conv1"])
@@ -73,17 +81,55 @@ class Detector(nn.Module):
         -------
         Tensor, shape (n,)
         """
-        x = channels_last(self.freq_norm(log_mel.flatten(0, 1)).reshape(log_mel.shape))  # normed per band
-        for step in self._plan:
+        x = log_mel
+        for part in range(len(self._parts)):
+            x = self.advance(part, x)
+        return x.reshape(len(log_mel))
+
+    @property
+    def norms(self) -> list[nn.modules.batchnorm._BatchNorm]:
+        """Batch norms in the order in which they are passed; the first one has no weights."""
+        return [getattr(self, name) for name, _ in self._parts]
+
+    def norm_weights(self, part: int) -> tuple[str, str]:
+        """Return the names of factor and offset of a part's batch norm."""
+        name, _ = self._parts[part]
+        return f"{name}.weight", f"{name}.bias"
+
+    def advance(
+        self,
+        part: int,
+        x: Tensor,
+        statistics: tuple[Tensor, Tensor] | None = None,
+        dropout: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """Compute one part of `forward`: a batch norm and what follows, up to the next one.
+
+        Parameters
+        ----------
+        part : int
+            Position in `norms`.
+        x : Tensor
+            Log-mel excerpts, or what the part before has returned.
+        statistics : (Tensor, Tensor), optional
+            Mean and variance to normalise by; by default what the module's mode asks for.
+        dropout : callable, optional
+            In the place of torch's, which takes its random numbers from one generator for all.
+        """
+        name, steps = self._parts[part]
+        norm, rows = getattr(self, name), x if part else x.flatten(0, 1)  # the first one norms each band
+        normed = (
+            norm(rows) if statistics is None else functional.batch_norm(rows, *statistics, norm.weight, norm.bias, eps=norm.eps)
+        )
+        x = functional.leaky_relu_(normed, SLOPE) if part else channels_last(normed.reshape(x.shape))  # in place: less to move
+        for step in steps:
             if step.is_pool:
                 x = functional.max_pool2d(x, step.kernel)
                 continue
             if step.convolution.startswith("fc"):
-                x = functional.dropout(x, 0.5, self.training)
+                x = dropout(x) if dropout else functional.dropout(x, 0.5, self.training)
             x = functional.conv2d(x, *self._kernel(step.convolution))
-            if step.norm:
-                x = functional.leaky_relu_(getattr(self, step.norm)(x), SLOPE)  # in place: less memory to move
-        return x.reshape(len(log_mel))
+        return x
 
     def network(self) -> Network:
         """Fold batch norm and zero-mean kernels: what the detector computes in evaluation mode."""

@@ -10,6 +10,10 @@ Layers = Literal["ismir2015", "ismir2016"]
 Standardisation = Literal["exact", "running"]
 Precision = Literal["float32", "bfloat16"]
 
+# Excerpts of a batch in one shard (`veracity.detector.shards`): what a cache holds. Eight such shards take less time than 32
+# excerpts at once, on one thread too.
+SHARD_EXCERPTS = 4
+
 
 class Step(NamedTuple):
     """A step from the excerpt to the first dense layer: a convolution, 'valid' and of stride 1, or a max-pool.

@@ -19,9 +19,11 @@ from ..jobs.devices import computes_bfloat16, tell_no_bfloat16
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
+from ..jobs.workers import Workers, workers
 from ..labels import label, title
 from .model import Detector
 from .settings import Architecture
+from .shards import sharded_gradients
 from .training_data import TrainingData
 
 
@@ -43,6 +45,7 @@ def train(
     device: torch.device,
     saved: SavedState | None = None,
     curve_every: int = 50,
+    threads: int | None = None,
 ) -> tuple[Detector, list[CurvePoint]]:
     """Train a detector.
 
@@ -58,6 +61,9 @@ def train(
         Where the state is saved now and then; training goes on from what is there. To be removed when its result is safe.
     curve_every : int
         Updates per point of the training curve.
+    threads : int, optional
+        Of a CPU that work at a time, up to one for each shard of a batch (`veracity.detector.shards`); by default as many as
+        torch would take. The weights do not depend on it.
 
     Returns
     -------
@@ -80,9 +86,12 @@ def train(
     data.to(device)
     run.detector.train()
     run.detector.freq_norm.train(settings.standardisation == "running")
-    batches = data.batches(rng_for(seed, "batch", update) for update in range(run.n_updates, settings.n_updates))
-    with Progress(settings.n_updates, f"training {seed}", done=run.n_updates) as progress:
-        for excerpts, is_sing in batches:
+    rngs = (rng_for(seed, "batch", update) for update in range(run.n_updates, settings.n_updates))
+    with (
+        workers(threads, device) as run.threads,
+        Progress(settings.n_updates, f"training {seed}", done=run.n_updates) as progress,
+    ):
+        for excerpts, is_sing in data.batches(rngs, run.threads):
             run.update(excerpts, is_sing)
             progress.advance()
             saved.save_when_due(run.state)
@@ -117,9 +126,10 @@ class _Run:
             self.precision = "float32"
             tell_no_bfloat16("the training")
         rate = self.settings.learning_rate
-        self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=device.type == "cuda")
+        self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=True)
         self.n_updates, self.curve = 0, list[CurvePoint]()
         self.sums = torch.zeros(2, device=device)  # of loss and error since the last point of the curve
+        self.threads: Workers | None = None
 
     def identity(self, data: TrainingData) -> dict[str, Any]:
         """Tell all that decides how the training goes on."""
@@ -151,7 +161,7 @@ class _Run:
         torch.manual_seed(seed_for(self.seed, "dropout", self.n_updates))
         learning_rate = settings.learning_rate * settings.decay ** (self.n_updates // settings.decay_every)
         target = torch.where(is_sing, settings.targets[1], settings.targets[0])
-        self.sums += train_step(self.detector, self.optimiser, excerpts, target, learning_rate, self.precision)
+        self.sums += train_step(self.detector, self.optimiser, excerpts, target, learning_rate, self.precision, self.threads)
         self.n_updates += 1
         if self.sums.device.type == "cpu":  # a GPU is asked for a value at the points of the curve alone
             self._check(float(self.sums[0]))
@@ -177,14 +187,24 @@ def train_step(
     target: Tensor,
     learning_rate: float,
     precision: str = "float32",
+    threads: Workers | None = None,
 ) -> Tensor:
-    """Take one step; return loss and error of the batch, shape (2,)."""
+    """Take one step; return loss and error of the batch, shape (2,).
+
+    A CPU computes the batch in shards (`veracity.detector.shards`), so that the outcome does not depend on `threads`.
+    """
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
-    with torch.autocast(excerpts.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        logits = detector(excerpts).float()
-    loss = functional.binary_cross_entropy_with_logits(logits, target)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    if excerpts.device.type == "cpu":
+        shown, gradients = sharded_gradients(detector, excerpts, target, precision=precision, threads=threads or Workers())
+        for name, weight in detector.named_parameters():
+            weight.grad = gradients.get(name)
+    else:
+        with torch.autocast(excerpts.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            logits = detector(excerpts).float()
+        loss = functional.binary_cross_entropy_with_logits(logits, target)
+        loss.backward()
+        shown = torch.stack([loss.detach(), ((logits.detach() > 0) != (target > 0.5)).float().mean()])
     optimiser.step()
-    return torch.stack([loss.detach(), ((logits.detach() > 0) != (target > 0.5)).float().mean()])
+    return shown

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..jobs.workers import Workers
 from ..songs.frontend import FrontEnd, log_mel, mel_filterbank
-from .settings import TrainingSettings
+from .settings import SHARD_EXCERPTS, TrainingSettings
 
 DRAWN_AT_ONCE = 64  # batches; 4 MB
 
@@ -56,10 +57,11 @@ class TrainingData:
         self.held = self.held.to(device)
         return self
 
-    def batches(self, rngs: Iterable[np.random.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, rngs: Iterable[np.random.Generator], threads: Workers | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Draw an augmented batch with each generator.
 
-        All that is random is drawn on the host, for many batches at a time: a GPU waits for it once for them all.
+        All that is random is drawn on the host, for many batches at a time: a GPU waits for it once for them all. A CPU
+        augments a batch shard by shard, `threads` at a time.
 
         Yields
         ------
@@ -68,14 +70,21 @@ class TrainingData:
             Label of the centre frames.
         """
         rngs, device = iter(rngs), self.held.device
-        around = torch.arange(-self.reach, self.reach + 1, device=device)
+        at_once = SHARD_EXCERPTS if device.type == "cpu" else self.settings.batch
         while drawn := [self._draw(rng) for rng in itertools.islice(rngs, DRAWN_AT_ONCE)]:
             on_device = (torch.as_tensor(np.stack(choices), device=device) for choices in zip(*drawn, strict=True))
-            for centre, is_sing, stretch, shift, response in zip(*on_device, strict=True):
-                source = self.held[centre[:, None] + around].float()  # (batch, 2 * reach + 1, n_reachable)
-                warped = warp(source, stretch, shift, n_frames=self.frontend.excerpt_frames, n_bins=self.n_bins)
-                full = functional.pad(warped * response[:, None], (0, self.frontend.n_bins - self.n_bins))
-                yield log_mel(full, self.frontend), is_sing
+            for centre, is_sing, *choices in zip(*on_device, strict=True):
+                shards = list(zip(*(part.split(at_once) for part in (centre, *choices)), strict=True))
+                yield torch.cat(list((threads or Workers()).map(self._augmented, shards))), is_sing
+
+    def _augmented(self, choices: tuple[Tensor, ...]) -> Tensor:
+        """Return log-mel excerpts, given centre frames, stretch, shift and filters."""
+        centre, stretch, shift, response = choices
+        around = torch.arange(-self.reach, self.reach + 1, device=self.held.device)
+        source = self.held[centre[:, None] + around].float()  # (n, 2 * reach + 1, n_reachable)
+        warped = warp(source, stretch, shift, n_frames=self.frontend.excerpt_frames, n_bins=self.n_bins)
+        full = functional.pad(warped * response[:, None], (0, self.frontend.n_bins - self.n_bins))
+        return log_mel(full, self.frontend)
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Draw centre frames with their labels, stretch, shift and filters of one batch."""

@@ -6,11 +6,15 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 STATUS = Path("/proc/self/status")  # on Linux only
 STARTUP, IN_ALL, PEAK = "CPU seconds of start-up", "CPU seconds in all", "peak memory in MB"  # lines of a job's log
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+ADAPTED = 1 << 25  # the most that glibc raises them to by itself
 
 
 def own_mb(kind: str) -> float:
@@ -30,6 +34,25 @@ def give_back_free_memory() -> None:
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
+
+
+@contextmanager
+def free_memory_kept() -> Iterator[None]:
+    """Let the C library (glibc) keep what is freed until this ends, instead of handing it back at once.
+
+    A training allocates and frees the same hundreds of megabytes in each update: a tenth of its time.
+    """
+    if sys.platform != "linux" or not hasattr(library := ctypes.CDLL(None), "mallopt"):
+        yield
+        return
+    for parameter, n_bytes in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1)):
+        library.mallopt(parameter, n_bytes)
+    try:
+        yield
+    finally:
+        for parameter in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD):
+            library.mallopt(parameter, ADAPTED)
+        give_back_free_memory()
 
 
 def told_at_start() -> str:

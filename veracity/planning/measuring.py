@@ -151,7 +151,7 @@ def fit(points: Sequence[Mapping[str, float]], startup: float, startup_mb: float
 
 
 def _python(*arguments: str, what: str, given: Any = None) -> Any:
-    """Run Python as Snakemake runs a script, with one thread; return the JSON that it prints."""
+    """Run Python as Snakemake runs a script that has one thread; return the JSON that it prints."""
     threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     done = subprocess.run(  # noqa: S603 (this package)
         [sys.executable, *arguments],

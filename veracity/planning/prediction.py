@@ -14,8 +14,9 @@ What is approximate:
 - Sizes beyond those measured (one to four minutes of a song, four excerpts) are extrapolated in a straight line; memory too,
   where a job holds all of its song or songs.
 - A table or figure is taken to cost as much as one figure; of what tables read, only the perturbations count.
-- Jobs have one thread each. Snakemake's own time is left out. Where a GPU works, seconds are those of the clock, and memory is
-  the host's.
+- CPU time is that of one thread. The wall time is that of a simulation (`veracity.planning.schedule`), in which the threads of
+  one job lose as much as two were measured to, whatever their number. Snakemake's own time is left out. Where a GPU works,
+  seconds are those of the clock, and memory is the host's.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,11 +24,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from .schedule import Job, wall_seconds
 from .work import FIGURES, JAMENDO_SECONDS, PAGES, POOLED, STUDY_PAGES, Songs, Work
-
-# Each stage waits for one before it, whatever the number of cores.
-CHAIN = ["synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts"]
-CHAIN += ["explanations", "flips", "localised", POOLED]
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def predict(works: Sequence[Work], costs: Mapping[str, Cost]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Summary:
-    """A run in a few numbers; `wall_seconds` is the least that so many cores and GPUs can take."""
+    """A run in a few numbers; `wall_seconds` is simulated, `chain_seconds` what as many cores as jobs would take."""
 
     jobs: int
     cores: int
@@ -97,31 +95,33 @@ class Summary:
     disk_mb: float
 
 
-def summarise(plan: pd.DataFrame, *, cores: int, gpus: int = 0, gpu_stages: Collection[str] = ()) -> Summary:
+def summarise(
+    plan: pd.DataFrame, jobs: Sequence[Job], *, cores: int, gpus: int = 0, gpu_stages: Collection[str] = ()
+) -> Summary:
     """Sum a plan up.
 
     Parameters
     ----------
     plan : DataFrame
         Of `predict`.
+    jobs : sequence of Job
+        Of `veracity.planning.schedule.jobs_of`.
     cores : int
-        Jobs that run at a time.
+        Threads that run at a time.
     gpus : int
         Of these, jobs on a GPU; 0 where the CPU does all the work.
     gpu_stages : collection of str
         Stages that work on a GPU.
     """
     seconds = plan.cpu_seconds.sum()
-    chain = plan[plan.stage.isin(CHAIN)].longest_job_seconds.sum()
-    on_gpus = plan[plan.stage.isin(gpu_stages)].cpu_seconds.sum() / gpus if gpus else 0.0
     return Summary(
         jobs=int(plan.jobs.sum()),
         cores=cores,
         gpus=gpus,
         cpu_seconds=seconds,
         work_percent=100 * (1 - plan.startup_seconds.sum() / seconds),
-        wall_seconds=max(seconds / cores, chain, on_gpus),
-        chain_seconds=chain,
+        wall_seconds=wall_seconds(jobs, cores=cores, gpus=gpus, gpu_stages=gpu_stages),
+        chain_seconds=wall_seconds(jobs, cores=sum(job.threads for job in jobs)),
         peak_memory_mb=plan.peak_memory_mb.max(),
         disk_mb=plan.disk_mb.sum(),
     )
@@ -181,10 +181,11 @@ def in_words(summary: Summary, songs: Songs) -> str:
     where = f"{summary.cores} cores" + (f" and {summary.gpus} GPUs" if summary.gpus else "")
     words = (
         f"{summary.jobs} jobs, {summary.cpu_seconds / 3600:.3g} CPU hours, {summary.work_percent:.1f} % of it work; "
-        f"at least {as_time(summary.wall_seconds)} on {where} (the longest chain of jobs: {as_time(summary.chain_seconds)}); "
+        f"{as_time(summary.wall_seconds)} on {where}, simulated with the jobs' threads and priorities (the longest chain of "
+        f"jobs: {as_time(summary.chain_seconds)}; CPU time over cores: {as_time(summary.cpu_seconds / summary.cores)}); "
         f"{summary.disk_mb / 1000:.3g} GB on disk; {summary.peak_memory_mb / 1000:.3g} GB of memory for the largest job. "
         "Updates, excerpts and drawings are upper bounds: attacks stop when everything has flipped, songs may have fewer "
-        "excerpts. The wall time is a lower bound: all cores are busy until the end."
+        "excerpts. The wall time leaves out Snakemake's own."
     )
     if songs.assumed:
         counts = ", ".join(f"{len(lengths)} {split}" for split, lengths in songs.seconds.items())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..attacks.settings import DOMAINS
+from ..attacks.settings import DOMAINS, GPU_CHUNK_FRAMES
 from ..errors import ConfigError
 from ..experiments.pen.files import import_drawings
 from ..explainers.settings import explainers_of
@@ -194,7 +194,7 @@ def _attack_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
 def _attacked(config: Mapping[str, Any], songs: Songs) -> tuple[tuple[float, ...], float]:
     """Return what is attacked of each song (seconds, or excerpts), and how much of it is measured at the least."""
     own, frontend = config["attacks"], config["frontend"]
-    chunk_seconds = own["chunk_frames"] * frontend["hop_samples"] / frontend["sample_rate"]
+    chunk_seconds = (own["chunk_frames"] or GPU_CHUNK_FRAMES) * frontend["hop_samples"] / frontend["sample_rate"]
     lengths = songs.of(*own["splits"])
     if own["scope"] == "excerpt":
         return (float(own["candidates"]),) * len(lengths), max(1.0, min(own["candidates"] / 2, 16.0))

@@ -34,6 +34,8 @@ rule perturbations:
         f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/perturbations/{{domain}}/{{song}}.tsv"
+    priority: priority_of_attack
+    threads: threads_for("perturbations")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(6000),
@@ -100,6 +102,8 @@ rule tuning_runs:
         f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/tuning_runs/{{domain}}/{{setting}}/{{song}}.tsv"
+    priority: priority_of_attack
+    threads: threads_for("tuning_runs")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(6000),

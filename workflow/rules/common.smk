@@ -22,6 +22,7 @@ from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
 from veracity.labels import SING
 from veracity.planning.consistency import check_together, lacks_masks
+from veracity.planning.turns import priority_of, threads_of
 from veracity.songs.corpus import SPLITS, songs_of
 from veracity.songs.synthesis import SynthesisSettings, song_names
 
@@ -305,6 +306,26 @@ def state_beside(wildcards, output):
 def gpus(device):
     """Return how many GPUs a job asks for that works on the device of that configuration key."""
     return int(config[device] != "cpu")
+
+
+def threads_for(stage):
+    """Return the number of threads of a stage's jobs on the cores that are given; their results do not depend on it."""
+    return lambda wildcards: threads_of(
+        stage,
+        config,
+        cores=workflow.cores,
+        n_songs=len(names("valid") if stage == "tuning_runs" else explained_songs()),
+    )
+
+
+def priority_of_training(wildcards):
+    """Return the priority of a training: what is attacked first."""
+    return priority_of("training", attacked=wildcards.detector == DETECTORS[0])
+
+
+def priority_of_attack(wildcards):
+    """Return the priority of an attack: long songs first."""
+    return priority_of("perturbations", audio=(song_paths(wildcards) or [None])[0])
 
 
 def growing(amount):

@@ -18,6 +18,8 @@ rule training:
         f"{RESULTS}/benchmarks/training/{{detector}}.tsv"
     wildcard_constraints:
         detector="seed[0-9]+",
+    priority: priority_of_training
+    threads: threads_for("training")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(6000),

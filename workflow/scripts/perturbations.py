@@ -28,6 +28,7 @@ with job(snakemake):
         audio = load_audio(path, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
         audio, start_seconds = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)
         common = {"domain": domain, "threshold": threshold, "start_seconds": start_seconds, "saved": saved}
+        common["threads"] = snakemake.threads
         if settings["scope"] == "song":
             result = attack_song(audio, network, frontend, attack, chunk_frames=snakemake.params.chunk_frames, **common)
         else:

@@ -29,6 +29,7 @@ with job(snakemake):
         seed=settings["seed"] + int(snakemake.wildcards.detector.removeprefix("seed")),
         device=reserve_device(snakemake.params.device),
         saved=saved,
+        threads=snakemake.threads,
     )
     save_checkpoint(snakemake.output.checkpoint, Checkpoint(detector, settings=settings))
     with replacing(snakemake.output.curve) as temporary:

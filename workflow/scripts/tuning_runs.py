@@ -24,6 +24,7 @@ with job(snakemake):
     attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)
     saved = saved_state(snakemake)
     common = {"domain": domain, "threshold": threshold, "chunk_frames": snakemake.params.chunk_frames, "saved": saved}
+    common["threads"] = snakemake.threads
     result = attack_song(audio, network, frontend, attack, **common)
     counts = {"n": len(result.clean_logit), "flipped": int(result.flipped_history[-1]), "snr_db": result.snr_db}
     row = {"domain": domain, "eps": eps, "eta": eta, "alpha": alpha, "song": snakemake.wildcards.song, **counts}

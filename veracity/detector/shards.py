@@ -1,0 +1,167 @@
+"""Gradients of a batch of the training, computed in shards, which threads share.
+
+What is computed is what one thread makes of the whole batch, up to rounding: normalisation by the statistics of all excerpts,
+gradients of the mean loss. Between one batch norm and the next the shards know nothing of each other; there they are put
+together. They hold `veracity.detector.settings.SHARD_EXCERPTS` excerpts, however many threads there are, and sums over them are
+taken in their order, so that the outcome does not depend on the number of threads.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..jobs.workers import Workers
+from .model import EPSILON, Detector
+from .settings import SHARD_EXCERPTS
+
+Affine = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, variance, factor and offset of each channel
+
+
+@dataclass
+class _Shard:
+    """Some excerpts on their way.
+
+    Attributes
+    ----------
+    target : Tensor, shape (n,)
+    generator : torch.Generator
+        For dropout, one of the shard's own.
+    entered, left : list of Tensor
+        What has entered each part of the detector and what has come out of it.
+    slope : Tensor
+        On the way back: of what has come out of the part that comes next.
+    """
+
+    target: Tensor
+    generator: torch.Generator
+    entered: list[Tensor]
+    left: list[Tensor] = field(default_factory=list)
+    slope: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    def dropout(self, x: Tensor) -> Tensor:
+        """Set half of the values to zero and double the others."""
+        kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(0.5, generator=self.generator)
+        return x * kept.mul_(2)
+
+
+@dataclass(frozen=True)
+class _Statistics:
+    """Mean and variance of each channel, and of how many values; 0 where they are those of an earlier training."""
+
+    mean: Tensor
+    variance: Tensor
+    n: int
+
+
+def sharded_gradients(
+    detector: Detector, excerpts: Tensor, target: Tensor, *, precision: str, threads: Workers
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute loss, error and gradients of a batch on the CPU; running statistics move as in any training.
+
+    Parameters
+    ----------
+    detector : Detector
+    excerpts : Tensor, shape (n, excerpt_frames, n_mels)
+    target : Tensor, shape (n,)
+    precision : {"float32", "bfloat16"}
+    threads : Workers
+
+    Returns
+    -------
+    shown : Tensor, shape (2,)
+        Loss, and share of excerpts on the wrong side of 0.5.
+    gradients : dict of str to Tensor
+        By the weights' names; those of layers that the architecture does not use are left out.
+    """
+    goals = target.split(SHARD_EXCERPTS)
+    seeds = torch.randint(1 << 62, (len(goals),)).tolist()
+    shards = [
+        _Shard(goal, torch.Generator().manual_seed(seed), [part])
+        for part, goal, seed in zip(excerpts.split(SHARD_EXCERPTS), goals, seeds, strict=True)
+    ]
+    statistics = []
+    for part, norm in enumerate(detector.norms):
+        entering = [shard.entered[part] for shard in shards]
+        statistics.append(_together(norm, list(threads.map(_statistics, entering)) if norm.training else []))
+
+        def forward(shard: _Shard, part: int = part) -> None:
+            entered, given = shard.entered[part].detach().requires_grad_(part > 0), statistics[part]
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                dropout = shard.dropout if detector.training else None
+                left = detector.advance(part, entered, (given.mean, given.variance), dropout)
+            shard.entered[part] = entered
+            shard.entered.append(left)
+            shard.left.append(left)
+
+        list(threads.map(forward, shards))
+    shown = torch.stack([_begin_backward(shard, len(excerpts)) for shard in shards]).sum(dim=0)
+    return shown, _backward(detector, shards, statistics, threads)
+
+
+def _statistics(x: Tensor) -> _Statistics:
+    x = x.detach()
+    x = x.flatten(0, -2) if x.ndim == 3 else x  # log-mel bands
+    kind = torch.promote_types(x.dtype, torch.float32)
+    unused = torch.zeros(x.shape[1], dtype=kind), torch.ones(x.shape[1], dtype=kind)
+    mean, variance = torch.batch_norm_update_stats(x, *unused, 0.0)  # var_mean takes twenty times as long, channels last
+    return _Statistics(mean, variance, x.numel() // x.shape[1])
+
+
+def _together(norm: _BatchNorm, own: Sequence[_Statistics]) -> _Statistics:
+    """Join the statistics of all shards and let the running ones move; of a norm that does not train, the latter."""
+    assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018
+    if not norm.training:
+        return _Statistics(norm.running_mean, norm.running_var, 0)
+    n = sum(one.n for one in own)
+    mean = torch.stack([one.mean * (one.n / n) for one in own]).sum(dim=0)
+    variance = torch.stack([(one.variance + (one.mean - mean).square()) * (one.n / n) for one in own]).sum(dim=0)
+    assert norm.momentum is not None and norm.num_batches_tracked is not None  # noqa: PT018
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
+    norm.num_batches_tracked += 1
+    return _Statistics(mean, variance, n)
+
+
+def _begin_backward(shard: _Shard, n: int) -> Tensor:
+    """Set the slope of the logits; return the shard's part of loss and error of a batch of `n`."""
+    logits = shard.left[-1].detach().to(shard.target.dtype).flatten().requires_grad_()
+    loss = functional.binary_cross_entropy_with_logits(logits, shard.target, reduction="sum") / n
+    (slope,) = torch.autograd.grad(loss, logits)
+    shard.slope = slope.view_as(shard.left[-1]).to(shard.left[-1].dtype)
+    return torch.stack([loss.detach(), ((logits.detach() > 0) != (shard.target > 0.5)).sum() / n])
+
+
+def _backward(
+    detector: Detector, shards: list[_Shard], statistics: Sequence[_Statistics], threads: Workers
+) -> dict[str, Tensor]:
+    """Go back through the parts and return the gradients of all weights."""
+    weights = {name: weight for name, weight in detector.named_parameters() if weight.requires_grad}
+    gradients: dict[str, Tensor] = {}
+    # What mean and variance pass on to the slope of what entered the part before, an affine function of that.
+    passed_on: Affine | None = None
+    for part in reversed(range(len(statistics))):
+
+        def back(shard: _Shard, part: int = part, passed_on: Affine | None = passed_on) -> tuple[Tensor, ...]:
+            if passed_on is not None:
+                shard.slope.add_(functional.batch_norm(shard.entered[part + 1].detach(), *passed_on, False, 0.0, EPSILON))
+            wanted = [*([shard.entered[part]] if part else []), *weights.values()]
+            found = torch.autograd.grad(shard.left.pop(), wanted, shard.slope, allow_unused=True)
+            if part:
+                shard.slope, found = found[0], found[1:]
+            return found
+
+        for name, *own in zip(weights, *threads.map(back, shards), strict=True):
+            if own[0] is not None:
+                gradients[name] = functools.reduce(Tensor.add_, own)
+        if part and (seen := statistics[part]).n:
+            norm, (of_weight, of_bias) = detector.norms[part], (gradients[name] for name in detector.norm_weights(part))
+            factor = norm.weight.detach() * torch.rsqrt(seen.variance + norm.eps) / -seen.n
+            passed_on = seen.mean, seen.variance, factor * of_weight, factor * of_bias
+        else:
+            passed_on = None
+    return gradients
