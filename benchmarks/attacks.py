@@ -1,11 +1,12 @@
 """Attacks on a song: `veracity.attacks` against the plain loop of the published code."""
 
+import functools
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
-from measure import Row, gflop_per_step, material, quiet, seconds_per_step
+from measure import Row, capability, gflop_per_step, material, quiet, seconds_per_step
 from plain import dense_logits
 from torch.nn import functional
 
@@ -15,6 +16,7 @@ from veracity.attacks.song_scope import attack_song
 from veracity.detector.decisions import flipped, is_sing
 from veracity.detector.model import Detector
 from veracity.jobs.devices import tf32
+from veracity.jobs.workers import workers
 from veracity.songs.frontend import log_mel, magnitudes, pad_silence
 
 THRESHOLD = 0.39
@@ -69,11 +71,12 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
 
     def ours(settings: AttackSettings) -> list[int]:
         with quiet():
-            found = attack_song(audio, network, frontend, settings, domain=domain, threshold=THRESHOLD)
+            found = attack_song(audio, network, frontend, settings, domain=domain, threshold=THRESHOLD, threads=1)
         return found.flipped_history[1:].tolist()
 
     def plain(settings: AttackSettings) -> list[int]:
-        with tf32(allowed=False):  # left alone, a GPU rounds in convolutions, and the float32 of the two is not the same
+        # On one thread, as a job of ten seconds has. Left alone, a GPU rounds in convolutions: not the float32 of the other.
+        with workers(1, device), tf32(allowed=False):
             return plain_attack(audio, given.detector, settings, domain)
 
     few, many = (1, 3) if quick else (2, 8)
@@ -93,6 +96,27 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
     failure = "" if gap <= 0.01 * n_frames else "flips differ from the plain loop's by more than 1 % of the frames"
     name = f"attack_{domain}" if precision == "float32" else f"attack_{domain}_{precision}"
     return Row(name, device.type, seconds, "s/update", baseline, baseline / seconds, detail, failure)
+
+
+def attack_threads(device: torch.device, quick: bool) -> Row:
+    """Time one update on 60 s of a waveform on two threads; baseline: on one; perturbations must be the same, bit for bit."""
+    given = material(device)
+    frontend, network = given.detector.frontend, given.detector.network()
+    audio = np.resize(given.songs[-1], 60 * frontend.sample_rate)
+
+    def perturbation(n_updates: int, threads: int) -> np.ndarray:
+        settings = replace(PAPER["waveform"], max_updates=n_updates, eps=1e-9)
+        with quiet():
+            return attack_song(
+                audio, network, frontend, settings, domain="waveform", threshold=THRESHOLD, threads=threads
+            ).delta
+
+    two, one = (functools.partial(perturbation, threads=n) for n in (2, 1))
+    few, many = (1, 2) if quick else (1, 6)
+    seconds, alone = seconds_per_step(two, one, device=device, few=few, many=many, repeats=1 if quick else 3)
+    failure = "" if np.array_equal(two(2), one(2)) else "perturbations depend on the number of threads"
+    detail = f"{given.words}; four chunks; baseline: one thread; same perturbation bit for bit; {capability()}"
+    return Row("attack_threads", device.type, seconds, "s/update", alone, alone / seconds, detail, failure)
 
 
 def attack_waveform(device: torch.device, quick: bool) -> Row:

@@ -142,6 +142,11 @@ def gflop_per_step(run: Callable[[int], object]) -> float:
     return (counts[1] - counts[0]) / 1e9
 
 
+def capability() -> str:
+    """Return what this CPU computes with, as torch has it: AVX2, AVX512 and so on."""
+    return f"CPU: {torch.backends.cpu.get_cpu_capability()}"
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keep lines of progress out of the way."""

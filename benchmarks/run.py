@@ -31,14 +31,16 @@ BENCHMARKS = {
         attacks.attack_waveform_bfloat16,
         attacks.attack_spectrogram,
         attacks.attack_spectrogram_bfloat16,
+        attacks.attack_threads,
         training.training_update,
         training.training_update_bfloat16,
+        training.training_threads,
         memory.training_memory,
         corpus.decode_stft,
         corpus.dag_build_93,
     )
 }
-CPU_ONLY = {"training_memory", "decode_stft", "dag_build_93"}
+CPU_ONLY = {"attack_threads", "training_threads", "training_memory", "decode_stft", "dag_build_93"}
 COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
 
 

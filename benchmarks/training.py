@@ -1,10 +1,12 @@
 """Training: `veracity.detector.training` against a plain loop with the original's augmentation, one excerpt after the other."""
 
+import functools
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
-from measure import Row, gflop_per_step, material, quiet, seconds_per_step
+from measure import Row, capability, gflop_per_step, material, quiet, seconds_per_step
 from scipy import ndimage
 from torch.nn import functional
 
@@ -42,6 +44,40 @@ def plain_batch(
     return np.log(np.maximum(filtered @ filters[:n_bins], frontend.floor))
 
 
+def trained(
+    spectra: list[np.ndarray],
+    labels: list[np.ndarray],
+    frontend: FrontEnd,
+    device: torch.device,
+    precision: Literal["float32", "bfloat16"] = "float32",
+) -> Callable[..., list[np.ndarray]]:
+    """Return a function that trains for so many updates, on so many threads, and returns the weights."""
+
+    def ours(n_updates: int, threads: int | None = None) -> list[np.ndarray]:
+        settings = TrainingSettings(n_updates=n_updates, precision=precision)
+        data = TrainingData(zip(spectra, labels, strict=True), frontend, settings)
+        with quiet():
+            detector, _ = train(data, Architecture(), seed=0, device=device, threads=threads)
+        return [weight.detach().cpu().numpy() for weight in detector.parameters()]
+
+    return ours
+
+
+def training_threads(device: torch.device, quick: bool) -> Row:
+    """Time one update on two threads; baseline: on one; weights must be the same, bit for bit."""
+    given = material(device)
+    spectra = [magnitudes(torch.as_tensor(song), given.detector.frontend).numpy() for song in given.songs]
+    labels = [np.arange(len(m)) % 100 < 50 for m in spectra]
+    ours = trained(spectra, labels, given.detector.frontend, device)
+    few, many = (1, 3) if quick else (2, 12)
+    two, one = (functools.partial(ours, threads=n) for n in (2, 1))
+    seconds, alone = seconds_per_step(two, one, device=device, few=few, many=many, repeats=1 if quick else 3)
+    failure = "" if all(map(np.array_equal, two(2), one(2))) else "weights depend on the number of threads"
+    size = TrainingSettings().batch
+    detail = f"{given.words}, batch of {size}; baseline: one thread; same weights bit for bit; {capability()}"
+    return Row("training_threads", device.type, seconds, "s/update", alone, alone / seconds, detail, failure)
+
+
 def training_update(device: torch.device, quick: bool) -> Row:
     """Time one update, augmentation included; ratio = plain seconds / ours."""
     return _update(device, quick, "float32")
@@ -59,11 +95,7 @@ def _update(device: torch.device, quick: bool, precision: Literal["float32", "bf
     splines = [ndimage.spline_filter(m, SPLINE_ORDER, output=np.float32) for m in spectra]
     labels = [rng.random(len(m)) < 0.5 for m in spectra]
 
-    def ours(n_updates: int) -> None:
-        settings = TrainingSettings(n_updates=n_updates, precision=precision)
-        data = TrainingData(zip(spectra, labels, strict=True), frontend, settings)
-        with quiet():
-            train(data, Architecture(), seed=0, device=device)
+    ours = trained(spectra, labels, frontend, device, precision)
 
     def plain(n_updates: int) -> None:
         detector, settings = Detector(Architecture(), frontend).to(device).train(), TrainingSettings()
@@ -78,7 +110,7 @@ def _update(device: torch.device, quick: bool, precision: Literal["float32", "bf
 
     few, many = (1, 3) if quick else (2, 12)
     seconds, baseline = seconds_per_step(ours, plain, device=device, few=few, many=many, repeats=1 if quick else 3)
-    gflop = gflop_per_step(ours)
+    gflop = gflop_per_step(functools.partial(ours, threads=1))  # what other threads do is not counted
     detail = (
         f"{given.words}, random labels; {gflop:.1f} GFLOP, {gflop / seconds:.0f} GFLOP/s; "
         f"batch of {TrainingSettings().batch}; baseline: splines of order {SPLINE_ORDER} by "

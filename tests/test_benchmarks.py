@@ -6,7 +6,7 @@ import sys
 
 from workspaces import ROOT
 
-SOME = ["lime_memory", "attack_waveform", "attack_spectrogram_bfloat16", "training_update", "decode_stft"]
+SOME = ["lime_memory", "attack_waveform", "attack_threads", "training_update", "training_threads", "decode_stft"]
 
 
 def test_some_benchmarks_run_quickly_and_agree_with_the_plain_way(tmp_path):

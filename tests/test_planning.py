@@ -13,9 +13,13 @@ import yaml
 from snakemake.utils import update_config
 from workspaces import SMALL, Workspace
 
+from veracity.attacks.settings import CPU_CHUNK_FRAMES, n_cpu_chunks
 from veracity.errors import VeracityError
+from veracity.planning import turns
 from veracity.planning.measuring import fit, gpu_stages, measure, probe
 from veracity.planning.prediction import Cost, as_time, compare, in_words, predict, summarise
+from veracity.planning.schedule import LOSS, Job, jobs_of, wall_seconds
+from veracity.planning.turns import priority_of, threads_of
 from veracity.planning.work import FIGURES, OTHER_PAGES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, songs_of, work
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -213,26 +217,149 @@ def test_the_cost_of_the_stages_of_a_song_is_linear_in_songs():
     np.testing.assert_allclose([total / n for total, n in zip(totals, (1, 2, 4), strict=True)], [totals[0]] * 3)
 
 
+# --- threads, priorities, and the schedule that follows ---------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("cores", "gpus", "wall"),
-    [(1, 0, 46), (2, 0, 23), (10, 0, 17), (10, 1, 40), (10, 4, 17)],  # all work; half of it; the chain; one GPU; the chain
+    ("cores", "training", "attack"),
+    [(1, 1, 1), (2, 1, 1), (4, 1, 1), (8, 2, 1), (12, 4, 2), (16, 4, 2), (32, 8, 4), (64, 8, 8), (1000, 8, 8)],
 )
-def test_wall_time_is_bounded_by_cores_chain_and_gpus(cores, gpus, wall):
-    plan = pd.DataFrame(
-        {
-            "stage": ["spectrograms", "perturbations", "stability"],
-            "jobs": [3, 4, 1],
-            "cpu_seconds_per_job": [2.0, 6.0, 16.0],
-            "longest_job_seconds": [2.0, 15.0, 16.0],
-            "cpu_seconds": [6.0, 24.0, 16.0],
-            "startup_seconds": [3.0, 4.0, 2.2],
-            "peak_memory_mb": [300.0, 900.0, 400.0],
-            "disk_mb": [3.0, 4.0, 5.0],
-        }
+def test_threads_of_the_paper_by_cores(cores, training, attack):
+    """Five trainings of eight shards, 32 attacks of sixteen chunks: all cores at work, no job with more than there are."""
+    config = configured("jamendo.yaml", {"device": "cpu"})
+    assert threads_of("training", config, cores=cores, n_songs=16) == training
+    assert threads_of("perturbations", config, cores=cores, n_songs=16) == attack
+    assert threads_of("explanations", config, cores=cores, n_songs=16) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "stage", "expected"),
+    [
+        ({"detector": {"n_seeds": 1}}, "training", 4),  # a batch of sixteen is four shards
+        ({"detector": {"n_seeds": 1, "training": {"batch": 32}}}, "training", 8),
+        ({"detector": {"n_seeds": 1, "training": {"batch": 4}}}, "training", 1),
+        ({"detector": {"n_seeds": 1, "training": {"batch": 22}}}, "training", 6),
+        ({"detector": {"n_seeds": 1}, "device": "cuda"}, "training", 1),  # a GPU is worked by one thread
+        ({"attacks": {"seconds": 10}}, "perturbations", 1),  # one chunk
+        ({"attacks": {"seconds": 60}}, "perturbations", 4),
+        ({"attacks": {"seconds": 10, "chunk_frames": 100}}, "perturbations", 8),
+        ({"attacks": {"scope": "excerpt", "candidates": 20}}, "perturbations", 3),
+        ({"attacks": {"scope": "excerpt", "candidates": 20}}, "tuning_runs", 1),  # of songs, whatever the scope
+        ({"attacks": {"seconds": 60}, "model": {"build": "own:model"}}, "perturbations", 1),
+    ],
+)
+def test_threads_are_no_more_than_there_are_parts(change, stage, expected):
+    assert threads_of(stage, configured({"device": "cpu"}, change), cores=8, n_songs=1) == expected
+
+
+def test_a_gpu_that_is_there_takes_the_threads_away(monkeypatch, tmp_path):
+    (tmp_path / "card").touch()
+    for paths, expected in (((str(tmp_path / "card"),), 1), ((str(tmp_path / "none"),), 4)):
+        monkeypatch.setattr(turns, "GPUS", paths)
+        one = configured({"device": "auto", "detector": {"n_seeds": 1}})
+        assert threads_of("training", one, cores=8, n_songs=1) == expected
+
+
+@pytest.mark.parametrize("n_frames", [1, 700, 1536, 1537, 4000, 7000, 16535, 10**6])
+def test_a_song_is_cut_into_chunks_that_threads_can_share(n_frames):
+    n = n_cpu_chunks(n_frames)
+    assert n in (1, 2, 4) or n % 8 == 0
+    assert n_frames / n <= 1.5 * CPU_CHUNK_FRAMES
+    assert n == 1 or n_frames / n >= 0.6 * CPU_CHUNK_FRAMES
+
+
+def test_what_everything_waits_for_comes_first_and_long_songs_before_short_ones(tmp_path):
+    short, long = tmp_path / "short.ogg", tmp_path / "long.ogg"
+    short.write_bytes(b"0" * 10)
+    long.write_bytes(b"0" * 10**6)
+    attacks = [priority_of("perturbations", audio=path) for path in (tmp_path / "still to be made", short, long)]
+    others = priority_of("training", attacked=False)
+    assert 0 == priority_of("flips") < attacks[0] < attacks[1] < attacks[2] < others / 8  # who has the most threads
+    assert priority_of("training", attacked=True) > 8 * others
+
+
+def jobs_by_hand(*rows):
+    """Make jobs of (stage, serial, parallel, parts, index, threads, priority)."""
+    return [Job(*row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("cores", "wall"),
+    [
+        (1, 10 + 20 + 20 + 1 + 30 + 2),  # all of it, one after the other
+        (2, 10 + 20 + 1 + 30 + 2),  # both trainings at a time; then the attack
+        (8, 10 + 20 + 1 + 30 + 2),
+    ],
+)
+def test_jobs_begin_when_what_they_wait_for_is_done_and_a_core_is_free(cores, wall):
+    jobs = jobs_by_hand(
+        ("spectrograms", 10, 0, 1, 0, 1, 0),
+        ("training", 20, 0, 1, 0, 1, 1000),
+        ("training", 20, 0, 1, 1, 1, 100),
+        ("predictions", 1, 0, 1, 0, 1, 0),
+        ("perturbations", 30, 0, 1, 0, 1, 1),
+        (POOLED, 2, 0, 1, 0, 1, 0),
     )
-    found = summarise(plan, cores=cores, gpus=gpus, gpu_stages={"perturbations", "stability"})
-    assert (found.wall_seconds, found.chain_seconds, found.jobs) == (wall, 17, 8)
-    assert (found.work_percent, found.peak_memory_mb, found.disk_mb) == (pytest.approx(80), 900, 12)
+    assert wall_seconds(jobs, cores=cores) == pytest.approx(wall)
+
+
+def test_threads_shorten_a_job_by_whole_parts_and_lose_a_little():
+    (job,) = jobs_by_hand(("training", 1, 80, 8, 0, 4, 0))
+    assert job.seconds == pytest.approx(1 + 20 * LOSS["training"])
+    job.threads = 3  # three rounds of eight parts
+    assert job.seconds == pytest.approx(1 + 30 * LOSS["training"])
+    job.threads = 1
+    assert job.seconds == 81
+
+
+@pytest.mark.parametrize(("priority", "wall"), [(1, 12), (0, 15)])
+def test_a_long_job_that_comes_first_saves_time(priority, wall):
+    """Two cores, twelve seconds of one job and four short ones: last of all, the long one would end alone."""
+    jobs = jobs_by_hand(*[("spectrograms", 3, 0, 1, i, 1, 0.5) for i in range(2)], ("spectrograms", 12, 0, 1, 2, 1, priority))
+    assert wall_seconds(jobs, cores=2) == wall
+
+
+def test_a_gpu_works_on_one_job_at_a_time():
+    jobs = jobs_by_hand(*[("perturbations", 5, 0, 1, i, 1, 0) for i in range(4)], ("drawings", 7, 0, 1, 0, 1, 0))
+    for gpus, wall in ((0, 7), (1, 20), (2, 10)):
+        assert wall_seconds(jobs, cores=8, gpus=gpus, gpu_stages={"perturbations"}) == wall
+
+
+@pytest.mark.parametrize("cores", [8, 16, 32])
+def test_the_paper_takes_hardly_longer_than_its_work_over_the_cores(cores):
+    config = configured("jamendo.yaml", {"device": "cpu"})
+    works = work(config, songs_of(config))
+    costs = dict.fromkeys((part.probe for part in works), Cost(1.5, 1, 0, 0, 300, 0, 0, 0))
+    costs["training"], costs["perturbations waveform"] = (Cost(1.5, 2, 0, step, 300, 0, 0, 0) for step in (0.92, 0.021))
+    costs["perturbations spectrogram"] = costs["perturbations waveform"]
+    jobs = jobs_of(works, costs, config, cores=cores)
+    seconds = predict(works, costs).cpu_seconds.sum()
+    assert seconds / cores <= wall_seconds(jobs, cores=cores) <= 1.1 * seconds / cores
+
+
+def test_a_plan_is_summed_up():
+    config = configured({"device": "cpu"})
+    works = work(config, songs_of(config))
+    plan, jobs = predict(works, UNIT_COSTS), jobs_of(works, UNIT_COSTS, config, cores=2)
+    found = summarise(plan, jobs, cores=2)
+    assert (found.jobs, found.cores, found.gpus) == (len(jobs), 2, 0)
+    assert found.cpu_seconds == plan.cpu_seconds.sum()
+    assert found.wall_seconds == wall_seconds(jobs, cores=2) >= found.cpu_seconds / 2
+    assert found.chain_seconds < found.wall_seconds
+    assert found.work_percent == pytest.approx(100 * (1 - plan.startup_seconds.sum() / plan.cpu_seconds.sum()))
+
+
+def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
+    config = workspace.configure("threads", SMALL, {"detector": {"n_seeds": 2}, "attacks": {"chunk_frames": 40}})
+    shown = workspace.snakemake("--dry-run", "--cores", "6", "all", "--quiet", "host", config=config).stdout
+    found = {}
+    for rule, text in re.findall(r"^rule (\w+):\n(.*?)\n\n", shown, re.MULTILINE | re.DOTALL):
+        threads, priority = (re.search(rf"{key}: ([0-9.]+)", text) for key in ("threads", "priority"))
+        found.setdefault(rule, []).append((int(threads[1]) if threads else 1, float(priority[1]) if priority else 0.0))
+    assert sorted(found["training"]) == [(4, 100.0), (4, 1000.0)]
+    assert [threads for threads, _ in found["perturbations"]] == [4, 4]  # eight chunks: six threads would be no faster
+    assert all(1 <= priority <= 2 for _, priority in found["perturbations"])
+    assert set(found["flips"]) == {(1, 0.0)}
 
 
 def test_coefficients_are_those_that_the_measurements_were_made_of():
@@ -322,6 +449,8 @@ def test_the_rule_plans_and_runs_nothing_else(workspace):
 def test_an_assumed_corpus_is_said_to_be_assumed():
     config = configured("jamendo.yaml")
     songs = songs_of(config)
-    summary = summarise(predict(work(config, songs), UNIT_COSTS), cores=4)
+    works = work(config, songs)
+    jobs = jobs_of(works, UNIT_COSTS, config, cores=4)
+    summary = summarise(predict(works, UNIT_COSTS), jobs, cores=4)
     assert "assumed are songs of 240 s (61 train, 16 valid, 16 test)" in in_words(summary, songs)
     assert "assumed are" not in in_words(summary, replace(songs, assumed=False))

@@ -17,6 +17,8 @@ COMMAND = (
     # What a node without an accounting database needs, and no long wait between questions.
     *("--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2"),
     *("--latency-wait", "5", *TOO_LITTLE_MEMORY),
+    # No more than a small node has; the undisturbed run is on two cores, and makes the same bytes with other threads.
+    *("--set-threads", "training=1", "perturbations=2"),
 )
 
 
@@ -78,6 +80,7 @@ def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, 
     os.killpg(first.process.pid, signal.SIGKILL)  # in the middle of the attacks
     first.process.wait()
     running = queue("--states", "RUNNING,PENDING", "--format", "%i").split()
+    assert "2" in queue("--states", "all", "--format", "%C").split()  # cores, of an attack
     assert running  # SLURM goes on with what it was given: cancelled, as docs/cluster.md tells
     subprocess.run(["scancel", *running], check=True)
     finished_before = set(workspace.digests())

@@ -11,6 +11,7 @@ What is approximate:
   flipped excerpts, and drawing ends at the first shape that works.
 - Detector and songs are not the run's own. That changes no amount of arithmetic, but how well artefacts compress and how
   many sets of segments flip. Perturbations are taken to be incompressible.
+- Memory is that of one thread; each further one of an attack holds a chunk of its own, a quarter of a GB.
 - Sizes beyond those measured (one to four minutes of a song, four excerpts) are extrapolated in a straight line; memory too,
   where a job holds all of its song or songs.
 - A table or figure is taken to cost as much as one figure; of what tables read, only the perturbations count.
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from .schedule import Job, wall_seconds
-from .work import FIGURES, JAMENDO_SECONDS, PAGES, POOLED, STUDY_PAGES, Songs, Work
+from .work import FIGURES, JAMENDO_SECONDS, OTHER_PAGES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, Work
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
         One row for each stage of either: jobs, CPU seconds, peak memory and disk, ``_planned`` and ``_measured`` (NaN where the
         stage is absent), and the ratios planned / measured ``cpu_ratio``, ``memory_ratio`` and ``disk_ratio``.
     """
-    pooled = dict.fromkeys((*PAGES, *FIGURES, *STUDY_PAGES), POOLED)
+    pooled = dict.fromkeys((*PAGES, *FIGURES, *STUDY_PAGES, *TRUTH_PAGES, *OTHER_PAGES), POOLED)
     columns = {"jobs": "sum", "cpu_seconds": "sum", "peak_memory_mb": "max", "disk_mb": "sum"}
     measured = costs.assign(stage=costs.stage.replace(pooled)).groupby("stage", sort=False).agg(columns).reset_index()
     both = plan[["stage", *columns]].merge(measured, on="stage", how="outer", sort=False, suffixes=("_planned", "_measured"))

@@ -63,6 +63,7 @@ rule excerpts:
     benchmark:
         f"{RESULTS}/benchmarks/excerpts/{{domain}}/{{song}}.tsv"
     resources:
+        turn=1,
         gpu=gpus("explaining_device"),
         runtime=growing(15),
     params:

@@ -42,6 +42,7 @@ rule spectrograms:
     benchmark:
         f"{RESULTS}/benchmarks/spectrograms/{{song}}.tsv"
     resources:
+        turn=1,
         runtime=growing(5),
     params:
         settings=uses("spectrograms"),

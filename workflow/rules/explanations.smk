@@ -12,6 +12,7 @@ rule explanations:
     benchmark:
         f"{RESULTS}/benchmarks/explanations/{{domain}}/{{song}}.tsv"
     resources:
+        turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
@@ -34,6 +35,7 @@ rule flips:
     benchmark:
         f"{RESULTS}/benchmarks/flips/{{domain}}/{{song}}.tsv"
     resources:
+        turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
@@ -56,6 +58,7 @@ rule localised:
     benchmark:
         f"{RESULTS}/benchmarks/localised/{{domain}}/{{song}}.tsv"
     resources:
+        turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
@@ -77,6 +80,7 @@ rule stability:
     benchmark:
         f"{RESULTS}/benchmarks/stability/{{domain}}/{{song}}.tsv"
     resources:
+        turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
