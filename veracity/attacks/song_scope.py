@@ -138,13 +138,14 @@ def attack_song(
             identity={"domain": domain, "chunk_frames": chunk_frames, **identity_of(audio, network, frontend)},
             description=f"{domain} attack",
         )
-    delta = result.delta[0]
+        delta = result.delta[0]
+        delta_l2 = float(torch.linalg.vector_norm(delta.double()))
     return SongAttack(
         domain=domain,
         threshold=threshold,
         start_seconds=start_seconds,
         snr_db=float(result.snr_db),
-        delta_l2=float(torch.linalg.vector_norm(delta.double())),
+        delta_l2=delta_l2,
         delta_max=float(delta.abs().max()),
         delta=delta.cpu().numpy().reshape(len(delta), -1),
         clean_log_mel=result.clean_frames[0].cpu().numpy(),

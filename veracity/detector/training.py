@@ -80,21 +80,19 @@ def train(
     """
     _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
-    run = _Run(data, architecture, seed, device, curve_every)
-    if (kept := saved.restore(run.identity(data))) is not None:
-        run.go_on_from(kept)
-    data.to(device)
-    run.detector.train()
-    run.detector.freq_norm.train(settings.standardisation == "running")
-    rngs = (rng_for(seed, "batch", update) for update in range(run.n_updates, settings.n_updates))
-    with (
-        workers(threads, device) as run.threads,
-        Progress(settings.n_updates, f"training {seed}", done=run.n_updates) as progress,
-    ):
-        for excerpts, is_sing in data.batches(rngs, run.threads):
-            run.update(excerpts, is_sing)
-            progress.advance()
-            saved.save_when_due(run.state)
+    with workers(threads, device) as own:  # from the initial weights on: a factorisation on two threads rounds otherwise
+        run = _Run(data, architecture, seed, device, curve_every, own)
+        if (kept := saved.restore(run.identity(data))) is not None:
+            run.go_on_from(kept)
+        data.to(device)
+        run.detector.train()
+        run.detector.freq_norm.train(settings.standardisation == "running")
+        batches = data.batches((rng_for(seed, "batch", n) for n in range(run.n_updates, settings.n_updates)), own)
+        with Progress(settings.n_updates, f"training {seed}", done=run.n_updates) as progress:
+            for excerpts, is_sing in batches:
+                run.update(excerpts, is_sing)
+                progress.advance()
+                saved.save_when_due(run.state)
     return run.detector.eval(), run.curve
 
 
@@ -111,7 +109,13 @@ class _Run:
     """A training under way: weights, optimiser, and the curve so far; parameters as `train`."""
 
     def __init__(
-        self, data: TrainingData, architecture: Architecture, seed: int, device: torch.device, curve_every: int
+        self,
+        data: TrainingData,
+        architecture: Architecture,
+        seed: int,
+        device: torch.device,
+        curve_every: int,
+        threads: Workers,
     ) -> None:
         self.settings, self.seed, self.curve_every = data.settings, seed, curve_every
         torch.manual_seed(seed_for(seed, "initial weights"))
@@ -129,7 +133,7 @@ class _Run:
         self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=True)
         self.n_updates, self.curve = 0, list[CurvePoint]()
         self.sums = torch.zeros(2, device=device)  # of loss and error since the last point of the curve
-        self.threads: Workers | None = None
+        self.threads = threads
 
     def identity(self, data: TrainingData) -> dict[str, Any]:
         """Tell all that decides how the training goes on."""
