@@ -9,10 +9,14 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
 	notebook plain_stacks readouts searching seeds store summaries tables))
 
-.PHONY: all test test-lowest check docs setup bench clean
+.PHONY: all page test test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
+
+# A page to draw on, in a browser: on a synthetic song and a small detector, which is trained on first use.
+page: setup
+	$(BIN)/veracity page
 
 test: setup check
 	$(BIN)/pytest -n 2 --dist worksteal

@@ -5,15 +5,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from measure import Row, best_seconds, material
+from measure import Row, best_seconds, capability, material
 from plain import dense_logits
 
+from veracity.detector.checkpoints import Checkpoint
 from veracity.detector.decisions import probability
 from veracity.explainers import lime
 from veracity.games.evaluators import DirectEvaluator, Evaluator
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import SegmentGrid, masks_of
 from veracity.games.models import network_evaluator
+from veracity.page.desk import Desk, Song
+from veracity.songs.frontend import log_mel, magnitudes
 
 GRID = SegmentGrid()
 
@@ -76,6 +79,24 @@ def all_masks(device: torch.device, quick: bool) -> Row:
     )
     failure = "" if gap <= 1e-5 else "tables and direct evaluation differ by more than 1e-5"
     return Row("all_masks", device.type, seconds, "s", plain, plain / seconds, detail, failure)
+
+
+def page_stroke(device: torch.device, quick: bool) -> Row:
+    """Explain a drawing as the page does at the end of a stroke; baseline: one that touches all segments."""
+    given = material(device)
+    desk = Desk(Checkpoint(given.detector, threshold=0.5))
+    audio, rate = given.songs[-1], desk.frontend.sample_rate
+    frames = log_mel(magnitudes(torch.as_tensor(audio[: 10 * rate]), desk.frontend), desk.frontend).numpy()
+    song = Song("a song", audio[: 10 * rate], frames, np.zeros(len(frames)))
+    horse, everything = desk.shape("horse", (0.5, 0.5), (0.45, 0.45)), np.ones((desk.frontend.excerpt_frames, 80))
+    touched = len(desk.explain(song, 100, horse, 5.0)["touched"])
+    works = [functools.partial(desk.explain, song, 100, coverage, 5.0) for coverage in (horse, everything)]
+    seconds, most = best_seconds(*works, device=device, repeats=1 if quick else 5)
+    detail = (
+        f"goal 0.5 s; {given.words}; P(sing), exact LIME, Shapley values and smallest sets, from all 2^20 masks; a horse on "
+        f"{touched} segments; baseline: all 20 are drawn on, whose sets take another 2^20; {capability()}"
+    )
+    return Row("page_stroke", device.type, seconds, "s", most, most / seconds, detail)
 
 
 def excerpts_scaling(device: torch.device, quick: bool) -> Row:

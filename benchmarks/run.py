@@ -25,6 +25,7 @@ BENCHMARKS = {
     for benchmark in (
         masks.lime_8192,
         masks.all_masks,
+        masks.page_stroke,
         memory.lime_memory,
         masks.excerpts_scaling,
         attacks.attack_waveform,
@@ -40,7 +41,7 @@ BENCHMARKS = {
         corpus.dag_build_93,
     )
 }
-CPU_ONLY = {"attack_threads", "training_threads", "training_memory", "decode_stft", "dag_build_93"}
+CPU_ONLY = {"page_stroke", "attack_threads", "training_threads", "training_memory", "decode_stft", "dag_build_93"}
 COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
 
 

@@ -8,6 +8,8 @@ import sys
 import pytest
 from workspaces import ROOT, Workspace
 
+from veracity.__main__ import parser
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 HEADS = [
     *sorted((ROOT / "config").glob("*.yaml")),
@@ -24,14 +26,16 @@ def commands():
         blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
         rest = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
         lines = [line for block in blocks for line in block.splitlines()]
-        lines += [" ".join(inline.split()) for inline in re.findall(r"`((?:snakemake|python|make|rm|pip)\s[^`]+)`", rest)]
+        lines += [
+            " ".join(inline.split()) for inline in re.findall(r"`((?:snakemake|python|make|rm|pip|veracity)\s[^`]+)`", rest)
+        ]
         found += [(page.name, line) for line in lines]
     for head in HEADS:
         lines = (
             line.removeprefix("#").strip() for line in head.read_text(encoding="utf-8").splitlines() if line.startswith("#")
         )
         found += [(str(head.relative_to(ROOT)), re.sub(r"\s{2,}\(.*", "", line)) for line in lines]
-    starts = ("snakemake ", "python ", "make ", "rm ")
+    starts = ("snakemake ", "python ", "make ", "rm ", "veracity ")
     found = [(name, line.split("  #")[0].strip()) for name, line in found if line.startswith(starts)]
     return list(dict.fromkeys((name, line) for name, line in found if "..." not in line and "<" not in line))
 
@@ -90,6 +94,11 @@ def test_scripts_that_are_named_are_there(page, command):
     assert (ROOT / script).is_file(), f"{page}: {command}"
     done = subprocess.run([sys.executable, "-m", "py_compile", str(ROOT / script)], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+@of("veracity ")
+def test_commands_of_veracity_are_read(page, command):
+    assert parser().parse_args(shlex.split(command)[1:]).command == "page"
 
 
 @of("make ")

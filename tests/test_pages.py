@@ -23,7 +23,7 @@ from veracity.songs.corpus import songs_of
 from veracity.songs.label_files import read_labels
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
-COMMANDS = ("snakemake ", "make ", "rm ", "python ", "pip ")
+COMMANDS = ("snakemake ", "make ", "rm ", "python ", "pip ", "veracity ")
 #: Every block that is no list of commands, by page and first line, and what runs it.
 RUN_BY = {
     ("README.md", "from veracity import notebook"): "test_the_readme_explains",
@@ -35,6 +35,7 @@ RUN_BY = {
     ("explainers.md", "# my_explainer.py, on PYTHONPATH"): "test_explainers_explain",
     ("explainers.md", "# my_methods.py"): "test_explainers_explain",
     ("explainers.md", "import numpy as np"): "test_explainers_explain",
+    ("page.md", "# config/drawn.yaml"): "test_configurations_are_accepted",
     ("model.md", "# my_cnn.py, on PYTHONPATH"): "test_a_classifier_is_built_and_explained",
     ("model.md", "# config/my_cnn.yaml"): "test_a_classifier_is_built_and_explained",
     ("model.md", "# my_model.py, on PYTHONPATH"): "test_a_black_box_predicts",
@@ -82,6 +83,8 @@ def test_configurations_are_accepted(tmp_path, name, monkeypatch):
     (tmp_path / "checkout").mkdir()
     workspace = Workspace(tmp_path / "checkout")
     (workspace.folder / "page.yaml").write_text(text)
+    (workspace.folder / "drawings").mkdir()  # as the page saves them
+    np.save(workspace.folder / "drawings" / "mine.npy", np.eye(115, 80, dtype=np.float32))
     done = workspace.snakemake("-n", "all", config="page.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "perturbations" in done.stdout

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Audio = str | os.PathLike | np.ndarray | Tensor
 
 ATTACKED_SECONDS = 3.0
-EXAMPLE_UPDATES = 120
+EXAMPLE_UPDATES, EXAMPLE_BATCH = 240, 16  # a minute or so on two cores
 HALF = 0.5  # the threshold of a detector that has none of its own
 
 
@@ -339,7 +339,7 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
         return song, checkpoint
     write_corpus(corpus, SynthesisSettings(n_train=8, n_valid=1, n_test=1, seconds=20), seed=seed)
     spectrograms = [compute_spectrogram(one, FrontEnd()) for one in read_corpus(corpus)]
-    training = TrainingSettings(n_updates=EXAMPLE_UPDATES, decay_every=EXAMPLE_UPDATES)
+    training = TrainingSettings(n_updates=EXAMPLE_UPDATES, batch=EXAMPLE_BATCH, decay_every=EXAMPLE_UPDATES)
     labelled = [(s.magnitude, s.is_sing) for s in spectrograms if s.split == "train" and s.is_sing is not None]
     data = TrainingData(labelled, FrontEnd(), training)
     detector, _ = train(data, Architecture(), seed=seed, device=torch.device("cpu"))

@@ -19,6 +19,7 @@ from ..jobs.devices import computes_bfloat16, tell_no_bfloat16
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
+from ..jobs.usage import free_memory_kept
 from ..jobs.workers import Workers, workers
 from ..labels import label, title
 from .model import Detector
@@ -80,7 +81,8 @@ def train(
     """
     _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
-    with workers(threads, device) as own:  # from the initial weights on: a factorisation on two threads rounds otherwise
+    # From the initial weights on: a factorisation on two threads rounds otherwise.
+    with workers(threads, device) as own, free_memory_kept():
         run = _Run(data, architecture, seed, device, curve_every, own)
         if (kept := saved.restore(run.identity(data))) is not None:
             run.go_on_from(kept)

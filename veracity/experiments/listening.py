@@ -188,10 +188,10 @@ def sounds_of(
     grid : SegmentGrid
     """
     first = int(excerpts.start_frame[e])
-    perturbed = _perturbed(audio, attack, first, frontend)
+    perturbed = perturbed_audio(audio, attack, first, frontend)
     everything = np.ones((grid.n_frames, grid.n_mels), dtype=bool)
     whole = perturbed if perturbed.ndim == 1 else confined(audio, perturbed, everything, frontend, first_frame=first)
-    original, adversarial = (_part(x, first, frontend) for x in (audio, whole))
+    original, adversarial = (part_heard(x, first, frontend) for x in (audio, whole))
     difference = adversarial - original
     gain_db = min(MOST_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
     best = _best(flips, e)
@@ -203,18 +203,18 @@ def sounds_of(
             continue
         inside = np.isin(grid.segment_map(), segments)
         mixed = np.where(inside, excerpts.adversarial[e], excerpts.clean[e])
-        heard = _part(confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
+        heard = part_heard(confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
         yield _sound(name, heard, 0.0, segments, _p_sing(torch.as_tensor(mixed)[None], network), network, frontend)
 
 
-def _part(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
+def part_heard(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
     """Return what the frames of an excerpt see, the ends of the song reflected as the front end does."""
     half = frontend.frame_samples // 2
     part = excerpt_samples(first, frontend)
     return np.pad(audio, half, mode="reflect")[part.start + half : part.stop + half]
 
 
-def _perturbed(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first: int, frontend: FrontEnd) -> np.ndarray:
+def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first: int, frontend: FrontEnd) -> np.ndarray:
     """Return perturbed audio, or the perturbed magnitudes of all of its frames."""
     if isinstance(attack, SongAttack):
         if attack.domain == "waveform":

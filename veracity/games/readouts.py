@@ -170,6 +170,19 @@ def smallest_flip_sets(flips: np.ndarray) -> np.ndarray:
     return flipping[size == size.min()]
 
 
+def best_sets(values: np.ndarray) -> np.ndarray:
+    """Return the set of largest value of each size 0, 1, ..., as mask indices, shape (n_segments + 1,).
+
+    Examples
+    --------
+    >>> best_sets(np.array([0.0, 0.2, 0.1, 0.5])).tolist()
+    [0, 1, 3]
+    """
+    size = sizes(n_segments_of(values))
+    order = np.lexsort((-values, size))  # by size, then by falling value
+    return order[np.searchsorted(size[order], np.arange(size[-1] + 1))]
+
+
 def minimal_flip_sets(flips: np.ndarray) -> np.ndarray:
     """Return all flipping sets of which no proper subset flips, as mask indices, increasing."""
     holds_flip = np.array(flips, dtype=bool)  # of a set: does it or any subset of it flip?

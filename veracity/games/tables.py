@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from ..detector.stacks import Stack, Step, through
+from ..jobs.workers import workers
 from .evaluators import Evaluator, checked_for_all
 from .game import Game
 from .grid import masks_of
@@ -34,6 +35,7 @@ from .table_plans import CellGroup, TablePlan
 
 CPU_RUNS = 2  # inputs in one forward pass of the trunk: what a cache holds
 MAX_WINDOW_VALUES = 1 << 28  # of one group of cells at once: 1 GiB
+MOST_THREADS = 8  # each holds a block
 CPU_BLOCK_BITS, GPU_BLOCK_BITS = 12, 17  # masks in one block of the tail: what a cache holds; what keeps a GPU busy
 
 
@@ -76,10 +78,21 @@ class MaskTables:
         limit = CPU_BLOCK_BITS if first.device.type == "cpu" else GPU_BLOCK_BITS
         inner = min(limit, n_segments)
         result = first.new_empty(1 << n_segments)
-        block = first.new_empty(1 << inner, first.shape[1])
-        for outer, out in enumerate(result.view(-1, 1 << inner)):
-            self._fill_block(block, outer, inner)
-            out.copy_(self.tail(block))
+        blocks = list(enumerate(result.view(-1, 1 << inner)))
+
+        def fill(some: list[tuple[int, Tensor]]) -> None:
+            with torch.inference_mode():  # of a thread
+                block = first.new_empty(1 << inner, first.shape[1])
+                for outer, out in some:
+                    self._fill_block(block, outer, inner)
+                    out.copy_(self.tail(block))
+
+        n_threads = min(torch.get_num_threads(), MOST_THREADS)
+        if n_threads == 1 or len(blocks) == 1:
+            fill(blocks)
+            return result
+        with workers(n_threads, first.device) as threads:
+            list(threads.map(fill, [blocks[place :: threads.n] for place in range(threads.n)]))
         return result
 
     def _fill_block(self, block: Tensor, outer: int, inner: int) -> None:

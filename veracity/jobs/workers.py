@@ -13,8 +13,6 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
-from .usage import free_memory_kept
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -57,7 +55,7 @@ def workers(n: int | None, device: torch.device) -> Iterator[Workers]:
     if device.type != "cpu":
         yield Workers()
         return
-    with threadpool_limits(1), free_memory_kept():
+    with threadpool_limits(1):
         torch.set_num_threads(1)
         found = Workers(n or before)
         try:

@@ -42,6 +42,33 @@ def confined(
     return torch.istft(mixed, **_transform(frontend), length=len(clean)).numpy()
 
 
+def redrawn(
+    audio: np.ndarray, before: np.ndarray, after: np.ndarray, frontend: FrontEnd, *, first_frame: int = 0
+) -> np.ndarray:
+    """Return audio whose excerpt sounds as it was drawn: every bin grows as its mel band has grown.
+
+    The phase is that of the original: what a drawing adds has none, so that of what was drawn is made up.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,)
+    before, after : ndarray, shape (n_frames, n_mels)
+        Natural log of mel magnitude of the excerpt, and of what was drawn on it.
+    frontend : FrontEnd
+    first_frame : int
+        Of the excerpt.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,), float32
+    """
+    spectrum = _spectrum(torch.as_tensor(audio, dtype=torch.float32), frontend)
+    gain = np.exp((after.astype(np.float64) - before)[:, band_of_bin(frontend)]).T
+    drawn = slice(first_frame, first_frame + len(before))
+    spectrum[:, drawn] *= torch.as_tensor(gain, dtype=torch.float32)
+    return torch.istft(spectrum, **_transform(frontend), length=len(audio)).numpy()
+
+
 def band_of_bin(frontend: FrontEnd) -> np.ndarray:
     """Return the mel band that each bin counts most in, shape (n_bins,); bins beyond the bands go with the nearest."""
     filters = mel_filterbank(frontend)

@@ -1,0 +1,295 @@
+"""The page in a real browser: draw, see, hear, save, and find the drawing in a run's Figure 1; toggle a run's segments."""
+
+import base64
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from networks import random_detector
+from pages import serving
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+from workspaces import SMALL, Workspace
+
+from veracity.detector.checkpoints import Checkpoint
+from veracity.experiments.drawings import DrawnExcerpt
+from veracity.jobs import store
+from veracity.page.desk import Desk
+from veracity.page.runs import Run
+from veracity.page.server import Page
+
+
+@pytest.fixture(scope="module")
+def sung(tmp_path_factory):
+    path = tmp_path_factory.mktemp("song") / "a-song.wav"
+    time = np.arange(6 * 22050) / 22050
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * (300 + 100 * time) * time), 22050)
+    return path
+
+
+@pytest.fixture(scope="module")
+def desk(sung):
+    """Give a detector that is not sure of the song: whatever is drawn shows."""
+    detector = random_detector()
+    p = np.median(Desk(Checkpoint(detector, threshold=0.5)).song(sung).p_sing)
+    with torch.no_grad():
+        detector.fc3.weight.mul_(4)
+        detector.fc3.bias.mul_(4).sub_(4 * float(np.log(p / (1 - p))))
+    return Desk(Checkpoint(detector, threshold=0.5))
+
+
+@pytest.fixture(scope="module")
+def song(desk, sung):
+    return desk.song(sung)
+
+
+@pytest.fixture(scope="module")
+def drawings(tmp_path_factory):
+    return tmp_path_factory.mktemp("drawings") / "mine"
+
+
+@pytest.fixture
+def page(desk, song, drawings, browser):
+    """Open the page and wait until it has explained the excerpt as it is."""
+    with serving(Page(lambda: (desk, song), drawings=drawings)) as client:
+        browser.set_window_size(1300, 1700)
+        browser.get(client.address)
+        until(browser, lambda: told(browser, "before"))
+        yield browser
+        browser.get("about:blank")
+
+
+def until(browser, condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, browser.get_log("browser")
+        time.sleep(0.05)
+    return found
+
+
+def told(browser, name):
+    return browser.find_element(By.ID, name).text
+
+
+def heard(browser, name):
+    return browser.execute_script(f"return document.getElementById('{name}').src")
+
+
+def after_change(browser, act):
+    """Act, and wait until the page has the sound, which comes last, of what is drawn then."""
+    before = heard(browser, "sound-after")
+    act()
+    until(browser, lambda: heard(browser, "sound-after") not in ("", before))
+
+
+def stroke(browser, *moves):
+    canvas = browser.find_element(By.ID, "excerpt")
+    chain = ActionChains(browser).move_to_element_with_offset(canvas, -150, -50).click_and_hold()
+    for move in moves:
+        chain = chain.move_by_offset(*move)
+    chain.release().perform()
+
+
+def drawn(browser):
+    """Return what is drawn, by saving it under a name of its own."""
+    name = f"seen-{time.monotonic_ns()}"
+    field = browser.find_element(By.ID, "name")
+    field.clear()
+    field.send_keys(name, Keys.ENTER)
+    said = until(browser, lambda: f"{name}.npy" in told(browser, "saved") and told(browser, "saved"))
+    return np.load(said.split("Saved as ")[1].split(". A run")[0])
+
+
+def weights(browser, table):
+    rows = browser.find_elements(By.CSS_SELECTOR, f"#{table} tr")
+    values = [[float(cell.text) for cell in row.find_elements(By.TAG_NAME, "td")] for row in rows]
+    return np.array(values)[::-1].T.ravel()  # from rows of falling bands to segments
+
+
+def test_a_stroke_is_drawn_explained_and_heard(page, desk, song):
+    before = told(page, "after")
+    after_change(page, lambda: stroke(page, (120, 40), (120, -60)))
+    coverage = drawn(page)
+    assert 0.01 < (coverage > 0.5).mean() < 0.2
+    start = int(page.find_element(By.ID, "start").get_attribute("value"))
+    expected = desk.explain(song, start, coverage, 5)
+    assert told(page, "after").startswith(f"{expected['p_drawn']:.3f}")
+    assert told(page, "after") != before
+    assert (told(page, "told") == "The label has flipped.") == expected["flips"]
+    np.testing.assert_allclose(weights(page, "lime"), expected["lime"], atol=6e-4)
+    np.testing.assert_allclose(weights(page, "shapley"), expected["shapley"], atol=6e-4)
+    sets = expected["smallest_sets"]
+    assert told(page, "sets-told").startswith(f"{len(sets)} smallest" if sets else "No part")
+    for name in ("sound-before", "sound-after"):
+        played = page.execute_async_script(
+            "const [name, done] = arguments; const a = document.getElementById(name); a.muted = true;"
+            "a.ontimeupdate = () => a.currentTime > 0.2 && done([a.duration, a.error]); a.play();",
+            name,
+        )
+        assert played[0] == pytest.approx((114 * 315 + 1024) / 22050 + 1, abs=0.6)
+        assert played[1] is None
+    assert heard(page, "sound-before") != heard(page, "sound-after")
+
+
+def test_tools_change_what_is_drawn(page):
+    after_change(page, lambda: stroke(page, (200, 0)))
+    thin = drawn(page)
+    page.execute_script("document.getElementById('width').value = 12")
+    after_change(page, lambda: stroke(page, (200, 0)))
+    thick = drawn(page)
+    assert thick.sum() > 2 * thin.sum()
+    after_change(page, lambda: page.find_element(By.ID, "undo").click())
+    np.testing.assert_array_equal(drawn(page), thin)
+    page.find_element(By.CSS_SELECTOR, "[value=rubber]").click()
+    after_change(page, lambda: stroke(page, (100, 0)))
+    assert 0 < drawn(page).sum() < thin.sum()
+    p_before = told(page, "after")
+    strength = page.find_element(By.ID, "strength")
+    after_change(page, lambda: strength.send_keys(Keys.ARROW_RIGHT))
+    assert told(page, "strength-told") == "5.5"
+    assert told(page, "after") != p_before
+    after_change(page, lambda: page.find_element(By.ID, "clear").click())
+    assert told(page, "told") == "Nothing is drawn yet."
+
+
+def test_ready_shapes_are_drawn_as_the_library_draws_them(page, desk):
+    assert Select(page.find_element(By.ID, "shape")).first_selected_option.text == "horse"
+    after_change(page, lambda: page.find_element(By.ID, "stamp").click())
+    np.testing.assert_allclose(drawn(page), desk.shape("horse", (0.5, 0.5), (0.45, 0.45)), atol=0.003)
+
+
+def test_the_keyboard_draws_too(page):
+    canvas = page.find_element(By.ID, "excerpt")
+    page.execute_script("arguments[0].focus()", canvas)
+    after_change(page, lambda: canvas.send_keys(Keys.SPACE, Keys.ARROW_RIGHT * 10, Keys.ARROW_UP * 5, Keys.SPACE))
+    coverage = drawn(page)
+    assert coverage[57, 40] == coverage[67, 45] == 1
+    assert coverage[67, 30] == coverage[40, 40] == 0
+    after_change(page, lambda: canvas.send_keys("z"))
+    assert told(page, "told") == "Nothing is drawn yet."
+    slider = page.find_element(By.ID, "start")
+    before = slider.get_attribute("aria-valuetext")
+    after_change(page, lambda: slider.send_keys(Keys.ARROW_RIGHT))
+    assert slider.get_attribute("aria-valuetext") != before
+
+
+def test_screen_readers_are_told_of_everything(page):
+    unnamed = page.execute_script(
+        "return [...document.querySelectorAll('input, select, button, canvas, audio')].filter(e =>"
+        " !(e.labels && e.labels.length) && !e.getAttribute('aria-label') && !e.textContent.trim()).map(e => e.outerHTML)"
+    )
+    assert unnamed == []
+    live = page.find_elements(By.CSS_SELECTOR, "[aria-live=polite]")
+    assert {element.get_attribute("id") for element in live} >= {"told", "state", "saved"}
+    assert page.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en"
+    assert page.execute_script("return performance.getEntriesByType('resource').every(r => r.name.startsWith(location.origin))")
+
+
+def test_a_newer_stroke_supersedes_what_is_computed(page, desk, song):
+    for _ in range(3):
+        stroke(page, (200, 30))
+    after_change(page, lambda: stroke(page, (150, 90)))
+    start = int(page.find_element(By.ID, "start").get_attribute("value"))
+    expected = desk.explain(song, start, drawn(page), 5)
+    assert told(page, "after").startswith(f"{expected['p_drawn']:.3f}")
+
+
+def test_a_broken_upload_says_what_is_wrong_and_the_page_lives(page, tmp_path):
+    broken, other = tmp_path / "broken.ogg", tmp_path / "other.wav"
+    broken.write_bytes(b"no audio at all")
+    soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
+    page.find_element(By.ID, "upload").send_keys(str(broken))
+    until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#state.error"))
+    said = told(page, "state")
+    assert "broken.ogg" in said
+    assert "Traceback" not in said
+    assert told(page, "song-name") == "a-song.wav"
+    after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
+    assert told(page, "song-name") == "other.wav"
+    after_change(page, lambda: stroke(page, (100, 20)))
+
+
+# --- a run: Figure 1 with one's own drawing, and its perturbations ------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, drawings, desk):
+    """Give a run whose only shape is one that was saved by the page (and by this fixture, where that test did not run)."""
+    if not list(drawings.glob("*.npy")):
+        drawings.mkdir(exist_ok=True)
+        np.save(drawings / "mine.npy", desk.shape("horse", (0.5, 0.5), (0.8, 0.8)))
+    for extra in sorted(drawings.glob("*.npy"))[1:]:
+        extra.unlink()
+    workspace = Workspace(tmp_path_factory.mktemp("run"))
+    config = workspace.configure("own", SMALL, {"drawings": {"folder": str(drawings)}})
+    text = (workspace.folder / config).read_text().replace("shapes:\n  - wiggle\n  - horse", "shapes: []")
+    (workspace.folder / config).write_text(text)
+    flips = [f"results/small/flips/{domain}/synthetic-test-01.h5" for domain in ("waveform", "spectrogram")]
+    done = workspace.snakemake("figure1", *flips, config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace.folder / "results" / "small"
+
+
+def test_the_drawing_is_in_figure_1_of_a_run(finished, drawings):
+    (name,) = (path.stem for path in drawings.glob("*.npy"))
+    (artefact,) = (finished / "drawings").glob("*.h5")
+    found = store.read(artefact, DrawnExcerpt)
+    assert (finished / "figures" / "figure1.png").stat().st_size > 10_000
+    assert not found.found or found.shape == name  # nothing else could be drawn
+
+
+def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, browser, drawings):
+    run = Run(finished)
+    desk = Desk(run.checkpoint, threshold=run.threshold)
+    song = desk.song(run.song())
+    with serving(Page(lambda: (desk, song), drawings=drawings, run=run)) as client:
+        browser.get(client.address)
+        until(browser, lambda: told(browser, "run-told"))
+        row = run.listing()[0]
+        chosen = run.excerpt(row["domain"], row["song"], 0)
+        original = str(chosen.excerpts.original[0])
+        assert "the same" in told(browser, "run-told")
+        mask = 0
+        for segment in chosen.rankings["norm"]:
+            browser.find_element(By.CSS_SELECTOR, f"[data-segment='{segment}']").click()
+            mask |= 1 << segment
+            p, flips = chosen.p_sing[mask], (chosen.p_sing[mask] > run.threshold) != (original == "sing")
+            assert told(browser, "run-told").startswith(f"P(sing) = {p:.3f}")
+            assert ("flipped" in told(browser, "run-told")) == flips
+            if flips:
+                break
+        assert flips  # the whole perturbation does
+        pressed = browser.find_elements(By.CSS_SELECTOR, "[aria-pressed=true]")
+        assert sum(1 << int(button.get_attribute("data-segment")) for button in pressed) == mask
+        slider = browser.find_element(By.ID, "k")
+        slider.send_keys(Keys.ARROW_RIGHT)
+        rows = {tr.get_attribute("data-choice"): tr for tr in browser.find_elements(By.CSS_SELECTOR, "#choices tbody tr")}
+        expected = {
+            "LIME": sum(1 << s for s in chosen.rankings["lime"][:4]),
+            "norm": sum(1 << s for s in chosen.rankings["norm"][:4]),
+            "best": chosen.best[4],
+        }
+        for name, one in expected.items():
+            cells = [cell.text for cell in rows[name].find_elements(By.TAG_NAME, "td")]
+            assert cells[1] == ", ".join(str(s) for s in range(20) if one >> s & 1)
+            assert cells[2] == f"{chosen.p_sing[one]:.3f}"
+        rows["best"].find_element(By.CSS_SELECTOR, "[aria-label^=Listen]").click()
+        sound = until(browser, lambda: heard(browser, "run-audio"))
+        audio, _ = run.sound(row["domain"], row["song"], 0, [s for s in range(20) if expected["best"] >> s & 1])
+        assert len(base64.b64decode(sound.split(",")[1])) == 44 + 2 * len(audio)
+        assert browser.get_log("browser") == []
+
+
+def test_a_run_of_something_else_is_refused(tmp_path, finished):
+    from veracity.errors import VeracityError
+
+    with pytest.raises(VeracityError, match="no finished run"):
+        Run(tmp_path)
+    with pytest.raises(VeracityError, match="no excerpts of"):
+        Run(finished).excerpt("waveform", "other", 0)
+    with pytest.raises(VeracityError, match="number"):
+        Run(finished).excerpt("waveform", "synthetic-test-01", 99)

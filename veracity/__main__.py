@@ -1,0 +1,87 @@
+"""The command ``veracity``: a page to draw on."""
+
+import argparse
+import sys
+import webbrowser
+from pathlib import Path
+
+from .errors import VeracityError
+
+EXAMPLE = Path("results/example")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    parser = argparse.ArgumentParser(prog="veracity", description="A test bench for explanations in audio classification.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    page = commands.add_parser("page", help="open a page on which to draw, hear and see", description=_page.__doc__)
+    page.add_argument("song", nargs="?", type=Path, help="audio; without it a synthetic song")
+    page.add_argument("--checkpoint", "--detector", type=Path, help="a detector; without it that of the run, or a small one")
+    page.add_argument("--run", type=Path, metavar="results/RUN", help="a finished run, whose adversarial excerpts are shown")
+    page.add_argument("--corpus", type=Path, help="folder of the run's songs, to hear its excerpts")
+    page.add_argument("--drawings", type=Path, default=Path("drawings"), help="where drawings are saved (default: %(default)s)")
+    page.add_argument("--port", type=int, default=8765, help="of 127.0.0.1; 0: any that is free (default: %(default)s)")
+    page.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and do what it says."""
+    options = parser().parse_args(arguments)
+    try:
+        return _page(options)
+    except VeracityError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _page(options: argparse.Namespace) -> int:
+    """Serve a page on 127.0.0.1: draw on a song's spectrogram, and see and hear what the detector makes of it."""
+    from .errors import ConfigError
+
+    try:
+        import uvicorn
+
+        from .page.desk import Desk, Song
+        from .page.runs import Run
+        from .page.server import Page, application
+    except ImportError as error:
+        raise ConfigError(f"the page needs {error.name}: pip install 'veracity[page]'") from None
+    from . import notebook
+
+    run = Run(options.run, options.corpus) if options.run else None
+    for path in (options.song, options.checkpoint):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"there is no file {path}: correct its name, or leave it out for an example")
+
+    def prepare() -> tuple[Desk, Song]:
+        song, checkpoint, threshold = options.song, options.checkpoint, None
+        if run:
+            song = song or run.song()
+            checkpoint, threshold = (checkpoint, None) if checkpoint else (run.checkpoint, run.threshold)
+        if song is None or checkpoint is None:
+            example = notebook.example(EXAMPLE)
+            song, checkpoint = song or example[0], checkpoint or example[1]
+        desk = Desk(checkpoint, threshold=threshold)
+        return desk, desk.song(song)
+
+    made = [what for what, given in (("song", options.song), ("detector", options.checkpoint)) if given is None and not run]
+    note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
+    config = uvicorn.Config(
+        application(Page(prepare, drawings=options.drawings, run=run, note=note)),
+        host="127.0.0.1",
+        port=options.port,
+        log_level="warning",
+        server_header=False,
+    )
+    socket = config.bind_socket()
+    address = f"http://127.0.0.1:{socket.getsockname()[1]}/"
+    print(f"{address} (Ctrl+C ends it)", flush=True)
+    if not options.no_browser:
+        webbrowser.open(address)
+    uvicorn.Server(config).run(sockets=[socket])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""A local page on which a person draws on a spectrogram, hears it, and toggles the segments of a run's perturbations."""
+
+import pkgutil
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, [module.name for module in pkgutil.iter_modules(__path__)])

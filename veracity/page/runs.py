@@ -1,0 +1,201 @@
+"""The adversarial excerpts of a run that is done: every set of segments of a perturbation, looked up."""
+
+import functools
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..attacks.excerpts import Excerpts
+from ..attacks.perturbations import WindowAttack, read_attack
+from ..attacks.perturbed import central
+from ..attacks.settings import DOMAINS
+from ..detector.checkpoints import load_checkpoint
+from ..errors import ConfigError, VeracityError, within
+from ..experiments.explanations import Explanations
+from ..experiments.flips import Flips
+from ..experiments.listening import part_heard, perturbed_audio
+from ..experiments.perturbation_games import check_same_model, norm_ranking, perturbation_games
+from ..explainers import lime
+from ..explainers.lime import LimeSettings
+from ..games import readouts
+from ..games.models import explained_model
+from ..jobs import store
+from ..jobs.contents import file_digest
+from ..songs.audio import load_audio
+from ..songs.corpus import songs_of
+from ..songs.resynthesis import confined
+from ..songs.settings import FrontEnd
+
+KEPT = 8  # excerpts whose 2**20 values are held at a time: 8 MB each
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An adversarial excerpt of a run, and the model's answer to every set of its perturbation's segments.
+
+    Attributes
+    ----------
+    excerpts : Excerpts
+    number : int
+        In `excerpts`.
+    p_sing : ndarray, shape (2**n_segments,), float32
+    rankings : dict of str to list of int
+        By LIME and by norm, the first the most important.
+    best : list of int
+        Mask index of the set of each size 0, 1, ... after which the new label is surest.
+    """
+
+    excerpts: Excerpts
+    number: int
+    p_sing: np.ndarray
+    rankings: dict[str, list[int]]
+    best: list[int]
+
+
+class Run:
+    """A finished run of the paper's detector.
+
+    Parameters
+    ----------
+    folder : path-like
+        ``results/<run>``.
+    corpus : path-like, optional
+        Folder of its songs, to hear them; not needed for the synthetic corpus.
+
+    Raises
+    ------
+    ConfigError
+        When it holds no adversarial excerpts, or those of another model.
+    """
+
+    def __init__(self, folder: str | os.PathLike, corpus: str | os.PathLike | None = None) -> None:
+        self.folder = Path(folder)
+        found = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed0.pt"))]
+        self.paths: dict[tuple[str, str], Path] = {
+            (domain, path.stem): path
+            for domain in DOMAINS
+            for path in sorted(self.folder.glob(f"excerpts/{domain}/*.h5"))
+            if (self.folder / "flips" / domain / path.name).is_file()
+        }
+        if not found or not self.paths:
+            raise ConfigError(
+                f"{folder} is no finished run of the paper's detector: give results/<run> of snakemake's target all"
+            )
+        self.checkpoint = found[0]
+        self.audio = {song.name: song.audio for song in songs_of("folder", corpus)} if corpus else {}
+        self.excerpt = functools.lru_cache(maxsize=KEPT)(self._excerpt)
+        self._models: dict[str, Any] = {}
+
+    @property
+    def threshold(self) -> float:
+        """Of the run's detector: "sing" is P(sing) above it."""
+        return float(store.read_attributes(next(iter(self.paths.values())))["threshold"])
+
+    def song(self) -> Path | None:
+        """Return the audio of an attacked song, where it is there."""
+        for domain, song in self.paths:
+            try:
+                return self._audio(song, self.folder / "perturbations" / domain / f"{song}.h5")
+            except VeracityError:
+                continue
+        return None
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Return domain, song, and of each excerpt its number, first frame and the decision before the attack."""
+        rows = []
+        for (domain, song), path in self.paths.items():
+            excerpts = store.read(path, Excerpts)
+            rate = self._frontend(path).frames_per_second
+            items = [
+                {"number": e, "original": str(excerpts.original[e]), "seconds": excerpts.start_seconds + float(first) / rate}
+                for e, first in enumerate(excerpts.start_frame)
+            ]
+            if items:
+                rows.append({"domain": domain, "song": song, "excerpts": items})
+        return rows
+
+    def _frontend(self, path: Path) -> FrontEnd:
+        return FrontEnd(**json.loads(str(store.read_attributes(path)["settings"]))["frontend"])
+
+    def _excerpt(self, domain: str, song: str, number: int) -> Chosen:
+        path = self._path(domain, song)
+        excerpts = store.read(path, Excerpts)
+        within(number, 0, len(excerpts.original) - 1, "the excerpt's number", whole=True)
+        flips = store.read(self.folder / "flips" / domain / path.name, Flips)
+        explained = store.read(self.folder / "explanations" / domain / path.name, Explanations)
+        model = self.model(path)
+        check_same_model(excerpts, model)
+        values = next(model.values(perturbation_games(excerpts, model.evaluator.plan.grid)[number : number + 1])).all_values
+        weights = explained.along("weights", input="adversarial", fill=str(explained.fills[0]), method="sampled")[number]
+        target = excerpts.target(number)
+        sure = values if target == "sing" else -values
+        rankings = {"lime": lime.ranking(weights, target), "norm": norm_ranking(flips.squared_norm)[number]}
+        return Chosen(
+            excerpts,
+            number,
+            values.astype(np.float32),
+            {name: order.tolist() for name, order in rankings.items()},
+            readouts.best_sets(sure).tolist(),
+        )
+
+    def _path(self, domain: str, song: str) -> Path:
+        if (domain, song) not in self.paths:
+            raise ConfigError(f"{self.folder} holds no excerpts of {song!r} under a {domain!r} attack: choose one of the list")
+        return self.paths[domain, song]
+
+    def grid(self, path: Path) -> Any:
+        """Return the grid of segments of a song's flips."""
+        settings = json.loads(str(store.read_attributes(self.folder / "flips" / path.parent.name / path.name)["settings"]))
+        frontend = self._frontend(path)
+        own = {key: settings["lime"][key] for key in ("n_time", "n_band")}
+        return LimeSettings(**own).grid(frontend.excerpt_frames, frontend.n_mels)
+
+    def model(self, path: Path) -> Any:
+        """Return the run's detector on the grid of its flips."""
+        grid = self.grid(path)
+        key = f"{grid.n_time}x{grid.n_band}"
+        if key not in self._models:
+            model = explained_model(load_checkpoint(self.checkpoint).detector.network(), grid, exact=True)
+            if not model.exact:
+                raise ConfigError(f"the page needs all masks, and {model.evaluator.reason}")
+            self._models[key] = model
+        return self._models[key]
+
+    def sound(self, domain: str, song: str, number: int, segments: list[int]) -> tuple[np.ndarray, int]:
+        """Return an excerpt with these segments of its perturbation alone, and its sample rate.
+
+        Raises
+        ------
+        VeracityError
+            When the song's audio is not there, or is another one.
+        """
+        path = self._path(domain, song)
+        excerpts, frontend = store.read(path, Excerpts), self._frontend(path)
+        attack_path = self.folder / "perturbations" / domain / path.name
+        attack = read_attack(attack_path)
+        assert not isinstance(attack, WindowAttack)  # which __init__ has refused: there is no detector
+        audio = load_audio(self._audio(song, attack_path), sample_rate=frontend.sample_rate)
+        settings = json.loads(str(store.read_attributes(attack_path)["settings"]))["attacks"]
+        audio, _ = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)
+        first = int(excerpts.start_frame[number])
+        inside = np.isin(self.grid(path).segment_map(), segments)
+        perturbed = perturbed_audio(audio, attack, first, frontend)
+        return part_heard(
+            confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend
+        ), frontend.sample_rate
+
+    def _audio(self, song: str, attack: Path) -> Path:
+        made = sorted(self.folder.glob(f"synthetic_corpus/audio/{song}.*"))
+        path = self.audio.get(song) or (made[0] if made else None)
+        if path is None:
+            raise ConfigError(
+                f"the audio of {song} is not in the run: start the page with --corpus and the folder of its songs"
+            )
+        known = json.loads(str(store.read_attributes(attack)["inputs"])).values()
+        if file_digest(path) not in known:
+            raise VeracityError(f"{path} is not the audio that was attacked: start the page with the --corpus of that run")
+        return Path(path)

@@ -1,0 +1,376 @@
+// What is drawn, clicked and heard; every number comes from the library, by way of the server.
+const $ = (id) => document.getElementById(id);
+const state = { about: null, song: null, start: 0, coverage: null, undo: [], drawn: null, cross: null, penDown: false, abort: null };
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const text = (values) => { let s = ""; for (const v of values) s += String.fromCharCode(v); return btoa(s); };
+const words = { sing: "sing", nosing: "no sing" };
+const told = (p) => p.toFixed(3);
+
+async function ask(path, question, signal) {
+  const asked = question === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) };
+  const response = await fetch("/" + path, { ...asked, signal });
+  const answer = await response.json();
+  if (!response.ok) throw Object.assign(new Error(answer.error || answer.superseded), { superseded: "superseded" in answer });
+  return answer;
+}
+
+function say(id, message, isError = false) {
+  $(id).textContent = message;
+  $(id).classList.toggle("error", isError);
+}
+
+// --- pictures ---------------------------------------------------------------------------------------------------------
+
+function picture(values, nFrames, nMels) { // time from left to right, low bands at the bottom
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [nFrames, nMels];
+  const context = canvas.getContext("2d"), image = context.createImageData(nFrames, nMels);
+  const colours = state.about.colours.map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
+  for (let t = 0; t < nFrames; t++) for (let m = 0; m < nMels; m++) {
+    image.data.set([...colours[values[t * nMels + m]], 255], 4 * ((nMels - 1 - m) * nFrames + t));
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+function showSong() {
+  const { song, about } = state, canvas = $("song"), c = canvas.getContext("2d"), x = canvas.width / song.n;
+  c.imageSmoothingEnabled = false;
+  c.drawImage(song.picture, 0, 0, canvas.width, canvas.height);
+  const y = (p) => canvas.height * (1 - p);
+  c.strokeStyle = "#fff"; c.setLineDash([4, 4]); c.lineWidth = 1;
+  c.beginPath(); c.moveTo(0, y(about.threshold)); c.lineTo(canvas.width, y(about.threshold)); c.stroke();
+  c.setLineDash([]); c.strokeStyle = "#4fe0b0"; c.lineWidth = 2; c.beginPath();
+  song.p_sing.forEach((p, i) => c.lineTo((i + 0.5) * x, y(p)));
+  c.stroke();
+  c.strokeStyle = "#fff"; c.lineWidth = 3;
+  c.strokeRect(state.start * x, 1.5, about.n_frames * x, canvas.height - 3);
+}
+
+function showExcerpt() {
+  const { about } = state, canvas = $("excerpt"), c = canvas.getContext("2d");
+  const w = canvas.width / about.n_frames, h = canvas.height / about.n_mels;
+  c.imageSmoothingEnabled = false;
+  const drawn = state.drawn || state.song.values.subarray(state.start * about.n_mels, (state.start + about.n_frames) * about.n_mels);
+  c.drawImage(picture(drawn, about.n_frames, about.n_mels), 0, 0, canvas.width, canvas.height);
+  if (!state.drawn) { // a stroke that has not been answered yet
+    c.fillStyle = "#ffffffb0";
+    state.coverage.forEach((v, i) => { if (v > 64) c.fillRect(Math.floor(i / about.n_mels) * w, canvas.height - (i % about.n_mels + 1) * h, w, h); });
+  }
+  c.strokeStyle = "#ffffff60"; c.lineWidth = 1;
+  c.beginPath();
+  for (const [edges, isTime] of [[edgesOf(about, true), true], [edgesOf(about, false), false]]) for (const e of edges) {
+    isTime ? (c.moveTo(e * w, 0), c.lineTo(e * w, canvas.height)) : (c.moveTo(0, canvas.height - e * h), c.lineTo(canvas.width, canvas.height - e * h));
+  }
+  c.stroke();
+  if (state.cross) {
+    const [x, y] = [(state.cross[0] + 0.5) * w, canvas.height - (state.cross[1] + 0.5) * h];
+    c.strokeStyle = state.penDown ? "#4fe0b0" : "#fff"; c.lineWidth = 2;
+    c.beginPath(); c.moveTo(x - 9, y); c.lineTo(x + 9, y); c.moveTo(x, y - 9); c.lineTo(x, y + 9); c.stroke();
+  }
+}
+
+function edgesOf(grid, alongTime) { // where one segment ends and the next begins
+  const found = [], { segments: s, n_mels: n, n_frames: f } = grid;
+  if (alongTime) for (let t = 1; t < f; t++) { if (s[t * n] !== s[(t - 1) * n]) found.push(t); }
+  else for (let m = 1; m < n; m++) { if (s[m] !== s[m - 1]) found.push(m); }
+  return found;
+}
+
+// --- choosing and drawing ---------------------------------------------------------------------------------------------
+
+function choose(start) {
+  const { about, song } = state;
+  state.start = Math.max(0, Math.min(song.n - about.n_frames, Math.round(start)));
+  $("start").value = state.start;
+  const seconds = state.start / about.frames_per_second;
+  $("start-told").textContent = seconds.toFixed(2) + " s";
+  $("start").setAttribute("aria-valuetext", seconds.toFixed(2) + " seconds");
+  clear();
+}
+
+function clear() {
+  state.coverage = new Uint8Array(state.about.n_frames * state.about.n_mels);
+  state.undo = [];
+  changed();
+}
+
+function remember() {
+  state.undo.push(state.coverage.slice());
+  if (state.undo.length > 50) state.undo.shift();
+}
+
+function dab(frame, band) { // one round touch of the pen; edges are soft
+  const { n_frames, n_mels } = state.about, r = $("width").value / 2, isPen = document.querySelector("[name=tool]:checked").value === "pen";
+  for (let t = Math.max(0, Math.floor(frame - r)); t <= Math.min(n_frames - 1, frame + r + 1); t++) {
+    for (let m = Math.max(0, Math.floor(band - r)); m <= Math.min(n_mels - 1, band + r + 1); m++) {
+      const inside = Math.max(0, Math.min(1, r + 0.5 - Math.hypot(t - frame, m - band))) * 255, i = t * n_mels + m;
+      state.coverage[i] = isPen ? Math.max(state.coverage[i], inside) : Math.min(state.coverage[i], 255 - inside);
+    }
+  }
+}
+
+function stroke(from, to) {
+  const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
+  for (let i = 0; i <= steps; i++) dab(from[0] + (to[0] - from[0]) * i / steps, from[1] + (to[1] - from[1]) * i / steps);
+  state.drawn = null;
+  showExcerpt();
+}
+
+function place(event) {
+  const box = $("excerpt").getBoundingClientRect(), { n_frames, n_mels } = state.about;
+  return [(event.clientX - box.left) / box.width * n_frames - 0.5, (1 - (event.clientY - box.top) / box.height) * n_mels - 0.5];
+}
+
+async function changed() { // ask for the explanation of what is drawn now; an answer to an older drawing is dropped
+  state.drawn = null;
+  state.abort?.abort();
+  state.abort = new AbortController();
+  showSong();
+  showExcerpt();
+  const asked = { start: state.start, coverage: text(state.coverage), strength: Number($("strength").value) }, { signal } = state.abort;
+  const began = performance.now();
+  try {
+    const found = await ask("explain", asked, signal);
+    state.found = found;
+    state.drawn = bytes(found.log_mel);
+    showExcerpt();
+    showFound(found);
+    document.body.dataset.milliseconds = Math.round(performance.now() - began);
+    const sounds = await ask("sound", asked, signal);
+    $("sound-before").src = sounds.before;
+    $("sound-after").src = sounds.after;
+    $("heard").textContent = `Of the very sound the detector says P(sing) = ${told(sounds.p_heard)}.`;
+  } catch (error) {
+    if (error.name !== "AbortError" && !error.superseded) say("told", error.message, true);
+  }
+}
+
+function showFound(found) {
+  $("before").textContent = `P(sing) = ${told(found.p_clean)}, “${words[found.label_clean]}”`;
+  $("after").textContent = `${told(found.p_drawn)}, “${words[found.label_drawn]}”`;
+  $("after").className = found.flips ? "flipped" : "";
+  const sets = found.smallest_sets, n = sets.length;
+  say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." : "Nothing is drawn yet.");
+  $("fidelity").textContent = `fidelity ${found.fidelity.toFixed(2)}`;
+  table($("lime"), found.lime);
+  table($("shapley"), found.shapley);
+  const count = new Array(found.lime.length).fill(0);
+  sets.forEach((one) => one.forEach((s) => count[s]++));
+  table($("sets"), count.map((c) => (n ? c / n : 0)), (v, i) => (found.touched.includes(i) ? (n ? Math.round(100 * v) + " %" : "·") : ""));
+  $("sets-told").textContent = n
+    ? `${n} smallest ${n > 1 ? "sets" : "set"} of ${sets[0].length}; in how many of them each segment is. First: {${sets[0].join(", ")}}.`
+    : "No part of the drawing makes another label. Dots: segments that the drawing has touched.";
+}
+
+function table(element, values, shown = (v) => v.toFixed(3)) { // as the excerpt lies: time along, low bands at the bottom
+  const { n_time, n_band } = state.about.grid, most = Math.max(1e-9, ...values.map(Math.abs));
+  element.replaceChildren();
+  for (let band = n_band - 1; band >= 0; band--) {
+    const row = element.insertRow();
+    for (let time = 0; time < n_time; time++) {
+      const i = time * n_band + band, cell = row.insertCell(), strength = Math.abs(values[i]) / most;
+      cell.textContent = shown(values[i], i);
+      cell.style.background = values[i] >= 0 ? `rgb(0 150 110 / ${0.75 * strength})` : `rgb(200 60 30 / ${0.75 * strength})`;
+      cell.setAttribute("aria-label", `segment ${i}: ${shown(values[i], i) || "not drawn on"}`);
+    }
+  }
+}
+
+async function stamp() {
+  const { n_frames, n_mels } = state.about, size = Number($("size").value) / 100;
+  const centre = state.cross ? [(state.cross[0] + 0.5) / n_frames, (state.cross[1] + 0.5) / n_mels] : [0.5, 0.5];
+  try {
+    const shape = bytes((await ask("shape", { name: $("shape").value, centre, size: [size, size] })).coverage);
+    remember();
+    shape.forEach((v, i) => { state.coverage[i] = Math.max(state.coverage[i], v); });
+    changed();
+  } catch (error) { say("told", error.message, true); }
+}
+
+function undo() {
+  if (state.undo.length) { state.coverage = state.undo.pop(); changed(); }
+}
+
+function keys(event) {
+  const { n_frames, n_mels } = state.about, step = event.shiftKey ? 5 : 1;
+  const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] }[event.key];
+  if (!moves && ![" ", "z", "Z"].includes(event.key)) return;
+  event.preventDefault();
+  if (event.key.toLowerCase() === "z") return undo();
+  state.cross ??= [Math.floor(n_frames / 2), Math.floor(n_mels / 2)];
+  if (event.key === " ") {
+    state.penDown = !state.penDown;
+    if (state.penDown) { remember(); stroke(state.cross, state.cross); } else changed();
+    return showExcerpt();
+  }
+  const from = state.cross;
+  state.cross = [Math.max(0, Math.min(n_frames - 1, from[0] + moves[0])), Math.max(0, Math.min(n_mels - 1, from[1] + moves[1]))];
+  if (state.penDown) stroke(from, state.cross);
+  showExcerpt();
+}
+
+function listen() {
+  const canvas = $("excerpt");
+  let last = null;
+  canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); remember(); last = place(e); stroke(last, last); });
+  canvas.addEventListener("pointermove", (e) => { if (last) { const next = place(e); stroke(last, next); last = next; } });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { if (last) { last = null; changed(); } });
+  canvas.addEventListener("keydown", keys);
+  $("song").addEventListener("click", (e) => {
+    const box = $("song").getBoundingClientRect();
+    choose((e.clientX - box.left) / box.width * state.song.n - state.about.n_frames / 2);
+  });
+  $("start").addEventListener("input", (e) => choose(Number(e.target.value)));
+  for (const id of ["width", "strength", "size"]) $(id).addEventListener("input", (e) => { $(id + "-told").textContent = e.target.value; });
+  $("strength").addEventListener("change", changed);
+  $("stamp").addEventListener("click", stamp);
+  $("undo").addEventListener("click", undo);
+  $("clear").addEventListener("click", () => { remember(); const { undo: kept } = state; clear(); state.undo = kept; });
+  $("upload").addEventListener("change", upload);
+  $("save").addEventListener("submit", save);
+}
+
+async function upload(event) {
+  const [file] = event.target.files;
+  if (!file) return;
+  say("state", `${file.name} is read …`);
+  try {
+    const response = await fetch("/upload?name=" + encodeURIComponent(file.name), { method: "PUT", body: file });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    await fetchSong();
+    say("state", "");
+  } catch (error) { say("state", error.message, true); }
+}
+
+async function save(event) {
+  event.preventDefault();
+  try {
+    const { path } = await ask("save", { name: $("name").value, coverage: text(state.coverage) });
+    say("saved", `Saved as ${path}. A run draws with it where its configuration says drawings: {folder: ${state.about.drawings}}.`);
+  } catch (error) { say("saved", error.message, true); }
+}
+
+async function fetchSong() {
+  const song = await ask("song");
+  state.song = { ...song, values: bytes(song.image) };
+  state.song.picture = picture(state.song.values, song.n, state.about.n_mels);
+  $("song-name").textContent = song.name;
+  $("start").max = song.n - state.about.n_frames;
+  const half = Math.floor(state.about.n_frames / 2), nosing = song.p_sing.findIndex((p, i) =>
+    i >= half && i + half < song.n && p <= state.about.threshold);
+  choose(nosing < 0 ? 0 : nosing - half); // what is no singing yet is what one draws on first
+}
+
+// --- the perturbations of a run ---------------------------------------------------------------------------------------
+
+const run = { chosen: null, mask: 0 };
+
+function showRuns(rows) {
+  $("run").hidden = false;
+  rows.forEach((row, i) => $("run-song").add(new Option(`${row.song}, ${row.domain} attack`, i)));
+  const excerpts = () => {
+    const row = rows[$("run-song").value];
+    $("run-excerpt").replaceChildren(...row.excerpts.map((e) =>
+      new Option(`${e.seconds.toFixed(2)} s, “${words[e.original]}” before`, e.number)));
+    fetchExcerpt(row);
+  };
+  $("run-song").addEventListener("change", excerpts);
+  $("run-excerpt").addEventListener("change", () => fetchExcerpt(rows[$("run-song").value]));
+  $("k").addEventListener("input", showChoices);
+  $("all").addEventListener("click", () => toggle(2 ** run.chosen.n - 1));
+  $("none").addEventListener("click", () => toggle(0));
+  $("run-listen").addEventListener("click", () => hear(run.mask));
+  excerpts();
+}
+
+async function fetchExcerpt(row) {
+  const question = { domain: row.domain, song: row.song, number: Number($("run-excerpt").value) };
+  say("run-state", "All sets of segments are evaluated …");
+  try {
+    const found = await ask("run/excerpt", question);
+    const n = found.n_time * found.n_band;
+    run.chosen = { ...found, ...question, n, p_sing: new Float32Array(bytes(found.p_sing).buffer) };
+    $("run-found").hidden = false;
+    $("k").max = n;
+    const toggles = $("toggles");
+    toggles.style.gridTemplateColumns = `repeat(${found.n_time}, 1fr)`;
+    toggles.style.backgroundImage = `url(${picture(bytes(found.adversarial), found.n_frames, found.n_mels).toDataURL()})`;
+    toggles.replaceChildren();
+    for (let band = found.n_band - 1; band >= 0; band--) for (let time = 0; time < found.n_time; time++) {
+      const i = time * found.n_band + band, button = document.createElement("button");
+      button.textContent = i;
+      button.dataset.segment = i;
+      button.setAttribute("aria-label", `segment ${i}`);
+      button.addEventListener("click", () => toggle(run.mask ^ (1 << i)));
+      toggles.append(button);
+    }
+    say("run-state", "");
+    toggle(0);
+    showChoices();
+  } catch (error) { say("run-state", error.message, true); }
+}
+
+const pOf = (mask) => run.chosen.p_sing[mask];
+const labelOf = (mask) => (pOf(mask) > run.chosen.threshold ? "sing" : "nosing");
+const verdict = (mask) => (labelOf(mask) === run.chosen.original ? "the same" : "flipped");
+const segmentsOf = (mask) => [...Array(run.chosen.n).keys()].filter((i) => mask & (1 << i));
+
+function toggle(mask) {
+  run.mask = mask;
+  for (const button of $("toggles").children) button.setAttribute("aria-pressed", Boolean(mask & (1 << button.dataset.segment)));
+  $("run-told").textContent = `P(sing) = ${told(pOf(mask))}, “${words[labelOf(mask)]}”: ${verdict(mask)}`;
+  $("run-told").classList.toggle("flipped", verdict(mask) === "flipped");
+}
+
+function showChoices() {
+  const k = Number($("k").value), { rankings, best } = run.chosen, body = $("choices").tBodies[0];
+  $("k-told").textContent = k;
+  const first = (ranking) => ranking.slice(0, k).reduce((mask, s) => mask | (1 << s), 0);
+  const choices = { "LIME": first(rankings.lime), "norm": first(rankings.norm), "best": best[k] };
+  body.replaceChildren();
+  for (const [name, mask] of Object.entries(choices)) {
+    const row = body.insertRow(), cells = [name, segmentsOf(mask).join(", ") || "none", told(pOf(mask)), `“${words[labelOf(mask)]}”, ${verdict(mask)}`];
+    cells.forEach((cell) => { row.insertCell().textContent = cell; });
+    const last = row.insertCell();
+    for (const [label, act] of [["Show", () => toggle(mask)], ["Listen", () => { toggle(mask); hear(mask); }]]) {
+      const button = document.createElement("button");
+      button.textContent = label;
+      button.setAttribute("aria-label", `${label} to ${name}'s first ${k}`.replace("Show to", "Show"));
+      button.addEventListener("click", act);
+      last.append(button, " ");
+    }
+    row.dataset.choice = name;
+  }
+}
+
+async function hear(mask) {
+  try {
+    const { domain, song, number } = run.chosen;
+    const { sound } = await ask("run/sound", { domain, song, number, segments: segmentsOf(mask) });
+    $("run-audio").src = sound;
+    say("run-state", "");
+    await $("run-audio").play().catch(() => {}); // where the browser asks for a click first
+  } catch (error) { say("run-state", error.message, true); }
+}
+
+// --- the beginning ----------------------------------------------------------------------------------------------------
+
+async function begin() {
+  const about = await ask("about");
+  if (about.failure) return say("state", about.failure, true);
+  if (!about.ready) return setTimeout(begin, 500);
+  state.about = about;
+  say("state", "");
+  say("note", about.note);
+  $("threshold").textContent = about.threshold.toFixed(2);
+  about.shapes.forEach((name) => $("shape").add(new Option(name, name, name === "horse", name === "horse")));
+  $("name").value = "my-drawing";
+  $("desk").hidden = false;
+  listen();
+  await fetchSong();
+  if (about.runs.length) showRuns(about.runs);
+}
+
+begin();
