@@ -126,6 +126,7 @@ def test_the_repository_s_configurations_are_consistent(name):
             {"drawings": {"shapes": ["horse", "hors"]}},
             "drawings.shapes holds 'hors', which is no shape (did you mean 'horse'?)",
         ),
+        ({"drawings": {"shapes": []}}, "drawings.shapes is empty, and drawings.folder is null"),
         ({"drawings": {"shapes": ["letters:  "]}}, "drawings.shapes holds 'letters:', which is no shape"),
         ({"drawings": {"folder": "/nowhere/to be found"}}, "drawings.folder '/nowhere/to be found' does not exist"),
         ({"drawings": {"folder": "x" * 5000}}, "does not exist"),

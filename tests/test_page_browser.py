@@ -15,12 +15,13 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from workspaces import SMALL, Workspace
 
-from veracity.detector.checkpoints import Checkpoint
+from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.jobs import store
 from veracity.page.desk import Desk
 from veracity.page.runs import Run
 from veracity.page.server import Page
+from veracity.songs.synthesis import SynthesisSettings, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -225,9 +226,14 @@ def finished(tmp_path_factory, drawings, desk):
     for extra in sorted(drawings.glob("*.npy"))[1:]:
         extra.unlink()
     workspace = Workspace(tmp_path_factory.mktemp("run"))
-    config = workspace.configure("own", SMALL, {"drawings": {"folder": str(drawings)}})
-    text = (workspace.folder / config).read_text().replace("shapes:\n  - wiggle\n  - horse", "shapes: []")
-    (workspace.folder / config).write_text(text)
+    # A detector that is not sure, and its threshold in the middle of what it says: attacks flip, drawings may.
+    songs = SynthesisSettings(**SMALL["corpus"]["synthetic"], sample_rate=22050)
+    write_corpus(workspace.folder / "same", songs, seed=0)
+    (same,) = (workspace.folder / "same" / "audio").glob("*test-01*")
+    threshold = float(np.median(desk.song(same).p_sing))
+    save_checkpoint(workspace.folder / "unsure.pt", Checkpoint(desk.checkpoint.detector, threshold=threshold))
+    own = {"drawings": {"folder": str(drawings), "shapes": []}, "detector": {"checkpoint": "unsure.pt"}}
+    config = workspace.configure("own", SMALL, own)
     flips = [f"results/small/flips/{domain}/synthetic-test-01.h5" for domain in ("waveform", "spectrogram")]
     done = workspace.snakemake("figure1", *flips, config=config)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -77,7 +77,7 @@ class Page:
     def about(self, _: dict[str, Any]) -> dict[str, Any]:
         """Tell what there is: shapes, grid, notes, a run; and whether the desk is ready."""
         told: dict[str, Any] = {"ready": self.desk is not None and self.song is not None, "failure": self.failure}
-        told["runs"] = self.run.listing() if self.run else []
+        told["runs"] = self.run.listing() if self.run else None
         if (desk := self.desk) is None:
             return told
         grid, frontend = desk.grid, desk.frontend

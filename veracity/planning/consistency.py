@@ -232,6 +232,8 @@ def _check_controls(config: Mapping[str, Any], frontend: FrontEnd) -> None:
 
 
 def _check_drawings(drawings: Mapping[str, Any]) -> None:
+    if not drawings["shapes"] and not drawings["folder"]:
+        raise ConfigError("drawings.shapes is empty, and drawings.folder is null: nothing could be drawn; give one of them")
     for name in drawings["shapes"]:
         try:
             shape_named(name)

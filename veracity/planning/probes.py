@@ -152,7 +152,8 @@ def _stability(m: Material, count: float, fits: float) -> Job:
 
 def _drawings(m: Material, seconds: float, shapes: float) -> Job:
     (path,), own = m.spectrograms(seconds, longest=seconds), m.config["drawings"]
-    tried = [own["shapes"][i % len(own["shapes"])] for i in range(round(shapes))]
+    names = own["shapes"] or ["horse"]  # drawings of one's own cost what a shape does
+    tried = [names[i % len(names)] for i in range(round(shapes))]
     n_frames, one_fill = m.frontend.excerpt_frames, replace(m.lime, fills=(m.lime.fill,))
     settings = {"threshold": 1.0, "n_frames": n_frames, "shapes": tried, "n_placements": own["n_placements"]}  # none works
 

@@ -269,6 +269,7 @@ const run = { chosen: null, mask: 0 };
 
 function showRuns(rows) {
   $("run").hidden = false;
+  if (!rows.length) return say("run-state", "This run has no adversarial excerpts: no attack has flipped a label, so there is nothing to explain.");
   rows.forEach((row, i) => $("run-song").add(new Option(`${row.song}, ${row.domain} attack`, i)));
   const excerpts = () => {
     const row = rows[$("run-song").value];
@@ -370,7 +371,7 @@ async function begin() {
   $("desk").hidden = false;
   listen();
   await fetchSong();
-  if (about.runs.length) showRuns(about.runs);
+  if (about.runs) showRuns(about.runs);
 }
 
 begin();
