@@ -62,6 +62,7 @@ def page(desk, song, drawings, browser):
         until(browser, lambda: told(browser, "before"))
         yield browser
         browser.get("about:blank")
+        browser.get_log("browser")  # an upload that was refused is logged: the next test begins anew
 
 
 def until(browser, condition, seconds=60):

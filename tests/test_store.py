@@ -633,3 +633,11 @@ def test_a_full_disk_loses_no_tensors_and_says_so(small_disk):
         save_tensors(path, {"weights": torch.ones(1_000_000)})
     assert load_tensors(path)["weights"].sum() == 10
     assert [p.name for p in small_disk.iterdir()] == ["seed0.pt"]
+
+
+@pytest.mark.parametrize("n", range(300, 1000))
+def test_the_text_before_the_content_fills_its_block_whatever_its_length(n):
+    block = store._block(b"x" * n)
+    assert len(block) in (512, 1024, 2048)
+    assert int(store._FIRST_LINE.match(block)[1]) == len(block)
+    assert block.endswith(b"\n")

@@ -702,7 +702,9 @@ def test_a_run_whose_mark_was_not_copied_is_compared_file_by_file(finished):
 
 
 def test_a_threshold_tuned_on_songs_that_are_attacked_is_told(workspace):
-    workspace.configure("tuned", SMALL, {"run": "tuned", "attacks": {"splits": ["valid", "test"]}})
+    workspace.configure(
+        "tuned", SMALL, {"run": "tuned", "detector": {"threshold": None}, "attacks": {"splits": ["valid", "test"]}}
+    )
     assert workspace.snakemake("corpus", config="tuned.yaml").returncode == 0
     page = (workspace.folder / "results" / "tuned" / "tables" / "corpus.md").read_text()
     assert "threshold tuned on validation songs, which are attacked, too" in page

@@ -101,7 +101,7 @@ def _sealed(attributes: Mapping[str, Any], content: bytes) -> bytes:
 def _block(said: bytes) -> bytes:
     text = said + b"\n" + hashlib.sha256(said).hexdigest().encode() + b"\n"
     size = SMALLEST_BLOCK
-    while size <= len(SEAL.format(0)) + len(text):
+    while size < len(SEAL.format(0)) + 1 + len(text) + 1:  # a line break after the first line, and one at the end
         size *= 2
     return (SEAL.format(size).encode() + b"\n" + text).ljust(size - 1) + b"\n"
 
