@@ -233,7 +233,7 @@ def finished(tmp_path_factory, drawings, desk):
     (same,) = (workspace.folder / "same" / "audio").glob("*test-01*")
     threshold = float(np.median(desk.song(same).p_sing))
     save_checkpoint(workspace.folder / "unsure.pt", Checkpoint(desk.checkpoint.detector, threshold=threshold))
-    own = {"drawings": {"folder": str(drawings), "shapes": []}, "detector": {"checkpoint": "unsure.pt"}}
+    own = {"drawings": {"folder": str(drawings), "shapes": []}, "detector": {"checkpoint": "unsure.pt", "threshold": None}}
     config = workspace.configure("own", SMALL, own)
     flips = [f"results/small/flips/{domain}/synthetic-test-01.h5" for domain in ("waveform", "spectrogram")]
     done = workspace.snakemake("figure1", *flips, config=config)
