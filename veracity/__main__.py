@@ -54,10 +54,12 @@ def _page(options: argparse.Namespace) -> int:
         if path is not None and not path.is_file():
             raise ConfigError(f"there is no file {path}: correct its name, or leave it out for an example")
 
+    run_song = run.song() if run else None
+
     def prepare() -> tuple[Desk, Song]:
         song, checkpoint, threshold = options.song, options.checkpoint, None
         if run:
-            song = song or run.song()
+            song = song or run_song
             checkpoint, threshold = (checkpoint, None) if checkpoint else (run.checkpoint, run.threshold)
         if song is None or checkpoint is None:
             example = notebook.example(EXAMPLE)
@@ -65,7 +67,8 @@ def _page(options: argparse.Namespace) -> int:
         desk = Desk(checkpoint, threshold=threshold)
         return desk, desk.song(song)
 
-    made = [what for what, given in (("song", options.song), ("detector", options.checkpoint)) if given is None and not run]
+    given = {"song": options.song or run_song, "detector": options.checkpoint or run}
+    made = [what for what, one in given.items() if one is None]
     note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
     config = uvicorn.Config(
         application(Page(prepare, drawings=options.drawings, run=run, note=note)),

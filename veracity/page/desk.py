@@ -3,7 +3,6 @@
 import io
 import os
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ..detector.network import dense_in_chunks
 from ..errors import ConfigError, VeracityError, within
 from ..experiments.pen.explaining import ExplainedDrawing, explain_drawing
 from ..experiments.pen.raster import draw, rasterise
-from ..experiments.pen.shapes import SHAPES, shape_named
+from ..experiments.pen.shapes import shape_named
 from ..explainers.lime import LimeSettings
 from ..games.models import explained_model
 from ..jobs.files import replacing
@@ -195,8 +194,3 @@ def as_wav(audio: np.ndarray, sample_rate: int) -> bytes:
     encoded = io.BytesIO()
     soundfile.write(encoded, audio / max(1.0, float(np.abs(audio).max(initial=0))), sample_rate, format="WAV", subtype="PCM_16")
     return encoded.getvalue()
-
-
-def ready_shapes() -> Mapping[str, Any]:
-    """Return the shapes that are ready to be drawn, by name."""
-    return SHAPES

@@ -129,7 +129,7 @@ class Run:
         explained = store.read(self.folder / "explanations" / domain / path.name, Explanations)
         model = self.model(path)
         check_same_model(excerpts, model)
-        values = next(model.values(perturbation_games(excerpts, model.evaluator.plan.grid)[number : number + 1])).all_values
+        values = next(model.values(perturbation_games(excerpts, self.grid(path))[number : number + 1])).all_values
         weights = explained.along("weights", input="adversarial", fill=str(explained.fills[0]), method="sampled")[number]
         target = excerpts.target(number)
         sure = values if target == "sing" else -values

@@ -21,7 +21,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ..errors import ConfigError, VeracityError
-from .desk import Desk, Song, SupersededError, as_wav, ready_shapes, save_drawing
+from ..experiments.pen.shapes import SHAPES
+from .desk import Desk, Song, SupersededError, as_wav, save_drawing
 from .runs import Run
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -46,7 +47,7 @@ class Page:
         self.desk: Desk | None = None
         self.song: Song | None = None
         self.failure = ""
-        self._make, self._changing = make, threading.Lock()
+        self._make = make
 
     def prepare(self) -> None:
         """Make what lies on the desk; the page says so in the meantime."""
@@ -82,7 +83,7 @@ class Page:
             return told
         grid, frontend = desk.grid, desk.frontend
         return told | {
-            "shapes": sorted(ready_shapes()),
+            "shapes": sorted(SHAPES),
             "threshold": desk.threshold,
             "note": f"{self.note} {desk.note}".strip(),
             "drawings": str(self.drawings),
@@ -134,26 +135,22 @@ class Page:
                 song = desk.song(path, name)
             except VeracityError as error:
                 raise ConfigError(str(error).replace(str(path), name)) from None
-        with self._changing:
-            self.song = song
+        self.song = song
         return {"name": song.name}
 
     def run_excerpt(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return an adversarial excerpt of the run, with the model's answer to every set of segments."""
         chosen = self._run().excerpt(str(asked["domain"]), str(asked["song"]), int(asked["number"]))
         excerpts, e = chosen.excerpts, chosen.number
-        both = np.concatenate([excerpts.clean[e], excerpts.adversarial[e]])
-        low, high = np.percentile(both, [QUIETEST, LOUDEST])
-        images = {name: _bytes(_scaled(getattr(excerpts, name)[e], low, high)) for name in ("clean", "adversarial")}
-        path = self._run().paths[excerpts.domain, str(asked["song"])]
-        grid = self._run().grid(path)
+        shown = excerpts.adversarial[e]
+        low, high = np.percentile(shown, [QUIETEST, LOUDEST])
+        grid = self._run().grid(self._run().paths[excerpts.domain, str(asked["song"])])
         return {
-            **images,
+            "adversarial": _bytes(_scaled(shown, low, high)),
             "n_frames": grid.n_frames,
             "n_mels": grid.n_mels,
             "n_time": grid.n_time,
             "n_band": grid.n_band,
-            "segments": grid.segment_map().ravel().tolist(),
             "threshold": excerpts.threshold,
             "original": str(excerpts.original[e]),
             "p_sing": base64.b64encode(chosen.p_sing.astype("<f4").tobytes()).decode(),
