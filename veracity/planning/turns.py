@@ -46,7 +46,7 @@ def parts_of(stage: str, config: Mapping[str, Any], seconds: float | None = None
     return math.ceil(n_frames / attacks["chunk_frames"]) if attacks["chunk_frames"] else n_cpu_chunks(n_frames)
 
 
-def threads_of(stage: str, config: Mapping[str, Any], *, cores: int, n_songs: int, seconds: float | None = None) -> int:
+def threads_of(stage: str, config: Mapping[str, Any], *, cores: int, n_songs: int) -> int:
     """Return the threads of a job: of powers of two the least that leaves no core idle, as far as parts of its work go.
 
     Parameters
@@ -59,8 +59,6 @@ def threads_of(stage: str, config: Mapping[str, Any], *, cores: int, n_songs: in
         Of the run.
     n_songs : int
         That are attacked.
-    seconds : float, optional
-        As of `parts_of`.
     """
     if stage not in PARALLEL or on_gpu(config["device"]):
         return 1
@@ -68,7 +66,7 @@ def threads_of(stage: str, config: Mapping[str, Any], *, cores: int, n_songs: in
     asked = 1
     while asked * max(1, n_jobs) < rounds * cores:
         asked *= 2
-    parts = parts_of(stage, config, seconds)
+    parts = parts_of(stage, config)
     most = max(1, min(asked, cores, parts, MOST))
     return math.ceil(parts / math.ceil(parts / most))  # the fewest that are as fast
 
