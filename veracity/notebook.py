@@ -11,7 +11,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Audio = str | os.PathLike | np.ndarray | Tensor
 
 ATTACKED_SECONDS = 3.0
-EXAMPLE_UPDATES, EXAMPLE_BATCH = 240, 16  # a minute or so on two cores
+EXAMPLE_UPDATES, EXAMPLE_BATCH = 480, 8  # a minute or so on two cores
 HALF = 0.5  # the threshold of a detector that has none of its own
 
 
@@ -310,7 +310,7 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
 def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> tuple[Path, Path]:
     """Make a song and a detector, where none are at hand: synthetic both, and quickly trained; a minute or two on two cores.
 
-    What is there already is used again. Nobody sings in the song: its results say nothing about music.
+    What is there already of the same settings is used again. Nobody sings in the song: its results say nothing about music.
 
     Parameters
     ----------
@@ -323,7 +323,7 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
     """
     import torch
 
-    from .detector.checkpoints import Checkpoint, save_checkpoint
+    from .detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
     from .detector.evaluation import smooth, tune_threshold
     from .detector.settings import Architecture, TrainingSettings
     from .detector.training import train
@@ -335,20 +335,32 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
 
     corpus, checkpoint = Path(folder, "corpus"), Path(folder, "detector.pt")
     song = corpus / "audio" / "synthetic-test-01.flac"
-    if checkpoint.is_file() and song.is_file():
+    size = SynthesisSettings(n_train=24, n_valid=6, n_test=1, seconds=20)
+    training = TrainingSettings(
+        n_updates=EXAMPLE_UPDATES,
+        batch=EXAMPLE_BATCH,
+        decay_every=max(1, EXAMPLE_UPDATES // 6),
+        stretch=0.1,
+        shift=0.1,
+    )
+    settings = {"seed": seed, "corpus": asdict(size), "training": asdict(training)}
+    if checkpoint.is_file() and song.is_file() and load_checkpoint(checkpoint).settings == settings:
         return song, checkpoint
-    write_corpus(corpus, SynthesisSettings(n_train=8, n_valid=1, n_test=1, seconds=20), seed=seed)
-    spectrograms = [compute_spectrogram(one, FrontEnd()) for one in read_corpus(corpus)]
-    training = TrainingSettings(n_updates=EXAMPLE_UPDATES, batch=EXAMPLE_BATCH, decay_every=EXAMPLE_UPDATES)
+    write_corpus(corpus, size, seed=seed)
+    songs = read_corpus(corpus)
+    spectrograms = [compute_spectrogram(one, FrontEnd()) for one in songs]
     labelled = [(s.magnitude, s.is_sing) for s in spectrograms if s.split == "train" and s.is_sing is not None]
     data = TrainingData(labelled, FrontEnd(), training)
     detector, _ = train(data, Architecture(), seed=seed, device=torch.device("cpu"))
-    (valid,) = (s for s in spectrograms if s.split == "valid")
     trained = Checkpoint(detector.eval())
-    _, p = p_sing(corpus / "audio" / "synthetic-valid-01.flac", trained)
-    assert valid.is_sing is not None
-    threshold = tune_threshold(smooth(p, frames=57), valid.is_sing)
-    save_checkpoint(checkpoint, replace(trained, threshold=threshold, settings={"corpus": "synthetic", "seed": seed}))
+    valid = [
+        (one.audio, s.is_sing)
+        for one, s in zip(songs, spectrograms, strict=True)
+        if s.split == "valid" and s.is_sing is not None
+    ]
+    p = np.concatenate([smooth(p_sing(audio, trained)[1], frames=57) for audio, _ in valid])
+    threshold = tune_threshold(p, np.concatenate([is_sing for _, is_sing in valid]))
+    save_checkpoint(checkpoint, replace(trained, threshold=threshold, settings=settings))
     return song, checkpoint
 
 

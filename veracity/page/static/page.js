@@ -146,12 +146,18 @@ async function changed() { // ask for the explanation of what is drawn now; an a
   }
 }
 
+function hint(found) {
+  const away = Math.abs(found.p_drawn - state.about.threshold) > Math.abs(found.p_clean - state.about.threshold);
+  const other = found.label_clean === "sing" ? "no sing" : "sing";
+  return away ? ` The drawing moved P(sing) away from the threshold: try another level, or an excerpt that is “${other}”.` : " Draw on.";
+}
+
 function showFound(found) {
   $("before").textContent = `P(sing) = ${told(found.p_clean)}, “${words[found.label_clean]}”`;
   $("after").textContent = `${told(found.p_drawn)}, “${words[found.label_drawn]}”`;
   $("after").className = found.flips ? "flipped" : "";
   const sets = found.smallest_sets, n = sets.length;
-  say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." : "Nothing is drawn yet.");
+  say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." + hint(found) : "Nothing is drawn yet.");
   $("fidelity").textContent = `fidelity ${found.fidelity.toFixed(2)}`;
   table($("lime"), found.lime);
   table($("shapley"), found.shapley);
@@ -258,9 +264,9 @@ async function fetchSong() {
   state.song.picture = picture(state.song.values, song.n, state.about.n_mels);
   $("song-name").textContent = song.name;
   $("start").max = song.n - state.about.n_frames;
-  const half = Math.floor(state.about.n_frames / 2), nosing = song.p_sing.findIndex((p, i) =>
-    i >= half && i + half < song.n && p <= state.about.threshold);
-  choose(nosing < 0 ? 0 : nosing - half); // what is no singing yet is what one draws on first
+  const half = Math.floor(state.about.n_frames / 2), unsure = song.p_sing.map((p) => Math.abs(p - state.about.threshold));
+  const within = unsure.slice(half, song.n - half);
+  choose(within.reduce((best, one, i) => (one < within[best] ? i : best), 0)); // where the least drawing flips the label
 }
 
 // --- the perturbations of a run ---------------------------------------------------------------------------------------
