@@ -264,9 +264,9 @@ async function fetchSong() {
   state.song.picture = picture(state.song.values, song.n, state.about.n_mels);
   $("song-name").textContent = song.name;
   $("start").max = song.n - state.about.n_frames;
-  const half = Math.floor(state.about.n_frames / 2), unsure = song.p_sing.map((p) => Math.abs(p - state.about.threshold));
-  const within = unsure.slice(half, song.n - half);
-  choose(within.reduce((best, one, i) => (one < within[best] ? i : best), 0)); // where the least drawing flips the label
+  const half = Math.floor(state.about.n_frames / 2), above = song.p_sing.slice(half, song.n - half).map((p) => p - state.about.threshold);
+  const unsure = above.map((a) => (a > 0 ? a : 1 - a)); // the least sure of what is called “sing”: there little drawing flips the label
+  choose(unsure.reduce((best, one, i) => (one < unsure[best] ? i : best), 0));
 }
 
 // --- the perturbations of a run ---------------------------------------------------------------------------------------
