@@ -1,7 +1,13 @@
 """What the page asks the library for, and the web application that passes it on; test_page_browser opens it in a browser."""
 
 import base64
+import contextlib
 import json
+import math
+import re
+import socket
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,8 +47,8 @@ def desk():
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory):
     path = tmp_path_factory.mktemp("song") / "a-song.wav"
-    time = np.arange(3 * 22050) / 22050
-    soundfile.write(path, 0.3 * np.sin(2 * np.pi * (300 + 200 * time) * time), 22050)
+    seconds = np.arange(3 * 22050) / 22050
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * (300 + 200 * seconds) * seconds), 22050)
     return path
 
 
@@ -90,22 +96,36 @@ def test_nothing_drawn_flips_nothing(desk, song):
     assert found.p_clean == found.p_drawn
 
 
-def test_a_newer_drawing_supersedes_an_older_one(desk, song, monkeypatch):
-    told = []
+@pytest.mark.parametrize(
+    ("newer", "expected"), [("this page", pytest.raises(SupersededError)), ("another page", contextlib.nullcontext())]
+)
+def test_a_newer_drawing_supersedes_an_older_one_of_the_same_page(desk, song, monkeypatch, newer, expected):
+    begun = []
 
     def explain(*args, go_on, **kwargs):
-        told.append(len(told))
-        if len(told) == 1:  # while the first one is computed, another one comes
-            with desk._count:
-                desk._newest += 1
+        begun.append(True)
+        if len(begun) == 1:  # while the first one is computed, another one comes
+            desk.explain(song, 0, half_drawn(), 5, newer)
         go_on()
         return explain_drawing(*args, go_on=go_on, **kwargs)
 
     monkeypatch.setattr(desk_module, "explain_drawing", explain)
-    with pytest.raises(SupersededError):
-        desk.explain(song, 0, half_drawn(), 5)
-    assert desk.explain(song, 0, half_drawn(), 5)["p_clean"] > 0
-    assert len(told) == 2
+    monkeypatch.setattr(desk, "_working", contextlib.nullcontext())
+    with expected:
+        assert desk.explain(song, 0, half_drawn(), 5, "this page")["p_clean"] > 0
+    assert len(begun) == 2
+
+
+def test_pages_that_were_closed_do_not_pile_up(desk, song, monkeypatch):
+    def stop(*args, **kwargs):
+        raise SupersededError
+
+    monkeypatch.setattr(desk_module, "explain_drawing", stop)
+    for number in range(desk_module.MOST_PAGES + 5):
+        with pytest.raises(SupersededError):
+            desk.explain(song, 0, half_drawn(), 5, f"page {number}")
+    assert len(desk._newest) == desk_module.MOST_PAGES
+    assert f"page {number}" in desk._newest
 
 
 def test_the_best_set_of_each_size_has_the_largest_value():
@@ -137,6 +157,13 @@ def test_what_was_drawn_is_heard_where_it_was_drawn(desk, song):
     assert 0 <= p_heard <= 1
 
 
+def test_digital_silence_stays_silent_whatever_is_drawn(desk, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 22050), 22050)
+    before, after, _ = desk.sounds(desk.song(tmp_path / "silence.wav"), 20, half_drawn(), 5)
+    assert not desk_module.is_heard(before, after)
+    assert desk_module.is_heard(before, after + np.float32(0.001))
+
+
 # --- saving -----------------------------------------------------------------------------------------------------------
 
 
@@ -162,12 +189,20 @@ def test_a_drawing_has_a_plain_name(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("folder", ["a-file", "a-file/below", "x" * 300])
+def test_a_folder_that_cannot_be_written_to_is_told_with_the_cure(tmp_path, folder):
+    (tmp_path / "a-file").touch()
+    with pytest.raises(ConfigError, match=r"cannot be written \(.*\): start the page with --drawings and a folder"):
+        save_drawing(tmp_path / folder, "mine", half_drawn())
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
 # --- the application --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def page(desk, song, tmp_path):
-    return Page(lambda: (desk, song), drawings=tmp_path / "drawings", note="a note")
+    return Page(lambda: (desk, song), drawings=tmp_path / "drawings", synthetic=("song", "detector"))
 
 
 @pytest.fixture
@@ -183,18 +218,19 @@ def sent(coverage):
 def test_the_application_passes_on_what_the_library_says(client, desk, song, tmp_path):
     about = client.get("/about").json()
     assert about["ready"]
-    assert about["note"] == "a note"
     assert about["grid"] == {"n_time": 3, "n_band": 2}
     assert "horse" in about["shapes"]
-    assert len(base64.b64decode(client.get("/song").json()["image"])) == song.log_mel.size
+    shown = client.get("/song").json()
+    assert len(base64.b64decode(shown["image"])) == song.log_mel.size
     coverage = np.round(255 * half_drawn()) / 255
-    asked = {"start": 20, "coverage": sent(coverage), "strength": 6}
+    asked = {"song": shown["song"], "start": 20, "coverage": sent(coverage), "strength": 6}
     found = client.post("/explain", json=asked).json()
     expected = desk.explain(song, 20, coverage.astype(np.float32), 6)
     for name in ("p_clean", "p_drawn", "label_drawn", "lime", "shapley", "smallest_sets", "flips"):
         assert found[name] == expected[name]
     sounds = client.post("/sound", json=asked).json()
     assert all(sounds[name].startswith("data:audio/wav;base64,") for name in ("before", "after"))
+    assert (sounds["label_heard"], sounds["is_heard"]) == (desk.label(sounds["p_heard"]), True)
     shape = client.post("/shape", json={"name": "horse", "centre": [0.5, 0.5], "size": [0.5, 0.5]}).json()
     assert max(base64.b64decode(shape["coverage"])) > 100
     saved = client.post("/save", json={"name": "mine", "coverage": sent(coverage)}).json()
@@ -203,30 +239,93 @@ def test_the_application_passes_on_what_the_library_says(client, desk, song, tmp
 
 
 @pytest.mark.parametrize(
-    ("path", "asked", "why"),
+    ("path", "wrong", "why"),
     [
-        ("/explain", {"start": 0, "strength": 5}, "incomplete"),
-        ("/explain", {"start": 0, "coverage": "AAAA", "strength": 5}, "3 cells"),
-        ("/explain", {"start": 0, "coverage": "no base64!", "strength": 5}, "incomplete"),
-        ("/explain", {"start": 10**6, "coverage": sent(half_drawn()), "strength": 5}, "first frame"),
-        ("/explain", {"start": -1, "coverage": sent(half_drawn()), "strength": 5}, "first frame"),
-        ("/shape", {"name": "unicorn", "centre": [0, 0], "size": [1, 1]}, "unicorn"),
-        ("/save", {"name": "../x", "coverage": sent(half_drawn())}, "cannot be called"),
+        ("/explain", {"coverage": None}, "incomplete"),
+        ("/explain", {"coverage": "AAAA"}, "3 cells"),
+        ("/explain", {"coverage": "no base64!"}, "base64"),
+        ("/explain", {"song": "gone"}, "no longer on the desk: reload the page"),
+        ("/explain", {"song": []}, "incomplete"),
+        *((path, {"start": start}, "first frame") for path in ("/explain", "/sound") for start in (10**6, -1, 10**400)),
+        *((path, {"start": start}, "'start'") for path in ("/explain", "/sound") for start in (True, 0.5, 1.0, "1", None)),
+        *(
+            (path, {"strength": strength}, "the level above")
+            for path in ("/explain", "/sound")
+            for strength in (math.nan, math.inf, -math.inf, 1e300, 10**400, -1)
+        ),
+        ("/explain", {"strength": True}, "'strength'"),
+        ("/shape", {"name": "unicorn"}, "unicorn"),
+        ("/shape", {"name": 1}, "'name'"),
+        ("/shape", {"centre": [2, 0.5]}, "the middle of the shape"),
+        ("/shape", {"centre": [math.nan, 0.5]}, "the middle of the shape"),
+        ("/shape", {"centre": 0.5}, "'centre'"),
+        ("/shape", {"centre": [0.5]}, "two numbers"),
+        ("/shape", {"size": [0.5, 1e9]}, "the size of the shape"),
+        ("/shape", {"size": [0, 0.5]}, "the size of the shape"),
+        ("/shape", {"size": ["1", 0.5]}, "the size of the shape"),
+        ("/save", {"name": "../x"}, "cannot be called"),
         ("/run/excerpt", {"domain": "waveform", "song": "a", "number": 0}, "without a run"),
+        ("/run/excerpt", {"domain": "waveform", "song": "a", "number": True}, "'number'"),
         ("/run/sound", {"domain": "waveform", "song": "a", "number": 0, "segments": []}, "without a run"),
     ],
 )
-def test_a_wrong_question_is_answered_in_one_sentence(client, path, asked, why):
-    answer = client.post(path, json=asked)
+def test_a_wrong_question_is_answered_in_one_sentence(client, song, path, wrong, why, monkeypatch):
+    monkeypatch.delattr(desk_module, "explain_drawing")  # nothing is computed
+    right = {"song": song.identity, "start": 0, "strength": 5, "coverage": sent(half_drawn())}
+    right |= {"name": "horse", "centre": [0.5, 0.5], "size": [0.5, 0.5]}
+    answer = client.post(path, data=json.dumps(right | wrong), headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert why in answer.json()["error"]
+    assert "Error" not in answer.json()["error"]
     assert client.get("/about").status_code == 200
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "1", '{"a":' * 10**5 + "1" + "}" * 10**5, "9" * 5000, b"\xff"])
+def test_what_is_no_question_is_told(client, content):
+    answer = client.post("/explain", data=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith("reload the page")
+
+
+def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd, client, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("a secret path")
+
+    monkeypatch.setattr(server, "save_drawing", fail)
+    answer = client.post("/save", json={"name": "mine", "coverage": sent(half_drawn())})
+    assert answer.status_code == 500
+    assert "its terminal tells more" in answer.json()["error"]
+    assert "secret" not in answer.text
+    said, end = "", time.monotonic() + 20
+    while "RuntimeError: a secret path" not in said:  # it is printed when the answer is on its way already
+        assert time.monotonic() < end, said
+        said += capfd.readouterr().err
+
+
+def test_every_page_keeps_its_own_song(client, page, desk, song, tmp_path):
+    mine = client.get("/song").json()
+    assert mine["note"].startswith("Synthetic song and detector:")
+    soundfile.write(tmp_path / "other.wav", 0.2 * np.sin(np.arange(3 * 22050) / 9), 22050)
+    other = client.put("/upload?name=other.wav", data=(tmp_path / "other.wav").read_bytes()).json()
+    assert client.get("/song?song=" + other["song"]).json()["note"].startswith("Synthetic detector:")
+    asked = {"start": 20, "coverage": sent(half_drawn()), "strength": 6, "page": "a page"}
+    expected = {one.identity: desk.explain(one, 20, half_drawn(), 6)["p_clean"] for one in (song, page.song)}
+    assert len(set(expected.values())) == 2
+    for identity, p_clean in expected.items():
+        assert client.post("/explain", json=asked | {"song": identity}).json()["p_clean"] == p_clean
+    assert "a page" in desk._newest
+    for number in range(server.MOST_SONGS - 1):
+        page._keep(replace(song, name=f"song {number}"))
+        assert client.get("/song?song=" + mine["song"]).json()["name"] == "a-song.wav"  # it is used, and stays
+    gone = client.post("/sound", json=asked | {"song": other["song"]})
+    assert gone.status_code == 400
+    assert gone.json()["error"] == "this song is no longer on the desk: reload the page"
 
 
 def test_an_upload_is_read_and_removed_and_a_broken_one_says_so(client, page, audio, tmp_path, monkeypatch):
     monkeypatch.setattr(server.tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    assert client.put("/upload?name=other.wav", data=audio.read_bytes()).json() == {"name": "other.wav"}
+    assert client.put("/upload?name=other.wav", data=audio.read_bytes()).json()["name"] == "other.wav"
     assert page.song.name == "other.wav"
     broken = client.put("/upload?name=broken.wav", data=audio.read_bytes()[:30])
     assert broken.status_code == 400
@@ -238,13 +337,20 @@ def test_an_upload_is_read_and_removed_and_a_broken_one_says_so(client, page, au
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_uploads_are_bounded_in_size_and_length(client, page, audio, monkeypatch):
+def test_uploads_are_bounded_in_size_and_length(client, page, audio, tmp_path, monkeypatch):
     monkeypatch.setattr(server, "MOST_UPLOADED", 1000)
     large = client.put("/upload?name=large.wav", data=audio.read_bytes())
     assert large.status_code == 400
     assert "MiB" in large.json()["error"]
     monkeypatch.setattr(server, "MOST_UPLOADED", 1 << 26)
     monkeypatch.setattr(desk_module, "MOST_SECONDS", 2)
+    soundfile.write(tmp_path / "short.wav", np.ones(2205) / 2, 22050)
+    short = client.put("/upload?name=short.wav", data=(tmp_path / "short.wav").read_bytes())
+    assert "short.wav lasts 0.10 s, less than one excerpt: give at least 0.36 s" in short.json()["error"]
+    soundfile.write(tmp_path / "empty.wav", np.ones(0), 22050)
+    empty = client.put("/upload?name=empty.wav", data=(tmp_path / "empty.wav").read_bytes())
+    assert "holds no samples" in empty.json()["error"]
+    assert "lists" not in empty.json()["error"]
     long = client.put("/upload?name=long.wav", data=audio.read_bytes())
     assert "long.wav lasts 3 s: give at most 2 s" in long.json()["error"]
 
@@ -261,12 +367,13 @@ def test_only_this_machine_is_answered_and_nothing_is_fetched_elsewhere(client):
         assert "https://" not in text
 
 
-def test_a_page_whose_detector_cannot_be_made_says_why(tmp_path):
+def test_a_page_whose_detector_cannot_be_made_says_why(tmp_path, capsys):
     def fail():
         raise ConfigError("there is no such detector: give another")
 
     page = Page(fail, drawings=tmp_path)
     page.prepare()
+    assert capsys.readouterr().err == "error: there is no such detector: give another\n"
     assert page.about({})["failure"] == "there is no such detector: give another"
     with pytest.raises(ConfigError, match="no such detector"):
         page.ready()
@@ -283,12 +390,27 @@ def test_a_page_whose_detector_cannot_be_made_says_why(tmp_path):
         (["missing.wav"], "there is no file missing.wav"),
         (["--checkpoint", "missing.pt"], "there is no file missing.pt"),
         (["--run", "results/missing"], "no finished run"),
+        (["--corpus", "data"], "add --run results/<run>"),
+        (["--run", "results/missing", "--corpus", "data"], "there is no folder data: give --corpus the folder of the run's"),
+        (["--port", "70000"], "there is no port 70000: give one up to 65535, or --port 0"),
+        (["--port=-1"], "there is no port -1: give one up to 65535, or --port 0"),
     ],
 )
 def test_the_command_refuses_what_is_not_there(arguments, why, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command.main(["page", "--no-browser", "--port", "0", *arguments]) == 2
-    assert why in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert why in said
+
+
+def test_a_port_that_is_taken_is_told_with_the_cure(capsys, audio):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert command.main(["page", "--no-browser", "--port", str(port), str(audio)]) == 2
+    assert re.fullmatch(
+        rf"error: port {port} cannot be had \(.*\): give another, or --port 0 for any that is free\n", capsys.readouterr().err
+    )
 
 
 def test_a_checkpoint_without_a_threshold_is_told(tmp_path, audio):

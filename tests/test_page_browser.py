@@ -1,6 +1,7 @@
 """The page in a real browser: draw, see, hear, save, and find the drawing in a run's Figure 1; toggle a run's segments."""
 
 import base64
+import shutil
 import time
 
 import numpy as np
@@ -81,8 +82,14 @@ def heard(browser, name):
     return browser.execute_script(f"return document.getElementById('{name}').src")
 
 
+def settled(browser):
+    """Wait until the page has the sound, where it may be the same as before."""
+    until(browser, lambda: browser.find_element(By.ID, "sounds").get_attribute("aria-busy") == "false")
+
+
 def after_change(browser, act):
     """Act, and wait until the page has the sound, which comes last, of what is drawn then."""
+    settled(browser)
     before = heard(browser, "sound-after")
     act()
     until(browser, lambda: heard(browser, "sound-after") not in ("", before))
@@ -119,13 +126,13 @@ def test_a_stroke_is_drawn_explained_and_heard(page, desk, song):
     assert 0.01 < (coverage > 0.5).mean() < 0.2
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
     expected = desk.explain(song, start, coverage, 5)
-    assert told(page, "after").startswith(f"{expected['p_drawn']:.3f}")
+    assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
     assert told(page, "after") != before
     assert (told(page, "told") == "The label has flipped.") == expected["flips"]
     np.testing.assert_allclose(weights(page, "lime"), expected["lime"], atol=6e-4)
     np.testing.assert_allclose(weights(page, "shapley"), expected["shapley"], atol=6e-4)
     sets = expected["smallest_sets"]
-    assert told(page, "sets-told").startswith(f"{len(sets)} smallest" if sets else "No part")
+    assert told(page, "sets-told").startswith(f"{len(sets)} set" if sets else "No part")
     for name in ("sound-before", "sound-after"):
         played = page.execute_async_script(
             "const [name, done] = arguments; const a = document.getElementById(name); a.muted = true;"
@@ -197,7 +204,152 @@ def test_a_newer_stroke_supersedes_what_is_computed(page, desk, song):
     after_change(page, lambda: stroke(page, (150, 90)))
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
     expected = desk.explain(song, start, drawn(page), 5)
-    assert told(page, "after").startswith(f"{expected['p_drawn']:.3f}")
+    assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
+
+
+def set_start(browser, start):
+    browser.execute_script(
+        "const s = document.getElementById('start'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))", start
+    )
+
+
+def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, desk, song, tmp_path):
+    other = tmp_path / "other.wav"
+    soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
+    first, address, before = page.current_window_handle, page.current_url, set(desk._newest)
+    page.switch_to.new_window("tab")
+    try:
+        page.get(address)
+        until(page, lambda: heard(page, "sound-after"))
+        after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
+        assert told(page, "song-name") == "other.wav"
+        page.switch_to.window(first)
+        assert told(page, "song-name") == "a-song.wav"
+        after_change(page, lambda: stroke(page, (120, 40)))
+        start = int(page.find_element(By.ID, "start").get_attribute("value"))
+        expected = desk.explain(song, start, drawn(page), 5)
+        assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
+        assert len(set(desk._newest) - before - {""}) == 1  # the other tab's: each supersedes its own strokes alone
+    finally:
+        page.switch_to.window(first)
+        for handle in page.window_handles:
+            if handle != first:
+                page.switch_to.window(handle)
+                page.close()
+        page.switch_to.window(first)
+
+
+def test_the_drawing_stays_when_another_excerpt_or_song_is_chosen(page, tmp_path):
+    after_change(page, lambda: stroke(page, (120, 40)))
+    after_change(page, lambda: stroke(page, (50, -90)))
+    before, p_before = drawn(page), told(page, "after")
+    after_change(page, lambda: set_start(page, 7))
+    np.testing.assert_array_equal(drawn(page), before)
+    assert told(page, "after") != p_before  # it is explained anew
+    other = tmp_path / "other.wav"
+    soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
+    after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
+    assert page.find_element(By.ID, "upload").get_attribute("value") == ""  # the same file can be chosen again
+    np.testing.assert_array_equal(drawn(page), before)
+    after_change(page, lambda: page.find_element(By.ID, "clear").click())
+    assert told(page, "told") == "Nothing is drawn yet."
+    assert not page.find_element(By.ID, "sets-figure").is_displayed()
+    after_change(page, lambda: page.find_element(By.ID, "undo").click())
+    np.testing.assert_array_equal(drawn(page), before)
+    after_change(page, lambda: page.find_element(By.ID, "undo").click())
+    assert 0 < drawn(page).sum() < before.sum()
+
+
+def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, desk):
+    canvas = page.find_element(By.ID, "excerpt")
+    canvas.send_keys(Keys.SPACE, Keys.ARROW_LEFT * 9)
+    after_change(page, lambda: page.execute_script("document.activeElement.blur()"))
+    before = drawn(page)
+    assert before.any()
+    canvas.send_keys(Keys.ARROW_UP * 20)
+    np.testing.assert_array_equal(drawn(page), before)
+    canvas.send_keys(Keys.SPACE, Keys.ARROW_LEFT * 5)
+    canvas.send_keys("z")  # takes back the stroke that is being drawn, and ends it
+    settled(page)
+    canvas.send_keys(Keys.ARROW_LEFT * 5)
+    np.testing.assert_array_equal(drawn(page), before)
+    canvas.send_keys(Keys.SPACE, Keys.ARROW_LEFT * 5)
+    after_change(page, lambda: page.find_element(By.ID, "clear").click())
+    canvas.send_keys(Keys.ARROW_LEFT * 5, Keys.ESCAPE)
+    ActionChains(page).context_click(canvas).perform()  # only the primary button draws
+    after_change(page, lambda: page.find_element(By.ID, "stamp").click())
+    np.testing.assert_allclose(drawn(page), desk.shape("horse", (0.5, 0.5), (0.45, 0.45)), atol=0.003)
+
+
+def test_p_sing_and_threshold_look_different_when_they_are(desk, song, drawings, browser):
+    nothing = np.zeros((115, 80), dtype=np.float32)
+    near = Desk(desk.checkpoint, threshold=desk.explain(song, 100, nothing, 5)["p_clean"] - 3e-5)
+    with serving(Page(lambda: (near, song), drawings=drawings)) as client:
+        browser.get(client.address)
+        until(browser, lambda: heard(browser, "sound-after"))
+        set_start(browser, 100)
+        settled(browser)
+        p = told(browser, "before").removeprefix("P(sing) = ").split(",")[0]
+        threshold = told(browser, "beside").removeprefix("(threshold ").rstrip(")")
+        assert p != threshold
+        assert float(p) == pytest.approx(float(threshold), abs=1e-3)
+        assert "“sing”" in told(browser, "before")
+        browser.get("about:blank")
+
+
+def test_while_it_is_computed_and_after_an_error_old_answers_look_old(page):
+    after_change(page, lambda: stroke(page, (120, 40)))
+    page.execute_script("window.fetch = () => new Promise((_, reject) => { window.lose = reject; })")
+    stroke(page, (50, -90))
+    assert told(page, "told") == "computing …"
+    for name in ("verdict", "why", "sounds"):
+        assert "outdated" in page.find_element(By.ID, name).get_attribute("class")
+        assert page.find_element(By.ID, name).get_attribute("aria-busy") == "true"
+    page.execute_script("lose(new TypeError('Failed to fetch'))")
+    until(page, lambda: "start it again as you did" in told(page, "told"))
+    assert "outdated" in page.find_element(By.ID, "why").get_attribute("class")
+    assert page.find_element(By.ID, "why").get_attribute("aria-busy") == "false"
+    assert heard(page, "sound-after") == ""
+    page.execute_script("window.fetch = async () => new Response('<h1>Bad gateway</h1>', { status: 502 })")
+    page.find_element(By.ID, "name").send_keys(Keys.ENTER)
+    until(page, lambda: told(page, "saved") == "The page's server answered with error 502: its terminal may tell more.")
+
+
+def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is(page, desk, monkeypatch, tmp_path):
+    sounds = desk.sounds
+
+    def other(song, start, coverage, strength):
+        p_drawn = desk.explain(song, start, coverage, strength)["p_drawn"]
+        return *sounds(song, start, coverage, strength)[:2], 0.125 if p_drawn > 0.5 else 0.875
+
+    monkeypatch.setattr(desk, "sounds", other)
+    after_change(page, lambda: stroke(page, (120, 40)))
+    drawing = until(page, lambda: told(page, "after")).split("“")[1].split("”")[0]
+    sound = {"sing": "no sing", "no sing": "sing"}[drawing]
+    assert f"the drawing is “{drawing}”, its sound “{sound}” with P(sing) = 0." in told(page, "heard")
+    monkeypatch.setattr(desk, "sounds", sounds)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(4 * 22050), 22050)
+    after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(tmp_path / "silence.wav")))
+    assert told(page, "heard").startswith("Nothing of the drawing is heard: the song is digital silence there")
+
+
+def test_a_page_that_cannot_begin_says_why(desk, song, drawings, browser):
+    class Broken:
+        whole = True
+
+        def listing(self):
+            if self.whole:
+                return []
+            raise RuntimeError("unforeseen")
+
+    run = Broken()
+    with serving(Page(lambda: (desk, song), drawings=drawings, run=run)) as client:
+        run.whole = False
+        browser.get(client.address)
+        said = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#state.error"))[0].text
+        assert "something went wrong in the page's server" in said
+        browser.get("about:blank")
+        browser.get_log("browser")
 
 
 def test_a_broken_upload_says_what_is_wrong_and_the_page_lives(page, tmp_path):
@@ -288,6 +440,29 @@ def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, 
         sound = until(browser, lambda: heard(browser, "run-audio"))
         audio, _ = run.sound(row["domain"], row["song"], 0, [s for s in range(20) if expected["best"] >> s & 1])
         assert len(base64.b64decode(sound.split(",")[1])) == 44 + 2 * len(audio)
+        assert browser.get_log("browser") == []
+
+
+def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finished, browser, drawings, tmp_path):
+    shutil.copytree(finished, tmp_path / "damaged")
+    run = Run(tmp_path / "damaged")
+    threshold = run.threshold
+    (first, path), *others = run.paths.items()
+    path.write_bytes(path.read_bytes()[:1000])
+    assert run.threshold == threshold
+    broken = [row for row in run.listing() if "error" in row]
+    assert [(row["domain"], row["song"]) for row in broken] == [first]
+    assert str(path) in broken[0]["error"]
+    for _, other in others:
+        other.write_bytes(b"")
+    assert run.threshold is None
+    desk = Desk(run.checkpoint, threshold=run.threshold)
+    song = desk.song(run.song())
+    with serving(Page(lambda: (desk, song), drawings=drawings, run=run)) as client:
+        browser.get(client.address)
+        until(browser, lambda: heard(browser, "sound-after"))
+        assert all(str(path) in told(browser, "run-broken") for path in run.paths.values())
+        after_change(browser, lambda: stroke(browser, (100, 20)))
         assert browser.get_log("browser") == []
 
 

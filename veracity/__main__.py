@@ -1,6 +1,8 @@
 """The command ``veracity``: a page to draw on."""
 
 import argparse
+import os
+import socket
 import sys
 import webbrowser
 from pathlib import Path
@@ -49,6 +51,15 @@ def _page(options: argparse.Namespace) -> int:
         raise ConfigError(f"the page needs {error.name}: pip install 'veracity[page]'") from None
     from . import notebook
 
+    if not 0 <= options.port <= 65535:
+        raise ConfigError(f"there is no port {options.port}: give one up to 65535, or --port 0 for any that is free")
+    if options.corpus and not options.run:
+        raise ConfigError(f"--corpus {options.corpus} is for the songs of a run: add --run results/<run>, or leave it out")
+    if options.corpus and not options.corpus.is_dir():
+        raise ConfigError(
+            f"there is no folder {options.corpus}: give --corpus the folder of the run's songs, or leave it out, "
+            "and its excerpts are not heard"
+        )
     run = Run(options.run, options.corpus) if options.run else None
     for path in (options.song, options.checkpoint):
         if path is not None and not path.is_file():
@@ -68,21 +79,21 @@ def _page(options: argparse.Namespace) -> int:
         return desk, desk.song(song)
 
     given = {"song": options.song or run_song, "detector": options.checkpoint or run}
-    made = [what for what, one in given.items() if one is None]
-    note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
-    config = uvicorn.Config(
-        application(Page(prepare, drawings=options.drawings, run=run, note=note)),
-        host="127.0.0.1",
-        port=options.port,
-        log_level="warning",
-        server_header=False,
-    )
-    socket = config.bind_socket()
-    address = f"http://127.0.0.1:{socket.getsockname()[1]}/"
+    synthetic = tuple(what for what, one in given.items() if one is None)
+    page = Page(prepare, drawings=options.drawings, run=run, synthetic=synthetic)
+    config = uvicorn.Config(application(page), log_level="warning", server_header=False)
+    try:
+        listening = socket.create_server(("127.0.0.1", options.port))
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise ConfigError(
+            f"port {options.port} cannot be had ({why}): give another, or --port 0 for any that is free"
+        ) from None
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
     print(f"{address} (Ctrl+C ends it)", flush=True)
     if not options.no_browser:
         webbrowser.open(address)
-    uvicorn.Server(config).run(sockets=[socket])
+    uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

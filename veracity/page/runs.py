@@ -1,5 +1,6 @@
 """The adversarial excerpts of a run that is done: every set of segments of a perturbation, looked up."""
 
+import contextlib
 import functools
 import json
 import os
@@ -91,9 +92,12 @@ class Run:
         self._models: dict[str, Any] = {}
 
     @property
-    def threshold(self) -> float:
-        """Of the run's detector: "sing" is P(sing) above it."""
-        return float(store.read_attributes(next(iter(self.paths.values())))["threshold"])
+    def threshold(self) -> float | None:
+        """Of the run's detector: "sing" is P(sing) above it; None where no file of it can be read, as `listing` tells."""
+        for path in self.paths.values():
+            with contextlib.suppress(VeracityError):
+                return float(store.read_attributes(path)["threshold"])
+        return None
 
     def song(self) -> Path | None:
         """Return the audio of an attacked song, where it is there."""
@@ -105,11 +109,17 @@ class Run:
         return None
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return domain, song, and of each excerpt its number, first frame and the decision before the attack."""
-        rows = []
+        """Return domain, song, and of each excerpt its number, first second and the decision before the attack.
+
+        Of a file that cannot be read, the reason is told as "error" in place of excerpts.
+        """
+        rows: list[dict[str, Any]] = []
         for (domain, song), path in self.paths.items():
-            excerpts = store.read(path, Excerpts)
-            rate = self._frontend(path).frames_per_second
+            try:
+                excerpts, rate = store.read(path, Excerpts), self._frontend(path).frames_per_second
+            except VeracityError as error:
+                rows.append({"domain": domain, "song": song, "error": str(error)})
+                continue
             items = [
                 {"number": e, "original": str(excerpts.original[e]), "seconds": excerpts.start_seconds + float(first) / rate}
                 for e, first in enumerate(excerpts.start_frame)
@@ -175,6 +185,10 @@ class Run:
         """
         path = self._path(domain, song)
         excerpts, frontend = store.read(path, Excerpts), self._frontend(path)
+        within(number, 0, len(excerpts.original) - 1, "the excerpt's number", whole=True)
+        grid = self.grid(path)
+        for segment in segments:
+            within(segment, 0, grid.n_segments - 1, "a segment", whole=True)
         attack_path = self.folder / "perturbations" / domain / path.name
         attack = read_attack(attack_path)
         assert not isinstance(attack, WindowAttack)  # which __init__ has refused: there is no detector
@@ -182,7 +196,7 @@ class Run:
         settings = json.loads(str(store.read_attributes(attack_path)["settings"]))["attacks"]
         audio, _ = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)
         first = int(excerpts.start_frame[number])
-        inside = np.isin(self.grid(path).segment_map(), segments)
+        inside = np.isin(grid.segment_map(), segments)
         perturbed = perturbed_audio(audio, attack, first, frontend)
         return part_heard(
             confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend

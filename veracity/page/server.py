@@ -2,8 +2,11 @@
 
 import base64
 import json
+import re
+import sys
 import tempfile
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,14 +23,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ..errors import ConfigError, VeracityError
+from ..errors import ConfigError, VeracityError, shortened
 from ..experiments.pen.shapes import SHAPES
-from .desk import Desk, Song, SupersededError, as_wav, save_drawing
+from .desk import Desk, Song, SupersededError, as_wav, is_heard, save_drawing
 from .runs import Run
 
 STATIC = Path(__file__).resolve().parent / "static"
 MOST_UPLOADED = 64 << 20  # bytes
 MOST_ASKED = 1 << 20  # bytes of a question
+MOST_SONGS = 8  # on the desk, for as many pages; a quarter of an hour takes 100 MB
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -38,23 +42,43 @@ LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of a song's log-mel values that are
 
 
 class Page:
-    """The state of one page: a desk, the song on it, a run, and where drawings go."""
+    """What is served: a desk, the songs on it, a run, and where drawings go.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the desk and the song it begins with.
+    drawings : Path
+    run : Run, optional
+    synthetic : tuple of str
+        Which of "song" (the one it begins with) and "detector" are made up, as the page says.
+    """
 
     def __init__(
-        self, make: Callable[[], tuple[Desk, Song]], *, drawings: Path, run: Run | None = None, note: str = ""
+        self,
+        make: Callable[[], tuple[Desk, Song]],
+        *,
+        drawings: Path,
+        run: Run | None = None,
+        synthetic: tuple[str, ...] = (),
     ) -> None:
-        self.run, self.drawings, self.note = run, drawings, note
+        self.run, self.drawings, self.synthetic = run, drawings, synthetic
         self.desk: Desk | None = None
-        self.song: Song | None = None
+        self.song: Song | None = None  # the newest, with which a page begins
         self.failure = ""
-        self._make = make
+        self._make, self._first = make, ""
+        self._songs: OrderedDict[str, Song] = OrderedDict()  # by identity; the one used last is the last
+        self._keeping = threading.Lock()
 
     def prepare(self) -> None:
         """Make what lies on the desk; the page says so in the meantime."""
         try:
-            self.desk, self.song = self._make()
+            self.desk, song = self._make()
+            self._first = song.identity
+            self._keep(song)
         except VeracityError as error:
             self.failure = str(error)
+            print(f"error: {error}", file=sys.stderr, flush=True)
         except Exception as error:
             self.failure = f"the page cannot be prepared: {error}"
             raise
@@ -73,78 +97,111 @@ class Page:
             raise ConfigError("the detector is still being made: wait a moment")
         return self.desk, self.song
 
+    def _keep(self, song: Song) -> str:
+        """Put a song on the desk, from which the one that was asked for longest ago goes; return its identity."""
+        with self._keeping:
+            self._songs[song.identity] = self.song = song
+            self._songs.move_to_end(song.identity)
+            if len(self._songs) > MOST_SONGS:
+                self._songs.popitem(last=False)
+        return song.identity
+
+    def _asked(self, asked: dict[str, Any]) -> tuple[Desk, Song]:
+        """Return the desk and the song that a question is about: each page has its own."""
+        desk, _ = self.ready()
+        with self._keeping:
+            identity = _given(asked, "song", str)
+            if identity not in self._songs:
+                raise ConfigError("this song is no longer on the desk: reload the page")
+            self._songs.move_to_end(identity)
+            return desk, self._songs[identity]
+
     # --- what the page asks for; each returns what JSON can hold, or a response ----------------------------------------
 
     def about(self, _: dict[str, Any]) -> dict[str, Any]:
         """Tell what there is: shapes, grid, notes, a run; and whether the desk is ready."""
         told: dict[str, Any] = {"ready": self.desk is not None and self.song is not None, "failure": self.failure}
-        told["runs"] = self.run.listing() if self.run else None
         if (desk := self.desk) is None:
             return told
         grid, frontend = desk.grid, desk.frontend
         return told | {
             "shapes": sorted(SHAPES),
             "threshold": desk.threshold,
-            "note": f"{self.note} {desk.note}".strip(),
+            "runs": self.run.listing() if self.run else None,
             "drawings": str(self.drawings),
             "grid": {"n_time": grid.n_time, "n_band": grid.n_band},
             "segments": grid.segment_map().ravel().tolist(),
             "n_frames": frontend.excerpt_frames,
             "n_mels": frontend.n_mels,
             "frames_per_second": frontend.frames_per_second,
+            "hz": [frontend.f_min, frontend.f_max],
             "colours": _hex(matplotlib.colormaps["magma"](np.linspace(0, 1, 256))),
         }
 
-    def show_song(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Return the song's spectrogram as bytes, and P(sing) along it."""
-        song = self.ready()[1]
-        return {"name": song.name, "n": len(song.log_mel), "image": _image(song.log_mel, song), "p_sing": _rounded(song.p_sing)}
+    def show_song(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return a song's spectrogram as bytes, and P(sing) along it; without one that is asked for, of the newest."""
+        desk, song = self._asked(asked) if asked else self.ready()
+        made = [what for what in self.synthetic if what != "song" or song.identity == self._first]
+        note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
+        return {
+            "song": song.identity,
+            "name": song.name,
+            "note": f"{note} {desk.note}".strip(),
+            "n": len(song.log_mel),
+            "image": _image(song.log_mel, song),
+            "p_sing": np.round(song.p_sing.astype(float), 4).tolist(),
+        }
 
     def shape(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the coverage of a ready shape."""
         desk, _ = self.ready()
-        (x, y), (width, height) = asked["centre"], asked["size"]
-        return {"coverage": _bytes(255 * desk.shape(str(asked["name"]), (float(x), float(y)), (float(width), float(height))))}
+        centre, size = _given(asked, "centre", list), _given(asked, "size", list)
+        if len(centre) != 2 or len(size) != 2:
+            raise ConfigError("a shape has two numbers each for centre and size, along time and frequency: send two")
+        return {"coverage": _bytes(255 * desk.shape(_given(asked, "name", str), tuple(centre), tuple(size)))}
 
     def explain(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Explain a drawing."""
-        desk, song = self.ready()
-        found = desk.explain(song, int(asked["start"]), self._coverage(asked), float(asked["strength"]))
+        desk, song = self._asked(asked)
+        page = str(asked.get("page", ""))[:64]
+        found = desk.explain(song, *self._drawing(asked), page)
         return {**found, "log_mel": _image(found["log_mel"], song)}
 
     def sound(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the excerpt before and after as audio."""
-        desk, song = self.ready()
-        sounds = desk.sounds(song, int(asked["start"]), self._coverage(asked), float(asked["strength"]))
-        before, after, p_heard = sounds
+        """Return the excerpt before and after as audio, and what the detector says of it."""
+        desk, song = self._asked(asked)
+        before, after, p = desk.sounds(song, *self._drawing(asked))
         rate = desk.frontend.sample_rate
-        return {"before": _wav(before, rate), "after": _wav(after, rate), "p_heard": p_heard}
+        return {
+            "before": _wav(before, rate),
+            "after": _wav(after, rate),
+            "p_heard": p,
+            "label_heard": desk.label(p),
+            "is_heard": is_heard(before, after),
+        }
 
     def save(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Save a drawing for ``drawings.folder``."""
         self.ready()
-        return {"path": str(save_drawing(self.drawings, str(asked["name"]), self._coverage(asked)))}
+        return {"path": str(save_drawing(self.drawings, _given(asked, "name", str), self._coverage(asked)))}
 
     def put(self, name: str, content: bytes) -> dict[str, Any]:
         """Put another song on the desk, that was uploaded; the file is removed as soon as it is read."""
         desk, _ = self.ready()
         with tempfile.TemporaryDirectory(prefix="veracity-page-") as folder:
-            path = Path(folder, "song" + Path(name).suffix[:8])
+            path = Path(folder, "song" + re.sub(r"[^.\w]", "", Path(name).suffix)[:8])
             path.write_bytes(content)
-            try:
-                song = desk.song(path, name)
-            except VeracityError as error:
-                raise ConfigError(str(error).replace(str(path), name)) from None
-        self.song = song
-        return {"name": song.name}
+            song = desk.song(path, name)
+        return {"song": self._keep(song), "name": song.name}
 
     def run_excerpt(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return an adversarial excerpt of the run, with the model's answer to every set of segments."""
-        chosen = self._run().excerpt(str(asked["domain"]), str(asked["song"]), int(asked["number"]))
+        domain, song, number = _excerpt_asked(asked)
+        chosen = self._run().excerpt(domain, song, number)
         excerpts, e = chosen.excerpts, chosen.number
         shown = excerpts.adversarial[e]
         low, high = np.percentile(shown, [QUIETEST, LOUDEST])
-        grid = self._run().grid(self._run().paths[excerpts.domain, str(asked["song"])])
+        grid = self._run().grid(self._run().paths[domain, song])
         return {
             "adversarial": _bytes(_scaled(shown, low, high)),
             "n_frames": grid.n_frames,
@@ -160,8 +217,7 @@ class Page:
 
     def run_sound(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return an adversarial excerpt with some segments of its perturbation alone, as audio."""
-        segments = [int(one) for one in asked["segments"]]
-        audio, rate = self._run().sound(str(asked["domain"]), str(asked["song"]), int(asked["number"]), segments)
+        audio, rate = self._run().sound(*_excerpt_asked(asked), _given(asked, "segments", list))
         return {"sound": _wav(audio, rate)}
 
     def _run(self) -> Run:
@@ -169,9 +225,15 @@ class Page:
             raise ConfigError("the page was started without a run: add --run results/<run>")
         return self.run
 
+    def _drawing(self, asked: dict[str, Any]) -> tuple[int, np.ndarray, float]:
+        return _given(asked, "start", int), self._coverage(asked), _given(asked, "strength", float)
+
     def _coverage(self, asked: dict[str, Any]) -> np.ndarray:
         desk, _ = self.ready()
-        values = np.frombuffer(base64.b64decode(str(asked["coverage"]), validate=True), dtype=np.uint8)
+        try:
+            values = np.frombuffer(base64.b64decode(_given(asked, "coverage", str), validate=True), dtype=np.uint8)
+        except ValueError:
+            raise ConfigError("the drawing is not sent as base64: reload the page") from None
         shape = desk.frontend.excerpt_frames, desk.frontend.n_mels
         if values.size != shape[0] * shape[1]:
             raise ConfigError(f"a drawing of {values.size} cells was sent, and an excerpt has {shape[0] * shape[1]}")
@@ -184,23 +246,29 @@ def application(page: Page) -> Starlette:
     async def upload(request: Request) -> Response:
         content = bytearray()
         async for part in request.stream():
-            content += part
-            if len(content) > MOST_UPLOADED:
-                return _refused(f"the file holds more than {MOST_UPLOADED >> 20} MiB: cut it, or give its path to the command")
+            if len(content) <= MOST_UPLOADED:  # the rest is received all the same: a browser that is cut off hears no answer
+                content += part
+        if len(content) > MOST_UPLOADED:
+            return _refused(f"the file holds more than {MOST_UPLOADED >> 20} MiB: cut it, or give its path to the command")
         name = Path(request.query_params.get("name", "song")).name
         return await _answer(lambda: page.put(name, bytes(content)))
 
     def asking(question: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable:
         async def answer(request: Request) -> Response:
-            asked: dict[str, Any] = {}
             if request.method == "POST":
                 content = await request.body()
                 if len(content) > MOST_ASKED or not request.headers.get("content-type", "").startswith("application/json"):
                     return _refused("a question is a small piece of JSON")
                 try:
-                    asked = dict(json.loads(content))
-                except (ValueError, TypeError) as error:
-                    return _refused(f"the question is no piece of JSON ({error})")
+                    asked = json.loads(content)
+                except ValueError as error:
+                    return _refused(f"the question is no piece of JSON ({shortened(str(error))}): reload the page")
+                except RecursionError:
+                    return _refused("the question is nested too deep: reload the page")
+                if not isinstance(asked, dict):
+                    return _refused("the question is no JSON object: reload the page")
+            else:
+                asked = dict(request.query_params)
             return await _answer(lambda: question(asked))
 
         return answer
@@ -231,7 +299,7 @@ def application(page: Page) -> Starlette:
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])  # no other site's name may lead here
-    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan)
+    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers={Exception: _gone_wrong})
 
 
 async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
@@ -242,8 +310,25 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
         return JSONResponse({"superseded": str(error)}, status_code=409, headers=HEADERS)
     except VeracityError as error:
         return _refused(str(error))
-    except (KeyError, TypeError, ValueError) as error:
-        return _refused(f"the question is incomplete ({type(error).__name__}: {error})")
+
+
+async def _gone_wrong(_: Request, error: Exception) -> Response:
+    """Answer when something unforeseen has happened; Starlette raises it again, and uvicorn prints its traceback."""
+    said = f"something went wrong in the page's server ({type(error).__name__}): its terminal tells more"
+    return JSONResponse({"error": said}, status_code=500, headers=HEADERS)
+
+
+def _given(asked: dict[str, Any], name: str, kind: type) -> Any:
+    """Return what a question says under a name, and refuse anything but that kind; whole numbers are numbers."""
+    value = asked.get(name)
+    if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
+        words = {str: "text", int: "whole number", float: "number", list: "list"}[kind]
+        raise ConfigError(f"the question is incomplete, it has no {words} {name!r}: reload the page")
+    return value
+
+
+def _excerpt_asked(asked: dict[str, Any]) -> tuple[str, str, int]:
+    return _given(asked, "domain", str), _given(asked, "song", str), _given(asked, "number", int)
 
 
 def _refused(why: str) -> Response:
@@ -262,10 +347,6 @@ def _image(log_mel: np.ndarray, song: Song) -> str:
     """Return log-mel frames as bytes, black and white where the song's quietest and loudest are."""
     low, high = np.percentile(song.log_mel, [QUIETEST, LOUDEST])
     return _bytes(_scaled(log_mel, low, high))
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return np.round(values.astype(float), 4).tolist()
 
 
 def _hex(colours: np.ndarray) -> list[str]:

@@ -1,22 +1,44 @@
 // What is drawn, clicked and heard; every number comes from the library, by way of the server.
 const $ = (id) => document.getElementById(id);
-const state = { about: null, song: null, start: 0, coverage: null, undo: [], drawn: null, cross: null, penDown: false, abort: null };
+const state = {
+  about: null, song: null, start: 0, coverage: null, undo: [], drawn: null, abort: null,
+  cross: null, penDown: false, last: null, // the keyboard's cross, whether it draws, and where the pointer was that draws
+};
+const PAGE = String(Math.random()); // a drawing supersedes older ones of this page alone
+const GONE = "The page's server does not answer: start it again as you did (veracity page or make page), and reload this page.";
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const text = (values) => { let s = ""; for (const v of values) s += String.fromCharCode(v); return btoa(s); };
 const words = { sing: "sing", nosing: "no sing" };
-const told = (p) => p.toFixed(3);
+const told = (value, digits = 3) => value.toFixed(digits).replace(/^-(0\.0*)$/, "$1");
 
-async function ask(path, question, signal) {
+function digits(threshold, ...ps) { // as many as it takes to tell each P(sing) from the threshold
+  let n = 3;
+  while (n < 15 && ps.some((p) => p !== threshold && told(p, n) === told(threshold, n))) n++;
+  return n;
+}
+
+async function fetched(path, options) {
+  const orGone = (instead) => (error) => { if (error.name === "AbortError") throw error; return instead; };
+  const response = await fetch("/" + path, options).catch(orGone(null));
+  if (!response) throw new Error(GONE);
+  const answer = await response.json().catch(orGone(null)); // what stands between page and server may answer in no JSON
+  if (response.ok && answer) return answer;
+  const why = answer?.error || answer?.superseded || `The page's server answered with error ${response.status}: its terminal may tell more.`;
+  throw Object.assign(new Error(why), { superseded: Boolean(answer?.superseded) });
+}
+
+function ask(path, question, signal) {
   const asked = question === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question) };
-  const response = await fetch("/" + path, { ...asked, signal });
-  const answer = await response.json();
-  if (!response.ok) throw Object.assign(new Error(answer.error || answer.superseded), { superseded: "superseded" in answer });
-  return answer;
+  return fetched(path, { ...asked, signal });
 }
 
 function say(id, message, isError = false) {
   $(id).textContent = message;
   $(id).classList.toggle("error", isError);
+}
+
+function outdated(isOutdated, ...ids) { // grey what belongs to an older drawing
+  for (const id of ids) { $(id).classList.toggle("outdated", isOutdated); $(id).setAttribute("aria-busy", isOutdated); }
 }
 
 // --- pictures ---------------------------------------------------------------------------------------------------------
@@ -77,6 +99,17 @@ function edgesOf(grid, alongTime) { // where one segment ends and the next begin
   return found;
 }
 
+function axis(id, from, to) { // seconds below a picture
+  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120].find((s) => (to - from) / s <= 8) || 300;
+  $(id).replaceChildren();
+  for (let i = Math.ceil(from / step); i * step <= to; i++) {
+    const tick = document.createElement("span");
+    tick.textContent = `${Number((i * step).toFixed(1))} s`;
+    tick.style.left = `${100 * (i * step - from) / (to - from)}%`;
+    $(id).append(tick);
+  }
+}
+
 // --- choosing and drawing ---------------------------------------------------------------------------------------------
 
 function choose(start) {
@@ -86,12 +119,25 @@ function choose(start) {
   const seconds = state.start / about.frames_per_second;
   $("start-told").textContent = seconds.toFixed(2) + " s";
   $("start").setAttribute("aria-valuetext", seconds.toFixed(2) + " seconds");
-  clear();
+  axis("excerpt-axis", seconds, seconds + about.n_frames / about.frames_per_second);
+  lift();
+  changed();
+}
+
+function lift() { // end the stroke that is being drawn, and tell whether there was one
+  const wasDown = state.penDown || state.last !== null;
+  [state.penDown, state.last] = [false, null];
+  return wasDown;
+}
+
+function empty() {
+  return new Uint8Array(state.about.n_frames * state.about.n_mels);
 }
 
 function clear() {
-  state.coverage = new Uint8Array(state.about.n_frames * state.about.n_mels);
-  state.undo = [];
+  lift();
+  remember();
+  state.coverage = empty();
   changed();
 }
 
@@ -125,25 +171,48 @@ function place(event) {
 async function changed() { // ask for the explanation of what is drawn now; an answer to an older drawing is dropped
   state.drawn = null;
   state.abort?.abort();
-  state.abort = new AbortController();
+  const { signal } = state.abort = new AbortController();
   showSong();
   showExcerpt();
-  const asked = { start: state.start, coverage: text(state.coverage), strength: Number($("strength").value) }, { signal } = state.abort;
+  outdated(true, "verdict", "why", "sounds");
+  say("told", "computing …");
+  say("heard", "");
+  const asked = { song: state.song.song, page: PAGE, start: state.start, coverage: text(state.coverage), strength: Number($("strength").value) };
   const began = performance.now();
+  let where = "told";
   try {
     const found = await ask("explain", asked, signal);
     state.found = found;
     state.drawn = bytes(found.log_mel);
     showExcerpt();
     showFound(found);
+    outdated(false, "verdict", "why");
+    where = "heard";
     document.body.dataset.milliseconds = Math.round(performance.now() - began);
     const sounds = await ask("sound", asked, signal);
     $("sound-before").src = sounds.before;
     $("sound-after").src = sounds.after;
-    $("heard").textContent = `Of the very sound the detector says P(sing) = ${told(sounds.p_heard)}.`;
+    sayHeard(found, sounds);
+    outdated(false, "sounds");
   } catch (error) {
-    if (error.name !== "AbortError" && !error.superseded) say("told", error.message, true);
+    if (signal.aborted) return; // its successor reports
+    if (error.superseded) return changed(); // by an older one that came to the server later
+    say(where, error.message, true);
+    for (const id of ["sound-before", "sound-after"]) $(id).removeAttribute("src");
+    for (const id of ["verdict", "why", "sounds"]) $(id).setAttribute("aria-busy", false);
   }
+}
+
+function sayHeard(found, sounds) {
+  const { p_heard: p, label_heard: label } = sounds, p_told = told(p, digits(state.about.threshold, p));
+  const same = label === found.label_drawn, drawing = `the drawing is “${words[found.label_drawn]}”`;
+  const silent = found.touched.length && !sounds.is_heard
+    ? "Nothing of the drawing is heard: the song is digital silence there, and silence stays silent when it is amplified. " : "";
+  const unlike = found.flips ? "The drawing flips the label, the very sound of it does not" : "The very sound flips the label, the drawing does not";
+  say("heard", silent + (same
+    ? `Of the very sound the detector says P(sing) = ${p_told}, “${words[label]}”, too.`
+    : `${unlike}: ${drawing}, its sound “${words[label]}” with P(sing) = ${p_told}.`));
+  $("heard").classList.toggle("note", Boolean(silent) || !same);
 }
 
 function hint(found) {
@@ -153,23 +222,32 @@ function hint(found) {
 }
 
 function showFound(found) {
-  $("before").textContent = `P(sing) = ${told(found.p_clean)}, “${words[found.label_clean]}”`;
-  $("after").textContent = `${told(found.p_drawn)}, “${words[found.label_drawn]}”`;
+  const { threshold } = state.about, n_digits = digits(threshold, found.p_clean, found.p_drawn);
+  $("before").textContent = `P(sing) = ${told(found.p_clean, n_digits)}, “${words[found.label_clean]}”`;
+  $("after").textContent = `${told(found.p_drawn, n_digits)}, “${words[found.label_drawn]}”`;
+  $("beside").textContent = `(threshold ${told(threshold, n_digits)})`;
   $("after").className = found.flips ? "flipped" : "";
-  const sets = found.smallest_sets, n = sets.length;
-  say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." + hint(found) : "Nothing is drawn yet.");
+  const sets = found.smallest_sets, n = sets.length, isDrawn = state.coverage.some(Boolean);
+  say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." + hint(found)
+    : isDrawn ? "What is drawn is nowhere louder than the song: choose a higher level." : "Nothing is drawn yet.");
   $("fidelity").textContent = `fidelity ${found.fidelity.toFixed(2)}`;
   table($("lime"), found.lime);
   table($("shapley"), found.shapley);
   const count = new Array(found.lime.length).fill(0);
   sets.forEach((one) => one.forEach((s) => count[s]++));
-  table($("sets"), count.map((c) => (n ? c / n : 0)), (v, i) => (found.touched.includes(i) ? (n ? Math.round(100 * v) + " %" : "·") : ""));
+  $("sets-figure").hidden = !found.touched.length;
+  table($("sets"), count.map((c) => (n ? c / n : 0)), (v, i) => (found.touched.includes(i) ? (n ? Math.round(100 * v) + " %" : "·") : ""), "70 110 190");
   $("sets-told").textContent = n
-    ? `${n} smallest ${n > 1 ? "sets" : "set"} of ${sets[0].length}; in how many of them each segment is. First: {${sets[0].join(", ")}}.`
+    ? `${setsTold(n, sets[0].length)}. In the table: in how many of them each segment is. ${n > 1 ? "The first" : "It"}: {${sets[0].join(", ")}}.`
     : "No part of the drawing makes another label. Dots: segments that the drawing has touched.";
 }
 
-function table(element, values, shown = (v) => v.toFixed(3)) { // as the excerpt lies: time along, low bands at the bottom
+function setsTold(n, size) {
+  const of = size > 1 ? `${size} segments` : "one segment";
+  return n > 1 ? `${n} sets of ${of} each make the new label alone; no smaller ones do` : `1 set of ${of} makes the new label alone; no smaller one does`;
+}
+
+function table(element, values, shown = (v) => told(v), above = "0 150 110") { // as the excerpt lies: time along, low bands at the bottom
   const { n_time, n_band } = state.about.grid, most = Math.max(1e-9, ...values.map(Math.abs));
   element.replaceChildren();
   for (let band = n_band - 1; band >= 0; band--) {
@@ -177,7 +255,8 @@ function table(element, values, shown = (v) => v.toFixed(3)) { // as the excerpt
     for (let time = 0; time < n_time; time++) {
       const i = time * n_band + band, cell = row.insertCell(), strength = Math.abs(values[i]) / most;
       cell.textContent = shown(values[i], i);
-      cell.style.background = values[i] >= 0 ? `rgb(0 150 110 / ${0.75 * strength})` : `rgb(200 60 30 / ${0.75 * strength})`;
+      cell.dataset.number = i;
+      cell.style.background = `rgb(${values[i] >= 0 ? above : "200 60 30"} / ${0.75 * strength})`;
       cell.setAttribute("aria-label", `segment ${i}: ${shown(values[i], i) || "not drawn on"}`);
     }
   }
@@ -195,20 +274,27 @@ async function stamp() {
 }
 
 function undo() {
+  lift();
   if (state.undo.length) { state.coverage = state.undo.pop(); changed(); }
 }
 
 function keys(event) {
   const { n_frames, n_mels } = state.about, step = event.shiftKey ? 5 : 1;
   const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowDown: [0, -step], ArrowUp: [0, step] }[event.key];
-  if (!moves && ![" ", "z", "Z"].includes(event.key)) return;
+  if (!moves && ![" ", "z", "Z", "Escape"].includes(event.key)) return;
   event.preventDefault();
+  if (event.key === "Escape") {
+    state.cross = null;
+    return lift() ? changed() : showExcerpt();
+  }
   if (event.key.toLowerCase() === "z") return undo();
   state.cross ??= [Math.floor(n_frames / 2), Math.floor(n_mels / 2)];
   if (event.key === " ") {
-    state.penDown = !state.penDown;
-    if (state.penDown) { remember(); stroke(state.cross, state.cross); } else changed();
-    return showExcerpt();
+    if (event.repeat) return; // of a key that is held
+    if (lift()) return changed();
+    state.penDown = true;
+    remember();
+    return stroke(state.cross, state.cross);
   }
   const from = state.cross;
   state.cross = [Math.max(0, Math.min(n_frames - 1, from[0] + moves[0])), Math.max(0, Math.min(n_mels - 1, from[1] + moves[1]))];
@@ -218,10 +304,22 @@ function keys(event) {
 
 function listen() {
   const canvas = $("excerpt");
-  let last = null;
-  canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); remember(); last = place(e); stroke(last, last); });
-  canvas.addEventListener("pointermove", (e) => { if (last) { const next = place(e); stroke(last, next); last = next; } });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { if (last) { last = null; changed(); } });
+  canvas.addEventListener("pointerdown", (e) => {
+    if (e.button || !e.isPrimary) return;
+    canvas.setPointerCapture(e.pointerId);
+    lift();
+    state.cross = null; // shapes go to the middle again
+    remember();
+    state.last = place(e);
+    stroke(state.last, state.last);
+  });
+  canvas.addEventListener("pointermove", (e) => {
+    if (!state.last || !e.isPrimary) return;
+    const next = place(e);
+    stroke(state.last, next);
+    state.last = next;
+  });
+  for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, () => { if (lift()) changed(); });
   canvas.addEventListener("keydown", keys);
   $("song").addEventListener("click", (e) => {
     const box = $("song").getBoundingClientRect();
@@ -232,7 +330,7 @@ function listen() {
   $("strength").addEventListener("change", changed);
   $("stamp").addEventListener("click", stamp);
   $("undo").addEventListener("click", undo);
-  $("clear").addEventListener("click", () => { remember(); const { undo: kept } = state; clear(); state.undo = kept; });
+  $("clear").addEventListener("click", clear);
   $("upload").addEventListener("change", upload);
   $("save").addEventListener("submit", save);
 }
@@ -242,12 +340,11 @@ async function upload(event) {
   if (!file) return;
   say("state", `${file.name} is read …`);
   try {
-    const response = await fetch("/upload?name=" + encodeURIComponent(file.name), { method: "PUT", body: file });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error);
-    await fetchSong();
+    const { song } = await fetched("upload?name=" + encodeURIComponent(file.name), { method: "PUT", body: file });
+    await fetchSong("?song=" + song);
     say("state", "");
   } catch (error) { say("state", error.message, true); }
+  $("upload").value = ""; // the same file can be chosen again
 }
 
 async function save(event) {
@@ -258,11 +355,13 @@ async function save(event) {
   } catch (error) { say("saved", error.message, true); }
 }
 
-async function fetchSong() {
-  const song = await ask("song");
+async function fetchSong(which = "") {
+  const song = await ask("song" + which);
   state.song = { ...song, values: bytes(song.image) };
   state.song.picture = picture(state.song.values, song.n, state.about.n_mels);
   $("song-name").textContent = song.name;
+  say("note", song.note);
+  axis("song-axis", 0, song.n / state.about.frames_per_second);
   $("start").max = song.n - state.about.n_frames;
   const half = Math.floor(state.about.n_frames / 2), above = song.p_sing.slice(half, song.n - half).map((p) => p - state.about.threshold);
   const unsure = above.map((a) => (a > 0 ? a : 1 - a)); // the least sure of what is called “sing”: there little drawing flips the label
@@ -273,10 +372,14 @@ async function fetchSong() {
 
 const run = { chosen: null, mask: 0 };
 
-function showRuns(rows) {
+function showRuns(listed) {
+  const rows = listed.filter((row) => !row.error);
   $("run").hidden = false;
-  if (!rows.length) return say("run-state", "This run has no adversarial excerpts: no attack has flipped a label, so there is nothing to explain.");
+  $("run-broken").textContent = listed.map((row) => row.error).filter(Boolean).join("\n");
+  $("run-choice").hidden = !rows.length;
+  if (!listed.length) return say("run-state", "This run has no adversarial excerpts: no attack has flipped a label, so there is nothing to explain.");
   rows.forEach((row, i) => $("run-song").add(new Option(`${row.song}, ${row.domain} attack`, i)));
+  if (!rows.length) return;
   const excerpts = () => {
     const row = rows[$("run-song").value];
     $("run-excerpt").replaceChildren(...row.excerpts.map((e) =>
@@ -327,7 +430,8 @@ const segmentsOf = (mask) => [...Array(run.chosen.n).keys()].filter((i) => mask 
 function toggle(mask) {
   run.mask = mask;
   for (const button of $("toggles").children) button.setAttribute("aria-pressed", Boolean(mask & (1 << button.dataset.segment)));
-  $("run-told").textContent = `P(sing) = ${told(pOf(mask))}, “${words[labelOf(mask)]}”: ${verdict(mask)}`;
+  const n_digits = digits(run.chosen.threshold, pOf(mask)), beside = told(run.chosen.threshold, n_digits);
+  $("run-told").textContent = `P(sing) = ${told(pOf(mask), n_digits)}, “${words[labelOf(mask)]}”: ${verdict(mask)} (threshold ${beside})`;
   $("run-told").classList.toggle("flipped", verdict(mask) === "flipped");
 }
 
@@ -338,7 +442,8 @@ function showChoices() {
   const choices = { "LIME": first(rankings.lime), "norm": first(rankings.norm), "best": best[k] };
   body.replaceChildren();
   for (const [name, mask] of Object.entries(choices)) {
-    const row = body.insertRow(), cells = [name, segmentsOf(mask).join(", ") || "none", told(pOf(mask)), `“${words[labelOf(mask)]}”, ${verdict(mask)}`];
+    const row = body.insertRow(), p = told(pOf(mask), digits(run.chosen.threshold, pOf(mask)));
+    const cells = [name, segmentsOf(mask).join(", ") || "none", p, `“${words[labelOf(mask)]}”, ${verdict(mask)}`];
     cells.forEach((cell) => { row.insertCell().textContent = cell; });
     const last = row.insertCell();
     for (const [label, act] of [["Show", () => toggle(mask)], ["Listen", () => { toggle(mask); hear(mask); }]]) {
@@ -365,19 +470,22 @@ async function hear(mask) {
 // --- the beginning ----------------------------------------------------------------------------------------------------
 
 async function begin() {
-  const about = await ask("about");
-  if (about.failure) return say("state", about.failure, true);
-  if (!about.ready) return setTimeout(begin, 500);
-  state.about = about;
-  say("state", "");
-  say("note", about.note);
-  $("threshold").textContent = about.threshold.toFixed(2);
-  about.shapes.forEach((name) => $("shape").add(new Option(name, name, name === "horse", name === "horse")));
-  $("name").value = "my-drawing";
-  $("desk").hidden = false;
-  listen();
-  await fetchSong();
-  if (about.runs) showRuns(about.runs);
+  try {
+    const about = await ask("about");
+    if (about.failure) return say("state", about.failure, true);
+    if (!about.ready) return setTimeout(begin, 500);
+    state.about = about;
+    say("state", "");
+    $("threshold").textContent = told(about.threshold);
+    [$("hz-low").textContent, $("hz-high").textContent] = about.hz.map((f) => `${Math.round(f)} Hz`);
+    about.shapes.forEach((name) => $("shape").add(new Option(name, name, name === "horse", name === "horse")));
+    $("name").value = "my-drawing";
+    $("desk").hidden = false;
+    state.coverage = empty();
+    listen();
+    await fetchSong();
+    if (about.runs) showRuns(about.runs);
+  } catch (error) { say("state", error.message, true); }
 }
 
 begin();
