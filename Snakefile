@@ -12,18 +12,7 @@ configfile: Path(workflow.basedir) / "config" / "config.yaml"
 container: "veracity.sif"  # used with --sdm apptainer only; Dockerfile tells how to build it
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/corpus.smk"
-include: "workflow/rules/detector.smk"
-include: "workflow/rules/attacks.smk"
-include: "workflow/rules/explanations.smk"
-include: "workflow/rules/explainers.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/truth.smk"
-include: "workflow/rules/controls.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/plan.smk"
+include: "workflow/rules/run.smk"
 
 
 rule all:
@@ -33,16 +22,37 @@ rule all:
     localrule: True
 
 
+# The rules of variant eps_small are called eps_small__perturbations and so on; docs/variants.md.
+for variant, settings_of_variant in VARIANTS.items():
+    module_name, prefix = f"variant__{variant}", f"{variant}__"
+
+    module:
+        name: module_name
+        snakefile:
+            "workflow/rules/run.smk"
+        config:
+            {**settings_of_variant, "runs": RUNS}
+
+    use rule * from module_name as prefix*
+
+
+MODULES = [globals()[f"variant__{name}"] for name in VARIANTS]
+tell_shared()
+
+
 onstart:
-    if not runs.was_moved(RESULTS):
-        runs.write_mark(RESULTS, STALE)
+    begin()
+    for one in MODULES:
+        one.begin()
 
 
 onsuccess:
-    settle()
-    tell_warnings()
+    end()
+    for one in MODULES:
+        one.end()
 
 
 onerror:
-    settle()
-    tell_warnings()
+    end()
+    for one in MODULES:
+        one.end()

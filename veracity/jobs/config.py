@@ -68,7 +68,7 @@ def check_files(paths: Iterable[str | os.PathLike]) -> None:
         read(path)
 
 
-def check(config: Mapping[str, Any], schema: str | os.PathLike) -> None:
+def check(config: Mapping[str, Any], schema: str | os.PathLike, *, within: str = "") -> None:
     """Check a configuration against a schema.
 
     Parameters
@@ -76,6 +76,8 @@ def check(config: Mapping[str, Any], schema: str | os.PathLike) -> None:
     config : mapping
     schema : path-like
         A JSON schema in YAML.
+    within : str
+        Path that stands before each key in messages, as variants.eps_small.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def check(config: Mapping[str, Any], schema: str | os.PathLike) -> None:
     validator = _Validator(yaml.load(Path(schema).read_text(encoding="utf-8"), Loader=_Loader))  # noqa: S506 - safe
     errors = sorted(validator.iter_errors(dict(config)), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
-        raise ConfigError(_sentence(errors[0]))
+        raise ConfigError(_sentence(errors[0], within))
 
 
 class _TwiceError(Exception):
@@ -216,8 +218,8 @@ _TYPES = {
 }
 
 
-def _sentence(error: ValidationError) -> str:
-    path = [str(part) for part in error.absolute_path]
+def _sentence(error: ValidationError, within: str) -> str:
+    path = [*filter(None, within.split(".")), *(str(part) for part in error.absolute_path)]
     meaning = "see config/config.yaml for what it means"
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])

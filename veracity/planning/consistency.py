@@ -55,6 +55,7 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
             "that some audio lies in no frame: lower it"
         )
     TrainingSettings(**detector["training"])
+    _check_attacked(detector)
     for domain in DOMAINS:
         AttackSettings(**config["attacks"][domain])
     tried = {"attacks": [config["attacks"]["waveform"]["eps"]], "tuning": config["tuning"]["waveform"]["eps"]}
@@ -74,6 +75,22 @@ def check_together(config: Mapping[str, Any], *, n_songs: Mapping[str, int] | No
     _check_controls(config, frontend)
     if n_songs is not None:
         _check_songs(config, n_songs)
+
+
+def _check_attacked(detector: Mapping[str, Any]) -> None:
+    """Check that the detector that is attacked is one of those that are there."""
+    attacked, n = detector["attacked"], detector["n_seeds"]
+    if detector["checkpoint"] and attacked != "seed0":
+        raise ConfigError(
+            f"detector.attacked is {attacked}, and detector.checkpoint is given, which has no seeds: set checkpoint to null to "
+            "train, or leave attacked out"
+        )
+    if not detector["checkpoint"] and attacked not in (names := [f"seed{seed}" for seed in range(n)]):
+        raise ConfigError(
+            f"detector.attacked is {attacked}, and detector.n_seeds {n} trains {names[0]}"
+            + (f" to {names[-1]}" if n > 1 else "")
+            + ": raise n_seeds, or attack one of these"
+        )
 
 
 def _check_lengths(config: Mapping[str, Any], frontend: FrontEnd) -> None:

@@ -154,10 +154,11 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_page(plan: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `predict` for reading."""
+    """Arrange `predict` for reading; a column ``variant`` tells whose jobs they are, "" of the run itself."""
+    variant = plan.variant if "variant" in plan else pd.Series("", index=plan.index)
     return pd.DataFrame(
         {
-            "stage": plan.stage,
+            "stage": [f"{stage} ({name})" if name else stage for stage, name in zip(plan.stage, variant, strict=True)],
             "jobs": plan.jobs,
             "a job": plan.cpu_seconds_per_job.map(as_time),
             "all jobs": plan.cpu_seconds.map(as_time),

@@ -33,7 +33,7 @@ from ..songs.spectra import Spectrogram, padded_log_mel
 from ..songs.spectrograms import compute_spectrogram
 from ..songs.synthesis import SynthesisSettings, write_corpus
 from .material import Material
-from .work import JUDGING
+from .stages import JUDGING
 
 Job = Callable[[], list[Path]]  # from its inputs on disk to its outputs
 

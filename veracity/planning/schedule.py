@@ -2,33 +2,17 @@
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .stages import ATTACKED, READS, SAME
 from .turns import PARALLEL, parts_of, priority_of, threads_of
-from .work import JUDGING, POOLED, Work
+from .work import POOLED, Work
 
 # Measured on two cores (benchmarks, rows training_threads, attack_threads): what threads lose that wait and share caches.
 LOSS = {"training": 1.09, "perturbations": 1.03}
-# What a job waits for: all jobs of another stage, the first of them, or the one of the same song and attack.
-ALL, FIRST, SAME = "all", "first", "same"
-WAITS: dict[str, dict[str, str]] = {
-    "spectrograms": {"synthetic_corpus": ALL},
-    "training": {"spectrograms": ALL},
-    "predictions": {"training": SAME, "imported": ALL, "spectrograms": ALL},
-    "perturbations": {"predictions": FIRST},
-    "excerpts": {"perturbations": SAME},
-    "explanations": {"excerpts": SAME},
-    "flips": {"explanations": SAME},
-    "localised": {"flips": SAME},
-    "stability": {"excerpts": SAME},
-    "drawings": {"predictions": FIRST},
-    JUDGING[0]: {"excerpts": SAME},
-    JUDGING[1]: {"localised": SAME},
-    "planted": {"predictions": FIRST},
-    "controlled": {"flips": ALL, "planted": ALL},  # more than some of them need
-}
 
 
 @dataclass
@@ -46,6 +30,8 @@ class Job:
         Of its song and attack, or its detector.
     threads : int
     priority : float
+    variant : str
+        Whose job it is; "" of the base.
     """
 
     stage: str
@@ -55,6 +41,7 @@ class Job:
     index: int = 0
     threads: int = 1
     priority: float = 0.0
+    variant: str = ""
 
     @property
     def seconds(self) -> float:
@@ -66,7 +53,13 @@ class Job:
 
 
 def jobs_of(
-    works: Sequence[Work], costs: Mapping[str, Any], config: Mapping[str, Any], *, cores: int, gpu_stages: Collection[str] = ()
+    works: Sequence[Work],
+    costs: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    cores: int,
+    gpu_stages: Collection[str] = (),
+    variant: str = "",
 ) -> list[Job]:
     """Return all jobs of a run with their threads and priorities; parameters as `veracity.planning.prediction.predict`."""
     jobs: list[Job] = []
@@ -77,7 +70,7 @@ def jobs_of(
         longest = max(part.units)
         for index, (units, steps) in enumerate(zip(part.units, part.steps or (0.0,) * len(part.units), strict=True)):
             alone, shared = cost.startup + cost.fixed + cost.per_unit * units, cost.per_step * steps
-            job = Job(part.stage, alone, shared, index=before + index)
+            job = Job(part.stage, alone, shared, index=before + index, variant=variant)
             if part.stage in PARALLEL and part.stage not in gpu_stages:
                 seconds = units if part.stage != "training" and config["attacks"]["scope"] == "song" else None
                 job.parts = parts_of(part.stage, config, seconds)
@@ -94,19 +87,21 @@ def wall_seconds(jobs: Sequence[Job], *, cores: int, gpus: int = 0, gpu_stages: 
 
     Of jobs that can begin, those of the highest priority do; a GPU works on one at a time.
     """
-    left = {stage: sum(job.stage == stage for job in jobs) for stage in {job.stage for job in jobs}}
-    done: dict[str, set[int]] = {stage: set() for stage in left}
+    left = Counter((job.variant, job.stage) for job in jobs)
+    done: dict[tuple[str, str], set[int]] = {key: set() for key in left}
     waiting = sorted(jobs, key=lambda job: -job.priority)
     running: list[tuple[float, int, Job]] = []
     now, free, free_gpus, started = 0.0, cores, gpus, 0
 
     def is_ready(job: Job) -> bool:
         if job.stage == POOLED:
-            return not any(n for stage, n in left.items() if stage != POOLED)
-        return all(
-            stage not in left or not left[stage] or (how != ALL and (job.index if how == SAME else 0) in done[stage])
-            for stage, how in WAITS.get(job.stage, {}).items()
-        )
+            return not any(n for (variant, stage), n in left.items() if stage != POOLED and variant == job.variant)
+        for stage, which in READS.get(job.stage, {}).items():
+            key = (job.variant, stage) if (job.variant, stage) in left else ("", stage)  # what is shared is the base's
+            # Trainings are alike, so the first stands for the attacked detector.
+            if left[key] and {SAME: job.index, ATTACKED: 0}.get(which) not in done[key]:
+                return False
+        return True
 
     while waiting or running:
         still = []
@@ -122,6 +117,6 @@ def wall_seconds(jobs: Sequence[Job], *, cores: int, gpus: int = 0, gpu_stages: 
             raise ValueError(f"{waiting[0].stage} waits for what never comes")
         now, _, job = heapq.heappop(running)
         free, free_gpus = free + job.threads, free_gpus + (bool(gpus) and job.stage in gpu_stages)
-        left[job.stage] -= 1
-        done[job.stage].add(job.index)
+        left[job.variant, job.stage] -= 1
+        done[job.variant, job.stage].add(job.index)
     return now

@@ -1,8 +1,8 @@
 """What a run has to do: its jobs, and the units of work of each, from configuration and songs alone."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..explainers.settings import explainers_of
 from ..songs.audio import told_length
 from ..songs.corpus import SPLITS
 from ..songs.corpus import songs_of as corpus_songs
+from .stages import JUDGING
 
 JAMENDO = {"train": 61, "valid": 16, "test": 16}  # songs of a corpus that is still to be downloaded
 JAMENDO_SECONDS = 240.0  # of each
@@ -37,8 +38,7 @@ TRUTH_PAGES = (
     *("scores", "leaderboard", "contrasts", "gap", "own_games", "fidelity_worth", "truths", "explainer_costs"),
     *("figure_leaderboard", "figure_explainers"),
 )
-OTHER_PAGES = ("listening", "controls")
-JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
+OTHER_PAGES = ("listening", "controls", "compare")
 DEVICE_OF = {
     **dict.fromkeys(("training", "predictions", "perturbations", "planted"), "device"),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability", "drawings", *JUDGING), "explaining_device"),
@@ -151,6 +151,21 @@ def work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     return [part for part in every if part.units]
 
 
+def only(works: Sequence[Work], counts: Mapping[str, int]) -> list[Work]:
+    """Return of each stage's jobs as many as a variant of a run makes itself.
+
+    Parameters
+    ----------
+    works : sequence of Work
+        Of `work`, of the variant as if it were a run of its own.
+    counts : mapping of str to int
+        By stage, of attacks by ``perturbations waveform`` and ``perturbations spectrogram``.
+    """
+    keys = [part.probe if part.stage == "perturbations" else part.stage for part in works]
+    parts = [(part, counts.get(key, 0)) for part, key in zip(works, keys, strict=True)]
+    return [replace(part, units=part.units[:n], steps=part.steps[:n]) for part, n in parts if n]
+
+
 def _detector_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     own, given = config["detector"], bool(config["detector"]["checkpoint"])
     n_corpora, n_trained = int(config["corpus"]["kind"] == "synthetic"), 0 if given else own["n_seeds"]
@@ -214,9 +229,8 @@ def _explaining_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     shape = {"n_frames": config["frontend"]["excerpt_frames"], "n_mels": config["frontend"]["n_mels"]}
     n_shapes = len(config["drawings"]["shapes"]) + (len(import_drawings(folder, **shape)) if folder else 0)
     pages = (*PAGES, *FIGURES, *(STUDY_PAGES if has_study else ()), *(TRUTH_PAGES if lime["exact"] else ()))
-    pages += tuple(
-        page for page, made in zip(OTHER_PAGES, (_can_be_heard(config), config["controls"]["all"]), strict=True) if made
-    )
+    others = (_can_be_heard(config), config["controls"]["all"], bool(config["variants"]))
+    pages += tuple(page for page, made in zip(OTHER_PAGES, others, strict=True) if made)
     read = tuple(sum(units) * len(DOMAINS) if page == "attacks" else 0.0 for page in pages)
     return [
         Work("explanations", (n_excerpts * len(lime["fills"]),) * n_pairs, counts),

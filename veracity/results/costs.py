@@ -28,15 +28,7 @@ def table(results: Path) -> pd.DataFrame:
         what the stage has left on disk.
     """
     folder = results / "benchmarks"
-    parts = []
-    for path in sorted(folder.rglob("*.tsv")):
-        part = path.relative_to(folder)
-        log = (results / "logs" / part).with_suffix(".log")
-        startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
-        row = pd.read_csv(path, sep="\t", na_values="-").assign(stage=part.with_suffix("").parts[0], startup=startup)
-        # What the job has counted itself, where it has: Snakemake takes samples, and misses short jobs.
-        own = {"cpu_time": seconds, "max_rss": peak_mb}
-        parts.append(row.assign(**{column: count for column, count in own.items() if not math.isnan(count)}))
+    parts = [of_job(results, path.relative_to(folder)) for path in sorted(folder.rglob("*.tsv"))]
     if not parts:
         raise ArtefactError(f"{folder} holds no measurements: run the target `all` first")
     columns = {
@@ -55,6 +47,25 @@ def table(results: Path) -> pd.DataFrame:
     table["work_percent"] = 100 * (1 - table.startup_cpu_seconds / table.cpu_seconds)
     table["disk_mb"] = table.stage.map(on_disk) / 1e6
     return table.sort_values("wall_seconds", ascending=False, ignore_index=True)
+
+
+def of_job(results: Path, part: Path) -> pd.DataFrame:
+    """Return what a job took, one row.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of a run.
+    part : Path
+        Of its measurement in ``benchmarks``, as ``flips/waveform/<song>.tsv``.
+    """
+    log = (results / "logs" / part).with_suffix(".log")
+    startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
+    row = pd.read_csv(results / "benchmarks" / part, sep="\t", na_values="-")
+    # What the job has counted itself, where it has: Snakemake takes samples, and misses short jobs.
+    own = {"cpu_time": seconds, "max_rss": peak_mb}
+    counted = {column: count for column, count in own.items() if not math.isnan(count)}
+    return row.assign(stage=part.with_suffix("").parts[0], startup=startup, **counted)
 
 
 def plot(costs: pd.DataFrame, *, footnote: str) -> Figure:

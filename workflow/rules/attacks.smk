@@ -55,7 +55,7 @@ rule perturbations:
 rule excerpts:
     input:
         **SONG_MODEL,
-        perturbation=f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
+        perturbation=made("perturbations"),
     output:
         update(f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5"),
     log:

@@ -22,16 +22,28 @@ from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
 from veracity.labels import SING
 from veracity.planning.consistency import check_together, lacks_masks
+from veracity.planning.sharing import COMPARED, Run, Runs, configurations, counted, in_words
+from veracity.planning.stages import JUDGING, NAMED_BY, Artefact
 from veracity.planning.turns import priority_of, threads_of
 from veracity.songs.corpus import SPLITS, songs_of
 from veracity.songs.synthesis import SynthesisSettings, song_names
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RESULTS = f"results/{config['run']}" if "run" in config else "results"
+VARIANT = (__name__ or "").removeprefix("variant__")  # Snakemake calls a module so; "" in the base run
+RUNS = config.pop("runs", None) or Runs()  # this one and those before it, whose artefacts it shares
+
+
+def refusal(error):
+    """Return the error with which Snakemake stops."""
+    return WorkflowError(f"variant {VARIANT}: {error}" if VARIANT else str(error))
+
 
 try:
     check_files(workflow.configfiles)
-    check(config, Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml")
+    schema = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
+    check({**config, "run": VARIANT} if VARIANT else config, schema, within=f"variants.{VARIANT}" if VARIANT else "")
+    VARIANTS = configurations(config)
 except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
@@ -42,9 +54,9 @@ OUTSIDE = Contents(".snakemake/veracity-contents.json")
 atexit.register(OUTSIDE.save)
 CHECKPOINT = config["detector"]["checkpoint"]
 if CHECKPOINT and not os.path.isfile(CHECKPOINT):
-    raise WorkflowError(f"there is no checkpoint {CHECKPOINT}: set detector.checkpoint to a .pt, or to null to train")
+    raise refusal(f"there is no checkpoint {CHECKPOINT}: set detector.checkpoint to a .pt, or to null to train")
 DETECTORS = ["checkpoint"] if CHECKPOINT else [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
-CORPUS = f"{RESULTS}/synthetic_corpus"
+ATTACKED_DETECTOR = "checkpoint" if CHECKPOINT else config["detector"]["attacked"]
 
 # Shown under every figure and in every table: what the data are and, where it is not the attacked detector, what is explained.
 NOTE = config["corpus"]["note"]
@@ -60,11 +72,14 @@ if "valid" in config["attacks"]["splits"] and config["detector"]["threshold"] is
     )
 
 
+if VARIANT:
+    NOTE += f"; variant {VARIANT}"
+
 try:
     EXPLAINERS = {one.name: one for one in explainers_of(config["explainers"])}
     CONTROLLED = explainers_of([LIME, *config["controls"]["explainers"]])
 except VeracityError as error:
-    raise WorkflowError(str(error)) from None
+    raise refusal(error) from None
 
 
 wildcard_constraints:
@@ -93,11 +108,14 @@ def synthetic_songs():
     try:
         settings = SynthesisSettings(**config["corpus"]["synthetic"], sample_rate=config["frontend"]["sample_rate"])
     except VeracityError as error:
-        raise WorkflowError(str(error)) from None
+        raise refusal(error) from None
     return song_names(settings)
 
 
 SYNTHETIC = synthetic_songs()
+# The corpus of the first run that synthesises the same; its rule writes that of its own.
+MAKES_CORPUS = SYNTHETIC and [config["seed"], config["corpus"]["synthetic"], config["frontend"]["sample_rate"]]
+CORPUS = f"{next((one.folder for one in RUNS if SYNTHETIC and one.corpus == MAKES_CORPUS), RESULTS)}/synthetic_corpus"
 
 
 def read_songs():
@@ -110,14 +128,14 @@ def read_songs():
         }
     folder = config["corpus"]["folder"]
     if not folder:
-        raise WorkflowError("configuration key 'corpus.folder' is null: set it to a corpus in the Jamendo layout")
+        raise refusal("configuration key 'corpus.folder' is null: set it to a corpus in the Jamendo layout")
     if config["corpus"]["url"] and not os.path.isdir(folder):
         return {}  # so that the target `download` can be asked for
     try:
         songs = songs_of(config["corpus"]["kind"], folder)
         return {song.name: (song.split, str(song.audio), song.labels and str(song.labels)) for song in songs}
     except VeracityError as error:
-        raise WorkflowError(str(error)) from None
+        raise refusal(error) from None
 
 
 SONGS = read_songs()
@@ -125,7 +143,7 @@ try:
     splits = [split for split, *_ in SONGS.values()]
     check_together(config, n_songs={split: splits.count(split) for split in SPLITS} if SONGS else None)
 except VeracityError as error:
-    raise WorkflowError(str(error)) from None
+    raise refusal(error) from None
 
 
 def song_files(wildcards):
@@ -159,25 +177,38 @@ def decoded_songs():
     return names(*splits) if SONGS else explained_songs()
 
 
+def artefact(stage, **names):
+    """Return the path of an artefact: of this run, or of the first one before it whose artefact is the same."""
+    one = Artefact(stage, **names)
+    return f"{RUNS.folder_of(RUN, one)}/{one.path}"
+
+
+def made(stage, **names):
+    """Return an input function: the artefact of a stage that has the same song, attack or explainer, or these names."""
+    return lambda wildcards: artefact(
+        stage, **{name: wildcards[name] for name in NAMED_BY.get(stage, ("domain", "song")) if name not in names}, **names
+    )
+
+
 def spectrograms_of(*splits):
     """Return an input function: the spectrograms of these splits."""
-    return lambda wildcards: [f"{RESULTS}/spectrograms/{name}.h5" for name in names(*splits)]
+    return lambda wildcards: [artefact("spectrograms", song=name) for name in names(*splits)]
 
 
 def per_song(stage):
     """Return an input function: a stage's artefacts of all explained songs."""
-    return lambda wildcards: [f"{RESULTS}/{stage}/{name}.h5" for name in explained_songs()]
+    return lambda wildcards: [artefact(stage, song=name) for name in explained_songs()]
 
 
 def per_attack(stage):
     """Return an input function: a stage's artefacts of all explained songs under both attacks."""
-    return lambda wildcards: [f"{RESULTS}/{stage}/{domain}/{name}.h5" for domain in DOMAINS for name in explained_songs()]
+    return lambda wildcards: [artefact(stage, domain=domain, song=name) for domain in DOMAINS for name in explained_songs()]
 
 
 def per_explainer(stage):
     """Return an input function: a stage's artefacts of all explainers beside LIME, of all songs under both attacks."""
     return lambda wildcards: [
-        f"{RESULTS}/{stage}/{explainer}/{domain}/{name}.h5"
+        artefact(stage, explainer=explainer, domain=domain, song=name)
         for explainer, one in EXPLAINERS.items()
         if stage == "attributions" or (config["localised"]["explainers"] and not one.stored)  # that answers for excerpts alone
         for domain in DOMAINS
@@ -215,13 +246,12 @@ def controlled_of_all(wildcards):
 
 def read_by_control(wildcards):
     """Return what a control reads, as named inputs."""
-    read = dict(SONG_MODEL)
+    read = {name: path(wildcards) for name, path in SONG_MODEL.items()}
     if wildcards.control in PLANTED:
         read["audio"] = song_files(wildcards)["audio"]
         return read | ({"planted": f"{RESULTS}/planted/cue.pt"} if wildcards.control == "cue" else {})
-    of_attack = f"{wildcards.domain}/{wildcards.song}.h5"
     stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
-    return read | {stage: f"{RESULTS}/{stage}/{of_attack}" for stage in stages}
+    return read | {stage: made(stage)(wildcards) for stage in stages}
 
 
 def tuning_runs_of_all(wildcards):
@@ -236,7 +266,7 @@ def tuning_runs_of_all(wildcards):
 
 
 def detector_path(name):
-    return f"{RESULTS}/imported/checkpoint.pt" if name == "checkpoint" else f"{RESULTS}/training/{name}.pt"
+    return artefact("imported") if name == "checkpoint" else artefact("training", detector=name)
 
 
 def code(rule):
@@ -320,7 +350,7 @@ def threads_for(stage):
 
 def priority_of_training(wildcards):
     """Return the priority of a training: what is attacked first."""
-    return priority_of("training", attacked=wildcards.detector == DETECTORS[0])
+    return priority_of("training", attacked=wildcards.detector == ATTACKED_DETECTOR)
 
 
 def priority_of_attack(wildcards):
@@ -335,7 +365,10 @@ def growing(amount):
 
 MADE, LEFT_OUT = controls_to_make()
 # What is attacked: the detector and its threshold, which other stages make, or a classifier that is built in each job.
-SONG_MODEL = {"detector": detector_path(DETECTORS[0]), "predictions": f"{RESULTS}/predictions/{DETECTORS[0]}.h5"}
+SONG_MODEL = {
+    "detector": lambda wildcards: detector_path(ATTACKED_DETECTOR),
+    "predictions": made("predictions", detector=ATTACKED_DETECTOR),
+}
 if BUILD:
     SONG_MODEL = {}
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
@@ -361,6 +394,8 @@ if config["listening"]["per_panel"] and not BUILD and not config["model"]["predi
     TABLES.append("listening")
 if config["controls"]["all"]:
     TABLES, FIGURES = [*TABLES, "controls"], [*FIGURES, "controls"]
+if VARIANTS:
+    TABLES, FIGURES = [*TABLES, "compare"], [*FIGURES, "compare"]
 # What the paper's numbers depend on.
 PUBLISHED = ("corpus", "frontend", "model", "detector", "attacks", "excerpts", "lime")
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
@@ -370,8 +405,7 @@ else:
     MODEL = ("frontend", "model.build", "model.predict", *(["model.threshold"] if config["model"]["predict"] else []))
 EXPLAINED = (*MODEL, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
 FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
-ATTACKED = MODEL if BUILD else ("frontend", "model.build")
-JUDGING = ("attributions", "localised_attributions")  # one job for each explainer, too
+ATTACKED = MODEL if BUILD else ("frontend", "model.build", "detector.attacked")
 USES = {
     "spectrograms": ("frontend", "corpus.words", *(["corpus.synthetic"] if SYNTHETIC else [])),
     "training": ("frontend", "detector.architecture", "detector.training"),
@@ -407,6 +441,23 @@ READS = {
     "drawings": ("model", "drawings"),
     **dict.fromkeys(JUDGING, ("model", "explainer")),
 }
+
+
+RUN = Run(
+    folder=RESULTS,
+    corpus=MAKES_CORPUS,
+    asked=lambda one: asked(one.stage, one.song, one.domain, one.explainer),
+    songs={
+        "train": names("train"),
+        "scored": names("valid", "test"),
+        "explained": explained_songs(),
+        "decoded": decoded_songs(),
+    },
+    detectors=[] if BUILD else DETECTORS,
+    attacked=None if BUILD else ATTACKED_DETECTOR,
+    explainers=set(EXPLAINERS),
+)
+RUNS.append(RUN)
 
 
 def stale_files():
@@ -464,6 +515,12 @@ if STALE:
     workflow._prepare_dag = prepare_dag_with_stale_files
 
 
+def begin():
+    """Before a run: note where its files are made, and which are stale."""
+    if Path(RESULTS).is_dir() if VARIANT else not runs.was_moved(RESULTS):
+        runs.write_mark(RESULTS, STALE)
+
+
 def settle():
     """After a run: give results of failed jobs, which stayed, the time at which they were made, and note what is still stale."""
     unfinished = {str(path): path for job in workflow.dag.needrun_jobs() for path in job.output}
@@ -472,14 +529,16 @@ def settle():
         if record and record.get("endtime") and os.stat(path).st_mtime > STARTED:  # Snakemake has put it back as if it were new
             os.utime(path, (record["endtime"],) * 2)
     made = {path for path, time in STALE.items() if path not in unfinished and os.stat(path).st_mtime_ns != time}
-    runs.write_mark(RESULTS, set(STALE) - made)
+    if Path(RESULTS).is_dir() or not VARIANT:
+        runs.write_mark(RESULTS, set(STALE) - made)
 
 
 def tell_warnings():
     """Say at the end of a run what its jobs have warned of."""
     found = warnings_of(RESULTS, {str(log) for job in workflow.dag.jobs for log in job.log})
     if found:
-        print(f"\n{len(found)} warnings of this run (from {RESULTS}/logs):", *found, sep="\n  ", file=sys.stderr)
+        whose = f"variant {VARIANT}" if VARIANT else "this run"
+        print(f"\n{len(found)} warnings of {whose} (from {RESULTS}/logs):", *found, sep="\n  ", file=sys.stderr)
 
 
 def shorten_dry_run():
@@ -492,5 +551,64 @@ def shorten_dry_run():
                     part.quiet = {*part.quiet, Quietness.RULES}
 
 
-if workflow.exec_mode.name == "DEFAULT":
+def end():
+    """After a run, whatever became of it."""
+    settle()
+    tell_warnings()
+
+
+def compared():
+    """Return for the base and each variant what is read of it, for the parameter of the rule that compares them."""
+    found = []
+    for name, one, its in zip(("base", *VARIANTS), RUNS, (config, *VARIANTS.values()), strict=True):
+        shared = [
+            a for a in one.needed(["excerpts"]) if a.stage == "excerpts" and RUNS.folder_of(one, a) == RUNS.folder_of(RUN, a)
+        ]
+        found.append(
+            {
+                "name": name,
+                "fill": its["lime"]["fill"],
+                "n_segments": its["lime"]["n_time"] * its["lime"]["n_band"],
+                "shared": [[a.domain, a.song] for a in shared],
+                **{
+                    stage: [f"{RUNS.folder_of(one, a)}/{a.path}" for a in one.needed([stage]) if a.stage == stage]
+                    for stage in COMPARED
+                },
+            }
+        )
+    return found
+
+
+def needed_by_each():
+    """Return for the base and each variant all artefacts that the comparison needs, and the folder of the run that makes them."""
+    return [
+        {"name": name, "folder": one.folder, "needed": [[RUNS.folder_of(one, a), a.path] for a in one.needed()]}
+        for name, one in zip(("base", *VARIANTS), RUNS, strict=True)
+    ]
+
+
+def compared_files():
+    """Return all artefacts that the comparison reads."""
+    if not VARIANTS:
+        raise WorkflowError("configuration key 'variants' names none: there is nothing to compare; see docs/variants.md")
+    return sorted({path for one in compared() for stage in COMPARED for path in one[stage]})
+
+
+def variants_words():
+    """Return how many jobs of the variants are shared, of all and of each."""
+    found = [(name, RUNS.own(one), one.needed()) for name, one in zip(VARIANTS, RUNS[1:], strict=True)]
+    n_own, n_needed = (sum(len(one[i]) for one in found) for i in (1, 2))
+    summary = (
+        f"{n_needed - n_own} of the {n_needed} jobs of {len(found)} variants are shared and so saved, {n_own} are their own"
+    )
+    return [summary, *(in_words(*one) for one in found)] if found else []
+
+
+def tell_shared():
+    """Say in a dry run how many jobs of the variants are shared."""
+    if workflow.logger_manager.settings.dryrun and VARIANTS:
+        print("", *variants_words(), "", sep="\n  ", file=sys.stderr)
+
+
+if workflow.exec_mode.name == "DEFAULT" and not VARIANT:
     shorten_dry_run()

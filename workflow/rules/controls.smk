@@ -7,7 +7,7 @@ localrules:
 
 rule planted:
     input:
-        detector=detector_path(DETECTORS[0]),
+        detector=lambda wildcards: detector_path(ATTACKED_DETECTOR),
         audio=[declared(SONGS[name][1]) for name in names("train")],
     output:
         update(f"{RESULTS}/planted/cue.pt"),

@@ -3,9 +3,9 @@
 
 rule synthetic_corpus:
     output:
-        audio=update([f"{CORPUS}/audio/{name}.flac" for part in SYNTHETIC.values() for name in part]),
-        labels=update([f"{CORPUS}/labels/{name}.lab" for part in SYNTHETIC.values() for name in part]),
-        lists=update([f"{CORPUS}/filelists/{split}" for split in SYNTHETIC]),
+        audio=update([f"{RESULTS}/synthetic_corpus/audio/{name}.flac" for part in SYNTHETIC.values() for name in part]),
+        labels=update([f"{RESULTS}/synthetic_corpus/labels/{name}.lab" for part in SYNTHETIC.values() for name in part]),
+        lists=update([f"{RESULTS}/synthetic_corpus/filelists/{split}" for split in SYNTHETIC]),
     log:
         f"{RESULTS}/logs/synthetic_corpus.log",
     benchmark:
@@ -55,7 +55,7 @@ rule spectrograms:
 
 rule corpus:
     input:
-        lambda wildcards: [f"{RESULTS}/spectrograms/{name}.h5" for name in decoded_songs()],
+        lambda wildcards: [artefact("spectrograms", song=name) for name in decoded_songs()],
     output:
         table=update(f"{RESULTS}/tables/corpus.csv"),
         page=update(f"{RESULTS}/tables/corpus.md"),

@@ -74,7 +74,7 @@ rule predictions:
 
 rule detector:
     input:
-        expand(f"{RESULTS}/predictions/{{detector}}.h5", detector=DETECTORS),
+        lambda wildcards: [artefact("predictions", detector=name) for name in DETECTORS],
     output:
         table=update(f"{RESULTS}/tables/detector.csv"),
         page=update(f"{RESULTS}/tables/detector.md"),

@@ -4,7 +4,7 @@
 rule attributions:
     input:
         **SONG_MODEL,
-        excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
+        excerpts=made("excerpts"),
     output:
         update(f"{RESULTS}/attributions/{{explainer}}/{{domain}}/{{song}}.h5"),
     log:
@@ -25,9 +25,9 @@ rule attributions:
 rule localised_attributions:
     input:
         **SONG_MODEL,
-        excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
-        flips=f"{RESULTS}/flips/{{domain}}/{{song}}.h5",
-        localised=f"{RESULTS}/localised/{{domain}}/{{song}}.h5",
+        excerpts=made("excerpts"),
+        flips=made("flips"),
+        localised=made("localised"),
     output:
         update(f"{RESULTS}/localised_attributions/{{explainer}}/{{domain}}/{{song}}.h5"),
     log:

@@ -4,7 +4,7 @@
 rule explanations:
     input:
         **SONG_MODEL,
-        excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
+        excerpts=made("excerpts"),
     output:
         update(f"{RESULTS}/explanations/{{domain}}/{{song}}.h5"),
     log:
@@ -26,8 +26,8 @@ rule explanations:
 rule flips:
     input:
         **SONG_MODEL,
-        excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
-        explanations=f"{RESULTS}/explanations/{{domain}}/{{song}}.h5",
+        excerpts=made("excerpts"),
+        explanations=made("explanations"),
     output:
         update(f"{RESULTS}/flips/{{domain}}/{{song}}.h5"),
     log:
@@ -49,8 +49,8 @@ rule flips:
 rule localised:
     input:
         **SONG_MODEL,
-        excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
-        flips=f"{RESULTS}/flips/{{domain}}/{{song}}.h5",
+        excerpts=made("excerpts"),
+        flips=made("flips"),
     output:
         update(f"{RESULTS}/localised/{{domain}}/{{song}}.h5"),
     log:
@@ -72,7 +72,7 @@ rule localised:
 rule stability:
     input:
         **SONG_MODEL,
-        excerpts=f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
+        excerpts=made("excerpts"),
     output:
         update(f"{RESULTS}/stability/{{domain}}/{{song}}.h5"),
     log:
@@ -119,7 +119,7 @@ rule listening:
 rule drawings:
     input:
         **SONG_MODEL,
-        spectrogram=f"{RESULTS}/spectrograms/{{song}}.h5",
+        spectrogram=made("spectrograms"),
     output:
         update(f"{RESULTS}/drawings/{{song}}.h5"),
     log:

@@ -11,6 +11,8 @@ rule plan:
     threads: 2
     params:
         settings=config,
+        own=lambda wildcards: {name: counted(RUNS.own(one)) for name, one in zip(VARIANTS, RUNS[1:])},
+        shared=lambda wildcards: variants_words(),
         cores=lambda wildcards: workflow.cores or 1,
         note=plainly(NOTE),
         code=code("plan"),

@@ -9,7 +9,7 @@ rule report:
     input:
         **({"sounds": f"{RESULTS}/listening"} if "listening" in TABLES else {}),
         figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],
-        tables=[f"{RESULTS}/tables/{name}.md" for name in [*TABLES, "costs"]],
+        tables=[f"{RESULTS}/tables/{name}.md" for name in [*TABLES, "costs", *(["variant_costs"] if VARIANTS else [])]],
     output:
         update(f"{RESULTS}/report.html"),
     log:

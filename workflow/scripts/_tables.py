@@ -14,11 +14,17 @@ def write_table(
 ) -> None:
     """Write a tidy CSV that names its corpus and, where the rule has one, a page to read."""
     called = snakemake.params.get("called", SING)
-    table = in_words(table, called).assign(corpus=snakemake.params.note)
-    with replacing(snakemake.output.table) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    table = write_csv(snakemake, table, snakemake.output.table)
     if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
         shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called), empty)
         text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
         with replacing(snakemake.output.page) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(snakemake: Any, table: pd.DataFrame, path: str) -> pd.DataFrame:
+    """Write a tidy CSV that names its corpus, and return what it holds."""
+    table = in_words(table, snakemake.params.get("called", SING)).assign(corpus=snakemake.params.note)
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    return table

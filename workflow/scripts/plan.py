@@ -1,22 +1,31 @@
 """Rule plan: what a run with this configuration will cost on this machine; nothing of it is run."""
 
+import pandas as pd
+
 from veracity.planning.measuring import gpu_stages, measure
 from veracity.planning.prediction import as_page, in_words, predict, summarise
 from veracity.planning.schedule import jobs_of
-from veracity.planning.work import songs_of, work
+from veracity.planning.sharing import configurations
+from veracity.planning.work import only, songs_of, work
 
 from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    config = snakemake.params.settings
-    songs = songs_of(config)
-    works = work(config, songs)
-    costs, cores = measure(config, songs, works, processes=snakemake.threads), snakemake.params.cores
-    plan, (gpus, stages) = predict(works, costs), gpu_stages(config, works)
-    jobs = jobs_of(works, costs, config, cores=cores, gpu_stages=stages)
-    summary = summarise(plan, jobs, cores=cores, gpus=gpus, gpu_stages=stages)
-    page, words = as_page(plan), in_words(summary, songs)
+    config, cores = snakemake.params.settings, snakemake.params.cores
+    variants, plans, jobs, gpu_work = configurations(config), [], [], set()
+    for name, its in {"": config, **variants}.items():
+        songs = songs_of(its)
+        works = only(work(its, songs), snakemake.params.own[name]) if name else work(its, songs)
+        if not works:
+            continue  # a variant that shares everything
+        costs, (gpus, stages) = measure(its, songs, works, processes=snakemake.threads), gpu_stages(its, works)
+        plans.append(predict(works, costs).assign(variant=name))
+        jobs += jobs_of(works, costs, its, cores=cores, gpu_stages=stages, variant=name)
+        gpu_work |= set(stages)
+    plan = pd.concat(plans, ignore_index=True)
+    summary = summarise(plan, jobs, cores=cores, gpus=gpus, gpu_stages=gpu_work)
+    page, words = as_page(plan), ". ".join([in_words(summary, songs_of(config)).rstrip("."), *snakemake.params.shared]) + "."
     write_table(snakemake, plan, page, f"What this run will cost: {words}")
     text = f"{page.to_markdown(index=False)}\n\n{words}"
     print(text)

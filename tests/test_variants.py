@@ -1,0 +1,421 @@
+"""Variants of a run: what they share, what a change reaches, what is refused, and the numbers that compare them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from workspaces import RESULTS, ROOT, SMALL, Workspace
+
+from veracity.attacks.excerpts import Excerpts
+from veracity.errors import ConfigError
+from veracity.experiments.explanations import Explanations
+from veracity.experiments.flips import Flips
+from veracity.jobs import store
+from veracity.planning.sharing import Run, Runs, configurations, counted, in_words
+from veracity.planning.stages import READS, Artefact
+from veracity.results import compare
+from veracity.results.compare import BASE, FIDELITY, MEASURES, Variant
+
+TWO_SEEDS = {"detector": {"n_seeds": 2}}
+VARIANTS = {
+    "eps_small": {"attacks": {"waveform": {"eps": 0.005}}},
+    "fill_min": {"lime": {"fill": "min"}},
+    "grid_3x2": {"lime": {"n_time": 3, "n_band": 2}},
+    "grid_again": {"lime": {"n_time": 3, "n_band": 2, "fill": "zero"}},
+    "seed1": {"detector": {"attacked": "seed1"}},
+}
+MADE = {"explanations": 2, "flips": 2}
+ATTACKED = {"excerpts": 2, "perturbations": 2, **MADE}
+ONE_ATTACK = dict.fromkeys(ATTACKED, 1)
+#: What each change must make anew, of one attacked song under two attacks.
+REACHED = {
+    "fill_min": ({"lime": {"fill": "min"}}, {}),
+    "grid": ({"lime": {"n_time": 3, "n_band": 2}}, MADE),
+    "kernel_width": ({"lime": {"kernel_width": 0.5}}, MADE),
+    "n_samples": ({"lime": {"n_samples": 600}}, MADE),
+    "ridge": ({"lime": {"alpha": 2}}, MADE),
+    "eps": ({"attacks": {"waveform": {"eps": 0.005}}}, ONE_ATTACK),
+    "eta": ({"attacks": {"spectrogram": {"eta": 0.001}}}, ONE_ATTACK),
+    "alpha": ({"attacks": {"waveform": {"alpha": 3}}}, ONE_ATTACK),
+    "rule": ({"attacks": {"spectrogram": {"update_rule": "sign"}}}, ONE_ATTACK),
+    "scope": ({"attacks": {"scope": "excerpt", "candidates": 4}}, ATTACKED),
+    "picks": ({"excerpts": {"per_direction": 3}}, {"excerpts": 2, **MADE}),
+    "seed1": ({"detector": {"attacked": "seed1"}}, ATTACKED),
+    "taught": ({"detector": {"training": {"n_updates": 31}}}, {"training": 1, "predictions": 1, **ATTACKED}),
+    "threshold": ({"detector": {"threshold": 0.6}}, {"predictions": 1, **ATTACKED}),
+    "given": ({"detector": {"checkpoint": "random.pt"}}, {"imported": 1, "predictions": 1, **ATTACKED}),
+    "split": ({"attacks": {"splits": ["valid"]}}, ATTACKED),
+    "split_more": ({"attacks": {"splits": ["valid", "test"]}}, {}),  # what the base and `split` have made
+    "another_seed": ({"seed": 1}, {"spectrograms": 5, "training": 1, "predictions": 1, **ATTACKED}),
+    "corpus": (
+        {"corpus": {"synthetic": {"n_train": 2}}},
+        {"spectrograms": 4, "training": 1, "predictions": 1, **ATTACKED},
+    ),
+    "explainers": ({"explainers": ["lime", "occlusion"]}, {}),
+    "grid_again": ({"lime": {"n_time": 3, "n_band": 2, "fill": "zero"}}, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    from networks import random_detector
+
+    from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+
+    workspace = Workspace(tmp_path_factory.mktemp("variants"))
+    workspace.configure("small", SMALL, TWO_SEEDS)
+    workspace.configure("variants", SMALL, TWO_SEEDS, {"variants": VARIANTS})
+    save_checkpoint(workspace.folder / "random.pt", Checkpoint(random_detector(), threshold=0.5))
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def compared(workspace):
+    """Give the workspace after the run itself, and then the comparison with its variants; and the digests between."""
+    done = workspace.snakemake("results/small/tables/flip_rates.csv", "results/small/tables/fidelity.csv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    before = workspace.digests()
+    done = workspace.snakemake("compare", "results/small/tables/variant_costs.csv", config="variants.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace, before
+
+
+def own(said):
+    """Return from the words of a dry run how many jobs of each stage are a variant's own."""
+    lines = re.findall(r"^  (\w+): (\d+) of (\d+) jobs shared, (\d+) of its own(?: \((.*)\))?$", said, re.MULTILINE)
+    assert all(int(shared) + int(n_own) == int(needed) for _, shared, needed, n_own, _ in lines)
+    return {
+        name: {stage: int(n) for n, stage in (part.split() for part in stages.split(", "))} if stages else {}
+        for name, *_, stages in lines
+    }
+
+
+def planned(said):
+    """Return the jobs of a dry run: rule, inputs, outputs."""
+    blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", said, re.MULTILINE)
+    found = []
+    for rule, lines in blocks:
+        paths = {
+            key: [path.removesuffix(" (update)") for path in value.split(", ")]
+            for key, value in re.findall(r"^    (input|output): (.*)$", lines, re.MULTILINE)
+        }
+        found.append((rule, paths.get("input", []), paths.get("output", [])))
+    return found
+
+
+def test_what_each_change_reaches(workspace):
+    changes = {name: change for name, (change, _) in REACHED.items()}
+    config = workspace.configure("reached", SMALL, TWO_SEEDS, {"variants": changes})
+    done = workspace.snakemake("-n", "compare", "--quiet", "host", config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert own(done.stdout + done.stderr) == {name: expected for name, (_, expected) in REACHED.items()}
+    jobs = [rule for rule, *_ in planned(done.stdout)]
+    assert jobs.count("training") == 2  # the base's two seeds, of which one variant attacks the second
+    for name, (_, expected) in REACHED.items():
+        for stage, n in expected.items():
+            assert jobs.count(f"{name}__{stage}") == n
+
+
+def test_what_stages_read_is_what_the_rules_declare(workspace):
+    done = workspace.snakemake("-n", "all", "--quiet", "host")
+    jobs = planned(done.stdout)
+    songs = {name: [f"synthetic-{name}-0{i + 1}" for i in range(n)] for name, n in {"train": 3, "valid": 1, "test": 1}.items()}
+    run = Run(
+        folder=str(RESULTS),
+        corpus=None,
+        asked=lambda artefact: None,
+        songs={
+            "train": songs["train"],
+            "scored": [*songs["valid"], *songs["test"]],
+            "explained": songs["test"],
+            "decoded": [name for part in songs.values() for name in part],
+        },
+        detectors=["seed0", "seed1"],
+        attacked="seed0",
+    )
+
+    def artefact(path):
+        stage, *folders = Path(path).relative_to(RESULTS).parts
+        *domains, name = [*folders[:-1], Path(path).stem]
+        if stage in ("training", "predictions"):
+            return Artefact(stage, detector=name)
+        return Artefact(stage, song=name, domain=domains[0] if domains else None)
+
+    def all_read(one):
+        return {two for three in run.reads(one) for two in ({three} | all_read(three))}
+
+    seen = set()
+    for rule, inputs, outputs in jobs:
+        if rule in READS and rule not in ("planted", "controlled"):
+            one = artefact(outputs[0])
+            assert str(RESULTS / one.path) == outputs[0]
+            read = {artefact(path) for path in inputs if "synthetic_corpus" not in path}
+            assert set(run.reads(one)) <= read <= all_read(one)
+            seen.add(rule)
+    assert seen == set(READS) - {"planted", "controlled", "attributions", "localised_attributions"}
+
+
+def test_the_runs_own_files_stay_and_variants_hold_what_is_their_own(compared):
+    workspace, before = compared
+    after = workspace.digests()
+    assert {path: after[path] for path in before} == before
+    new = [Path(path).relative_to(RESULTS) for path in after.keys() - before.keys()]
+    in_base = {path.parts[0] for path in new if path.parts[0] != "variants"}
+    assert in_base == {"tables", "figures", "training", "predictions"}  # of the second seed, a detector of the run
+    held = {name: counted_in(new, name) for name in VARIANTS}
+    assert held == {
+        "eps_small": ONE_ATTACK,
+        "fill_min": {},
+        "grid_3x2": MADE,
+        "grid_again": {},
+        "seed1": ATTACKED,
+    }
+
+
+def counted_in(paths, name):
+    inside = [path.parts[2] for path in paths if path.parts[:2] == ("variants", name)]
+    return {stage: inside.count(stage) for stage in inside}
+
+
+def test_a_second_comparison_has_nothing_to_do(compared):
+    workspace, _ = compared
+    again = workspace.snakemake("compare", config="variants.yaml")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_changed_key_re_runs_only_what_it_reaches(compared):
+    workspace, _ = compared
+    changed = {**VARIANTS, "eps_small": {"attacks": {"waveform": {"eps": 0.004}}}}
+    config = workspace.configure("changed", SMALL, TWO_SEEDS, {"variants": changed})
+    done = workspace.snakemake("-n", "compare", "--quiet", "host", config=config)
+    rules = sorted(rule for rule, *_ in planned(done.stdout))
+    assert rules == ["compare", *sorted(f"eps_small__{stage}" for stage in ONE_ATTACK)]
+
+
+def test_without_its_variants_the_run_is_as_finished_as_before(compared):
+    workspace, _ = compared
+    done = workspace.snakemake("-n", "results/small/tables/flip_rates.csv", "results/small/tables/fidelity.csv")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_removing_a_variant_takes_nothing_from_another(compared, tmp_path):
+    workspace, before = compared
+    copy = Workspace(tmp_path / "copy")
+    for name in ("results", ".snakemake"):
+        shutil.copytree(workspace.folder / name, copy.folder / name)
+    shutil.copy(workspace.folder / "small.yaml", copy.folder)
+    table = (copy.folder / RESULTS / "tables" / "compare.csv").read_bytes()
+    shutil.rmtree(copy.folder / RESULTS / "variants" / "grid_3x2")
+    assert {path: digest for path, digest in copy.digests().items() if path in before} == before
+    left = {name: change for name, change in VARIANTS.items() if name != "grid_3x2"}
+    config = copy.configure("left", SMALL, TWO_SEEDS, {"variants": left})
+    done = copy.snakemake("compare", config=config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        counted_in([p.relative_to(copy.folder / RESULTS) for p in (copy.folder / RESULTS).rglob("*.h5")], "grid_again") == MADE
+    )
+    rows = pd.read_csv(copy.folder / RESULTS / "tables" / "compare.csv")
+    kept = pd.read_csv(pd.io.common.BytesIO(table))
+    pd.testing.assert_frame_equal(rows, kept[kept.variant != "grid_3x2"].reset_index(drop=True))
+
+
+def test_other_results_of_a_variant_are_there_on_demand(compared):
+    workspace, _ = compared
+    done = workspace.snakemake("grid_3x2__smallest_sets", config="variants.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = pd.read_csv(workspace.folder / RESULTS / "variants" / "grid_3x2" / "tables" / "smallest_sets.csv")
+    assert (made.corpus == f"{SMALL['corpus']['note']}; variant grid_3x2").all()
+    assert not (workspace.folder / RESULTS / "variants" / "grid_3x2" / "perturbations").exists()
+
+
+def test_the_numbers_are_those_of_the_artefacts(compared):
+    workspace, _ = compared
+    rows = pd.read_csv(workspace.folder / RESULTS / "tables" / "compare.csv").set_index(
+        ["variant", "domain", "original", "measure"]
+    )
+    song, folder = "synthetic-test-01", workspace.folder / RESULTS
+    places = {BASE: folder, "grid_3x2": folder / "variants" / "grid_3x2", "seed1": folder / "variants" / "seed1"}
+    some = False
+    for name, place in places.items():
+        for domain in ("waveform", "spectrogram"):
+            path = f"{domain}/{song}.h5"
+            flips = store.read(place / "flips" / path, Flips)
+            fidelity = store.read(place / "explanations" / path, Explanations).along(FIDELITY, fill="mean")
+            excerpts = store.read((folder if name == "grid_3x2" else place) / "excerpts" / path, Excerpts)
+            for original in ("sing", "nosing"):
+                mine = flips.original == original
+                here = rows.loc[name, domain, original]
+                n = getattr(excerpts, f"detector_n_{original}")
+                hits = getattr(excerpts, f"detector_n_{original}_flipped")
+                np.testing.assert_allclose(here.value["attack_success"], hits / n if n else np.nan, rtol=1e-5)
+                assert here.n_excerpts["attack_success"] == n
+                assert (here.n_excerpts[["lime", "norm", "best", "random", FIDELITY]] == mine.sum()).all()
+                if mine.any():
+                    some = True
+                    lime = flips.by_lime[list(flips.fills).index("mean"), list(flips.methods).index("sampled"), mine, 2]
+                    expected = [lime.mean(), flips.by_norm[mine, 2].mean(), flips.best[mine, 2].mean(), fidelity[mine].mean()]
+                    np.testing.assert_allclose(here.value[["lime", "norm", "best", FIDELITY]], expected, rtol=1e-5)
+    assert some
+    pairs = rows[rows.index.get_level_values("variant") != BASE].paired_by.groupby("variant").unique()
+    assert set(pairs["grid_3x2"]) <= {"excerpt", np.nan, "none"}
+    assert "excerpt" not in set(pairs["seed1"])
+    curves = pd.read_csv(folder / "figures" / "compare.csv")
+    assert curves[curves.variant == "grid_3x2"].k.max() <= 6
+    assert (folder / "figures" / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_costs_alone_are_those_of_all_that_is_needed(compared):
+    workspace, _ = compared
+    rows = pd.read_csv(workspace.folder / RESULTS / "tables" / "variant_costs.csv").set_index("variant")
+    assert rows.jobs_alone.loc[[BASE, *VARIANTS]].tolist() == [15] * 6
+    assert rows.jobs.loc[list(VARIANTS)].tolist() == [4, 0, 4, 0, 8]
+    assert rows.jobs[BASE] == 15
+    assert rows.cpu_seconds_alone["fill_min"] == pytest.approx(rows.cpu_seconds_alone[BASE], rel=1e-5)
+    assert rows.cpu_seconds["fill_min"] == 0
+    assert rows.cpu_seconds["all"] == pytest.approx(rows.cpu_seconds.loc[[BASE, *VARIANTS]].sum(), rel=1e-4)
+    assert 0 < rows.shared_percent["seed1"] < 100
+
+
+@pytest.mark.parametrize(
+    ("variants", "said"),
+    [
+        ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "'variants.a.attacks.waveform.epss' is unknown: did you mean 'eps'?"),
+        ({"a": {"lime": {"fill": "mena"}}}, "configuration key 'variants.a.lime.fill' is wrong"),
+        ({"a": {"lime": 5}}, "configuration key 'variants.a.lime' is wrong"),
+        ({"a": {"run": "b"}}, "configuration key 'variants.a.run' cannot differ from the base's"),
+        ({"a": {"variants": {}}}, "configuration key 'variants.a.variants' cannot differ"),
+        ({"a": {}}, "configuration key 'variants.a' changes nothing"),
+        ({"a": None}, "configuration key 'variants.a' is wrong"),
+        ({"A": {"seed": 1}}, "configuration key 'variants' is wrong: 'A' is not possible, give small letters"),
+        ({"a__b": {"seed": 1}}, "configuration key 'variants' is wrong"),
+        ({"a": {"detector": {"attacked": "seed2"}}}, "variant a: detector.attacked is seed2, and detector.n_seeds 2"),
+        ({"a": {"detector": {"attacked": "second"}}}, "configuration key 'variants.a.detector.attacked' is wrong"),
+        ({"a": {"detector": {"checkpoint": "absent.pt"}}}, "variant a: there is no checkpoint absent.pt"),
+        ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variant a: detector.attacked is seed1"),
+        ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variant a: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_variant_is_said_with_its_path(workspace, variants, said):
+    done = workspace.snakemake("-n", "compare", config=workspace.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants}))
+    assert done.returncode
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_variants_there_is_nothing_to_compare(workspace):
+    done = workspace.snakemake("-n", "compare")
+    assert done.returncode
+    assert "configuration key 'variants' names none" in done.stdout + done.stderr
+
+
+def test_lists_are_replaced_and_the_base_stays():
+    base = {"run": "r", "lime": {"fills": ["mean", "zero"], "alpha": 1}, "variants": {"a": {"lime": {"fills": ["min"]}}}}
+    assert configurations(base) == {"a": {"run": "r/variants/a", "lime": {"fills": ["min"], "alpha": 1}, "variants": {}}}
+    assert base["lime"]["fills"] == ["mean", "zero"]
+    with pytest.raises(ConfigError, match="changes nothing"):
+        configurations({"run": "r", "variants": {"a": {}}})
+
+
+def test_a_song_that_only_a_variant_attacks_lies_with_the_variant():
+    def run(folder, songs, asked="same"):
+        kinds = dict.fromkeys(("train", "scored", "explained", "decoded"), songs)
+        return Run(folder=folder, corpus=None, asked=lambda one: asked, songs=kinds, detectors=["seed0"], attacked="seed0")
+
+    of = Artefact("perturbations", "b", "waveform")
+    base, variant, other = run("r", ["a"]), run("v", ["a", "b"]), run("w", ["a"], "other")
+    variant.songs["train"] = variant.songs["scored"] = base.songs["train"]
+    runs = Runs([base, variant, other])
+    assert runs.folder_of(variant, of) == "v"
+    assert runs.folder_of(variant, of._replace(song="a")) == "r"
+    assert runs.folder_of(other, of._replace(song="a")) == "w"
+    assert {one.song for one in runs.own(variant)} == {"b"}
+    assert counted([of, of._replace(song="a"), Artefact("flips", "a", "waveform")]) == {"perturbations waveform": 2, "flips": 1}
+    assert in_words("v", [of], [of, of]) == "v: 1 of 2 jobs shared, 1 of its own (1 perturbations)"
+
+
+# --- the numbers of the comparison ------------------------------------------------------------------------------------------
+
+
+def measured(values):
+    """Return rows of LIME's flips with three segments: by song a list of values, NaN left out."""
+    rows = [
+        {
+            "song": song,
+            "domain": "waveform",
+            "original": "sing",
+            "excerpt": e,
+            "measure": "lime",
+            "k": 3,
+            "value": value,
+            "n": 1,
+        }
+        for song, of_song in values.items()
+        for e, value in enumerate(of_song)
+    ]
+    return pd.DataFrame(rows).dropna(subset="value")
+
+
+def two_variants(shared=frozenset()):
+    empty = {"excerpts": [], "explanations": [], "flips": []}
+    return [Variant(name=name, fill="mean", n_segments=20, shared=shared, **empty) for name in (BASE, "other")]
+
+
+def row_of(base, other, shared):
+    variants = two_variants(shared)
+    found = compare.table(variants, [measured(base), measured(other)], seed=0)
+    (row,) = found[(found.variant == "other") & (found.measure == "lime") & (found.n_excerpts > 0)].to_dict("records")
+    return row
+
+
+def test_excerpts_that_are_shared_are_compared_with_themselves():
+    base, other = {"a": [0, 1, 1], "b": [0, 0]}, {"a": [1, 1, np.nan], "b": [1, 0]}
+    shared = {("waveform", "a"), ("waveform", "b")}
+    by_excerpt = row_of(base, other, shared)
+    assert by_excerpt["paired_by"] == "excerpt"
+    assert by_excerpt["difference"] == pytest.approx((0.5 + 0.5) / 2)  # the third excerpt of a has no pair
+    assert (by_excerpt["n_songs_paired"], by_excerpt["n_excerpts_paired"]) == (2, 4)
+    by_song = row_of(base, other, {("waveform", "a")})
+    assert by_song["paired_by"] == "song"
+    assert by_song["difference"] == pytest.approx(((1 - 2 / 3) + 0.5) / 2)
+
+
+def test_a_difference_is_over_the_songs_that_both_have():
+    row = row_of({"a": [0], "b": [1], "c": [0]}, {"b": [0], "c": [1], "d": [1]}, set())
+    assert (row["n_songs"], row["n_songs_paired"], row["difference"]) == (3, 2, 0)
+    assert row["difference_low"] == -1  # Student's of two songs, clipped
+    assert row["difference_high"] == 1
+    none = row_of({"a": [0]}, {"b": [1]}, set())
+    assert np.isnan(none["difference"])
+    assert (none["n_songs_paired"], none["paired_by"]) == (0, "none")
+
+
+def test_intervals_are_those_of_the_truth_study():
+    rng = np.random.default_rng(0)
+    base = {f"s{i}": [0.5] for i in range(12)}
+    other = {name: [0.5 + value] for name, value in zip(base, rng.uniform(0, 0.4, 12), strict=True)}
+    row = row_of(base, other, set())
+    mean = np.mean([value[0] for value in other.values()]) - 0.5
+    assert row["difference"] == pytest.approx(mean)
+    assert 0 < row["difference_low"] < mean < row["difference_high"] < 0.4
+    assert np.isnan(row_of(base, base, set())["difference_low"])  # all songs agree
+
+
+def test_the_page_says_what_is_not_determined():
+    variants = two_variants()
+    values = measured({"a": [0, 1], "b": [1, 1]})
+    shown = compare.page(compare.table(variants, [values, values], seed=0))
+    row = shown[(shown.variant == "other") & shown.attack.str.startswith("waveform, “sing”")].iloc[0]
+    assert row[MEASURES["lime"]] == "75 % (0, all 2 songs)"
+    assert row[MEASURES["best"]] == "none"
+    assert (row["songs"], row["excerpts"], row["paired by"]) == (2, 4, "song")
+    figure = compare.plot(compare.curves(variants, [values, values]), footnote="a test")
+    assert len(figure.axes) == 8
+
+
+def test_the_example_of_the_docs_is_the_one_of_config():
+    text = (ROOT / "docs" / "variants.md").read_text()
+    lines = (ROOT / "config" / "variants.yaml").read_text().split("variants:\n")[1]
+    assert lines.strip() in text

@@ -1,0 +1,172 @@
+"""Variants of a run: which of their artefacts are those of the base or of one another, and which they make themselves.
+
+An artefact is decided by what its stage uses of the configuration, by what it reads outside the project, and by the artefacts
+that it reads. Where all of these agree, two runs would make the same bytes, and the later one takes the earlier one's.
+"""
+
+import copy
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..attacks.settings import DOMAINS
+from ..errors import ConfigError
+from .stages import ATTACKED, GIVEN, NAMED_BY, READS, SAME, SCORED, TRAIN, Artefact
+
+FOLDER = "variants"  # in the folder of the base run
+OWN = ("run", FOLDER)  # keys that a variant cannot have
+COMPARED = ("excerpts", "explanations", "flips")  # what the target `compare` reads of each variant
+
+
+def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the configurations of a run's variants: the base's with the variant's keys merged over it, lists replaced.
+
+    Parameters
+    ----------
+    config : mapping
+        Of the base; its key ``variants`` holds them.
+
+    Returns
+    -------
+    dict of str to dict
+        By name. The key ``run`` is the folder of the variant, as that of the base is ``results/<run>``.
+
+    Raises
+    ------
+    ConfigError
+        When a variant changes nothing, or a key that only the base can have.
+    """
+    found = {}
+    for name, changes in config[FOLDER].items():
+        if not changes:
+            raise ConfigError(
+                f"configuration key '{FOLDER}.{name}' changes nothing: give what differs from the base, or remove it"
+            )
+        for key in OWN:
+            if key in changes:
+                raise ConfigError(f"configuration key '{FOLDER}.{name}.{key}' cannot differ from the base's: remove it")
+        merged = _merged({key: value for key, value in config.items() if key != FOLDER}, changes)
+        found[name] = merged | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
+    return found
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    result = copy.deepcopy(dict(base))
+    for key, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run, or a variant of one, as far as its artefacts are concerned.
+
+    Attributes
+    ----------
+    folder : str
+        ``results/<run>``.
+    corpus : object
+        What decides a synthetic corpus; empty where it is another.
+    asked : callable
+        Tells for an artefact all that decides it beside what it reads of other stages.
+    songs : mapping of str to sequence of str
+        Their names: ``train``, ``scored`` (the detector is tuned and tested on), ``explained`` (attacked, too), ``decoded``.
+    detectors : sequence of str
+        That are trained or given; none where a classifier of one's own is built.
+    attacked : str or None
+        The one that is attacked.
+    explainers : collection of str
+        Beside LIME.
+    """
+
+    folder: str
+    corpus: Any
+    asked: Callable[[Artefact], Any]
+    songs: Mapping[str, Sequence[str]]
+    detectors: Sequence[str]
+    attacked: str | None
+    explainers: Collection[str] = ()
+    _signatures: dict[Artefact, str] = field(default_factory=dict)
+
+    def makes(self, artefact: Artefact) -> bool:
+        """Tell whether the run has such an artefact."""
+        kind = {"spectrograms": "decoded"}.get(artefact.stage, "explained")
+        return (
+            (artefact.song is None or artefact.song in self.songs[kind])
+            and (artefact.detector is None or artefact.detector in self.detectors)
+            and (artefact.explainer is None or artefact.explainer in self.explainers)
+        )
+
+    def reads(self, artefact: Artefact) -> list[Artefact]:
+        """Return the artefacts of other stages that one is made from."""
+        found = []
+        for stage, which in READS.get(artefact.stage, {}).items():
+            if stage in ("training", "imported"):
+                if (artefact.detector == GIVEN) == (stage == "imported"):
+                    found.append(Artefact(stage, detector=artefact.detector if stage == "training" else None))
+            elif which == ATTACKED:
+                found += [Artefact(stage, detector=self.attacked)] if self.attacked else []
+            elif which in (TRAIN, SCORED):
+                found += [Artefact(stage, song=song) for song in self.songs[which]]
+            elif which == SAME:
+                found.append(
+                    Artefact(stage, **{name: getattr(artefact, name) for name in NAMED_BY.get(stage, ("domain", "song"))})
+                )
+        return found
+
+    def signature(self, artefact: Artefact) -> str:
+        """Return what two artefacts share if and only if they are the same."""
+        if artefact not in self._signatures:
+            made_from = [self.signature(one) for one in self.reads(artefact)]
+            text = json.dumps([artefact, self.asked(artefact), made_from], sort_keys=True, default=str)
+            self._signatures[artefact] = hashlib.sha256(text.encode()).hexdigest()
+        return self._signatures[artefact]
+
+    def needed(self, stages: Iterable[str] = COMPARED) -> list[Artefact]:
+        """Return the artefacts of some stages of all explained songs, and all that they are made from."""
+        waiting = [Artefact(stage, song, domain) for stage in stages for domain in DOMAINS for song in self.songs["explained"]]
+        found = dict.fromkeys(waiting)
+        while waiting:
+            new = [one for one in self.reads(waiting.pop()) if one not in found]
+            waiting += new
+            found |= dict.fromkeys(new)
+        return list(found)
+
+
+class Runs(list[Run]):
+    """A run and its variants, in their order."""
+
+    def folder_of(self, run: Run, artefact: Artefact) -> str:
+        """Return the folder of the first run whose artefact is the same; this run's own where there is none before it."""
+        for other in self:
+            if other is run or (artefact.stage in SHARED and other.makes(artefact) and _same(run, other, artefact)):
+                return other.folder
+        return run.folder
+
+    def own(self, run: Run) -> list[Artefact]:
+        """Return what `Run.needed` of a variant lists and no run before it has."""
+        return [one for one in run.needed() if self.folder_of(run, one) == run.folder]
+
+
+#: Stages whose artefacts may be another run's; controls and what is pooled belong to each run.
+SHARED = frozenset({*READS, "imported"} - {"planted", "controlled"})
+
+
+def _same(run: Run, other: Run, artefact: Artefact) -> bool:
+    return run.signature(artefact) == other.signature(artefact)
+
+
+def counted(artefacts: Iterable[Artefact]) -> dict[str, int]:
+    """Count artefacts by stage, those of attacks by domain, too, as `veracity.planning.work.only` takes them."""
+    return dict(Counter(f"{one.stage} {one.domain}" if one.stage == "perturbations" else one.stage for one in artefacts))
+
+
+def in_words(name: str, own: Collection[Artefact], needed: Collection[Artefact]) -> str:
+    """Tell how many of a variant's jobs are shared."""
+    shared = len(needed) - len(own)
+    stages = ", ".join(f"{n} {stage}" for stage, n in Counter(one.stage for one in own).items())
+    return f"{name}: {shared} of {len(needed)} jobs shared, {len(own)} of its own" + (f" ({stages})" if own else "")

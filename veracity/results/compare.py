@@ -1,0 +1,264 @@
+"""Table and figure ``compare``: a run and its variants side by side, with differences to the base over the same songs.
+
+The unit is the song, as in `veracity.results.over_songs`. Where a variant has the base's own excerpts, each is compared with
+itself; where its attacks or its detector differ, a song with itself. Nothing is adjusted for the number of variants: all is
+description.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from ..attacks.excerpts import Excerpts
+from ..attacks.settings import DOMAINS
+from ..experiments.explanations import Explanations
+from ..experiments.flips import FEW
+from ..jobs.seeds import rng_for
+from ..labels import LABELS, SING, direction_title, in_figure
+from .canvas import new_figure, put_footnote, say_empty
+from .figure2 import CURVES
+from .flip_rates import rows_of
+from .over_songs import Estimate, estimate
+from .pooling import UNDETERMINED, Keyed
+from .study import PANEL
+
+BASE = "base"  # what the run itself is called among its variants
+ATTACK, FIDELITY = "attack_success", "fidelity"
+#: Measures by their titles; of the flips with k segments those of the searched and the sampled truth stand for the exact one.
+MEASURES = {
+    ATTACK: "attack success",
+    "lime": f"LIME's {FEW} flip",
+    "norm": f"the norm's {FEW} flip",
+    "best": f"the best {FEW} flip",
+    "random": f"{FEW} at random flip",
+    FIDELITY: "fidelity",
+}
+STAND_IN = {"best_found": "best", "random_sampled": "random"}
+SHOWN = ("lime", "norm", "best", "random")
+KEYS = [*PANEL, "measure"]
+COLUMNS = [
+    *("variant", *KEYS, "k", "n_segments", "n_songs", "n_excerpts", "value", "low", "high"),
+    *("difference", "difference_low", "difference_high", "n_songs_paired", "n_excerpts_paired", "paired_by"),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A run, or a variant of it, as it is compared.
+
+    Attributes
+    ----------
+    name : str
+        `BASE` of the run itself.
+    fill : str
+        LIME's.
+    n_segments : int
+    shared : collection of (str, str)
+        Domain and song of the excerpts that are the base's own.
+    excerpts, explanations, flips : iterable of (song, domain, artefact)
+    """
+
+    name: str
+    fill: str
+    n_segments: int
+    shared: Collection[tuple[str, str]]
+    excerpts: Keyed
+    explanations: Keyed
+    flips: Keyed
+
+
+def rows(variant: Variant) -> pd.DataFrame:
+    """Spread what is measured of a variant: a row for each excerpt and measure, and for each song's attack.
+
+    Returns
+    -------
+    DataFrame
+        ``song, domain, original, excerpt, measure, k, value, n``: ``value`` between 0 and 1; ``n`` excerpts, 1 but for the
+        success of attacks, which is that of a whole song (``excerpt`` -1).
+    """
+    flips = rows_of(variant.flips)
+    flips = flips[(flips.fill.isin(["", variant.fill])) & (flips.k > 0)]
+    flips = flips.assign(measure=flips.selection.replace(STAND_IN), value=flips.flipped, n=1)
+    others = pd.DataFrame([*_successes(variant.excerpts), *_fidelities(variant.explanations, variant.fill)])
+    found = pd.concat([flips[flips.measure.isin(MEASURES)], others], ignore_index=True)
+    return found[["song", *PANEL, "excerpt", "measure", "k", "value", "n"]].dropna(subset="value")
+
+
+def _successes(excerpts: Keyed) -> Iterator[dict[str, object]]:
+    for song, domain, item in excerpts:
+        assert isinstance(item, Excerpts)
+        for original in LABELS:
+            n, hits = getattr(item, f"detector_n_{original}"), getattr(item, f"detector_n_{original}_flipped")
+            names = {"song": song, "domain": domain, "original": original, "excerpt": -1, "measure": ATTACK, "k": 0}
+            yield {**names, "value": hits / n if n else np.nan, "n": n}
+
+
+def _fidelities(explanations: Keyed, fill: str) -> Iterator[dict[str, object]]:
+    for song, domain, item in explanations:
+        assert isinstance(item, Explanations)
+        for e, value in enumerate(item.along("fidelity", fill=fill)):
+            names = {"song": song, "domain": domain, "original": item.original[e], "excerpt": e, "measure": FIDELITY, "k": 0}
+            yield {**names, "value": value, "n": 1}
+
+
+def curves(variants: Sequence[Variant], measured: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return what the figure shows: flips with k segments, the mean of songs.
+
+    Parameters
+    ----------
+    variants : sequence of Variant
+    measured : sequence of DataFrame
+        Of `rows`, of each of them.
+
+    Returns
+    -------
+    DataFrame
+        ``variant, domain, original, measure, k, n_songs, n_excerpts, value``.
+    """
+    parts = []
+    for variant, found in zip(variants, measured, strict=True):
+        part = found[found.k > 0]
+        songs = part.groupby([*KEYS, "k", "song"], sort=False).agg(value=("value", "mean"), n=("n", "sum"))
+        means = songs.groupby([*KEYS, "k"], sort=False).agg(
+            n_songs=("n", "size"), n_excerpts=("n", "sum"), value=("value", "mean")
+        )
+        parts.append(means.reset_index().assign(variant=variant.name))
+    return pd.concat(parts, ignore_index=True)[["variant", *KEYS, "k", "n_songs", "n_excerpts", "value"]]
+
+
+def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed: int) -> pd.DataFrame:
+    """Compare variants with the first of them, the base; parameters as `curves`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each panel (domain and label before the attack), measure and variant: ``value`` is the mean of songs, with a
+        95 % interval; ``difference`` that to the base over the songs, or excerpts of songs, that both have, with its own.
+    """
+    panels = [(domain, original, name) for original in LABELS for domain in DOMAINS for name in MEASURES]
+    compared = [found[(found.k == 0) | (found.k == FEW)] for found in measured]
+    found: list[dict[str, object]] = []
+    for key in panels:
+        base = _of(compared[0], key)
+        for variant, all_of_it in zip(variants, compared, strict=True):
+            own, rng = _of(all_of_it, key), rng_for(seed, "compare", variant.name, *key)
+            value = estimate(own.groupby("song").value.mean().to_numpy(), rng, bounds=(0, 1))
+            row = {
+                "variant": variant.name,
+                **dict(zip(KEYS, key, strict=True)),
+                "k": 0 if key[2] in (ATTACK, FIDELITY) else FEW,
+            }
+            row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(own.n.sum())}
+            row |= {"value": value.mean, "low": value.low, "high": value.high}
+            found.append(row | (_difference(base, own, variant, key[0], rng) if variant.name != BASE else {}))
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def _of(found: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
+    return found[(found.domain == key[0]) & (found.original == key[1]) & (found.measure == key[2])]
+
+
+def _difference(
+    base: pd.DataFrame, own: pd.DataFrame, variant: Variant, domain: str, rng: np.random.Generator
+) -> dict[str, object]:
+    songs = set(base.song) & set(own.song)
+    by_excerpt = all((domain, song) in variant.shared for song in songs)
+    on = ["song", "excerpt"] if by_excerpt else ["song"]
+    mine = own.groupby(on).agg(value=("value", "mean"), n=("n", "sum"))
+    both = base.groupby(on).agg(before=("value", "mean")).join(mine, how="inner")
+    each = (both.value - both.before).groupby("song").mean()
+    mean: Estimate = estimate(each.to_numpy(), rng, bounds=(-1, 1))
+    return {
+        "difference": mean.mean,
+        "difference_low": mean.low,
+        "difference_high": mean.high,
+        "n_songs_paired": mean.n,
+        "n_excerpts_paired": int(both.n.sum()),
+        "paired_by": ("excerpt" if by_excerpt else "song") if songs else UNDETERMINED,
+    }
+
+
+def page(found: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` for reading: a row for each panel and variant, a column for each measure."""
+    lines = []
+    for (domain, original, variant), part in found.groupby([*PANEL, "variant"], sort=False):
+        cells = {row.measure: row for row in part.itertuples()}
+        line: dict[str, object] = {"attack": f"{domain}, {direction_title(original, called)}", "variant": variant}
+        line |= {title: _cell(cells[name]) for name, title in MEASURES.items()}
+        few = cells["lime"]
+        line |= {"segments": few.n_segments, "songs": few.n_songs, "excerpts": few.n_excerpts}
+        lines.append(line | {"paired by": UNDETERMINED if variant == BASE else few.paired_by})
+    return pd.DataFrame(lines)
+
+
+def _cell(row: object) -> str:
+    if np.isnan(row.value):  # type: ignore[attr-defined]
+        return UNDETERMINED
+    percent = row.measure != FIDELITY  # type: ignore[attr-defined]
+    shown = f"{100 * row.value:.0f} %" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
+    numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
+    if np.isnan(numbers[0]):
+        return shown
+    words = [f"{100 * one:+.0f}" if percent else f"{one:+.2f}" for one in numbers]
+    words = [word.replace("-", "\N{MINUS SIGN}") if word.strip("+-0.") else word.lstrip("+-") for word in words]
+    if np.isnan(numbers[1]):
+        n = row.n_songs_paired  # type: ignore[attr-defined]
+        return f"{shown} ({words[0]}, {f'all {n:.0f} songs' if n > 1 else 'one song'})"
+    return f"{shown} ({words[0]}, {words[1]} to {words[2]})"
+
+
+def plot(found: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+    """Show the flip curves of every variant in small multiples, LIME's of the base behind each.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `curves`.
+    footnote : str
+    called : str
+        What "sing" is called.
+    """
+    names = list(dict.fromkeys(found.variant))
+    panels = [(domain, original) for original in LABELS for domain in DOMAINS]
+    figure, axes = new_figure(len(names), len(panels), (8.2, 0.9 + 1.25 * len(names)), sharey=True, sharex="row")
+    handles: dict[str, Artist] = {}
+    for line, name in zip(axes, names, strict=True):
+        for ax, (domain, original) in zip(line, panels, strict=True):
+            here = found[(found.domain == domain) & (found.original == original)]
+            part, base = (here[here.variant == one] for one in (name, BASE))
+            if part.empty:
+                say_empty(ax)
+            if name != BASE and len(behind := base[base.measure == "lime"]):
+                (handles["LIME in the base"],) = ax.plot(
+                    behind.k, 100 * behind.value, color="0.7", lw=3, solid_capstyle="round"
+                )
+            for measure in SHOWN:
+                title, colour, style, _ = CURVES[measure]
+                if len(curve := part[part.measure == measure].sort_values("k")):
+                    (handle,) = ax.plot(curve.k, 100 * curve.value, style, color=colour, lw=1.2)
+                    handles.setdefault(title, handle)
+            ax.set_ylim(-4, 104)
+            ax.set_yticks([0, 50, 100])
+            n_songs, n = (int(part[column].max()) if len(part) else 0 for column in ("n_songs", "n_excerpts"))
+            ax.text(
+                0.98,
+                0.06,
+                f"n = {n}, {n_songs} {'song' if n_songs == 1 else 'songs'}",
+                ha="right",
+                transform=ax.transAxes,
+                fontsize=6.5,
+                color="0.35",
+            )
+            ax.tick_params(labelsize=7)
+        line[0].set_ylabel(f"{in_figure(name)}\nflips [%]", fontsize=8)
+    for ax, (domain, original) in zip(axes[0], panels, strict=True):
+        ax.set_title(f"{domain}\n{in_figure(direction_title(original, called))}", fontsize=8)
+    for ax in axes[-1]:
+        ax.set_xlabel("number of segments k", fontsize=8)
+    figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    put_footnote(figure, f"{footnote}. Means over songs")
+    return figure

@@ -1,0 +1,16 @@
+# All rules of a run. A variant has them once more, under names of its own (see Snakefile).
+
+
+include: "common.smk"
+include: "corpus.smk"
+include: "detector.smk"
+include: "attacks.smk"
+include: "explanations.smk"
+include: "explainers.smk"
+include: "tables.smk"
+include: "truth.smk"
+include: "controls.smk"
+include: "figures.smk"
+include: "compare.smk"
+include: "report.smk"
+include: "plan.smk"

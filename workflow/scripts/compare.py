@@ -1,0 +1,26 @@
+"""Rule compare: a run and its variants side by side, and their differences over the same songs."""
+
+from veracity.attacks.excerpts import Excerpts
+from veracity.experiments.explanations import Explanations
+from veracity.experiments.flips import Flips
+from veracity.results import compare
+from veracity.results.canvas import save
+
+from _job import job, read_all
+from _tables import write_csv, write_table
+
+KINDS = {"excerpts": Excerpts, "explanations": Explanations, "flips": Flips}
+
+with job(snakemake):
+    called, variants = snakemake.params.called, []
+    for one in snakemake.params.runs:
+        read = {stage: read_all(one[stage], kind) for stage, kind in KINDS.items()}
+        shared = {(domain, song) for domain, song in one["shared"]}
+        variants.append(
+            compare.Variant(name=one["name"], fill=one["fill"], n_segments=one["n_segments"], shared=shared, **read)
+        )
+    measured = [compare.rows(variant) for variant in variants]
+    table, curves = compare.table(variants, measured, seed=snakemake.params.seed), compare.curves(variants, measured)
+    write_table(snakemake, table, compare.page(table, called), "The run and its variants, and differences to the run (95 %)")
+    write_csv(snakemake, curves, snakemake.output.curves)
+    save(compare.plot(curves, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

@@ -1,0 +1,10 @@
+"""Rule variant_costs: what variants of a run have cost, beside what each would have cost alone."""
+
+from veracity.results import variant_costs
+
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    table = variant_costs.table(snakemake.params.runs)
+    write_table(snakemake, table, variant_costs.page(table), "What the run and its variants have cost, and would have alone")
