@@ -57,6 +57,9 @@ changed, or was made from another version of an input is refused, with the cure.
 Segments are numbered time * n_band + band, band 0 lowest. A set of segments is a *mask index*: bit i is set when segment i is
 in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
 
+A variant of a run has a folder of the same kind, `results/<run>/variants/<name>`, of what it does not share with the run
+([variants](variants.md)).
+
 Beside the HDF5 files: `synthetic_corpus/` (audio, labels and lists in the Jamendo layout), `training/seed0.pt` (a
 checkpoint that carries its architecture, front end and settings, read with `veracity.detector.checkpoints.load_checkpoint`) and
 `training/seed0.csv` (its training curve), `*.state.pt` beside what a training or an attack will write, while it runs

@@ -7,13 +7,16 @@ that it reads. Where all of these agree, two runs would make the same bytes, and
 import copy
 import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
 from ..errors import ConfigError
+from ..jobs.files import replacing
 from .stages import ATTACKED, GIVEN, NAMED_BY, READS, SAME, SCORED, TRAIN, Artefact
 
 FOLDER = "variants"  # in the folder of the base run
@@ -150,6 +153,22 @@ class Runs(list[Run]):
     def own(self, run: Run) -> list[Artefact]:
         """Return what `Run.needed` of a variant lists and no run before it has."""
         return [one for one in run.needed() if self.folder_of(run, one) == run.folder]
+
+    def link(self, run: Run) -> None:
+        """Link into a variant's folder what it shares with another variant, so that removing that one takes nothing from it.
+
+        Hard links take no space; where the disk has none, copies do.
+        """
+        for one in run.needed():
+            made, own = (Path(folder, one.path) for folder in (self.folder_of(run, one), run.folder))
+            if made == own or made == Path(self[0].folder, one.path) or not made.is_file():
+                continue
+            if not (own.is_file() and own.samefile(made)):
+                with replacing(own) as temporary:
+                    try:
+                        temporary.hardlink_to(made)
+                    except OSError:
+                        shutil.copy2(made, temporary)
 
 
 #: Stages whose artefacts may be another run's; controls and what is pooled belong to each run.

@@ -28,7 +28,7 @@ from .study import PANEL
 
 BASE = "base"  # what the run itself is called among its variants
 ATTACK, FIDELITY = "attack_success", "fidelity"
-#: Measures by their titles; of the flips with k segments those of the searched and the sampled truth stand for the exact one.
+#: Measures by their titles; searched and sampled truths stand for the exact one where that is not known, and it is said.
 MEASURES = {
     ATTACK: "attack success",
     "lime": f"LIME's {FEW} flip",
@@ -41,7 +41,7 @@ STAND_IN = {"best_found": "best", "random_sampled": "random"}
 SHOWN = ("lime", "norm", "best", "random")
 KEYS = [*PANEL, "measure"]
 COLUMNS = [
-    *("variant", *KEYS, "k", "n_segments", "n_songs", "n_excerpts", "value", "low", "high"),
+    *("variant", *KEYS, "k", "n_segments", "n_songs", "n_excerpts", "value", "low", "high", "searched"),
     *("difference", "difference_low", "difference_high", "n_songs_paired", "n_excerpts_paired", "paired_by"),
 ]
 
@@ -77,15 +77,16 @@ def rows(variant: Variant) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``song, domain, original, excerpt, measure, k, value, n``: ``value`` between 0 and 1; ``n`` excerpts, 1 but for the
-        success of attacks, which is that of a whole song (``excerpt`` -1).
+        ``song, domain, original, excerpt, measure, k, value, n, searched``: ``value`` between 0 and 1; ``n`` excerpts, 1 but
+        for the success of attacks, which is that of a whole song (``excerpt`` -1); ``searched`` of `STAND_IN`.
     """
     flips = rows_of(variant.flips)
     flips = flips[(flips.fill.isin(["", variant.fill])) & (flips.k > 0)]
-    flips = flips.assign(measure=flips.selection.replace(STAND_IN), value=flips.flipped, n=1)
+    searched = flips.selection.isin(STAND_IN)
+    flips = flips.assign(measure=flips.selection.replace(STAND_IN), value=flips.flipped, n=1, searched=searched)
     others = pd.DataFrame([*_successes(variant.excerpts), *_fidelities(variant.explanations, variant.fill)])
     found = pd.concat([flips[flips.measure.isin(MEASURES)], others], ignore_index=True)
-    return found[["song", *PANEL, "excerpt", "measure", "k", "value", "n"]].dropna(subset="value")
+    return found[["song", *PANEL, "excerpt", "measure", "k", "value", "n", "searched"]].dropna(subset="value")
 
 
 def _successes(excerpts: Keyed) -> Iterator[dict[str, object]]:
@@ -94,7 +95,7 @@ def _successes(excerpts: Keyed) -> Iterator[dict[str, object]]:
         for original in LABELS:
             n, hits = getattr(item, f"detector_n_{original}"), getattr(item, f"detector_n_{original}_flipped")
             names = {"song": song, "domain": domain, "original": original, "excerpt": -1, "measure": ATTACK, "k": 0}
-            yield {**names, "value": hits / n if n else np.nan, "n": n}
+            yield {**names, "value": hits / n if n else np.nan, "n": n, "searched": False}
 
 
 def _fidelities(explanations: Keyed, fill: str) -> Iterator[dict[str, object]]:
@@ -102,7 +103,7 @@ def _fidelities(explanations: Keyed, fill: str) -> Iterator[dict[str, object]]:
         assert isinstance(item, Explanations)
         for e, value in enumerate(item.along("fidelity", fill=fill)):
             names = {"song": song, "domain": domain, "original": item.original[e], "excerpt": e, "measure": FIDELITY, "k": 0}
-            yield {**names, "value": value, "n": 1}
+            yield {**names, "value": value, "n": 1, "searched": False}
 
 
 def curves(variants: Sequence[Variant], measured: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -153,7 +154,7 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
                 "k": 0 if key[2] in (ATTACK, FIDELITY) else FEW,
             }
             row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(own.n.sum())}
-            row |= {"value": value.mean, "low": value.low, "high": value.high}
+            row |= {"value": value.mean, "low": value.low, "high": value.high, "searched": bool(own.searched.any())}
             found.append(row | (_difference(base, own, variant, key[0], rng) if variant.name != BASE else {}))
     return pd.DataFrame(found, columns=COLUMNS)
 
@@ -200,6 +201,7 @@ def _cell(row: object) -> str:
         return UNDETERMINED
     percent = row.measure != FIDELITY  # type: ignore[attr-defined]
     shown = f"{100 * row.value:.0f} %" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
+    shown += " (searched)" if row.searched else ""  # type: ignore[attr-defined]
     numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
     if np.isnan(numbers[0]):
         return shown
@@ -211,18 +213,19 @@ def _cell(row: object) -> str:
     return f"{shown} ({words[0]}, {words[1]} to {words[2]})"
 
 
-def plot(found: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(found: pd.DataFrame, names: Sequence[str], *, footnote: str, called: str = SING) -> Figure:
     """Show the flip curves of every variant in small multiples, LIME's of the base behind each.
 
     Parameters
     ----------
     found : DataFrame
         Of `curves`.
+    names : sequence of str
+        Of the variants, the base first; one that has no flips has no rows.
     footnote : str
     called : str
         What "sing" is called.
     """
-    names = list(dict.fromkeys(found.variant))
     panels = [(domain, original) for original in LABELS for domain in DOMAINS]
     figure, axes = new_figure(len(names), len(panels), (8.2, 0.9 + 1.25 * len(names)), sharey=True, sharex="row")
     handles: dict[str, Artist] = {}
@@ -244,15 +247,8 @@ def plot(found: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             ax.set_ylim(-4, 104)
             ax.set_yticks([0, 50, 100])
             n_songs, n = (int(part[column].max()) if len(part) else 0 for column in ("n_songs", "n_excerpts"))
-            ax.text(
-                0.98,
-                0.06,
-                f"n = {n}, {n_songs} {'song' if n_songs == 1 else 'songs'}",
-                ha="right",
-                transform=ax.transAxes,
-                fontsize=6.5,
-                color="0.35",
-            )
+            counts = f"n = {n}, {n_songs} song{'' if n_songs == 1 else 's'}"
+            ax.text(0.98, 0.06, counts, ha="right", transform=ax.transAxes, fontsize=6.5, color="0.35")
             ax.tick_params(labelsize=7)
         line[0].set_ylabel(f"{in_figure(name)}\nflips [%]", fontsize=8)
     for ax, (domain, original) in zip(axes[0], panels, strict=True):

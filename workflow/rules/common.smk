@@ -553,6 +553,8 @@ def shorten_dry_run():
 
 def end():
     """After a run, whatever became of it."""
+    if VARIANT:
+        RUNS.link(RUN)
     settle()
     tell_warnings()
 
