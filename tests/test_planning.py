@@ -19,8 +19,9 @@ from veracity.planning import turns
 from veracity.planning.measuring import fit, gpu_stages, measure, probe
 from veracity.planning.prediction import Cost, as_time, compare, in_words, predict, summarise
 from veracity.planning.schedule import LOSS, Job, jobs_of, wall_seconds
+from veracity.planning.sharing import configurations
 from veracity.planning.turns import priority_of, threads_of
-from veracity.planning.work import FIGURES, OTHER_PAGES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, songs_of, work
+from veracity.planning.work import FIGURES, OTHER_PAGES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, only, songs_of, work
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINING = ("explanations", "flips", "localised", "stability", "drawings")
@@ -312,6 +313,29 @@ def test_threads_shorten_a_job_by_whole_parts_and_lose_a_little():
     assert job.seconds == 81
 
 
+def test_a_variants_jobs_wait_for_its_own_and_for_what_it_shares():
+    base = jobs_by_hand(
+        ("perturbations", 10, 0, 1, 0, 1, 1), ("excerpts", 1, 0, 1, 0, 1, 0), ("explanations", 4, 0, 1, 0, 1, 0)
+    )
+    variant = jobs_by_hand(("explanations", 4, 0, 1, 0, 1, 0), ("flips", 2, 0, 1, 0, 1, 0))
+    for job in variant:
+        job.variant = "grid"
+    assert wall_seconds([*base, *variant], cores=2) == 10 + 1 + 4 + 2
+    assert wall_seconds([*base, *variant], cores=1) == 10 + 1 + 4 + 4 + 2
+
+
+def test_work_of_a_variant_is_what_it_makes_itself():
+    config = configured({"variants": {"eps": {"attacks": {"waveform": {"eps": 0.005}}}}})
+    assert counted(config)[POOLED][0] == 30  # the comparison, too
+    its = configurations(config)["eps"]
+    own = only(work(its, songs_of(its)), {"perturbations waveform": 3, "excerpts": 3, "explanations": 3})
+    assert [(part.probe, len(part.units), len(part.steps)) for part in own] == [
+        ("perturbations waveform", 3, 3),
+        ("excerpts", 3, 0),
+        ("explanations", 3, 0),
+    ]
+
+
 @pytest.mark.parametrize(("priority", "wall"), [(1, 12), (0, 15)])
 def test_a_long_job_that_comes_first_saves_time(priority, wall):
     """Two cores, twelve seconds of one job and four short ones: last of all, the long one would end alone."""
@@ -430,18 +454,25 @@ def test_durations_are_readable():
 
 
 def test_the_rule_plans_and_runs_nothing_else(workspace):
-    config = workspace.configure("tiny", {"run": "tiny"}, TINY)
+    variants = {"fill_min": {"lime": {"fill": "min"}}, "grid": {"lime": {"n_time": 2}}}
+    config = workspace.configure("tiny", {"run": "tiny", "variants": variants}, TINY)
     done = workspace.snakemake("plan", config=config)
     assert done.returncode == 0, done.stdout + done.stderr
     results = workspace.folder / "results" / "tiny"
     assert {path.name for path in results.rglob("*") if path.is_file()} == {".made_at", "plan.csv", "plan.md", "plan.log"}
     table = pd.read_csv(results / "tables" / "plan.csv").set_index("stage")
-    assert list(table.jobs) == [1, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1, 29]
+    assert list(table[table.variant.isna()].jobs) == [1, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1, 30]
+    assert table[table.variant.notna()][["variant", "jobs"]].to_records().tolist() == [
+        ("explanations", "grid", 2),
+        ("flips", "grid", 2),
+    ]
     assert (table.cpu_seconds > table.startup_seconds).all()
     assert (table.startup_seconds > 0.2 * table.jobs).all()
     assert (table[["peak_memory_mb", "disk_mb"]] > 0).all(axis=None)
     for shown in (done.stdout, (results / "logs" / "plan.log").read_text(), (results / "tables" / "plan.md").read_text()):
-        assert "48 jobs" in shown
+        assert "53 jobs" in shown
+        assert "20 of the 24 jobs of 2 variants are shared and so saved, 4 are their own" in shown
+        assert "| flips (grid) " in shown
         assert "upper bounds" in shown
         assert "| perturbations " in shown
 
