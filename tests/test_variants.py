@@ -14,6 +14,7 @@ from veracity.errors import ConfigError
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.jobs import store
+from veracity.page.runs import Run as PageRun
 from veracity.planning.sharing import Run, Runs, configurations, counted, in_words
 from veracity.planning.stages import READS, Artefact
 from veracity.results import compare
@@ -265,6 +266,14 @@ def test_the_numbers_are_those_of_the_artefacts(compared):
     curves = pd.read_csv(folder / "figures" / "compare.csv")
     assert curves[curves.variant == "grid_3x2"].k.max() <= 6
     assert (folder / "figures" / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_shows_a_run_with_the_seed_that_was_attacked(compared, tmp_path):
+    workspace, _ = compared
+    shutil.copytree(workspace.folder / RESULTS / "variants" / "seed1", tmp_path / "run")
+    shutil.copytree(workspace.folder / RESULTS / "training", tmp_path / "run" / "training")
+    assert PageRun(tmp_path / "run").checkpoint.name == "seed1.pt"
+    assert PageRun(workspace.folder / RESULTS).checkpoint.name == "seed0.pt"
 
 
 def test_costs_alone_are_those_of_all_that_is_needed(compared):

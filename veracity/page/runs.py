@@ -75,21 +75,31 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike, corpus: str | os.PathLike | None = None) -> None:
         self.folder = Path(folder)
-        found = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed0.pt"))]
         self.paths: dict[tuple[str, str], Path] = {
             (domain, path.stem): path
             for domain in DOMAINS
             for path in sorted(self.folder.glob(f"excerpts/{domain}/*.h5"))
             if (self.folder / "flips" / domain / path.name).is_file()
         }
-        if not found or not self.paths:
+        found = self._attacked()
+        if not found:
             raise ConfigError(
                 f"{folder} is no finished run of the paper's detector: give results/<run> of snakemake's target all"
             )
-        self.checkpoint = found[0]
+        self.checkpoint = found
         self.audio = {song.name: song.audio for song in songs_of("folder", corpus)} if corpus else {}
         self.excerpt = functools.lru_cache(maxsize=KEPT)(self._excerpt)
         self._models: dict[str, Any] = {}
+
+    def _attacked(self) -> Path | None:
+        """Return the detector that was attacked: excerpts tell what they were made from."""
+        found = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed*[0-9].pt"))]
+        for path in self.paths.values():
+            with contextlib.suppress(VeracityError):
+                made_from = json.loads(str(store.read_attributes(path)["inputs"]))
+                found = [one for one in found if any(name.endswith("/".join(one.parts[-2:])) for name in made_from)]
+                break
+        return found[0] if found and self.paths else None
 
     @property
     def threshold(self) -> float | None:

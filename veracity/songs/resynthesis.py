@@ -47,7 +47,8 @@ def redrawn(
 ) -> np.ndarray:
     """Return audio whose excerpt sounds as it was drawn: every bin grows as its mel band has grown.
 
-    The phase is that of the original: what a drawing adds has none, so that of what was drawn is made up.
+    The original's bins are amplified, so the phase is the original's: a drawing has none. Where the song held nothing of what
+    was drawn that is an invention, and digital silence stays silent.
 
     Parameters
     ----------
