@@ -36,6 +36,7 @@ RUN_BY = {
     ("explainers.md", "# my_methods.py"): "test_explainers_explain",
     ("explainers.md", "import numpy as np"): "test_explainers_explain",
     ("page.md", "# config/drawn.yaml"): "test_configurations_are_accepted",
+    ("variants.md", "# config/variants.yaml"): "test_configurations_are_accepted",
     ("model.md", "# my_cnn.py, on PYTHONPATH"): "test_a_classifier_is_built_and_explained",
     ("model.md", "# config/my_cnn.yaml"): "test_a_classifier_is_built_and_explained",
     ("model.md", "# my_model.py, on PYTHONPATH"): "test_a_black_box_predicts",

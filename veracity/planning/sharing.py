@@ -129,9 +129,13 @@ class Run:
             self._signatures[artefact] = hashlib.sha256(text.encode()).hexdigest()
         return self._signatures[artefact]
 
-    def needed(self, stages: Iterable[str] = COMPARED) -> list[Artefact]:
-        """Return the artefacts of some stages of all explained songs, and all that they are made from."""
-        waiting = [Artefact(stage, song, domain) for stage in stages for domain in DOMAINS for song in self.songs["explained"]]
+    def of(self, stage: str) -> list[Artefact]:
+        """Return the artefacts of a stage of all explained songs under both attacks."""
+        return [Artefact(stage, song, domain) for domain in DOMAINS for song in self.songs["explained"]]
+
+    def needed(self) -> list[Artefact]:
+        """Return the artefacts that are compared, and all that they are made from."""
+        waiting = [one for stage in COMPARED for one in self.of(stage)]
         found = dict.fromkeys(waiting)
         while waiting:
             new = [one for one in self.reads(waiting.pop()) if one not in found]
@@ -150,6 +154,10 @@ class Runs(list[Run]):
                 return other.folder
         return run.folder
 
+    def path_of(self, run: Run, artefact: Artefact) -> str:
+        """Return the path of an artefact that a run reads, in the folder of `folder_of`."""
+        return f"{self.folder_of(run, artefact)}/{artefact.path}"
+
     def own(self, run: Run) -> list[Artefact]:
         """Return what `Run.needed` of a variant lists and no run before it has."""
         return [one for one in run.needed() if self.folder_of(run, one) == run.folder]
@@ -160,7 +168,7 @@ class Runs(list[Run]):
         Hard links take no space; where the disk has none, copies do.
         """
         for one in run.needed():
-            made, own = (Path(folder, one.path) for folder in (self.folder_of(run, one), run.folder))
+            made, own = Path(self.path_of(run, one)), Path(run.folder, one.path)
             if made == own or made == Path(self[0].folder, one.path) or not made.is_file():
                 continue
             if not (own.is_file() and own.samefile(made)):

@@ -179,8 +179,7 @@ def decoded_songs():
 
 def artefact(stage, **names):
     """Return the path of an artefact: of this run, or of the first one before it whose artefact is the same."""
-    one = Artefact(stage, **names)
-    return f"{RUNS.folder_of(RUN, one)}/{one.path}"
+    return RUNS.path_of(RUN, Artefact(stage, **names))
 
 
 def made(stage, **names):
@@ -202,7 +201,7 @@ def per_song(stage):
 
 def per_attack(stage):
     """Return an input function: a stage's artefacts of all explained songs under both attacks."""
-    return lambda wildcards: [artefact(stage, domain=domain, song=name) for domain in DOMAINS for name in explained_songs()]
+    return lambda wildcards: [RUNS.path_of(RUN, one) for one in RUN.of(stage)]
 
 
 def per_explainer(stage):
@@ -517,7 +516,7 @@ if STALE:
 
 def begin():
     """Before a run: note where its files are made, and which are stale."""
-    if Path(RESULTS).is_dir() if VARIANT else not runs.was_moved(RESULTS):
+    if (Path(RESULTS).is_dir() or not VARIANT) and not runs.was_moved(RESULTS):
         runs.write_mark(RESULTS, STALE)
 
 
@@ -561,24 +560,16 @@ def end():
 
 def compared():
     """Return for the base and each variant what is read of it, for the parameter of the rule that compares them."""
-    found = []
-    for name, one, its in zip(("base", *VARIANTS), RUNS, (config, *VARIANTS.values()), strict=True):
-        shared = [
-            a for a in one.needed(["excerpts"]) if a.stage == "excerpts" and RUNS.folder_of(one, a) == RUNS.folder_of(RUN, a)
-        ]
-        found.append(
-            {
-                "name": name,
-                "fill": its["lime"]["fill"],
-                "n_segments": its["lime"]["n_time"] * its["lime"]["n_band"],
-                "shared": [[a.domain, a.song] for a in shared],
-                **{
-                    stage: [f"{RUNS.folder_of(one, a)}/{a.path}" for a in one.needed([stage]) if a.stage == stage]
-                    for stage in COMPARED
-                },
-            }
-        )
-    return found
+    return [
+        {
+            "name": name,
+            "fill": its["lime"]["fill"],
+            "n_segments": its["lime"]["n_time"] * its["lime"]["n_band"],
+            "shared": [[a.domain, a.song] for a in one.of("excerpts") if RUNS.path_of(one, a) == RUNS.path_of(RUN, a)],
+            **{stage: [RUNS.path_of(one, a) for a in one.of(stage)] for stage in COMPARED},
+        }
+        for name, one, its in zip(("base", *VARIANTS), RUNS, (config, *VARIANTS.values()), strict=True)
+    ]
 
 
 def needed_by_each():
