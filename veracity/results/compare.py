@@ -37,6 +37,7 @@ MEASURES = {
     "random": f"{FEW} at random flip",
     FIDELITY: "fidelity",
 }
+LEAST = {FIDELITY: -np.inf}  # that a measure can be, where it is not 0; the most is 1
 STAND_IN = {"best_found": "best", "random_sampled": "random"}
 SHOWN = ("lime", "norm", "best", "random")
 KEYS = [*PANEL, "measure"]
@@ -147,7 +148,7 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
         base = _of(compared[0], key)
         for variant, all_of_it in zip(variants, compared, strict=True):
             own, rng = _of(all_of_it, key), rng_for(seed, "compare", variant.name, *key)
-            value = estimate(own.groupby("song").value.mean().to_numpy(), rng, bounds=(0, 1))
+            value = estimate(own.groupby("song").value.mean().to_numpy(), rng, bounds=(LEAST.get(key[2], 0.0), 1.0))
             row = {
                 "variant": variant.name,
                 **dict(zip(KEYS, key, strict=True)),
@@ -155,7 +156,7 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
             }
             row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(own.n.sum())}
             row |= {"value": value.mean, "low": value.low, "high": value.high, "searched": bool(own.searched.any())}
-            found.append(row | (_difference(base, own, variant, key[0], rng) if variant.name != BASE else {}))
+            found.append(row | (_difference(base, own, variant, key, rng) if variant.name != BASE else {}))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
@@ -164,15 +165,15 @@ def _of(found: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
 
 
 def _difference(
-    base: pd.DataFrame, own: pd.DataFrame, variant: Variant, domain: str, rng: np.random.Generator
+    base: pd.DataFrame, own: pd.DataFrame, variant: Variant, key: tuple[str, str, str], rng: np.random.Generator
 ) -> dict[str, object]:
-    songs = set(base.song) & set(own.song)
-    by_excerpt = all((domain, song) in variant.shared for song in songs)
+    songs, span = set(base.song) & set(own.song), 1 - LEAST.get(key[2], 0.0)
+    by_excerpt = all((key[0], song) in variant.shared for song in songs)
     on = ["song", "excerpt"] if by_excerpt else ["song"]
     mine = own.groupby(on).agg(value=("value", "mean"), n=("n", "sum"))
     both = base.groupby(on).agg(before=("value", "mean")).join(mine, how="inner")
     each = (both.value - both.before).groupby("song").mean()
-    mean: Estimate = estimate(each.to_numpy(), rng, bounds=(-1, 1))
+    mean: Estimate = estimate(each.to_numpy(), rng, bounds=(-span, span))
     return {
         "difference": mean.mean,
         "difference_low": mean.low,
