@@ -31,7 +31,7 @@ for variant, settings_of_variant in VARIANTS.items():
         snakefile:
             "workflow/rules/run.smk"
         config:
-            {**settings_of_variant, "runs": RUNS}
+            {**settings_of_variant, "runs": RUNS, "outside": OUTSIDE}
 
     use rule * from module_name as prefix*
 

@@ -31,7 +31,11 @@ from veracity.songs.synthesis import SynthesisSettings, song_names
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RESULTS = f"results/{config['run']}" if "run" in config else "results"
 VARIANT = (__name__ or "").removeprefix("variant__")  # Snakemake calls a module so; "" in the base run
-RUNS = config.pop("runs", None) or Runs()  # this one and those before it, whose artefacts it shares
+# Snakefile hands these to variants: the run and the variants before it, whose artefacts they share; and known digests.
+RUNS = config.pop("runs", None) or Runs()
+OUTSIDE = config.pop("outside", None) or Contents(".snakemake/veracity-contents.json")
+if not VARIANT:
+    atexit.register(OUTSIDE.save)
 
 
 def refusal(error):
@@ -50,8 +54,6 @@ except VeracityError as error:
 if os.path.lexists(RESULTS) and not os.path.isdir(RESULTS):
     raise WorkflowError(f"{RESULTS} is no folder: remove it, or choose another name with the key run")
 
-OUTSIDE = Contents(".snakemake/veracity-contents.json")
-atexit.register(OUTSIDE.save)
 CHECKPOINT = config["detector"]["checkpoint"]
 if CHECKPOINT and not os.path.isfile(CHECKPOINT):
     raise refusal(f"there is no checkpoint {CHECKPOINT}: set detector.checkpoint to a .pt, or to null to train")
