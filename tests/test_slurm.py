@@ -12,8 +12,8 @@ from workspaces import RESULTS, SMALL, Workspace
 
 # The training asks for too little memory at first: SLURM kills it, and the profile's retry asks for more.
 TOO_LITTLE_MEMORY = ("--set-resources", "training:mem_mb=250 * attempt ** 4")
-COMMAND = (
-    *(sys.executable, "-m", "snakemake", "all", "--profile", "profiles/slurm", "--configfile", "small.yaml"),
+OPTIONS = (
+    *("--profile", "profiles/slurm"),
     # What a node without an accounting database needs, and no long wait between questions.
     *("--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2"),
     *("--latency-wait", "5", *TOO_LITTLE_MEMORY),
@@ -25,11 +25,12 @@ COMMAND = (
 class Coordinator:
     """A running ``snakemake`` that submits to SLURM, and what it says."""
 
-    def __init__(self, workspace, name):
+    def __init__(self, workspace, name, target="all", config="small.yaml"):
         self.log = workspace.folder / name
+        command = (sys.executable, "-m", "snakemake", target, *OPTIONS, "--configfile", config)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                COMMAND, cwd=workspace.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                command, cwd=workspace.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
 
     def said(self):
@@ -91,3 +92,11 @@ def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, 
     assert "rule training" not in second.said()  # what had been finished stays
     assert workspace.digests() == undisturbed
     assert set(queue("--states", "all", "--format", "%C").split()) == {"1", "2"}  # cores: two of attacks, one of all else
+
+    config = workspace.configure("variant", SMALL, {"variants": {"grid_3x2": {"lime": {"n_time": 3, "n_band": 2}}}})
+    third = Coordinator(workspace, "third.log", "compare", config)
+    assert third.process.wait(timeout=900) == 0, third.said()[-4000:]
+    assert "rule grid_3x2__flips" in third.said()
+    assert (results / "tables" / "compare.csv").is_file()
+    after = workspace.digests()
+    assert {path: after[path] for path in undisturbed} == undisturbed
