@@ -454,7 +454,7 @@ def test_durations_are_readable():
 
 
 def test_the_rule_plans_and_runs_nothing_else(workspace):
-    variants = {"fill_min": {"lime": {"fill": "min"}}, "grid": {"lime": {"n_time": 2}}}
+    variants = {"fill_min": {"lime": {"fill": "min"}}, "wide": {"lime": {"kernel_width": 0.5}}}
     config = workspace.configure("tiny", {"run": "tiny", "variants": variants}, TINY)
     done = workspace.snakemake("plan", config=config)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -463,8 +463,8 @@ def test_the_rule_plans_and_runs_nothing_else(workspace):
     table = pd.read_csv(results / "tables" / "plan.csv").set_index("stage")
     assert list(table[table.variant.isna()].jobs) == [1, 3, 1, 1, 2, 2, 2, 2, 2, 2, 1, 30]
     assert table[table.variant.notna()][["variant", "jobs"]].to_records().tolist() == [
-        ("explanations", "grid", 2),
-        ("flips", "grid", 2),
+        ("explanations", "wide", 2),
+        ("flips", "wide", 2),
     ]
     assert (table.cpu_seconds > table.startup_seconds).all()
     assert (table.startup_seconds > 0.2 * table.jobs).all()
@@ -472,7 +472,7 @@ def test_the_rule_plans_and_runs_nothing_else(workspace):
     for shown in (done.stdout, (results / "logs" / "plan.log").read_text(), (results / "tables" / "plan.md").read_text()):
         assert "53 jobs" in shown
         assert "20 of the 24 jobs of 2 variants are shared and so saved, 4 are their own" in shown
-        assert "| flips (grid) " in shown
+        assert "| flips (wide) " in shown
         assert "upper bounds" in shown
         assert "| perturbations " in shown
 

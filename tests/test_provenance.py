@@ -256,7 +256,7 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         ),
         (
             "explainers/lime.py",
-            "attributions audits classifier controlled drawings explanations fidelity figure1 flip_rates flips "
+            "attributions audits classifier compare controlled drawings explanations fidelity figure1 flip_rates flips "
             "listening localised localised_attributions localised_rows plan sampling_error scores smallest_sets "
             "stability truths",
         ),
@@ -265,11 +265,11 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         ("results/figure3.py", "figure3"),
         (
             "results/canvas.py",
-            "controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
-            "figure_stability gap own_games plan truths",
+            "compare controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
+            "figure_stability gap own_games plan truths variant_costs",
         ),
         ("games/scoring.py", "controlled leaderboard listening plan scores truths"),
-        ("results/over_songs.py", "contrasts controls fidelity_worth figure_leaderboard gap leaderboard scores truths"),
+        ("results/over_songs.py", "compare contrasts controls fidelity_worth figure_leaderboard gap leaderboard scores truths"),
         ("songs/resynthesis.py", "listening"),
         ("detector/cue.py", "controlled plan planted"),
         ("planning/work.py", "plan"),

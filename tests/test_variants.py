@@ -179,7 +179,7 @@ def test_the_runs_own_files_stay_and_variants_hold_what_is_their_own(compared):
 
 
 def counted_in(paths, name):
-    inside = [path.parts[2] for path in paths if path.parts[:2] == ("variants", name)]
+    inside = [path.parts[2] for path in paths if path.parts[:2] == ("variants", name) and path.suffix == ".h5"]
     return {stage: inside.count(stage) for stage in inside}
 
 
@@ -360,6 +360,7 @@ def measured(values):
             "k": 3,
             "value": value,
             "n": 1,
+            "searched": False,
         }
         for song, of_song in values.items()
         for e, value in enumerate(of_song)
