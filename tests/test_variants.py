@@ -1,5 +1,6 @@
 """Variants of a run: what they share, what a change reaches, what is refused, and the numbers that compare them."""
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -44,7 +45,7 @@ REACHED = {
     "rule": ({"attacks": {"spectrogram": {"update_rule": "sign"}}}, ONE_ATTACK),
     "scope": ({"attacks": {"scope": "excerpt", "candidates": 4}}, ATTACKED),
     "picks": ({"excerpts": {"per_direction": 3}}, {"excerpts": 2, **MADE}),
-    "seed1": ({"detector": {"attacked": "seed1"}}, ATTACKED),
+    "seed1": ({"detector": {"attacked": "seed1"}}, {"training": 1, "predictions": 1, **ATTACKED}),
     "taught": ({"detector": {"training": {"n_updates": 31}}}, {"training": 1, "predictions": 1, **ATTACKED}),
     "threshold": ({"detector": {"threshold": 0.6}}, {"predictions": 1, **ATTACKED}),
     "given": ({"detector": {"checkpoint": "random.pt"}}, {"imported": 1, "predictions": 1, **ATTACKED}),
@@ -117,7 +118,8 @@ def test_what_each_change_reaches(workspace):
     assert jobs.count("training") == 2  # the base's two seeds, of which one variant attacks the second
     for name, (_, expected) in REACHED.items():
         for stage, n in expected.items():
-            assert jobs.count(f"{name}__{stage}") == n
+            of_the_run = name == "seed1" and stage in ("training", "predictions")  # of a seed that the run has
+            assert jobs.count(f"{name}__{stage}") == (0 if of_the_run else n)
 
 
 def test_what_stages_read_is_what_the_rules_declare(workspace):
@@ -196,6 +198,25 @@ def test_a_changed_key_re_runs_only_what_it_reaches(compared):
     done = workspace.snakemake("-n", "compare", "--quiet", "host", config=config)
     rules = sorted(rule for rule, *_ in planned(done.stdout))
     assert rules == ["compare", *sorted(f"eps_small__{stage}" for stage in ONE_ATTACK)]
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        ({"lime": {"n_time": 3, "n_band": 2, "n_samples": 600}}, MADE),
+        ({"lime": {"n_time": 3, "n_band": 2}, "excerpts": {"per_direction": 1}}, {"excerpts": 2, **MADE}),
+        (
+            {"lime": {"n_time": 3, "n_band": 2}, "detector": {"training": {"n_updates": 31}}},
+            {"training": 1, "predictions": 1, **ATTACKED},
+        ),
+    ],
+)
+def test_what_was_linked_is_not_taken_for_what_a_changed_variant_makes(compared, change, made):
+    workspace, _ = compared
+    config = workspace.configure("relinked", SMALL, TWO_SEEDS, {"variants": {**VARIANTS, "grid_again": change}})
+    done = workspace.snakemake("-n", "compare", "--quiet", "host", config=config)
+    rules = sorted(rule for rule, *_ in planned(done.stdout))
+    assert rules == sorted(["compare", *(f"grid_again__{stage}" for stage, n in made.items() for _ in range(n))])
 
 
 def test_without_its_variants_the_run_is_as_finished_as_before(compared):
@@ -280,7 +301,7 @@ def test_costs_alone_are_those_of_all_that_is_needed(compared):
     workspace, _ = compared
     rows = pd.read_csv(workspace.folder / RESULTS / "tables" / "variant_costs.csv").set_index("variant")
     assert rows.jobs_alone.loc[[BASE, *VARIANTS]].tolist() == [15] * 6
-    assert rows.jobs.loc[list(VARIANTS)].tolist() == [4, 0, 4, 0, 8]
+    assert rows.jobs.loc[list(VARIANTS)].tolist() == [4, 0, 4, 0, 10]
     assert rows.jobs[BASE] == 15
     assert rows.cpu_seconds_alone["fill_min"] == pytest.approx(rows.cpu_seconds_alone[BASE], rel=1e-5)
     assert rows.cpu_seconds["fill_min"] == 0
@@ -296,15 +317,19 @@ def test_costs_alone_are_those_of_all_that_is_needed(compared):
         ({"a": {"lime": 5}}, "configuration key 'variants.a.lime' is wrong"),
         ({"a": {"run": "b"}}, "configuration key 'variants.a.run' cannot differ from the base's"),
         ({"a": {"variants": {}}}, "configuration key 'variants.a.variants' cannot differ"),
+        ({"a": {"attacks": {"chunk_frames": 9}}}, "configuration key 'variants.a.attacks.chunk_frames' cannot differ"),
+        ({"a": {"device": "cuda"}}, "configuration key 'variants.a.device' cannot differ"),
+        ({"a": {"runs": 5}}, "configuration key 'variants.a.runs' is unknown"),
+        ({"base": {"seed": 1}}, "configuration key 'variants.base': tables call something else"),
         ({"a": {}}, "configuration key 'variants.a' changes nothing"),
         ({"a": None}, "configuration key 'variants.a' is wrong"),
         ({"A": {"seed": 1}}, "configuration key 'variants' is wrong: 'A' is not possible, give small letters"),
         ({"a__b": {"seed": 1}}, "configuration key 'variants' is wrong"),
-        ({"a": {"detector": {"attacked": "seed2"}}}, "variant a: detector.attacked is seed2, and detector.n_seeds 2"),
+        ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked is seed2, and detector.n_seeds 2"),
         ({"a": {"detector": {"attacked": "second"}}}, "configuration key 'variants.a.detector.attacked' is wrong"),
-        ({"a": {"detector": {"checkpoint": "absent.pt"}}}, "variant a: there is no checkpoint absent.pt"),
-        ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variant a: detector.attacked is seed1"),
-        ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variant a: "),
+        ({"a": {"detector": {"checkpoint": "absent.pt"}}}, "variants.a: there is no checkpoint absent.pt"),
+        ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variants.a: detector.attacked is seed1"),
+        ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variants.a: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_variant_is_said_with_its_path(workspace, variants, said):
@@ -318,6 +343,7 @@ def test_without_variants_there_is_nothing_to_compare(workspace):
     done = workspace.snakemake("-n", "compare")
     assert done.returncode
     assert "configuration key 'variants' names none" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_lists_are_replaced_and_the_base_stays():
@@ -368,9 +394,12 @@ def measured(values):
     return pd.DataFrame(rows).dropna(subset="value")
 
 
+SONGS = dict.fromkeys(("a", "b", "c", "d", *(f"s{i}" for i in range(12))), "heard")
+
+
 def two_variants(shared=frozenset()):
     empty = {"excerpts": [], "explanations": [], "flips": []}
-    return [Variant(name=name, fill="mean", n_segments=20, shared=shared, **empty) for name in (BASE, "other")]
+    return [Variant(name=name, fill="mean", n_segments=20, songs=SONGS, shared=shared, **empty) for name in (BASE, "other")]
 
 
 def row_of(base, other, shared):
@@ -400,6 +429,15 @@ def test_a_difference_is_over_the_songs_that_both_have():
     none = row_of({"a": [0]}, {"b": [1]}, set())
     assert np.isnan(none["difference"])
     assert (none["n_songs_paired"], none["paired_by"]) == (0, "none")
+
+
+def test_other_songs_of_the_same_name_are_not_compared():
+    base, other = two_variants()
+    other = dataclasses.replace(other, songs={"a": "heard", "b": "another"})
+    values = measured({"a": [0], "b": [0]}), measured({"a": [1], "b": [1]})
+    found = compare.table([base, other], values, seed=0)
+    (row,) = found[(found.variant == "other") & (found.measure == "lime") & (found.n_excerpts > 0)].to_dict("records")
+    assert (row["n_songs"], row["n_songs_paired"], row["difference"]) == (2, 1, 1)
 
 
 def test_intervals_are_those_of_the_truth_study():

@@ -10,6 +10,7 @@ from .errors import one_of
 
 Label = Literal["sing", "nosing"]
 SING = "sing"
+BASE, TOTAL = "base", "all"  # what tables call a run itself among its variants, and all of them together
 LABELS: tuple[Label, Label] = ("nosing", "sing")  # the paper's order of rows: first what was "no sing"
 
 

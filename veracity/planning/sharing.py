@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
-from ..errors import ConfigError
+from ..errors import ConfigError, hint, shortened
 from ..jobs.files import replacing
-from .stages import ATTACKED, GIVEN, NAMED_BY, READS, SAME, SCORED, TRAIN, Artefact
+from ..labels import BASE, SING, TOTAL
+from .stages import ATTACKED, GIVEN, JUDGING, NAMED_BY, READS, SAME, SCORED, TRAIN, Artefact
 
 FOLDER = "variants"  # in the folder of the base run
-OWN = ("run", FOLDER)  # keys that a variant cannot have
+# Keys that cannot differ: those of the run itself, and those that tell how, not what, is computed.
+FIXED = (("run",), (FOLDER,), ("device",), ("explaining_device",), ("save_every_seconds",), ("attacks", "chunk_frames"))
 COMPARED = ("excerpts", "explanations", "flips")  # what the target `compare` reads of each variant
+CORPUS = "synthetic_corpus"
+LINKS = ".links.json"  # in the folder of a variant: what was linked there from another variant, and what had decided it
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -40,20 +44,28 @@ def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Raises
     ------
     ConfigError
-        When a variant changes nothing, or a key that only the base can have.
+        When a variant changes nothing, or what cannot differ, or has a name that tables need.
     """
     found = {}
     for name, changes in config[FOLDER].items():
+        path = f"configuration key '{FOLDER}.{name}"
+        if name in (BASE, TOTAL):
+            raise ConfigError(f"{path}': tables call something else {name!r}: choose another name")
         if not changes:
-            raise ConfigError(
-                f"configuration key '{FOLDER}.{name}' changes nothing: give what differs from the base, or remove it"
-            )
-        for key in OWN:
-            if key in changes:
-                raise ConfigError(f"configuration key '{FOLDER}.{name}.{key}' cannot differ from the base's: remove it")
+            raise ConfigError(f"{path}' changes nothing: give what differs from the base, or remove it")
+        for keys in FIXED:
+            if _has(changes, keys):
+                raise ConfigError(f"{path}.{'.'.join(keys)}' cannot differ from the base's: remove it")
+        for key in changes:
+            if key not in config:
+                raise ConfigError(f"{path}.{shortened(key)}' is unknown{hint(key, config)}: correct or remove it")
         merged = _merged({key: value for key, value in config.items() if key != FOLDER}, changes)
         found[name] = merged | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
     return found
+
+
+def _has(changes: Any, keys: Sequence[str]) -> bool:
+    return not keys or (isinstance(changes, Mapping) and keys[0] in changes and _has(changes[keys[0]], keys[1:]))
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +96,12 @@ class Run:
         The one that is attacked.
     explainers : collection of str
         Beside LIME.
+    heard : callable
+        Tells for a song all that decides its audio: songs of one name may be others.
+    called : str
+        What "sing" is called.
+    note : str
+        Of its data.
     """
 
     folder: str
@@ -93,6 +111,9 @@ class Run:
     detectors: Sequence[str]
     attacked: str | None
     explainers: Collection[str] = ()
+    heard: Callable[[str], Any] = str
+    called: str = SING
+    note: str = ""
     _signatures: dict[Artefact, str] = field(default_factory=dict)
 
     def makes(self, artefact: Artefact) -> bool:
@@ -143,6 +164,19 @@ class Run:
             found |= dict.fromkeys(new)
         return list(found)
 
+    def every(self) -> list[Artefact]:
+        """Return all artefacts that the run may have and share."""
+        found = [Artefact("spectrograms", song=song) for song in self.songs["decoded"]]
+        for detector in self.detectors:
+            found.append(Artefact("imported") if detector == GIVEN else Artefact("training", detector=detector))
+            found.append(Artefact("predictions", detector=detector))
+        found += [Artefact("drawings", song=song) for song in self.songs["explained"]]
+        for stage in sorted(SHARED - NAMED_BY.keys()):
+            found += self.of(stage)
+        for stage in JUDGING:
+            found += [one._replace(explainer=name) for name in self.explainers for one in self.of(stage)]
+        return found
+
 
 class Runs(list[Run]):
     """A run and its variants, in their order."""
@@ -162,23 +196,94 @@ class Runs(list[Run]):
         """Return what `Run.needed` of a variant lists and no run before it has."""
         return [one for one in run.needed() if self.folder_of(run, one) == run.folder]
 
-    def link(self, run: Run) -> None:
+    def added(self, run: Run) -> list[Artefact]:
+        """Return what `Run.needed` lists and is needed by no run before it, whoever's folder it lies in."""
+        before = {self.path_of(other, one) for other in self[: self.index(run)] for one in other.needed()}
+        return [one for one in run.needed() if self.path_of(run, one) not in before]
+
+    def link(self, run: Run, code: Callable[[str], str]) -> None:
         """Link into a variant's folder what it shares with another variant, so that removing that one takes nothing from it.
 
-        Hard links take no space; where the disk has none, copies do.
+        Hard links take no space; where the disk has none, copies do. What had decided them is noted beside them, since
+        Snakemake knows nothing of files that it has not made.
+
+        Parameters
+        ----------
+        run : Run
+            A variant.
+        code : callable
+            Tells for a stage the digest of its code.
         """
-        for one in run.needed():
+        noted = _noted(run)
+        for key in [key for key in noted if not Path(run.folder, key).exists()]:
+            del noted[key]
+        for one in run.every():
             made, own = Path(self.path_of(run, one)), Path(run.folder, one.path)
             if made == own or made == Path(self[0].folder, one.path) or not made.is_file():
                 continue
-            if not (own.is_file() and own.samefile(made)):
-                with replacing(own) as temporary:
-                    try:
-                        temporary.hardlink_to(made)
-                    except OSError:
-                        shutil.copy2(made, temporary)
+            _link(made, own)
+            noted[one.path] = [run.signature(one), code(one.stage), own.stat().st_mtime_ns]
+            for also in BESIDE:
+                path = also.format(path=one.path.rpartition(".")[0])
+                if Path(self.folder_of(run, one), path).is_file():
+                    Path(run.folder, path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(Path(self.folder_of(run, one), path), Path(run.folder, path))
+        place = self.corpus_folder(run.corpus, run.folder)
+        if run.corpus and place not in (run.folder, self[0].folder):
+            for file in Path(place, CORPUS).rglob("*.*"):
+                _link(file, Path(run.folder, file.relative_to(place)))
+            for file in Path(place, CORPUS, "filelists").glob("*"):
+                _link(file, Path(run.folder, file.relative_to(place)))
+            noted[CORPUS] = [json.dumps(run.corpus), code(CORPUS), _time_of_corpus(run)]
+        if noted:
+            with replacing(Path(run.folder, LINKS)) as temporary:
+                temporary.write_text(json.dumps(noted, sort_keys=True), encoding="utf-8")
+
+    def stale_links(self, run: Run, code: Callable[[str], str]) -> list[str]:
+        """Return linked files that a variant would now make itself, and otherwise; parameters as `link`."""
+        noted, found = _noted(run), []
+        for one in run.every() if noted else ():
+            path = Path(run.folder, one.path)
+            if one.path not in noted or not path.is_file() or self.folder_of(run, one) != run.folder:
+                continue
+            signature, digest, time = noted[one.path]
+            if path.stat().st_mtime_ns == time and [signature, digest] != [run.signature(one), code(one.stage)]:
+                found.append(str(path))
+        makes_corpus = run.corpus and self.corpus_folder(run.corpus, run.folder) == run.folder
+        decided, time = (noted[CORPUS][:2], noted[CORPUS][2]) if CORPUS in noted else (None, None)
+        if makes_corpus and decided not in (None, [json.dumps(run.corpus), code(CORPUS)]) and time == _time_of_corpus(run):
+            found += [str(file) for file in Path(run.folder, CORPUS).rglob("*.flac")]
+        return found
+
+    def corpus_folder(self, corpus: Any, own: str) -> str:
+        """Return the folder of the first run that synthesises the same corpus; `own` where there is none before."""
+        return next((one.folder for one in self if corpus and one.corpus == corpus), own)
 
 
+def _time_of_corpus(run: Run) -> int | None:
+    lists = Path(run.folder, CORPUS, "filelists", "train")
+    return lists.stat().st_mtime_ns if lists.is_file() else None
+
+
+def _noted(run: Run) -> dict[str, Any]:
+    try:
+        return dict(json.loads(Path(run.folder, LINKS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _link(made: Path, own: Path) -> None:
+    if own.is_file() and own.samefile(made):
+        return
+    with replacing(own) as temporary:
+        try:
+            temporary.hardlink_to(made)
+        except OSError:
+            shutil.copy2(made, temporary)
+
+
+#: What goes with an artefact: a training's curve, and what its job has taken and said.
+BESIDE = ("{path}.csv", "benchmarks/{path}.tsv", "logs/{path}.log")
 #: Stages whose artefacts may be another run's; controls and what is pooled belong to each run.
 SHARED = frozenset({*READS, "imported"} - {"planted", "controlled"})
 
@@ -192,8 +297,8 @@ def counted(artefacts: Iterable[Artefact]) -> dict[str, int]:
     return dict(Counter(f"{one.stage} {one.domain}" if one.stage == "perturbations" else one.stage for one in artefacts))
 
 
-def in_words(name: str, own: Collection[Artefact], needed: Collection[Artefact]) -> str:
+def in_words(name: str, added: Collection[Artefact], needed: Collection[Artefact]) -> str:
     """Tell how many of a variant's jobs are shared."""
-    shared = len(needed) - len(own)
-    stages = ", ".join(f"{n} {stage}" for stage, n in Counter(one.stage for one in own).items())
-    return f"{name}: {shared} of {len(needed)} jobs shared, {len(own)} of its own" + (f" ({stages})" if own else "")
+    shared = len(needed) - len(added)
+    stages = ", ".join(f"{n} {stage}" for stage, n in Counter(one.stage for one in added).items())
+    return f"{name}: {shared} of {len(needed)} jobs shared, {len(added)} of its own" + (f" ({stages})" if added else "")

@@ -5,7 +5,7 @@ itself; where its attacks or its detector differ, a song with itself. Nothing is
 description.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..attacks.settings import DOMAINS
 from ..experiments.explanations import Explanations
 from ..experiments.flips import FEW
 from ..jobs.seeds import rng_for
-from ..labels import LABELS, SING, direction_title, in_figure
+from ..labels import BASE, LABELS, SING, direction_title, in_figure
 from .canvas import new_figure, put_footnote, say_empty
 from .figure2 import CURVES
 from .flip_rates import rows_of
@@ -26,7 +26,6 @@ from .over_songs import Estimate, estimate
 from .pooling import UNDETERMINED, Keyed
 from .study import PANEL
 
-BASE = "base"  # what the run itself is called among its variants
 ATTACK, FIDELITY = "attack_success", "fidelity"
 #: Measures by their titles; searched and sampled truths stand for the exact one where that is not known, and it is said.
 MEASURES = {
@@ -58,6 +57,8 @@ class Variant:
     fill : str
         LIME's.
     n_segments : int
+    songs : mapping of str to object
+        What decides the audio of each: songs of one name may be others.
     shared : collection of (str, str)
         Domain and song of the excerpts that are the base's own.
     excerpts, explanations, flips : iterable of (song, domain, artefact)
@@ -66,6 +67,7 @@ class Variant:
     name: str
     fill: str
     n_segments: int
+    songs: Mapping[str, object]
     shared: Collection[tuple[str, str]]
     excerpts: Keyed
     explanations: Keyed
@@ -156,7 +158,7 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
             }
             row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(own.n.sum())}
             row |= {"value": value.mean, "low": value.low, "high": value.high, "searched": bool(own.searched.any())}
-            found.append(row | (_difference(base, own, variant, key, rng) if variant.name != BASE else {}))
+            found.append(row | (_difference(base, own, variants[0], variant, key, rng) if variant.name != BASE else {}))
     return pd.DataFrame(found, columns=COLUMNS)
 
 
@@ -165,8 +167,15 @@ def _of(found: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
 
 
 def _difference(
-    base: pd.DataFrame, own: pd.DataFrame, variant: Variant, key: tuple[str, str, str], rng: np.random.Generator
+    base: pd.DataFrame,
+    own: pd.DataFrame,
+    before: Variant,
+    variant: Variant,
+    key: tuple[str, str, str],
+    rng: np.random.Generator,
 ) -> dict[str, object]:
+    same = {song for song, heard in before.songs.items() if variant.songs.get(song, not heard) == heard}
+    base, own = base[base.song.isin(same)], own[own.song.isin(same)]
     songs, span = set(base.song) & set(own.song), 1 - LEAST.get(key[2], 0.0)
     by_excerpt = all((key[0], song) in variant.shared for song in songs)
     on = ["song", "excerpt"] if by_excerpt else ["song"]
@@ -191,9 +200,10 @@ def page(found: pd.DataFrame, called: str = SING) -> pd.DataFrame:
         cells = {row.measure: row for row in part.itertuples()}
         line: dict[str, object] = {"attack": f"{domain}, {direction_title(original, called)}", "variant": variant}
         line |= {title: _cell(cells[name]) for name, title in MEASURES.items()}
-        few = cells["lime"]
-        line |= {"segments": few.n_segments, "songs": few.n_songs, "excerpts": few.n_excerpts}
-        lines.append(line | {"paired by": UNDETERMINED if variant == BASE else few.paired_by})
+        counted = max((row for row in cells.values() if row.measure != ATTACK), key=lambda row: row.n_excerpts)
+        pairs = {row.paired_by for row in cells.values() if isinstance(row.paired_by, str)} - {UNDETERMINED}
+        line |= {"segments": counted.n_segments, "songs": counted.n_songs, "excerpts": counted.n_excerpts}
+        lines.append(line | {"paired by": " and ".join(sorted(pairs)) or UNDETERMINED})
     return pd.DataFrame(lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..labels import TOTAL
 from .costs import of_job
 
 
@@ -16,27 +17,26 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Parameters
     ----------
     runs : iterable of mapping
-        Of the run and each variant: ``name``, ``folder`` and ``needed``, all artefacts as (folder of who makes it, path).
+        Of the run and each variant: ``name`` and ``needed``, all artefacts as (folder of who makes it, path).
 
     Returns
     -------
     DataFrame
         One row for each and one for all: ``jobs_alone`` and ``cpu_seconds_alone`` of all that is needed, ``jobs`` and
-        ``cpu_seconds`` of what is its own, and ``shared_percent`` of the CPU time. NaN where a job has not been measured.
+        ``cpu_seconds`` of what nobody before it needs, and ``shared_percent`` of the CPU time. NaN where a job has not been
+        measured.
     """
     measured: dict[tuple[str, str], float] = {}
     rows: list[dict[str, object]] = []
     for one in runs:
         needed = [(str(folder), str(path)) for folder, path in one["needed"]]
-        for folder, path in needed:
-            if (folder, path) not in measured:
-                measured[folder, path] = _seconds(Path(folder), Path(path))
-        own = [key for key in needed if key[0] == one["folder"]]
+        own = [key for key in needed if key not in measured]
+        measured |= {(folder, path): _seconds(Path(folder), Path(path)) for folder, path in own}
         row: dict[str, object] = {"variant": one["name"], "jobs_alone": len(needed), "jobs": len(own)}
         rows.append(row | {"cpu_seconds_alone": sum(map(measured.get, needed)), "cpu_seconds": sum(map(measured.get, own))})  # type: ignore[arg-type]
     found = pd.DataFrame(rows, columns=["variant", "jobs_alone", "jobs", "cpu_seconds_alone", "cpu_seconds"])
     total = found.drop(columns="variant").sum(skipna=False)
-    found = pd.concat([found, pd.DataFrame([{"variant": "all", **total}])], ignore_index=True)
+    found = pd.concat([found, pd.DataFrame([{"variant": TOTAL, **total}])], ignore_index=True)
     return found.assign(shared_percent=100 * (1 - found.cpu_seconds / found.cpu_seconds_alone))
 
 

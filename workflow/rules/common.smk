@@ -20,7 +20,7 @@ from veracity.jobs.config import check, check_files
 from veracity.jobs.contents import Contents
 from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
-from veracity.labels import SING
+from veracity.labels import BASE, SING
 from veracity.planning.consistency import check_together, lacks_masks
 from veracity.planning.sharing import COMPARED, Run, Runs, configurations, counted, in_words
 from veracity.planning.stages import JUDGING, NAMED_BY, Artefact
@@ -31,16 +31,16 @@ from veracity.songs.synthesis import SynthesisSettings, song_names
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RESULTS = f"results/{config['run']}" if "run" in config else "results"
 VARIANT = (__name__ or "").removeprefix("variant__")  # Snakemake calls a module so; "" in the base run
-# Snakefile hands these to variants: the run and the variants before it, whose artefacts they share; and known digests.
-RUNS = config.pop("runs", None) or Runs()
-OUTSIDE = config.pop("outside", None) or Contents(".snakemake/veracity-contents.json")
-if not VARIANT:
+if VARIANT:  # Snakefile hands it the run and the variants before it, whose artefacts it shares; and known digests
+    RUNS, OUTSIDE = config.pop("runs"), config.pop("outside")
+else:
+    RUNS, OUTSIDE = Runs(), Contents(".snakemake/veracity-contents.json")
     atexit.register(OUTSIDE.save)
 
 
 def refusal(error):
     """Return the error with which Snakemake stops."""
-    return WorkflowError(f"variant {VARIANT}: {error}" if VARIANT else str(error))
+    return WorkflowError(f"variants.{VARIANT}: {error}" if VARIANT else str(error))
 
 
 try:
@@ -117,7 +117,7 @@ def synthetic_songs():
 SYNTHETIC = synthetic_songs()
 # The corpus of the first run that synthesises the same; its rule writes that of its own.
 MAKES_CORPUS = SYNTHETIC and [config["seed"], config["corpus"]["synthetic"], config["frontend"]["sample_rate"]]
-CORPUS = f"{next((one.folder for one in RUNS if SYNTHETIC and one.corpus == MAKES_CORPUS), RESULTS)}/synthetic_corpus"
+CORPUS = f"{RUNS.corpus_folder(MAKES_CORPUS, RESULTS)}/synthetic_corpus"
 
 
 def read_songs():
@@ -402,11 +402,13 @@ PUBLISHED = ("corpus", "frontend", "model", "detector", "attacks", "excerpts", "
 # The parts of the configuration that each stage's artefact depends on, and what it reads outside the project.
 if BUILD:
     MODEL = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
+    # No detector stands between that was made from the songs, and synthetic ones are no files from outside, whose digests count.
+    ATTACKED = (*MODEL, *(("corpus.synthetic", "frontend.sample_rate") if SYNTHETIC else ()))
 else:
     MODEL = ("frontend", "model.build", "model.predict", *(["model.threshold"] if config["model"]["predict"] else []))
+    ATTACKED = ("frontend", "model.build", "detector.attacked")
 EXPLAINED = (*MODEL, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
 FITTED = (*EXPLAINED, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
-ATTACKED = MODEL if BUILD else ("frontend", "model.build", "detector.attacked")
 USES = {
     "spectrograms": ("frontend", "corpus.words", *(["corpus.synthetic"] if SYNTHETIC else [])),
     "training": ("frontend", "detector.architecture", "detector.training"),
@@ -456,9 +458,16 @@ RUN = Run(
     },
     detectors=[] if BUILD else DETECTORS,
     attacked=None if BUILD else ATTACKED_DETECTOR,
-    explainers=set(EXPLAINERS),
+    explainers=list(EXPLAINERS),
+    heard=lambda song: MAKES_CORPUS or OUTSIDE.digest(SONGS[song][1]),
+    called=CALLED,
+    note=NOTE,
 )
 RUNS.append(RUN)
+if CALLED != RUNS[0].called:
+    raise refusal(
+        f"it explains the label {CALLED}, and the run {RUNS[0].called}: compare the same label, or make it a run of its own"
+    )
 
 
 def stale_files():
@@ -466,9 +475,9 @@ def stale_files():
     if workflow.exec_mode.name != "DEFAULT" or not Path(RESULTS).is_dir():
         return {}
     mark = runs.read_mark(RESULTS)  # a folder without one was made by nobody here: copied by `cp run/*`, say
-    found = mark.stale if mark else []
+    found = [*(mark.stale if mark else []), *(RUNS.stale_links(RUN, code) if VARIANT else [])]
     if mark is None or runs.was_moved(RESULTS) or not Path(".snakemake/metadata").is_dir():
-        found = [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
+        found += [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
     else:
         # One that is damaged is named by the job that reads it.
         came = [path for path in runs.came_since(RESULTS) if is_artefact(path)]
@@ -555,7 +564,7 @@ def shorten_dry_run():
 def end():
     """After a run, whatever became of it."""
     if VARIANT:
-        RUNS.link(RUN)
+        RUNS.link(RUN, code)
     settle()
     tell_warnings()
 
@@ -567,35 +576,40 @@ def compared():
             "name": name,
             "fill": its["lime"]["fill"],
             "n_segments": its["lime"]["n_time"] * its["lime"]["n_band"],
+            "songs": {song: one.heard(song) for song in one.songs["explained"]},
             "shared": [[a.domain, a.song] for a in one.of("excerpts") if RUNS.path_of(one, a) == RUNS.path_of(RUN, a)],
             **{stage: [RUNS.path_of(one, a) for a in one.of(stage)] for stage in COMPARED},
         }
-        for name, one, its in zip(("base", *VARIANTS), RUNS, (config, *VARIANTS.values()), strict=True)
+        for name, one, its in zip((BASE, *VARIANTS), RUNS, (config, *VARIANTS.values()), strict=True)
     ]
 
 
 def needed_by_each():
     """Return for the base and each variant all artefacts that the comparison needs, and the folder of the run that makes them."""
     return [
-        {"name": name, "folder": one.folder, "needed": [[RUNS.folder_of(one, a), a.path] for a in one.needed()]}
-        for name, one in zip(("base", *VARIANTS), RUNS, strict=True)
+        {"name": name, "needed": [[RUNS.folder_of(one, a), a.path] for a in one.needed()]}
+        for name, one in zip((BASE, *VARIANTS), RUNS, strict=True)
     ]
+
+
+def note_of_comparison():
+    """Return the note of the run, and those of variants whose data or model are others."""
+    others = {name: one.note.removesuffix(f"; variant {name}") for name, one in zip(VARIANTS, RUNS[1:], strict=True)}
+    return "; ".join([NOTE, *(f"{name}: {note}" for name, note in others.items() if note != NOTE)])
 
 
 def compared_files():
     """Return all artefacts that the comparison reads."""
-    if not VARIANTS:
-        raise WorkflowError("configuration key 'variants' names none: there is nothing to compare; see docs/variants.md")
+    if not VARIANTS:  # an error raised here would get a traceback
+        return "(configuration key 'variants' names none, so there is nothing to compare: see docs/variants.md)"
     return sorted({path for one in compared() for stage in COMPARED for path in one[stage]})
 
 
 def variants_words():
     """Return how many jobs of the variants are shared, of all and of each."""
-    found = [(name, RUNS.own(one), one.needed()) for name, one in zip(VARIANTS, RUNS[1:], strict=True)]
+    found = [(name, RUNS.added(one), one.needed()) for name, one in zip(VARIANTS, RUNS[1:], strict=True)]
     n_own, n_needed = (sum(len(one[i]) for one in found) for i in (1, 2))
-    summary = (
-        f"{n_needed - n_own} of the {n_needed} jobs of {len(found)} variants are shared and so saved, {n_own} are their own"
-    )
+    summary = f"{n_needed - n_own} of the {n_needed} jobs of {len(found)} variant{'s' * (len(found) > 1)} are shared and so saved, {n_own} are their own"
     return [summary, *(in_words(*one) for one in found)] if found else []
 
 

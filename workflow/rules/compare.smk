@@ -22,7 +22,7 @@ rule compare:
     params:
         runs=lambda wildcards: compared(),
         seed=config["seed"],
-        note=plainly(NOTE),
+        note=lambda wildcards: note_of_comparison(),
         called=plainly(CALLED),
         code=code("compare"),
     script:

@@ -11,6 +11,10 @@ include: "tables.smk"
 include: "truth.smk"
 include: "controls.smk"
 include: "figures.smk"
-include: "compare.smk"
 include: "report.smk"
-include: "plan.smk"
+
+
+if not VARIANT:  # of the run and all of its variants
+
+    include: "compare.smk"
+    include: "plan.smk"

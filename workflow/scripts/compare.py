@@ -16,9 +16,8 @@ with job(snakemake):
     for one in snakemake.params.runs:
         read = {stage: read_all(one[stage], kind) for stage, kind in KINDS.items()}
         shared = {(domain, song) for domain, song in one["shared"]}
-        variants.append(
-            compare.Variant(name=one["name"], fill=one["fill"], n_segments=one["n_segments"], shared=shared, **read)
-        )
+        names = {key: one[key] for key in ("name", "fill", "n_segments", "songs")}
+        variants.append(compare.Variant(**names, shared=shared, **read))
     measured = [compare.rows(variant) for variant in variants]
     table, curves = compare.table(variants, measured, seed=snakemake.params.seed), compare.curves(variants, measured)
     write_table(snakemake, table, compare.page(table, called), "The run and its variants, and differences to the run (95 %)")
