@@ -467,3 +467,22 @@ def test_the_example_of_the_docs_is_the_one_of_config():
     text = (ROOT / "docs" / "variants.md").read_text()
     lines = (ROOT / "config" / "variants.yaml").read_text().split("variants:\n")[1]
     assert lines.strip() in text
+
+
+def test_the_numbers_of_the_docs_are_those_of_the_run():
+    text = (ROOT / "docs" / "variants.md").read_text()
+    rows = pd.read_csv(ROOT / "docs" / "jamendo_free_variants" / "compare.csv")
+    for (domain, original), part in rows[rows.measure == "lime"].groupby(["domain", "original"]):
+        one = part.set_index("variant")
+        cells = [f"{100 * one.value[BASE]:.0f} % of {one.n_excerpts[BASE]}"]
+        for row in one.drop(BASE).itertuples():
+            points = [f"{100 * x:+.0f}" for x in (row.difference, row.difference_low, row.difference_high) if not np.isnan(x)]
+            points = ["0" if point in ("+0", "-0") else point.replace("-", "\N{MINUS SIGN}") for point in points]
+            beside = f"{points[1]} to {points[2]}" if points[1:] else f"all {row.n_songs_paired:.0f} songs"
+            cells.append(f"{points[0]} ({beside})")
+        arrow = "sing → no sing" if original == "sing" else "no sing → sing"
+        assert f"| {domain}, {arrow} | {' | '.join(cells)} |" in text
+    costs = pd.read_csv(ROOT / "docs" / "jamendo_free_variants" / "variant_costs.csv").set_index("variant")
+    for name, column in {"alone": "cpu_seconds_alone", "added to those before": "cpu_seconds"}.items():
+        cells = [f"{seconds / 60:.1f}" if seconds else "0" for seconds in costs[column]]
+        assert f"| {name} | {' | '.join(cells)} |" in text
