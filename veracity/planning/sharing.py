@@ -7,16 +7,13 @@ that it reads. Where all of these agree, two runs would make the same bytes, and
 import copy
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
 from ..errors import ConfigError, hint, shortened
-from ..jobs.files import replacing
 from ..labels import BASE, SING, TOTAL
 from .stages import ATTACKED, GIVEN, JUDGING, NAMED_BY, READS, SAME, SCORED, TRAIN, Artefact
 
@@ -24,8 +21,9 @@ FOLDER = "variants"  # in the folder of the base run
 # Keys that cannot differ: those of the run itself, and those that tell how, not what, is computed.
 FIXED = (("run",), (FOLDER,), ("device",), ("explaining_device",), ("save_every_seconds",), ("attacks", "chunk_frames"))
 COMPARED = ("excerpts", "explanations", "flips")  # what the target `compare` reads of each variant
+# Stages whose artefacts may be another run's; controls and what is pooled belong to each run.
+SHARED = frozenset({*READS, "imported"} - {"planted", "controlled"})
 CORPUS = "synthetic_corpus"
-LINKS = ".links.json"  # in the folder of a variant: what was linked there from another variant, and what had decided it
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -201,91 +199,9 @@ class Runs(list[Run]):
         before = {self.path_of(other, one) for other in self[: self.index(run)] for one in other.needed()}
         return [one for one in run.needed() if self.path_of(run, one) not in before]
 
-    def link(self, run: Run, code: Callable[[str], str]) -> None:
-        """Link into a variant's folder what it shares with another variant, so that removing that one takes nothing from it.
-
-        Hard links take no space; where the disk has none, copies do. What had decided them is noted beside them, since
-        Snakemake knows nothing of files that it has not made.
-
-        Parameters
-        ----------
-        run : Run
-            A variant.
-        code : callable
-            Tells for a stage the digest of its code.
-        """
-        noted = _noted(run)
-        for key in [key for key in noted if not Path(run.folder, key).exists()]:
-            del noted[key]
-        for one in run.every():
-            made, own = Path(self.path_of(run, one)), Path(run.folder, one.path)
-            if made == own or made == Path(self[0].folder, one.path) or not made.is_file():
-                continue
-            _link(made, own)
-            noted[one.path] = [run.signature(one), code(one.stage), own.stat().st_mtime_ns]
-            for also in BESIDE:
-                path = also.format(path=one.path.rpartition(".")[0])
-                if Path(self.folder_of(run, one), path).is_file():
-                    Path(run.folder, path).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(Path(self.folder_of(run, one), path), Path(run.folder, path))
-        place = self.corpus_folder(run.corpus, run.folder)
-        if run.corpus and place not in (run.folder, self[0].folder):
-            for file in Path(place, CORPUS).rglob("*.*"):
-                _link(file, Path(run.folder, file.relative_to(place)))
-            for file in Path(place, CORPUS, "filelists").glob("*"):
-                _link(file, Path(run.folder, file.relative_to(place)))
-            noted[CORPUS] = [json.dumps(run.corpus), code(CORPUS), _time_of_corpus(run)]
-        if noted:
-            with replacing(Path(run.folder, LINKS)) as temporary:
-                temporary.write_text(json.dumps(noted, sort_keys=True), encoding="utf-8")
-
-    def stale_links(self, run: Run, code: Callable[[str], str]) -> list[str]:
-        """Return linked files that a variant would now make itself, and otherwise; parameters as `link`."""
-        noted, found = _noted(run), []
-        for one in run.every() if noted else ():
-            path = Path(run.folder, one.path)
-            if one.path not in noted or not path.is_file() or self.folder_of(run, one) != run.folder:
-                continue
-            signature, digest, time = noted[one.path]
-            if path.stat().st_mtime_ns == time and [signature, digest] != [run.signature(one), code(one.stage)]:
-                found.append(str(path))
-        makes_corpus = run.corpus and self.corpus_folder(run.corpus, run.folder) == run.folder
-        decided, time = (noted[CORPUS][:2], noted[CORPUS][2]) if CORPUS in noted else (None, None)
-        if makes_corpus and decided not in (None, [json.dumps(run.corpus), code(CORPUS)]) and time == _time_of_corpus(run):
-            found += [str(file) for file in Path(run.folder, CORPUS).rglob("*.flac")]
-        return found
-
     def corpus_folder(self, corpus: Any, own: str) -> str:
         """Return the folder of the first run that synthesises the same corpus; `own` where there is none before."""
         return next((one.folder for one in self if corpus and one.corpus == corpus), own)
-
-
-def _time_of_corpus(run: Run) -> int | None:
-    lists = Path(run.folder, CORPUS, "filelists", "train")
-    return lists.stat().st_mtime_ns if lists.is_file() else None
-
-
-def _noted(run: Run) -> dict[str, Any]:
-    try:
-        return dict(json.loads(Path(run.folder, LINKS).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def _link(made: Path, own: Path) -> None:
-    if own.is_file() and own.samefile(made):
-        return
-    with replacing(own) as temporary:
-        try:
-            temporary.hardlink_to(made)
-        except OSError:
-            shutil.copy2(made, temporary)
-
-
-#: What goes with an artefact: a training's curve, and what its job has taken and said.
-BESIDE = ("{path}.csv", "benchmarks/{path}.tsv", "logs/{path}.log")
-#: Stages whose artefacts may be another run's; controls and what is pooled belong to each run.
-SHARED = frozenset({*READS, "imported"} - {"planted", "controlled"})
 
 
 def _same(run: Run, other: Run, artefact: Artefact) -> bool:

@@ -22,6 +22,7 @@ from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
 from veracity.labels import BASE, SING
 from veracity.planning.consistency import check_together, lacks_masks
+from veracity.planning.links import link, stale_links
 from veracity.planning.sharing import COMPARED, Run, Runs, configurations, counted, in_words
 from veracity.planning.stages import JUDGING, NAMED_BY, Artefact
 from veracity.planning.turns import priority_of, threads_of
@@ -475,7 +476,7 @@ def stale_files():
     if workflow.exec_mode.name != "DEFAULT" or not Path(RESULTS).is_dir():
         return {}
     mark = runs.read_mark(RESULTS)  # a folder without one was made by nobody here: copied by `cp run/*`, say
-    found = [*(mark.stale if mark else []), *(RUNS.stale_links(RUN, code) if VARIANT else [])]
+    found = [*(mark.stale if mark else []), *(stale_links(RUNS, RUN, code) if VARIANT else [])]
     if mark is None or runs.was_moved(RESULTS) or not Path(".snakemake/metadata").is_dir():
         found += [str(path) for path in Path(RESULTS).rglob("*.*") if path.is_file() and is_stale(path)]
     else:
@@ -564,7 +565,7 @@ def shorten_dry_run():
 def end():
     """After a run, whatever became of it."""
     if VARIANT:
-        RUNS.link(RUN, code)
+        link(RUNS, RUN, code)
     settle()
     tell_warnings()
 
