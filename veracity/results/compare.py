@@ -37,6 +37,7 @@ MEASURES = {
     FIDELITY: "fidelity",
 }
 LEAST = {FIDELITY: -np.inf}  # that a measure can be, where it is not 0; the most is 1
+TIED = "\N{NO-BREAK SPACE}"
 STAND_IN = {"best_found": "best", "random_sampled": "random"}
 SHOWN = ("lime", "norm", "best", "random")
 KEYS = [*PANEL, "measure"]
@@ -208,10 +209,11 @@ def page(found: pd.DataFrame, called: str = SING) -> pd.DataFrame:
 
 
 def _cell(row: object) -> str:
+    """Return value, difference and interval; a line may break between these alone."""
     if np.isnan(row.value):  # type: ignore[attr-defined]
         return UNDETERMINED
     percent = row.measure != FIDELITY  # type: ignore[attr-defined]
-    shown = f"{100 * row.value:.0f} %" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
+    shown = f"{100 * row.value:.0f}{TIED}%" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
     shown += " (searched)" if row.searched else ""  # type: ignore[attr-defined]
     numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
     if np.isnan(numbers[0]):
@@ -220,8 +222,8 @@ def _cell(row: object) -> str:
     words = [word.replace("-", "\N{MINUS SIGN}") if word.strip("+-0.") else word.lstrip("+-") for word in words]
     if np.isnan(numbers[1]):
         n = row.n_songs_paired  # type: ignore[attr-defined]
-        return f"{shown} ({words[0]}, {f'all {n:.0f} songs' if n > 1 else 'one song'})"
-    return f"{shown} ({words[0]}, {words[1]} to {words[2]})"
+        return f"{shown} ({words[0]}, {f'all{TIED}{n:.0f}{TIED}songs' if n > 1 else f'one{TIED}song'})"
+    return f"{shown} ({words[0]}, {words[1]}{TIED}to{TIED}{words[2]})"
 
 
 def plot(found: pd.DataFrame, names: Sequence[str], *, footnote: str, called: str = SING) -> Figure:
