@@ -12,6 +12,7 @@ import yaml
 
 from veracity.errors import ConfigError
 from veracity.jobs.config import check, check_files, read
+from veracity.planning.sharing import configurations
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -73,7 +74,10 @@ def test_the_default_configuration_is_accepted():
 def test_other_configurations_are_accepted_over_the_default(name):
     over = yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
     check(merged(DEFAULT, over), SCHEMA)
-    assert over["run"] != DEFAULT["run"]  # or their results would overwrite each other
+    for variant in configurations(merged(DEFAULT, over)).values():
+        check({**variant, "run": "variant"}, SCHEMA)
+    # Or their results would overwrite each other; what has variants alone adds them to the default run.
+    assert over.keys() == {"variants"} or over["run"] != DEFAULT["run"]
 
 
 def test_other_configurations_exist():
