@@ -328,6 +328,13 @@ def test_work_of_a_variant_is_what_it_makes_itself():
     config = configured({"variants": {"eps": {"attacks": {"waveform": {"eps": 0.005}}}}})
     assert counted(config)[POOLED][0] == 30  # the comparison, too
     its = configurations(config)["eps"]
+    counts = {"training": 1, "perturbations waveform": 1, "excerpts": 1}
+    assumed = only(work(its, songs_of(its)), counts, assumed=True)  # one song has stood for all
+    assert [(part.probe, len(part.units)) for part in assumed] == [
+        ("training", 1),
+        ("perturbations waveform", 3),
+        ("excerpts", 6),
+    ]
     own = only(work(its, songs_of(its)), {"perturbations waveform": 3, "excerpts": 3, "explanations": 3})
     assert [(part.probe, len(part.units), len(part.steps)) for part in own] == [
         ("perturbations waveform", 3, 3),

@@ -1,6 +1,7 @@
 """Variants of a run: what they share, what a change reaches, what is refused, and the numbers that compare them."""
 
 import dataclasses
+import io
 import re
 import shutil
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_removing_a_variant_takes_nothing_from_another(compared, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 steps (100%) done" in done.stdout + done.stderr  # the comparison alone is made again
     rows = pd.read_csv(copy.folder / RESULTS / "tables" / "compare.csv")
-    kept = pd.read_csv(pd.io.common.BytesIO(table))
+    kept = pd.read_csv(io.BytesIO(table))
     pd.testing.assert_frame_equal(rows, kept[kept.variant != "grid_3x2"].reset_index(drop=True))
 
 
@@ -344,6 +345,16 @@ def test_without_variants_there_is_nothing_to_compare(workspace):
     assert done.returncode
     assert "configuration key 'variants' names none" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_variants_of_a_corpus_that_is_not_there_yet_are_told_so(workspace):
+    missing = {"corpus": {"kind": "folder", "folder": "absent", "url": "https://example.org/songs.zip"}}
+    config = workspace.configure("absent", SMALL, missing, {"variants": {"fill_min": {"lime": {"fill": "min"}}}})
+    done = workspace.snakemake("-n", "compare", config=config)
+    said = done.stdout + done.stderr
+    assert "there is no corpus folder absent" in said
+    assert "one song stands for a corpus that is not there" in said
+    assert "Traceback" not in said
 
 
 def test_lists_are_replaced_and_the_base_stays():

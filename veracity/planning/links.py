@@ -35,12 +35,12 @@ def link(runs: Runs, run: Run, code: Callable[[str], str]) -> None:
         place, own = runs.folder_of(run, one), Path(run.folder, one.path)
         if place in (run.folder, runs[0].folder) or not Path(place, one.path).is_file():
             continue
-        _link(Path(place, one.path), own)
+        is_new = _link(Path(place, one.path), own)
         notes[one.path] = (run.signature(one), code(one.stage), own.stat().st_mtime_ns)
-        for beside in (name.format(path=one.path.rpartition(".")[0]) for name in BESIDE):
+        for beside in (name.format(path=one.path.rpartition(".")[0]) for name in BESIDE if is_new):
             if Path(place, beside).is_file():
                 with replacing(Path(run.folder, beside)) as temporary:
-                    shutil.copy2(Path(place, beside), temporary)
+                    shutil.copy2(Path(place, beside), temporary)  # jobs write these in place: a link would change with them
     place = runs.corpus_folder(run.corpus, run.folder)
     if run.corpus and place not in (run.folder, runs[0].folder):
         for file in (path for path in Path(place, CORPUS).rglob("*") if path.is_file()):
@@ -75,14 +75,16 @@ def _notes(run: Run) -> dict[str, tuple]:
         return {}
 
 
-def _link(made: Path, own: Path) -> None:
+def _link(made: Path, own: Path) -> bool:
+    """Link a file, and tell whether it was not linked before."""
     if own.is_file() and own.samefile(made):
-        return
+        return False
     with replacing(own) as temporary:
         try:
             temporary.hardlink_to(made)
         except OSError:
             shutil.copy2(made, temporary)
+    return True
 
 
 def _time_of_corpus(run: Run) -> int | None:

@@ -39,6 +39,7 @@ TRUTH_PAGES = (
     *("figure_leaderboard", "figure_explainers"),
 )
 OTHER_PAGES = ("listening", "controls", "compare")
+OF_DETECTORS = ("imported", "training", "predictions")  # one job for each detector, not for each song
 DEVICE_OF = {
     **dict.fromkeys(("training", "predictions", "perturbations", "planted"), "device"),
     **dict.fromkeys(("excerpts", "explanations", "flips", "localised", "stability", "drawings", *JUDGING), "explaining_device"),
@@ -151,7 +152,7 @@ def work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     return [part for part in every if part.units]
 
 
-def only(works: Sequence[Work], counts: Mapping[str, int]) -> list[Work]:
+def only(works: Sequence[Work], counts: Mapping[str, int], *, assumed: bool = False) -> list[Work]:
     """Return of each stage's jobs as many as a variant of a run makes itself.
 
     Parameters
@@ -160,9 +161,13 @@ def only(works: Sequence[Work], counts: Mapping[str, int]) -> list[Work]:
         Of `work`, of the variant as if it were a run of its own.
     counts : mapping of str to int
         By stage, of attacks by ``perturbations waveform`` and ``perturbations spectrogram``.
+    assumed : bool
+        Whether the corpus is not there and one song has been counted for all: it makes all jobs of a stage, or none.
     """
     keys = [part.probe if part.stage == "perturbations" else part.stage for part in works]
     parts = [(part, counts.get(key, 0)) for part, key in zip(works, keys, strict=True)]
+    if assumed:
+        parts = [(part, len(part.units) if n and part.stage not in OF_DETECTORS else n) for part, n in parts]
     return [replace(part, units=part.units[:n], steps=part.steps[:n]) for part, n in parts if n]
 
 

@@ -45,7 +45,8 @@ def refusal(error):
 
 
 try:
-    check_files(workflow.configfiles)
+    if not VARIANT:
+        check_files(workflow.configfiles)
     schema = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
     check({**config, "run": VARIANT} if VARIANT else config, schema, within=f"variants.{VARIANT}" if VARIANT else "")
     VARIANTS = configurations(config)
@@ -460,7 +461,7 @@ RUN = Run(
     detectors=[] if BUILD else DETECTORS,
     attacked=None if BUILD else ATTACKED_DETECTOR,
     explainers=list(EXPLAINERS),
-    heard=lambda song: MAKES_CORPUS or OUTSIDE.digest(SONGS[song][1]),
+    heard=lambda song: MAKES_CORPUS or (OUTSIDE.digest(SONGS[song][1]) if song in SONGS else None),
     called=CALLED,
     note=NOTE,
 )
@@ -610,7 +611,9 @@ def variants_words():
     """Return how many jobs of the variants are shared, of all and of each."""
     found = [(name, RUNS.added(one), one.needed()) for name, one in zip(VARIANTS, RUNS[1:], strict=True)]
     n_own, n_needed = (sum(len(one[i]) for one in found) for i in (1, 2))
-    summary = f"{n_needed - n_own} of the {n_needed} jobs of {len(found)} variant{'s' * (len(found) > 1)} are shared and so saved, {n_own} are their own"
+    called = f"{len(found)} variant{'s' * (len(found) > 1)}"
+    summary = f"{n_needed - n_own} of the {n_needed} jobs of {called} are shared and so saved, {n_own} are their own"
+    summary += "" if SONGS else " (one song stands for a corpus that is not there)"
     return [summary, *(in_words(*one) for one in found)] if found else []
 
 

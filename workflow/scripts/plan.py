@@ -16,7 +16,9 @@ with job(snakemake):
     variants, plans, jobs, gpu_work = configurations(config), [], [], set()
     for name, its in {"": config, **variants}.items():
         songs = songs_of(its)
-        works = only(work(its, songs), snakemake.params.own[name]) if name else work(its, songs)
+        works = work(its, songs)
+        if name:
+            works = only(works, snakemake.params.own[name], assumed=songs.assumed)
         if not works:
             continue  # a variant that shares everything
         costs, (gpus, stages) = measure(its, songs, works, processes=snakemake.threads), gpu_stages(its, works)
