@@ -1,4 +1,5 @@
-# make all: set everything up and run the whole experiment on the embedded corpus.  make test: set up and run the checks and tests.
+# make all: set everything up and run the whole experiment on the embedded corpus.  make test: set up, check, run the fast tests;
+# make test-all: also the slow ones (whole DAGs, SLURM, a browser, documented commands) and the site.
 # With an environment of your own (environment.yml, or pip install -e ".[workflow]") you need none of this: run snakemake.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
 	notebook plain_stacks readouts searching seeds store summaries tables))
 
-.PHONY: all page test test-lowest check docs setup bench clean
+.PHONY: all page test test-all test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
@@ -18,8 +19,14 @@ all: setup
 page: $(if $(wildcard $(VENV)/ready),setup,$(VENV)/page)
 	$(BIN)/veracity page
 
+# Tests of one file stay on one process, so that what a file shares is made once; the files that take longest begin.
+PYTEST = $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 20
+
 test: setup check
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(PYTEST) -m "not slow"
+
+test-all: setup check docs
+	$(PYTEST)
 
 # The library with the lowest versions that are claimed; gigabytes to download, since only the newest torch has a small build here.
 test-lowest:
@@ -27,7 +34,7 @@ test-lowest:
 	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[explainers]" hypothesis pytest
 	$(LOWEST)/bin/pytest -q $(LIBRARY_TESTS)
 
-check: setup docs
+check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules

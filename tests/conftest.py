@@ -1,13 +1,26 @@
-"""What several test files share: the material that lies beside a checkout, and a skip that says so."""
+"""Shared fixtures: the material beside a checkout, one finished run for all files that read one, a browser."""
 
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
+from workspaces import SMALL, Workspace
 
+#: The files that take longest, in this order: they begin, so that no process is left with one of them at the end.
+LONGEST_FIRST = (
+    *("workflow_recovery", "slurm", "variants", "workflow_models", "commands", "workflow_targets", "workflow_outside"),
+    *("page_browser", "planning", "workflow", "tables", "truth_study", "benchmarks", "pages", "notebook", "experiments"),
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    order = {f"test_{name}": i for i, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +48,33 @@ def real_detector(shared):
 def one_thread():
     """Networks of tests are small and quickest on one thread, above all when cores are shared."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Return a workspace after `snakemake all` on seconds of synthetic audio, to be read only.
+
+    All test processes share it: the first that needs it makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished_run"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            making = Path(f"{folder}.unfinished")
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir()
+            workspace = Workspace(making)
+            workspace.configure("small", SMALL)
+            done = workspace.snakemake("all")
+            assert done.returncode == 0, done.stdout + done.stderr
+            making.rename(folder)
+    return Workspace.at(folder)
+
+
+@pytest.fixture
+def copy(finished_run, tmp_path):
+    """Return a copy of the finished run that a test may spoil."""
+    return Workspace.copy_of(finished_run, tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

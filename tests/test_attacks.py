@@ -507,6 +507,7 @@ def test_unknown_precision_is_refused():
         AttackSettings(eps=1, eta=1, alpha=1, precision="float8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STATUS.exists(), reason="the system does not tell a process's peak memory")
 def test_memory_does_not_grow_with_the_number_of_updates():
     audio, detector = bursts(10), random_detector()

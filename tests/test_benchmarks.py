@@ -4,7 +4,10 @@ import csv
 import subprocess
 import sys
 
+import pytest
 from workspaces import ROOT
+
+pytestmark = pytest.mark.slow
 
 SOME = ["lime_memory", "attack_waveform", "attack_threads", "training_update", "training_threads", "decode_stft"]
 

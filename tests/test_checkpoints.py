@@ -150,13 +150,13 @@ def test_a_missing_key_is_named(tmp_path, detector, key):
     assert_refused(tmp_path / "a.pt", key, "train again or give another file")
 
 
-@pytest.mark.parametrize("value", [None, 3, "half", [1], {"x": 1}, torch.zeros(2), True, float("nan")], ids=str)
-@pytest.mark.parametrize("key", ["format", "architecture", "frontend", "threshold", "settings", "state_dict"])
-def test_a_value_of_another_kind_is_refused(tmp_path, detector, key, value):
-    if (key, value) == ("threshold", None) or (key == "settings" and isinstance(value, dict)):
-        return
-    torch.save(ours(detector, **{key: value}), tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt")
+def test_a_value_of_another_kind_is_refused(tmp_path, detector):
+    for key in ("format", "architecture", "frontend", "threshold", "settings", "state_dict"):
+        for value in (None, 3, "half", [1], {"x": 1}, torch.zeros(2), True, float("nan")):
+            if (key == "threshold" and value is None) or (key == "settings" and isinstance(value, dict)):
+                continue
+            torch.save(ours(detector, **{key: value}), tmp_path / "a.pt")
+            assert_refused(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,10 @@ def test_our_checkpoint_with_a_wrong_key_or_value_is_refused(tmp_path, detector,
     assert_refused(tmp_path / "a.pt", words)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *(
-            {name: value}
-            for name in asdict(FRONTEND)
-            for value in ("1", None, float("nan"), -1, [1], 10**30, True, torch.tensor(1))
-        ),
+def test_our_checkpoint_with_a_front_end_that_none_can_have_is_refused(tmp_path, detector):
+    numbers = ("1", None, float("nan"), -1, [1], 10**30, True, torch.tensor(1))
+    for changes in (
+        *({name: value} for name in asdict(FRONTEND) for value in numbers),
         *({name: 0} for name in asdict(FRONTEND) if name != "f_min"),
         *({name: 80.5} for name in ("sample_rate", "frame_samples", "hop_samples", "n_mels", "excerpt_frames")),
         {"f_min": 9000.0},
@@ -202,12 +198,9 @@ def test_our_checkpoint_with_a_wrong_key_or_value_is_refused(tmp_path, detector,
         {"excerpt_frames": 3},
         {"excerpt_frames": 1999},
         {"more": 1},
-    ],
-    ids=str,
-)
-def test_our_checkpoint_with_a_front_end_that_none_can_have_is_refused(tmp_path, detector, changes):
-    torch.save(ours(detector, frontend={**asdict(FRONTEND), **changes}), tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt")
+    ):
+        torch.save(ours(detector, frontend={**asdict(FRONTEND), **changes}), tmp_path / "a.pt")
+        assert_refused(tmp_path / "a.pt")
 
 
 def test_a_front_end_that_lacks_a_field_is_refused(tmp_path, detector):
@@ -235,14 +228,14 @@ def test_published_state_dictionary_without_the_unused_layers(tmp_path):
 
 
 @pytest.mark.parametrize("container", [None, *CONTAINERS])
-@pytest.mark.parametrize("prefix", ["", "module.", "model.", "_orig_mod.", "module._orig_mod.", "net."])
-def test_usual_containers_and_prefixes_are_read(tmp_path, detector, state, container, prefix):
-    content = OrderedDict((prefix + name, tensor) for name, tensor in state.items())
-    if container:
-        optimiser = {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]}
-        content = {"epoch": 3, "optimizer_state_dict": optimiser, "loss": 0.1, container: content}
-    torch.save(content, tmp_path / "a.pt")
-    assert_same_weights(detector, load_bare(tmp_path / "a.pt"))
+def test_usual_containers_and_prefixes_are_read(tmp_path, detector, state, container):
+    for prefix in ("", "module.", "model.", "_orig_mod.", "module._orig_mod.", "net."):
+        content = OrderedDict((prefix + name, tensor) for name, tensor in state.items())
+        if container:
+            optimiser = {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]}
+            content = {"epoch": 3, "optimizer_state_dict": optimiser, "loss": 0.1, container: content}
+        torch.save(content, tmp_path / "a.pt")
+        assert_same_weights(detector, load_bare(tmp_path / "a.pt"))
 
 
 def test_a_container_in_a_container_is_read(tmp_path, detector, state):
@@ -289,7 +282,6 @@ def test_other_precisions_become_float32(tmp_path, state, dtype):
     assert torch.equal(back.conv1.weight, state["conv1.weight"].to(dtype).float())
 
 
-@pytest.mark.parametrize("name", ["conv1.weight", "fc2.bias", "bn1.running_var"])
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -311,9 +303,10 @@ def test_other_precisions_become_float32(tmp_path, state, dtype):
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_weights_of_other_kinds_are_refused(tmp_path, state, name, change, words):
-    torch.save({**state, name: change(state[name])}, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", words, frontend=FRONTEND)
+def test_weights_of_other_kinds_are_refused(tmp_path, state, change, words):
+    for name in ("conv1.weight", "fc2.bias", "bn1.running_var"):
+        torch.save({**state, name: change(state[name])}, tmp_path / "a.pt")
+        assert_refused(tmp_path / "a.pt", words, frontend=FRONTEND)
 
 
 @pytest.mark.parametrize("name", ["bn1.running_var", "freq_norm.running_var"])

@@ -146,6 +146,7 @@ def test_audio_of_several_channels_is_refused(checkpoint):
         notebook.p_sing(np.zeros((2, 44100)), checkpoint)
 
 
+@pytest.mark.slow
 def test_a_song_and_a_detector_are_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 2)
     song, checkpoint = notebook.example(tmp_path)
@@ -156,6 +157,7 @@ def test_a_song_and_a_detector_are_made_once(tmp_path, monkeypatch):
     assert (seconds[0], len(seconds)) == (0, len(p))
 
 
+@pytest.mark.slow
 def test_the_tour_runs_as_it_is_written_in_under_60_lines(tmp_path, monkeypatch, capsys):
     pytest.importorskip("IPython")
     text = (ROOT / "docs" / "tour.py").read_text()

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 import json
 import math
 import re
@@ -74,13 +75,14 @@ def test_an_explained_drawing_is_what_the_library_says_of_all_masks(desk, song, 
     p_clean, p_drawn = desk.model.p_sing(np.stack([clean, drawn]))
     threshold = float((p_clean + p_drawn) / 2)  # so that it flips
     found = explain_drawing(clean, coverage, 6, desk.model, SETTINGS, threshold=threshold)
-    np.testing.assert_array_equal(found.log_mel, drawn)
-    assert (found.p_clean, found.p_drawn) == (p_clean, p_drawn)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)  # batches round otherwise on some processors
+    close(found.log_mel, drawn)
+    close((found.p_clean, found.p_drawn), (p_clean, p_drawn))
     assert found.flips
     games = [fill_game(drawn, desk.grid, "mean"), Game(drawn, clean, desk.grid)]
     filled, perturbed = (one.all_values for one in desk.model.values(games))
-    np.testing.assert_array_equal(found.lime, fit_all(filled, SETTINGS).weights)
-    np.testing.assert_array_equal(found.shapley, readouts.shapley(filled))
+    close(found.lime, fit_all(filled, SETTINGS).weights)
+    close(found.shapley, readouts.shapley(filled))
     flips = flipped(perturbed, threshold, is_sing(p_clean, threshold))
     expected = {tuple(np.flatnonzero(mask)) for mask in masks_of(readouts.smallest_flip_sets(flips), 6)}
     touched = set(np.flatnonzero(found.touched).tolist())

@@ -24,6 +24,8 @@ from veracity.page.runs import Run
 from veracity.page.server import Page
 from veracity.songs.synthesis import SynthesisSettings, write_corpus
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sung(tmp_path_factory):

@@ -65,6 +65,7 @@ def test_every_block_is_run_by_a_test():
     assert all(callable(globals().get(test)) for test in RUN_BY.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, test in RUN_BY.items() if test == "test_configurations_are_accepted"])
 def test_configurations_are_accepted(tmp_path, name, monkeypatch):
     """Of a folder of songs that is there, the dry run of everything."""
@@ -110,6 +111,7 @@ def test_a_corpus_as_it_is_drawn_is_read(tmp_path):
     assert [tuple(one) for one in intervals] == [(0, 12.345, "nosing"), (12.345, 20, "sing")]
 
 
+@pytest.mark.slow
 def test_the_readme_explains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 10)
@@ -123,6 +125,7 @@ def test_explainers_are_read():
     assert [one.name for one in explainers_of(settings)] == ["shapley", "kernel_shap_512", "loudest", "stored"]
 
 
+@pytest.mark.slow
 def test_explainers_explain(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

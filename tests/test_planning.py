@@ -132,6 +132,7 @@ def workspace(tmp_path_factory):
     return workspace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -199,6 +200,7 @@ def test_stages_that_explain_work_on_a_gpu_only_where_they_are_told_to(monkeypat
         assert gpu_stages(config, work(config, songs_of(config))) == expected
 
 
+@pytest.mark.slow
 def test_jobs_ask_for_a_gpu_where_they_work_on_one(workspace):
     config = workspace.configure("devices", SMALL, {"device": "auto", "explaining_device": "cpu"})
     shown = workspace.snakemake("--dry-run", "all", "--quiet", "host", config=config).stdout
@@ -380,6 +382,7 @@ def test_a_plan_is_summed_up():
     assert found.work_percent == pytest.approx(100 * (1 - plan.startup_seconds.sum() / plan.cpu_seconds.sum()))
 
 
+@pytest.mark.slow
 def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
     config = workspace.configure("threads", SMALL, {"detector": {"n_seeds": 2}, "attacks": {"chunk_frames": 40}})
     shown = workspace.snakemake("--dry-run", "--cores", "6", "all", "--quiet", "host", config=config).stdout
@@ -405,6 +408,7 @@ def test_coefficients_are_those_that_the_measurements_were_made_of():
     assert fit(falling[:3], 1.25, 200.0, holds_all=True) == Cost(1.25, 0.25, 0.0, 0.0, 200.0, 0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sizes", "change"),
     [
@@ -424,6 +428,7 @@ def test_measuring_finds_costs_that_grow(name, sizes, change):
     assert (cost.per_step > 0) == name.startswith("perturbations")
 
 
+@pytest.mark.slow
 def test_training_is_measured_with_the_batch_of_the_configuration():
     stored = {"sample_rate": 22050, "channels": 1, "suffix": ".wav"}
     configs = [configured(TINY, {"detector": {"training": {"batch": batch}}}) for batch in (2, 16)]
@@ -434,6 +439,7 @@ def test_training_is_measured_with_the_batch_of_the_configuration():
     assert large.memory_fixed > small.memory_fixed
 
 
+@pytest.mark.slow
 def test_a_stage_that_cannot_run_is_named():
     config = configured(TINY, {"lime": {"n_time": 5, "n_band": 4, "evaluator": "direct"}})
     parts = [part for part in work(config, songs_of(config)) if part.probe == "stability"]
@@ -460,6 +466,7 @@ def test_durations_are_readable():
     assert [as_time(s) for s in given] == ["0.0 s", "59.0 s", "1 min 1 s", "59 min 59 s", "1 h 30 min", "2 d 8 h"]
 
 
+@pytest.mark.slow
 def test_the_rule_plans_and_runs_nothing_else(workspace):
     variants = {"fill_min": {"lime": {"fill": "min"}}, "wide": {"lime": {"kernel_width": 0.5}}}
     config = workspace.configure("tiny", {"run": "tiny", "variants": variants}, TINY)

@@ -13,6 +13,8 @@ from veracity.results.report import CAPTIONS, write_report
 LENGTHS = {"original": 1.0, "adversarial": 1.2, "perturbation": 1.4, "lime": 1.6, "best": 1.8}  # seconds
 FIGURES = [name for name in CAPTIONS if name.startswith("figure")]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, browser):

@@ -8,7 +8,10 @@ from PIL import Image
 from workspaces import ROOT
 
 SITE = ROOT / "site"
-pytestmark = pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="there is no site: make docs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="there is no site: make docs"),
+]
 
 
 def page(name):

@@ -10,6 +10,8 @@ import pytest
 import slurm_node
 from workspaces import RESULTS, SMALL, Workspace
 
+pytestmark = pytest.mark.slow
+
 # The training asks for too little memory at first: SLURM kills it, and the profile's retry asks for more.
 TOO_LITTLE_MEMORY = ("--set-resources", "training:mem_mb=250 * attempt ** 4")
 OPTIONS = (
@@ -58,17 +60,8 @@ def slurm(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Give the digests of all artefacts of a local run."""
-    workspace = Workspace(tmp_path_factory.mktemp("local"))
-    workspace.configure("small", SMALL)
-    done = workspace.snakemake("all")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return workspace.digests()
-
-
-def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, tmp_path, undisturbed):
+def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, tmp_path, finished_run):
+    undisturbed = finished_run.digests()
     workspace = Workspace(tmp_path)
     workspace.configure("small", SMALL)
     results = workspace.folder / RESULTS

@@ -635,9 +635,9 @@ def test_a_full_disk_loses_no_tensors_and_says_so(small_disk):
     assert [p.name for p in small_disk.iterdir()] == ["seed0.pt"]
 
 
-@pytest.mark.parametrize("n", range(300, 1000))
-def test_the_text_before_the_content_fills_its_block_whatever_its_length(n):
-    block = store._block(b"x" * n)
-    assert len(block) in (512, 1024, 2048)
-    assert int(store._FIRST_LINE.match(block)[1]) == len(block)
-    assert block.endswith(b"\n")
+def test_the_text_before_the_content_fills_its_block_whatever_its_length():
+    for n in range(300, 1000):
+        block = store._block(b"x" * n)
+        assert len(block) in (512, 1024, 2048), n
+        assert int(store._FIRST_LINE.match(block)[1]) == len(block), n
+        assert block.endswith(b"\n"), n

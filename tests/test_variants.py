@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from test_config import DEFAULT, SCHEMA, merged
 from workspaces import RESULTS, ROOT, SMALL, Workspace
 
 from veracity.attacks.excerpts import Excerpts
@@ -16,7 +17,9 @@ from veracity.errors import ConfigError
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.jobs import store
+from veracity.jobs.config import check
 from veracity.page.runs import Run as PageRun
+from veracity.planning.consistency import check_together
 from veracity.planning.sharing import Run, Runs, configurations, counted, in_words
 from veracity.planning.stages import READS, Artefact
 from veracity.results import compare
@@ -109,6 +112,7 @@ def planned(said):
     return found
 
 
+@pytest.mark.slow
 def test_what_each_change_reaches(workspace):
     changes = {name: change for name, (change, _) in REACHED.items()}
     config = workspace.configure("reached", SMALL, TWO_SEEDS, {"variants": changes})
@@ -123,6 +127,7 @@ def test_what_each_change_reaches(workspace):
             assert jobs.count(f"{name}__{stage}") == (0 if of_the_run else n)
 
 
+@pytest.mark.slow
 def test_what_stages_read_is_what_the_rules_declare(workspace):
     done = workspace.snakemake("-n", "all", "--quiet", "host")
     jobs = planned(done.stdout)
@@ -162,6 +167,7 @@ def test_what_stages_read_is_what_the_rules_declare(workspace):
     assert seen == set(READS) - {"planted", "controlled", "attributions", "localised_attributions"}
 
 
+@pytest.mark.slow
 def test_the_runs_own_files_stay_and_variants_hold_what_is_their_own(compared):
     workspace, before = compared
     after = workspace.digests()
@@ -186,12 +192,14 @@ def counted_in(paths, name):
     return {stage: inside.count(stage) for stage in inside}
 
 
+@pytest.mark.slow
 def test_a_second_comparison_has_nothing_to_do(compared):
     workspace, _ = compared
     again = workspace.snakemake("compare", config="variants.yaml")
     assert "Nothing to be done" in again.stdout + again.stderr
 
 
+@pytest.mark.slow
 def test_a_changed_key_re_runs_only_what_it_reaches(compared):
     workspace, _ = compared
     changed = {**VARIANTS, "eps_small": {"attacks": {"waveform": {"eps": 0.004}}}}
@@ -201,6 +209,7 @@ def test_a_changed_key_re_runs_only_what_it_reaches(compared):
     assert rules == ["compare", *sorted(f"eps_small__{stage}" for stage in ONE_ATTACK)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "made"),
     [
@@ -220,12 +229,14 @@ def test_what_was_linked_is_not_taken_for_what_a_changed_variant_makes(compared,
     assert rules == sorted(["compare", *(f"grid_again__{stage}" for stage, n in made.items() for _ in range(n))])
 
 
+@pytest.mark.slow
 def test_without_its_variants_the_run_is_as_finished_as_before(compared):
     workspace, _ = compared
     done = workspace.snakemake("-n", "results/small/tables/flip_rates.csv", "results/small/tables/fidelity.csv")
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_removing_a_variant_takes_nothing_from_another(compared, tmp_path):
     workspace, before = compared
     copy = Workspace(tmp_path / "copy")
@@ -245,6 +256,7 @@ def test_removing_a_variant_takes_nothing_from_another(compared, tmp_path):
     pd.testing.assert_frame_equal(rows, kept[kept.variant != "grid_3x2"].reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_other_results_of_a_variant_are_there_on_demand(compared):
     workspace, _ = compared
     done = workspace.snakemake("grid_3x2__smallest_sets", config="variants.yaml")
@@ -254,6 +266,7 @@ def test_other_results_of_a_variant_are_there_on_demand(compared):
     assert not (workspace.folder / RESULTS / "variants" / "grid_3x2" / "perturbations").exists()
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_artefacts(compared):
     workspace, _ = compared
     rows = pd.read_csv(workspace.folder / RESULTS / "tables" / "compare.csv").set_index(
@@ -290,6 +303,7 @@ def test_the_numbers_are_those_of_the_artefacts(compared):
     assert (folder / "figures" / "compare.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_page_shows_a_run_with_the_seed_that_was_attacked(compared, tmp_path):
     workspace, _ = compared
     shutil.copytree(workspace.folder / RESULTS / "variants" / "seed1", tmp_path / "run")
@@ -298,6 +312,7 @@ def test_the_page_shows_a_run_with_the_seed_that_was_attacked(compared, tmp_path
     assert PageRun(workspace.folder / RESULTS).checkpoint.name == "seed0.pt"
 
 
+@pytest.mark.slow
 def test_costs_alone_are_those_of_all_that_is_needed(compared):
     workspace, _ = compared
     rows = pd.read_csv(workspace.folder / RESULTS / "tables" / "variant_costs.csv").set_index("variant")
@@ -310,9 +325,8 @@ def test_costs_alone_are_those_of_all_that_is_needed(compared):
     assert 0 < rows.shared_percent["seed1"] < 100
 
 
-@pytest.mark.parametrize(
-    ("variants", "said"),
-    [
+def test_what_is_wrong_with_a_variant_is_said_with_its_path():
+    for variants, said in (
         ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "'variants.a.attacks.waveform.epss' is unknown: did you mean 'eps'?"),
         ({"a": {"lime": {"fill": "mena"}}}, "configuration key 'variants.a.lime.fill' is wrong"),
         ({"a": {"lime": 5}}, "configuration key 'variants.a.lime' is wrong"),
@@ -328,18 +342,42 @@ def test_costs_alone_are_those_of_all_that_is_needed(compared):
         ({"a__b": {"seed": 1}}, "configuration key 'variants' is wrong"),
         ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked is seed2, and detector.n_seeds 2"),
         ({"a": {"detector": {"attacked": "second"}}}, "configuration key 'variants.a.detector.attacked' is wrong"),
-        ({"a": {"detector": {"checkpoint": "absent.pt"}}}, "variants.a: there is no checkpoint absent.pt"),
         ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variants.a: detector.attacked is seed1"),
         ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variants.a: "),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_with_a_variant_is_said_with_its_path(workspace, variants, said):
-    done = workspace.snakemake("-n", "compare", config=workspace.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants}))
-    assert done.returncode
-    assert said in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    ):  # fmt: skip
+        with pytest.raises(ConfigError) as caught:
+            check_run(merged(merged(merged(DEFAULT, SMALL), TWO_SEEDS), {"variants": variants}))
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
+def check_run(config):
+    """Check a run and its variants, as workflow/rules/common.smk does."""
+    check(config, SCHEMA)
+    for name, own in configurations(config).items():
+        check({**own, "run": name}, SCHEMA, within=f"variants.{name}")
+        try:
+            check_together(own, n_songs={"train": 3, "valid": 1, "test": 1})
+        except ConfigError as error:
+            raise ConfigError(f"variants.{name}: {error}") from None
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
+    """One case of each kind: a key, what keys are together, a file."""
+    for variants, said in (
+        ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "'variants.a.attacks.waveform.epss' is unknown: did you mean 'eps'?"),
+        ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked is seed2, and detector.n_seeds 2"),
+        ({"a": {"detector": {"checkpoint": "absent.pt"}}}, "variants.a: there is no checkpoint absent.pt"),
+    ):
+        config = workspace.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants})
+        done = workspace.snakemake("-n", "compare", config=config)
+        assert done.returncode
+        assert said in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
 def test_without_variants_there_is_nothing_to_compare(workspace):
     done = workspace.snakemake("-n", "compare")
     assert done.returncode
@@ -347,6 +385,7 @@ def test_without_variants_there_is_nothing_to_compare(workspace):
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_variants_of_a_corpus_that_is_not_there_yet_are_told_so(workspace):
     missing = {"corpus": {"kind": "folder", "folder": "absent", "url": "https://example.org/songs.zip"}}
     config = workspace.configure("absent", SMALL, missing, {"variants": {"fill_min": {"lime": {"fill": "min"}}}})

@@ -10,7 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import soundfile
 import yaml
+from networks import random_detector
+
+from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path("results", "small")
@@ -37,6 +42,12 @@ SMALL = {
     "stability": {"n_samples": [64, 512], "n_repeats": 2},
 }
 
+FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability", "figure_explainers", "figure_leaderboard")
+BOTH = ("gap", "own_games", "fidelity_worth", "truths")  # a figure and a table
+FIGURES += BOTH
+TABLES = ("corpus", "detector", "attacks", "table1", "table2", "published", "smallest_sets", "localisation", "fidelity")
+TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "explainer_costs", "listening", *BOTH)
+
 
 class Workspace:
     """A checkout of the workflow of its own, with the library that is installed."""
@@ -46,6 +57,19 @@ class Workspace:
         for part in ("workflow", "config", "profiles"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "Snakefile", folder)
+
+    @classmethod
+    def copy_of(cls, other: "Workspace", folder: Path) -> "Workspace":
+        """Copy a workspace with all that was made in it, so that it can be changed."""
+        shutil.copytree(other.folder, folder)
+        return cls.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> "Workspace":
+        """Return the workspace that a folder already holds."""
+        workspace = object.__new__(cls)
+        workspace.folder = folder
+        return workspace
 
     def configure(self, name: str, *parts: dict) -> str:
         merged: dict = {}
@@ -102,3 +126,29 @@ def _merge(into: dict, part: dict) -> None:
             _merge(into[key], value)
         else:
             into[key] = yaml.safe_load(yaml.safe_dump(value))
+
+
+def write_corpus_of_one_song(folder, stem="a, song"):
+    """Write a corpus in the layout of Jamendo with one song of noise, to test on."""
+    rng = np.random.default_rng(0)
+    for part in ("audio", "labels", "filelists"):
+        (folder / part).mkdir(parents=True)
+    soundfile.write(folder / "audio" / f"{stem}.wav", 0.1 * rng.standard_normal(44100), 22050)
+    (folder / "labels" / f"{stem}.lab").write_text("0 1 sing\n1 2 nosing\n")
+    for split in ("train", "valid", "test"):
+        (folder / "filelists" / split).write_text(f"{stem}.wav\n" if split == "test" else "")
+
+
+def a_checkpoint(folder):
+    """Write a random detector; return the configuration that uses it: a corpus of one song trains none."""
+    save_checkpoint(folder / "random.pt", Checkpoint(random_detector(), threshold=0.5))
+    return {"detector": {"checkpoint": str(folder / "random.pt")}}
+
+
+def jobs_of(done):
+    """Return the rules that a dry run would run."""
+    said = done.stdout + done.stderr
+    if "Nothing to be done" in said:
+        return set()
+    assert "Job stats:" in said, said
+    return {line.split()[0] for line in said.split("Job stats:")[1].split("total")[0].splitlines()[3:] if line.strip()}

@@ -1,0 +1,160 @@
+"""Targets beside `all`, and what a second run of the same workspace makes again."""
+
+import re
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import soundfile
+from workspaces import FIGURES, RESULTS, SMALL, TABLES, Workspace, jobs_of
+
+from veracity.results.pooling import read_table
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(finished_run, tmp_path_factory):
+    """Return a copy of the finished run to which targets are added."""
+    return Workspace.copy_of(finished_run, tmp_path_factory.mktemp("targets") / "copy")
+
+
+def test_the_same_seed_gives_the_same_bytes(finished):
+    """Of all that is random or computed; tests/test_slurm.py compares every table and figure, too."""
+    before = finished.digests()
+    stages = ("perturbations", "explanations", "flips", "localised", "stability", "attributions")
+    targets = [path for path in before if path.split("/")[2] in (*stages, "drawings", "training")]
+    redone = finished.snakemake("--forcerun", "training", "perturbations", "drawings", "--", *targets)
+    assert redone.returncode == 0, redone.stdout + redone.stderr
+    assert {path: digest for path, digest in finished.digests().items() if path in targets} == {
+        path: before[path] for path in targets
+    }
+
+
+def test_tuning_is_a_target_of_its_own(finished):
+    done = finished.snakemake("tuning")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(finished.folder / RESULTS / "tables" / "tuning.csv")
+    assert len(table) == 3
+
+
+def test_what_the_run_cost_is_a_target_of_its_own(finished):
+    done = finished.snakemake("costs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(finished.folder / RESULTS / "tables" / "costs.csv").set_index("stage")
+    assert table.loc["perturbations", "jobs"] == 2
+    measured = table.loc[["training", "perturbations", "spectrograms"], ["wall_seconds", "peak_memory_mb", "disk_mb"]]
+    assert (measured.to_numpy() > 0).all()
+    assert (table["startup_cpu_seconds"] > 0).all()
+    assert table["work_percent"].between(0, 100).all()
+    assert (finished.folder / RESULTS / "figures" / "costs.png").is_file()
+
+
+def test_controls_are_a_target_of_their_own(finished):
+    done = finished.snakemake("controls")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = finished.folder / RESULTS
+    table = read_table(folder / "tables" / "controls.csv")
+    controls = ["confined", "cue", "random_weights", "grid_shifted", "grid_10x2", "grid_4x5"]
+    assert list(dict.fromkeys(table.control)) == controls
+    outside = table[(table.score == "largest difference outside") & (table.control == "confined")]
+    assert outside.expected.tolist() == ["0"]
+    assert outside.verdict.isin(["as expected", "undetermined"]).all()
+    assert (folder / "figures" / "controls.png").is_file()
+    again = finished.snakemake("controls")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    other = finished.configure("others_asked", SMALL, {"controls": {"explainers": ["constant"]}})
+    shown = finished.snakemake("--dry-run", "controls", config=other).stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", shown.split("Job stats:")[1].split("total")[0], re.MULTILINE))
+    assert jobs == {"controlled": "4", "controls": "1"}  # not those of the grids, which nobody else is asked about
+
+
+def test_explanations_can_be_heard_beside_the_report(finished):
+    folder = finished.folder / RESULTS
+    table = read_table(folder / "tables" / "listening.csv")
+    assert len(table) > 0
+    for row in table.itertuples():
+        samples, rate = soundfile.read(folder / "listening" / row.file)
+        assert (rate, len(samples)) == (22050, 114 * 315 + 1024)
+    assert finished.snakemake("report").returncode == 0
+    assert (folder / "report.html").read_text().count("<audio controls") == len(table)
+
+
+def test_the_report_is_one_page_with_everything(finished):
+    done = finished.snakemake("report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (finished.folder / RESULTS / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(FIGURES) + 1  # and costs
+    assert page.index('id="figures"') < page.index('id="tables"') < page.index('id="provenance"')
+    assert SMALL["corpus"]["note"] in page
+    assert "max_updates: 20" in page
+    assert not re.search(r"""(src|href)=["']?(https?:|//)""", page)
+    for name in TABLES:
+        assert f'id="table-{name}"' in page
+
+
+def test_a_browser_shows_every_figure_of_the_report(finished, browser):
+    assert finished.snakemake("report").returncode == 0
+    browser.get((finished.folder / RESULTS / "report.html").as_uri())
+    shown = browser.execute_script(
+        "return [...document.images].map(i => [i.alt, i.complete && i.naturalWidth > 300 && i.checkVisibility()])"
+    )
+    assert shown == [[name, True] for name in (*FIGURES, "costs")]
+
+
+def test_recovery_needs_no_number_of_cores(finished):
+    for command in ("snakemake --unlock --configfile small.yaml", "snakemake --summary --configfile small.yaml"):
+        done = finished.run(command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_run_can_be_started_from_elsewhere(finished, tmp_path):
+    small = (finished.folder / "small.yaml").resolve()
+    for place in (f"-s {finished.folder}/Snakefile", f"-s {finished.folder}/Snakefile --directory {tmp_path}/far"):
+        (tmp_path / "far").mkdir(exist_ok=True)
+        done = Workspace.run(SimpleNamespace(folder=tmp_path), f"snakemake {place} -n all --cores 1 --configfile {small}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "training" in jobs_of(done)
+
+
+def test_a_dry_run_is_short(finished, tmp_path):
+    finished.configure("songs", SMALL, {"run": "songs", "corpus": {"synthetic": {"n_train": 40}}})
+    done = finished.run("snakemake -n all --cores 1 --configfile songs.yaml")
+    assert done.returncode == 0
+    assert max(map(len, (done.stdout + done.stderr).splitlines())) < 500
+
+
+def test_an_artefact_that_was_copied_into_a_run_is_compared(finished):
+    """A run that has its mark may be given files of another: what they say of themselves is compared all the same."""
+    results = finished.folder / "results"
+    finished.configure("partly", SMALL, {"run": "partly", "attacks": {"waveform": {"eps": 0.02}}})
+    assert finished.snakemake("corpus", "detector", config="partly.yaml").returncode == 0
+    shutil.copytree(
+        finished.folder / RESULTS / "perturbations", results / "partly" / "perturbations", copy_function=shutil.copy
+    )  # as `cp -r`
+    plan = finished.snakemake("-n", "all", config="partly.yaml").stdout
+    assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan  # the other domain's settings are the same
+    shutil.rmtree(results / "partly")
+
+
+def test_a_run_whose_mark_was_not_copied_is_compared_file_by_file(finished):
+    """`cp run/*` leaves the hidden mark behind."""
+    copied = finished.folder / "results" / "unmarked"
+    copied.mkdir()
+    for part in (finished.folder / RESULTS).iterdir():
+        if not part.name.startswith("."):
+            (shutil.copytree if part.is_dir() else shutil.copy)(part, copied / part.name)
+    finished.configure("unmarked", SMALL, {"run": "unmarked", "attacks": {"waveform": {"eps": 0.02}}})
+    plan = finished.snakemake("-n", "all", config="unmarked.yaml").stdout
+    assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan
+    shutil.rmtree(copied)
+
+
+def test_a_threshold_tuned_on_songs_that_are_attacked_is_told(finished):
+    finished.configure(
+        "tuned", SMALL, {"run": "tuned", "detector": {"threshold": None}, "attacks": {"splits": ["valid", "test"]}}
+    )
+    assert finished.snakemake("corpus", config="tuned.yaml").returncode == 0
+    page = (finished.folder / "results" / "tuned" / "tables" / "corpus.md").read_text()
+    assert "threshold tuned on validation songs, which are attacked, too" in page
