@@ -45,10 +45,10 @@ def mean_level(excerpts):
     return 1 / (1 + np.exp(-3 - np.asarray(excerpts).mean(axis=(1, 2))))
 
 
-def flipping_excerpts(network, seed: int = 0, domain: str = "waveform") -> Excerpts:
-    """Give pairs of random excerpts on which the detector disagrees, two for each direction."""
+def flipping_excerpts(network, seed: int = 0, domain: str = "waveform", shape: tuple[int, int] = (115, 80)) -> Excerpts:
+    """Give pairs of random excerpts of (n_frames, n_mels) on which the detector disagrees, two for each direction."""
     torch.manual_seed(seed)
-    pool = torch.randn(48, 115, 80) * 1.5 - 3
+    pool = torch.randn(48, *shape) * 1.5 - 3
     p = network.predict(pool).numpy().astype(float)
     order = np.argsort(p)
     low, high = order[:2], order[-2:]

@@ -34,13 +34,14 @@ N_SONGS = 7
 
 @pytest.fixture(scope="module")
 def artefacts():
-    """Give the stages of some songs of random excerpts, on six segments."""
-    network = random_detector(seed=3).network()
-    grid = LIME.grid(115, 80)
+    """Give the stages of some songs of random excerpts, on six segments; excerpts are small, for time."""
+    shape = (25, 25)
+    network = random_detector(seed=3, excerpt_frames=shape[0], n_mels=shape[1]).network()
+    grid = LIME.grid(*shape)
     model = explained_model(network, grid)
     found = {"flips": [], "explanations": [], "attributions": []}
     for i in range(N_SONGS):
-        song, excerpts = f"song-{i}", flipping_excerpts(network, seed=i)
+        song, excerpts = f"song-{i}", flipping_excerpts(network, seed=i, shape=shape)
         explained = explanations.compute(excerpts, model, LIME, seed=0, song=song)
         found["explanations"].append((song, "waveform", explained))
         found["flips"].append((song, "waveform", flips.compute(excerpts, explained, model, LIME, seed=0, song=song)))
