@@ -130,6 +130,7 @@ def test_the_tone_lies_where_and_as_loud_as_asked(songs):
         assert peak == pytest.approx(band_hz(FRONTEND)[50], abs=10)
 
 
+@pytest.mark.slow
 def test_the_cue_is_found_by_who_can_see_it_and_not_by_who_cannot(songs, random_start):
     """The small planted-cue control: an explainer that does not see the cue fails it."""
     cue = CueSettings(level_db=12.0, n_updates=40, batch=12, learning_rate=0.003)

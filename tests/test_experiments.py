@@ -22,16 +22,17 @@ from veracity.results.canvas import save
 
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
 N = 6
+SHAPE = (25, 25)  # of excerpts: small, for time
 
 
 @pytest.fixture(scope="module")
 def network():
-    return random_detector(seed=3).network()
+    return random_detector(seed=3, excerpt_frames=SHAPE[0], n_mels=SHAPE[1]).network()
 
 
 @pytest.fixture(scope="module")
 def excerpts(network) -> Excerpts:
-    return flipping_excerpts(network)
+    return flipping_excerpts(network, shape=SHAPE)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def none(excerpts) -> Excerpts:
 
 @pytest.fixture(scope="module")
 def model(network):
-    return explained_model(network, SMALL.grid(115, 80))
+    return explained_model(network, SMALL.grid(*SHAPE))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def flips(excerpts, explanations, model):
 
 def direct_flips(excerpts: Excerpts, network, e: int) -> np.ndarray:
     """Return whether each of the 64 masks flips excerpt e, by adding segments of the perturbation and asking the network."""
-    grid = SMALL.grid(115, 80)
+    grid = SMALL.grid(*SHAPE)
     mixed = []
     for index in range(1 << N):
         on = np.array([index >> s & 1 for s in range(N)], dtype=bool)
@@ -95,7 +96,7 @@ def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, net
 
 def test_without_all_masks_random_sets_bound_the_best(excerpts, network, flips):
     settings = replace(SMALL, exact=False)
-    sampled_model = explained_model(network, SMALL.grid(115, 80), exact=False)
+    sampled_model = explained_model(network, SMALL.grid(*SHAPE), exact=False)
     explained = explanations_stage.compute(excerpts, sampled_model, settings, seed=0, song="song")
     sampled = flips_stage.compute(excerpts, explained, sampled_model, settings, seed=0, song="song")
     assert sampled.best is sampled.random is None
@@ -118,7 +119,7 @@ def test_all_segments_always_flip(flips):
 
 def test_tables_and_single_passes_agree(excerpts, explanations, network):
     settings = replace(SMALL, evaluator="direct")
-    slow = explained_model(network, SMALL.grid(115, 80), exact_tables=False)
+    slow = explained_model(network, SMALL.grid(*SHAPE), exact_tables=False)
     again = explanations_stage.compute(excerpts, slow, settings, seed=0, song="song")
     assert (again.evaluator, explanations.evaluator) == ("direct", "tables")
     np.testing.assert_allclose(again.weights, explanations.weights, atol=1e-5)
@@ -135,7 +136,7 @@ def test_attributions_share_out_what_the_segments_change(explanations, excerpts)
 
 
 def test_the_squared_norm_is_the_sum_of_squares_of_a_segment(excerpts):
-    norms = squared_norms(excerpts, SMALL.grid(115, 80))
+    norms = squared_norms(excerpts, SMALL.grid(*SHAPE))
     difference = excerpts.adversarial.astype(float) - excerpts.clean
     np.testing.assert_allclose(norms.sum(axis=1), (difference**2).sum(axis=(1, 2)))
 
@@ -178,7 +179,7 @@ def test_equal_seeds_give_equal_results_and_songs_have_their_own(excerpts, model
 
 def test_a_model_of_ones_own_is_explained_without_tables(excerpts, network, explanations):
     settings = replace(SMALL, n_samples=128)
-    own = explained_model(network, SMALL.grid(115, 80), predict="networks:mean_level")
+    own = explained_model(network, SMALL.grid(*SHAPE), predict="networks:mean_level")
     excerpts = replace(excerpts, model="networks:mean_level", adversarial_p=own.p_sing(excerpts.adversarial))
     explained = explanations_stage.compute(excerpts, own, settings, seed=0, song="song")
     assert explained.evaluator == "direct"
@@ -247,7 +248,7 @@ def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_s
 def test_something_is_drawn_until_it_sings(network):
     rng = np.random.default_rng(0)
     padded = (rng.standard_normal((300, 80)) * 1.5 - 3).astype(np.float32)
-    louder_sings = explained_model(network, SMALL.grid(115, 80), predict="networks:mean_level")
+    louder_sings = explained_model(network, SMALL.grid(*SHAPE), predict="networks:mean_level")
     threshold = 1 / (1 + np.exp(-0.05))  # a mean level of -2.95, which no excerpt of the noise reaches
     wanted = {"n_frames": 115, "shapes": ("horse", "wiggle", "A"), "n_placements": 2, "seed": 0, "song": "song"}
     drawn = drawings.compute(padded, louder_sings, SMALL, threshold=threshold, **wanted)

@@ -1,4 +1,4 @@
-"""Targets beside `all`, and what a second run of the same workspace makes again."""
+"""Everything that `all` makes, the targets beside it, and what a second run of the same workspace makes again."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import soundfile
-from workspaces import FIGURES, RESULTS, SMALL, TABLES, Workspace, jobs_of
+from workspaces import BOTH, FIGURES, RESULTS, SMALL, TABLES, Workspace, jobs_of
 
 from veracity.results.pooling import read_table
 
@@ -18,6 +18,50 @@ pytestmark = pytest.mark.slow
 def finished(finished_run, tmp_path_factory):
     """Return a copy of the finished run to which targets are added."""
     return Workspace.copy_of(finished_run, tmp_path_factory.mktemp("targets") / "copy")
+
+
+def test_every_figure_is_there_with_its_numbers(finished_run):
+    folder = finished_run.folder / RESULTS / "figures"
+    for name in FIGURES:
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF"), name
+        numbers = (folder.parent / "tables" if name in BOTH else folder) / f"{name}.csv"
+        assert (pd.read_csv(numbers)["corpus"] == SMALL["corpus"]["note"]).all(), name
+
+
+def test_every_table_is_there_with_its_page(finished_run):
+    folder = finished_run.folder / RESULTS / "tables"
+    for name in TABLES:
+        table = pd.read_csv(folder / f"{name}.csv")
+        assert len(table), name
+        assert (table["corpus"] == SMALL["corpus"]["note"]).all(), name
+        assert SMALL["corpus"]["note"] in (folder / f"{name}.md").read_text(), name
+
+
+def test_some_labels_flipped_and_the_audits_are_small(finished_run):
+    attacks = pd.read_csv(finished_run.folder / RESULTS / "tables" / "attacks.csv")
+    assert attacks["flipped"].sum() > 0
+    audits = pd.read_csv(finished_run.folder / RESULTS / "tables" / "audits.csv")
+    assert audits["n_games"].min() > 0
+    assert audits["largest_difference"].max() < 1e-4
+
+
+def test_every_job_left_a_log_and_nothing_unfinished(finished_run):
+    results = finished_run.folder / RESULTS
+    assert {path.stem for path in (results / "logs").glob("*.log")} >= {"figure1", "attacks"}
+    assert not [
+        path for path in results.rglob(".*") if path.is_file() and path.name not in (".snakemake_timestamp", ".made_at")
+    ]
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert jobs_of(finished.snakemake("all")) == set()
+
+
+def test_a_change_of_the_stability_study_re_runs_what_uses_it(finished):
+    finished.configure("wider", SMALL, {"stability": {"n_repeats": 3}})
+    jobs = jobs_of(finished.snakemake("--dry-run", "all", config="wider.yaml"))
+    assert jobs == {"all", "stability", "sampling_error", "figure_stability", "audits"}
 
 
 def test_the_same_seed_gives_the_same_bytes(finished):
