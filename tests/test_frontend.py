@@ -85,12 +85,12 @@ def test_gradient_reaches_the_audio():
             "135 of frontend.n_mels 600 bands hold no frequency bin and would be constant: lower frontend.n_mels to",
         ),
         ({"frame_samples": 2}, "80 of frontend.n_mels 80 bands .*: raise frontend.frame_samples 2"),
-        ({"floor": 1e30}, r"frontend.floor is 1e\+30: give a number from 1.0e-37 to 0.1"),
-        ({"floor": 0.0}, "frontend.floor is 0.0"),
-        ({"hop_samples": 0}, "frontend.hop_samples is 0: give a whole number"),
-        ({"n_mels": 80.0}, "frontend.n_mels is 80.0: give a whole number"),
-        ({"f_min": float("nan")}, "frontend.f_min is nan"),
-        ({"sample_rate": None}, "frontend.sample_rate is None"),
+        ({"floor": 1e30}, r"frontend.floor: out of range, got 1e\+30. Give a number from 1.0e-37 to 0.1."),
+        ({"floor": 0.0}, "frontend.floor: out of range, got 0.0"),
+        ({"hop_samples": 0}, "frontend.hop_samples: out of range, got 0. Give a whole number"),
+        ({"n_mels": 80.0}, "frontend.n_mels: wrong type, got 80.0. Write 80"),
+        ({"f_min": float("nan")}, "frontend.f_min: not a finite number, got nan"),
+        ({"sample_rate": None}, "frontend.sample_rate: wrong type, got None"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changed, said):

@@ -136,7 +136,7 @@ def sentence(error: ValidationError, cls: Any, given: Mapping[str, Any], key: st
             break
         path.append(shortened(str(part)))
         nodes.append(child(schema, nodes[-1], part))
-    named, node = ".".join(path), nodes[-1]
+    named, node = ".".join(path), nodes[-2 if first["loc"][-1:] == ("[key]",) else -1]
     if kind in ("unexpected_keyword_argument", "invalid_key"):
         keys = list(resolved(schema, nodes[-2])["properties"])
         near = hint(path[-1], keys).strip(" ()")

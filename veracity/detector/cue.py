@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..errors import ConfigError
+from ..errors import ConfigError, plain
 from ..settings import between, settings
 from ..songs.settings import FrontEnd
 from .settings import Batch
@@ -39,13 +39,13 @@ class CueSettings:
     def n_samples(self, frontend: FrontEnd, n_time: int = 1) -> int:
         """Return how many samples the tone lasts; raises ConfigError when one of `n_time` parts cannot hold it."""
         if self.mel >= frontend.n_mels:
-            raise ConfigError(f"controls.cue.mel {self.mel} is none of {frontend.n_mels} mel bands: lower it")
+            raise ConfigError(f"controls.cue.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
         n = round(self.seconds * frontend.sample_rate)
         held = (frontend.excerpt_frames // n_time - 1) * frontend.hop_samples - frontend.frame_samples
         if n > held:
             most = max(0, held) / frontend.sample_rate
             raise ConfigError(
-                f"controls.cue.seconds {self.seconds} is more than a segment holds with the windows that hear it: give at most "
-                f"{math.floor(1000 * most) / 1000}, or lower lime.n_time"
+                f"controls.cue.seconds: more than a segment holds with the windows around it, got {plain(self.seconds)}. "
+                f"Give at most {math.floor(1000 * most) / 1000}, or lower lime.n_time."
             )
         return n

@@ -388,9 +388,11 @@ class _Loader(yaml.SafeLoader):
     """Loader that refuses a key that stands twice, of which Snakemake takes the last in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [key.value for key, _ in node.value if key.value != "<<"]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ConfigError(f"line {node.start_mark.line + 1}: {twice}: key stands twice. Remove one of them.")
+        seen = set[object]()
+        for key, _ in node.value:
+            if str(key.value) in seen and key.value != "<<":
+                raise ConfigError(f"line {key.start_mark.line + 1}: {key.value}: this key stands twice. Remove one of them.")
+            seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
