@@ -161,7 +161,7 @@ def test_the_shortest_song_holds_a_phrase_and_a_rest_at_any_rate(sample_rate):
         ("seconds", 3.9, "Give a number from 4 to 7200"),
         ("seconds", float("nan"), "Give a number from 4 to 7200"),
         ("seconds", float("inf"), "Give a number from 4 to 7200"),
-        ("sample_rate", 8000, "lacks what the detector sees"),
+        ("sample_rate", 8000, "too low for the detector"),
     ],
 )
 def test_nonsense_is_refused(key, value, message):

@@ -122,28 +122,35 @@ def sentence(error: ValidationError, cls: Any, given: Mapping[str, Any], key: st
         Path of the settings in a configuration; empty for a whole one.
     """
     first = error.errors(include_url=False)[0]
-    kind, value, schema = first["type"], first["input"], TypeAdapter(cls).json_schema()
+    kind, value, schema = first["type"], first["input"], _schema_of(cls)
+    unknown = kind in ("unexpected_keyword_argument", "invalid_key")
     path = [key] if key else []
     nodes: list[Mapping[str, Any]] = [schema]
     inside: Any = given
-    for part in first["loc"]:  # beyond the keys of `given` it names branches of types
-        if part in inside if isinstance(inside, Mapping) else isinstance(inside, list | tuple) and isinstance(part, int):
+    for part in first["loc"][:-1] if unknown else first["loc"]:
+        if part in inside if isinstance(inside, Mapping) else isinstance(inside, list | tuple) and part in range(len(inside)):
             inside = inside[part]
-        elif kind != "missing":
+        elif kind != "missing":  # the rest of `loc` names branches of types
             break
-        elif isinstance(part, int):  # a list of a fixed length is too short
+        elif isinstance(part, int):  # a list of a fixed length
             kind = "too_short"
             break
         path.append(shortened(str(part)))
         nodes.append(child(schema, nodes[-1], part))
+    if unknown:
+        name, keys = str(first["loc"][-1]), list(resolved(schema, nodes[-1])["properties"])
+        near = hint(name, keys).strip(" ()")
+        cure = near[:1].upper() + near[1:] if near else f"Choose from {', '.join(keys)}."
+        return f"{'.'.join([*path, shortened(name)])}: unknown key. {cure}"
     named, node = ".".join(path), nodes[-2 if first["loc"][-1:] == ("[key]",) else -1]
-    if kind in ("unexpected_keyword_argument", "invalid_key"):
-        keys = list(resolved(schema, nodes[-2])["properties"])
-        near = hint(path[-1], keys).strip(" ()")
-        return f"{named}: unknown key. " + (near[:1].upper() + near[1:] if near else f"Choose from {', '.join(keys)}.")
     if kind == "missing":
         return f"{named}: missing. Give {accepted(schema, node)}."
     return f"{named}: {_problem(kind)}, got {quoted(value)}. {_cure(value, schema, node, in_file=not key)}."
+
+
+@functools.cache
+def _schema_of(cls: Any) -> dict[str, Any]:
+    return TypeAdapter(cls).json_schema()
 
 
 def _problem(kind: str) -> str:

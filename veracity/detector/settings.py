@@ -96,7 +96,7 @@ class Architecture:
         times, bands = ([(step.kernel[axis], step.is_pool) for step in self.steps] for axis in (0, 1))
         if (left := left_of(n_mels, bands)[0]) < 1:
             least = next(n for n in range(1, 1000) if left_of(n, bands)[0] > 0)
-            raise ConfigError(f"frontend.n_mels {n_mels} is too small for {self.layers}: raise it to {least} or more")
+            raise ConfigError(f"frontend.n_mels: too small for {self.layers}, got {n_mels}. Raise it to {least} or more.")
         return checked_frames(excerpt_frames, times, self.layers), left
 
 
@@ -144,13 +144,13 @@ def checked_frames(excerpt_frames: int, steps: Sequence[tuple[int, bool]], name:
     if works(excerpt_frames):
         return left
     if left < 1:
-        wrong = f"is too small for {name}"
+        wrong = f"too small for {name}"
     else:
-        wrong = "is even, so that no frame is the centre" if whole else f"leaves a remainder in a pool of {name}"
+        wrong = "even, so that no frame is the centre" if whole else f"leaves a remainder in a pool of {name}"
     below = next((n for n in range(excerpt_frames - 1, 0, -1) if works(n)), None)
     above = next((n for n in range(excerpt_frames + 1, excerpt_frames + 10_000) if works(n)), None)
     nearest = " or ".join(str(n) for n in (below, above) if n) or "other kernels"
-    raise ConfigError(f"frontend.excerpt_frames {excerpt_frames} {wrong}: choose {nearest}")
+    raise ConfigError(f"frontend.excerpt_frames: {wrong}, got {excerpt_frames}. Choose {nearest}.")
 
 
 @settings("detector.training")

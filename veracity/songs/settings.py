@@ -40,23 +40,25 @@ class FrontEnd:
 
     def __post_init__(self) -> None:
         if not self.f_min < self.f_max:
-            raise ConfigError(f"frontend.f_min {plain(self.f_min)} is not below frontend.f_max {plain(self.f_max)}: swap them")
+            raise ConfigError(
+                f"frontend.f_min: not below frontend.f_max {plain(self.f_max)}, got {plain(self.f_min)}. Swap them."
+            )
         if self.f_max > self.sample_rate / 2:
             raise ConfigError(
-                f"frontend.f_max {plain(self.f_max)} is above half of frontend.sample_rate {self.sample_rate}, where no audio "
-                f"is: lower it to at most {plain(self.sample_rate / 2)} or raise frontend.sample_rate"
+                f"frontend.f_max: above half of frontend.sample_rate {self.sample_rate}, got {plain(self.f_max)}. "
+                f"Lower it to at most {plain(self.sample_rate / 2)}, or raise frontend.sample_rate."
             )
         if self.excerpt_frames % 2 == 0:
             raise ConfigError(
-                f"frontend.excerpt_frames {self.excerpt_frames} is even, so that no frame is the centre of an excerpt: "
-                "choose an odd number"
+                f"frontend.excerpt_frames: even, so that no frame is the centre of an excerpt, got {self.excerpt_frames}. "
+                "Choose an odd number."
             )
         if silent := _n_silent(self, self.n_mels):
             fewer = next((n for n in range(self.n_mels - 1, 0, -1) if not _n_silent(self, n)), None)
-            lower = f"lower frontend.n_mels to {fewer}, or " if fewer else ""
+            lower = f"Lower it to {fewer}, or raise" if fewer else "Raise"
             raise ConfigError(
-                f"{silent} of frontend.n_mels {self.n_mels} bands hold no frequency bin and would be constant: "
-                f"{lower}raise frontend.frame_samples {self.frame_samples}"
+                f"frontend.n_mels: {silent} bands contain no frequency bin and would be constant, got {self.n_mels}. "
+                f"{lower} frontend.frame_samples {self.frame_samples}."
             )
 
     @property

@@ -61,8 +61,8 @@ class SynthesisSettings:
     def __post_init__(self) -> None:
         if self.sample_rate < 16000:
             raise ConfigError(
-                f"frontend.sample_rate {self.sample_rate} lacks what the detector sees of a synthetic corpus: "
-                "give 16000 or more"
+                f"frontend.sample_rate: too low for the detector's bands in a synthetic corpus, got {self.sample_rate}. "
+                "Give 16000 or more."
             )
 
 

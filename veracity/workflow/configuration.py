@@ -319,7 +319,13 @@ class Configuration:
     explaining_device: Annotated[Device, about("Device of all other jobs.")] = "cpu"
     variants: Annotated[
         dict[VariantName, dict[str, Any]],
-        Field(max_length=100, json_schema_extra={"accepted": "names of small letters, digits and single _, each with keys"}),
+        Field(
+            max_length=100,
+            json_schema_extra={
+                "accepted": "names of small letters, digits and single _, each with keys",
+                "additionalProperties": False,
+            },
+        ),
         about("Names of variants, each with the keys that differ from this run."),
     ] = field(default_factory=dict)
     save_every_seconds: Annotated[float, between(0, 1e6), about("Time between saved states in seconds.")] = 60
