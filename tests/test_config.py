@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from workspaces import Workspace
 
 from veracity.errors import ConfigError
 from veracity.planning.sharing import configurations
@@ -371,12 +372,29 @@ def test_key_that_stands_twice_in_a_file_is_refused_with_its_line(tmp_path):
     check_files([path])
 
 
+def test_end_to_end_the_workflow_stops_with_the_sentence(tmp_path):
+    workspace = Workspace(tmp_path)
+    (tmp_path / "twice.yaml").write_text("lime:\n  n_time: 4\n  n_time: 5\n")
+    for options, said in (
+        (
+            "--config 'lime={n_time: 4}'",
+            "lime.n_time: wrong type, got '4'. Write 4 without quotation marks; in braces after --config",
+        ),
+        ("--configfile twice.yaml", "twice.yaml, line 3: n_time: this key stands twice. Remove one of them."),
+    ):
+        done = workspace.run(f"snakemake -n corpus {options}")
+        assert done.returncode
+        assert said in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_schema_and_reference_page_are_current():
     written = runpy.run_path(str(ROOT / "docs" / "configuration.py"))
     again = "python docs/configuration.py writes them anew"
-    assert written["PAGE"].read_text(encoding="utf-8") == written["page"](), again
+    page = written["page"]()
+    assert written["PAGE"].read_text(encoding="utf-8") == page, again
     assert written["SCHEMA"].read_text(encoding="utf-8") == written["schema_text"](), again
-    assert all(f"| `{path}` |" in written["page"]() for path in LEAVES)
+    assert all(f"| `{path}` |" in page for path in LEAVES)
 
 
 def test_schema_accepts_the_files_of_the_project_and_refuses_impossible_values():

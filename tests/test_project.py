@@ -45,7 +45,7 @@ def test_the_lowest_versions_that_are_claimed_are_those_that_are_tested():
     "modules",
     [
         "veracity",
-        "veracity.songs.corpus, veracity.songs.synthesis, veracity.jobs.config, veracity.jobs.provenance",
+        "veracity.songs.corpus, veracity.songs.synthesis, veracity.jobs.provenance, veracity.workflow.consistency",
         "veracity.attacks.settings, veracity.detector.settings",
         *(f"veracity.results.{path.stem}" for path in sorted((ROOT / "veracity" / "results").glob("[!_]*.py"))),
     ],

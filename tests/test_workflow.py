@@ -460,9 +460,9 @@ def test_a_truncated_artefact_is_named_with_the_cure(copy):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeed": 1}, "configuration key 'seeed' is unknown: did you mean 'seed'?"),
-        ({"attacks": {"waveform": {"epsilon": 1}}}, "configuration key 'attacks.waveform.epsilon' is unknown"),
-        ({"detector": {"n_seeds": "five"}}, "configuration key 'detector.n_seeds' is wrong"),
+        ({"seeed": 1}, "seeed: unknown key. Did you mean 'seed'?"),
+        ({"attacks": {"waveform": {"epsilon": 1}}}, "attacks.waveform.epsilon: unknown key."),
+        ({"detector": {"n_seeds": "five"}}, "detector.n_seeds: wrong type, got 'five'."),
         ({"corpus": {"kind": "folder"}}, "configuration key 'corpus.folder' is null"),
         ({"corpus": {"kind": "folder", "folder": "nowhere"}}, "There is no corpus folder nowhere"),
         ({"detector": {"checkpoint": "nowhere.pt"}}, "nowhere.pt"),

@@ -40,10 +40,8 @@ def check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
         ) from None
     names = _names_in(tree)
     if name not in names and not names & {"*", "__getattr__", "globals", "exec", "vars", "setattr"}:
-        near = hint(name, names)
-        raise ConfigError(
-            f"{key}: {source} does not define {shortened(name)}{near}, got {quoted(target)}. Name what it defines."
-        )
+        cure = f"Name what it defines{hint(name, names)}"
+        raise ConfigError(f"{key}: {source} does not define {shortened(name)}, got {quoted(target)}. {cure}.")
     defines = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(defines) != 1 or defines[0].decorator_list or defines[0].args.kwarg:
         return
@@ -51,7 +49,7 @@ def check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
     for option in options:
         if option not in known:
             cure = f"Choose from {', '.join(known)}" if known else "Leave it out, because it has no options"
-            raise ConfigError(f"{key}: unknown option of {target}{hint(option, known)}, got {quoted(option)}. {cure}.")
+            raise ConfigError(f"{key}: unknown option of {target}, got {quoted(option)}. {cure}{hint(option, known)}.")
 
 
 def _names_in(tree: ast.AST) -> set[str]:

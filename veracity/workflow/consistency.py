@@ -12,7 +12,7 @@ from ..errors import ConfigError, VeracityError, hint, plain, quoted
 from ..experiments.control_names import IN_ANY_CASE
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import checked_samples, effective_samples
-from ..explainers.settings import ASKED, LIME, READ_OFF, check_needs, explainers_of
+from ..explainers.settings import ASKED, LIME, READ_OFF, READY, check_needs, explainers_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
@@ -107,10 +107,9 @@ def _check_lime(config: Configuration) -> None:
     checked_for_sets(n)
     weighted = effective_samples(lime.n_samples, n, lime.kernel_width)
     if weighted < n + 1:
-        problem = (
-            f"with lime.kernel_width {plain(lime.kernel_width)} they weigh as much as {weighted:.2g} masks, which determine "
-        )
-        raise refused("lime.n_samples", f"{problem}no weights of {n} segments", lime.n_samples, "Raise one of them")
+        weigh = f"with lime.kernel_width {plain(lime.kernel_width)} they weigh as much as {weighted:.2g} masks"
+        problem = f"{weigh}, which do not determine the weights of {n} segments"
+        raise refused("lime.n_samples", problem, lime.n_samples, "Raise one of them")
     if max(config.localised.k) > n:
         problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
         raise refused("localised.k", problem, max(config.localised.k), "Use smaller values")
@@ -129,7 +128,8 @@ def _check_truth(config: Configuration) -> None:
         for name in getattr(config.truth, key):
             explainer, _, fill = name.partition(":")
             if explainer not in known and not (key == "against" and name == "random"):
-                raise refused(f"truth.{key}", f"not among explainers{hint(explainer, known)}", quoted(name), "Add it there")
+                near = hint(explainer, known | READY.keys())
+                raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it there{near}")
             fills = {one.fill for one in explainers if one.name == explainer}
             if explainer in READ_OFF:
                 fills = {"mean", "zero", "min", "clean"}
@@ -231,8 +231,8 @@ def _check_drawings(config: Configuration) -> None:
         try:
             shape_named(name)
         except VeracityError:
-            cure = f"Choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text"
-            raise refused("drawings.shapes", f"unknown shape{hint(name, SHAPES)}", quoted(name), cure) from None
+            cure = f"Choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text{hint(name, SHAPES)}"
+            raise refused("drawings.shapes", "unknown shape", quoted(name), cure) from None
     if folder and not os.path.exists(folder):  # noqa: PTH110 - no name is too long for it
         raise refused("drawings.folder", "does not exist", quoted(folder), "Give a file or a folder of drawings, or null")
     if folder and os.path.isdir(folder) and not any(os.scandir(folder)):  # noqa: PTH112
