@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -517,6 +518,8 @@ def test_settings_are_frozen_hashable_and_take_numbers_of_numpy():
     assert one == FrontEnd(16000, n_mels=40, floor=0.0625) == pickle.loads(pickle.dumps(one))
     assert hash(one) == hash(dataclasses.replace(one, n_mels=40))
     assert type(one.sample_rate) is int
+    for value in (torch.tensor(8000.0), np.array([8000.0]), Decimal(8000)):
+        assert "frontend.f_max: wrong type, got " in error_of(lambda value=value: FrontEnd(f_max=value))
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.n_mels = 3
     with pytest.raises(TypeError, match="at most 8"):

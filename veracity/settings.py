@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import numbers
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, dataclass_transform
@@ -95,7 +96,11 @@ def _refusing(cls: Any, key: str) -> Callable[..., None]:
 
 
 def _as_python(value: Any) -> Any:
-    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    if hasattr(value, "__float__") and not isinstance(value, numbers.Real):
+        return repr(value)  # pydantic takes a tensor for the number in it
+    return value
 
 
 def _attributes(doc: str | None) -> dict[str, str]:
