@@ -26,7 +26,7 @@ from typing import Annotated
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, plain
 from ..jobs.files import replacing
 from ..jobs.seeds import rng_for
 from ..settings import between, settings
