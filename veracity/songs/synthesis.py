@@ -173,6 +173,6 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
     with replacing(Path(folder, "README.txt")) as path:
         path.write_text(
             "Synthetic songs with exact labels, made by veracity (veracity/songs/synthesis.py). Nobody sang or played here.\n"
-            f"Seed {seed}; {settings}.\n",
+            f"Seed {seed}; {str(settings).replace(str(settings.seconds), plain(settings.seconds))}.\n",
             encoding="utf-8",
         )
