@@ -11,12 +11,12 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
-from veracity.jobs.config import check
 from veracity.planning.measuring import gpu_stages, measure
 from veracity.planning.prediction import as_page, compare, in_words, predict, summarise
 from veracity.planning.schedule import jobs_of
 from veracity.planning.work import songs_of, work
 from veracity.results import costs
+from veracity.workflow.configuration import checked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,7 +26,7 @@ def configuration(paths: list[Path]) -> dict:
     merged: dict = {}
     for path in (ROOT / "config" / "config.yaml", *paths):
         update_config(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
-    check(merged, ROOT / "workflow" / "schemas" / "config.schema.yaml")
+    checked(merged)
     return merged
 
 

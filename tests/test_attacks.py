@@ -151,7 +151,7 @@ def test_a_logit_on_the_threshold_is_no_sing():
 
 
 def test_unknown_update_rule_is_refused():
-    with pytest.raises(ConfigError, match="choose adam or sign"):
+    with pytest.raises(ConfigError, match="Give adam or sign"):
         AttackSettings(eps=1, eta=1, alpha=1, update_rule="sgd")
 
 

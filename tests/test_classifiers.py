@@ -243,7 +243,7 @@ def named(monkeypatch):
         (lambda: mel_cnn(3), {}, "model.label is null, and a_users_module:build has 3 labels"),
         (lambda: mel_cnn(3), {"label": "musik"}, "choose one of the classifier's, speech, music, noise .did you mean 'music'"),
         (lambda: mel_cnn(1), {"threshold": "arg max"}, "the classifier has one label"),
-        (lambda: mel_cnn(1), {"threshold": 2.0}, "model.threshold is 2"),
+        (lambda: mel_cnn(1), {"threshold": 2.0}, "model.threshold: out of range, got 2"),
         (lambda: of(NotDifferentiable()), {}, "fails on two excerpts of noise"),
         (lambda: of(InTraining()), {}, "answers otherwise for an excerpt alone|evaluation mode"),
         (lambda: of(lambda audio: audio), {}, "logits of shape"),

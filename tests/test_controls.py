@@ -165,9 +165,9 @@ def test_the_cue_is_found_by_who_can_see_it_and_not_by_who_cannot(songs, random_
 
 
 def test_a_cue_that_an_excerpt_cannot_hold_is_refused():
-    with pytest.raises(ConfigError, match=r"controls.cue.mel 80 is none of 80 mel bands"):
+    with pytest.raises(ConfigError, match=r"controls.cue.mel: not one of 80 mel bands, got 80"):
         CueSettings(mel=80).n_samples(FRONTEND)
-    with pytest.raises(ConfigError, match=r"controls.cue.seconds 2 is more than a segment holds .* give at most 1\.5"):
+    with pytest.raises(ConfigError, match=r"controls.cue.seconds: more than a segment holds .* got 2. Give at most 1\.5"):
         CueSettings(seconds=2).n_samples(FRONTEND)
     assert CueSettings().n_samples(FRONTEND, n_time=5) == 4410
     with pytest.raises(ConfigError, match=r"lower lime.n_time"):

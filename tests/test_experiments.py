@@ -261,5 +261,5 @@ def test_something_is_drawn_until_it_sings(network):
 
 
 def test_settings_that_contradict_each_other():
-    with pytest.raises(ConfigError, match=r"lime.fill 'min' is not among lime.fills \['mean'\]"):
+    with pytest.raises(ConfigError, match=r"lime.fill: not among lime.fills \['mean'\], got 'min'"):
         LimeSettings(fill="min", fills=("mean",))

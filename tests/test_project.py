@@ -47,7 +47,7 @@ def test_importing_does_not_import_torch_or_librosa():
         "veracity",
         "veracity.songs.corpus",
         "veracity.songs.synthesis",
-        "veracity.jobs.config",
+        "veracity.workflow.consistency",
         "veracity.jobs.provenance",
     ]
     modules += ["veracity.attacks.settings", "veracity.detector.settings"]

@@ -156,12 +156,12 @@ def test_the_shortest_song_holds_a_phrase_and_a_rest_at_any_rate(sample_rate):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("n_train", -1, "negative number of songs"),
-        ("n_test", -2, "negative number of songs"),
-        ("seconds", 3.9, "cannot hold a phrase"),
-        ("seconds", float("nan"), "cannot hold a phrase"),
-        ("seconds", float("inf"), "cannot hold a phrase"),
-        ("sample_rate", 8000, "lacks what the detector sees"),
+        ("n_train", -1, "out of range, got -"),
+        ("n_test", -2, "out of range, got -"),
+        ("seconds", 3.9, "Give a number from 4 to 7200"),
+        ("seconds", float("nan"), "Give a number from 4 to 7200"),
+        ("seconds", float("inf"), "Give a number from 4 to 7200"),
+        ("sample_rate", 8000, "too low for the detector"),
     ],
 )
 def test_nonsense_is_refused(key, value, message):

@@ -71,7 +71,7 @@ def test_unknown_precision_is_refused():
 
 
 def test_unknown_standardisation_is_refused():
-    with pytest.raises(ConfigError, match="choose exact or running"):
+    with pytest.raises(ConfigError, match="Give exact or running"):
         TrainingSettings(standardisation="none")
 
 

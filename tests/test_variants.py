@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_config import DEFAULT, SCHEMA, merged
+from test_config import DEFAULT, merged
 from workspaces import RESULTS, ROOT, SMALL, Workspace
 
 from veracity.attacks.excerpts import Excerpts
@@ -17,13 +17,13 @@ from veracity.errors import ConfigError
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.jobs import store
-from veracity.jobs.config import check
 from veracity.page.runs import Run as PageRun
-from veracity.planning.consistency import check_together
 from veracity.planning.sharing import Run, Runs, configurations, counted, in_words
 from veracity.planning.stages import READS, Artefact
 from veracity.results import compare
 from veracity.results.compare import BASE, FIDELITY, MEASURES, Variant
+from veracity.workflow.configuration import checked
+from veracity.workflow.consistency import check_together
 
 TWO_SEEDS = {"detector": {"n_seeds": 2}}
 VARIANTS = {
@@ -327,9 +327,9 @@ def test_costs_alone_are_those_of_all_that_is_needed(compared):
 
 def test_what_is_wrong_with_a_variant_is_said_with_its_path():
     for variants, said in (
-        ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "'variants.a.attacks.waveform.epss' is unknown: did you mean 'eps'?"),
-        ({"a": {"lime": {"fill": "mena"}}}, "configuration key 'variants.a.lime.fill' is wrong"),
-        ({"a": {"lime": 5}}, "configuration key 'variants.a.lime' is wrong"),
+        ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "variants.a.attacks.waveform.epss: unknown key. Did you mean 'eps'?"),
+        ({"a": {"lime": {"fill": "mena"}}}, "variants.a.lime.fill: unknown value, got 'mena'."),
+        ({"a": {"lime": 5}}, "variants.a.lime: wrong type, got 5."),
         ({"a": {"run": "b"}}, "configuration key 'variants.a.run' cannot differ from the base's"),
         ({"a": {"variants": {}}}, "configuration key 'variants.a.variants' cannot differ"),
         ({"a": {"attacks": {"chunk_frames": 9}}}, "configuration key 'variants.a.attacks.chunk_frames' cannot differ"),
@@ -337,12 +337,12 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path():
         ({"a": {"runs": 5}}, "configuration key 'variants.a.runs' is unknown"),
         ({"base": {"seed": 1}}, "configuration key 'variants.base': tables call something else"),
         ({"a": {}}, "configuration key 'variants.a' changes nothing"),
-        ({"a": None}, "configuration key 'variants.a' is wrong"),
-        ({"A": {"seed": 1}}, "configuration key 'variants' is wrong: 'A' is not possible, give small letters"),
-        ({"a__b": {"seed": 1}}, "configuration key 'variants' is wrong"),
-        ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked is seed2, and detector.n_seeds 2"),
-        ({"a": {"detector": {"attacked": "second"}}}, "configuration key 'variants.a.detector.attacked' is wrong"),
-        ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variants.a: detector.attacked is seed1"),
+        ({"a": None}, "variants.a: wrong type, got None."),
+        ({"A": {"seed": 1}}, "variants.A: not possible, got 'A'. Give names of small letters, digits"),
+        ({"a__b": {"seed": 1}}, "variants.a__b: not possible"),
+        ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
+        ({"a": {"detector": {"attacked": "second"}}}, "variants.a.detector.attacked: not possible, got 'second'."),
+        ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variants.a: detector.attacked: detector.ch"),
         ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variants.a: "),
     ):  # fmt: skip
         with pytest.raises(ConfigError) as caught:
@@ -353,11 +353,11 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path():
 
 def check_run(config):
     """Check a run and its variants, as workflow/rules/common.smk does."""
-    check(config, SCHEMA)
+    checked(config)
     for name, own in configurations(config).items():
-        check({**own, "run": name}, SCHEMA, within=f"variants.{name}")
+        settings = checked({**own, "run": name}, within=f"variants.{name}")
         try:
-            check_together(own, n_songs={"train": 3, "valid": 1, "test": 1})
+            check_together(settings, n_songs={"train": 3, "valid": 1, "test": 1})
         except ConfigError as error:
             raise ConfigError(f"variants.{name}: {error}") from None
 
@@ -366,8 +366,8 @@ def check_run(config):
 def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
     """One case of each kind: a key, what keys are together, a file."""
     for variants, said in (
-        ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "'variants.a.attacks.waveform.epss' is unknown: did you mean 'eps'?"),
-        ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked is seed2, and detector.n_seeds 2"),
+        ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "variants.a.attacks.waveform.epss: unknown key. Did you mean 'eps'?"),
+        ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
         ({"a": {"detector": {"checkpoint": "absent.pt"}}}, "variants.a: there is no checkpoint absent.pt"),
     ):
         config = workspace.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants})

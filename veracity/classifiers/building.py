@@ -1,49 +1,42 @@
 """The classifier that a configuration names: built, and tried on silence before anything long runs."""
 
-from __future__ import annotations
-
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from ..errors import ConfigError, VeracityError, quoted, within
 from ..jobs.callables import as_it_was, callable_source, imported, seeded, told
-from .protocol import ARG_MAX, Classifier, OneLabel
+from ..settings import between, settings
+from .protocol import Classifier, OneLabel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@settings("model")
 class ModelSettings:
-    """What is attacked and explained instead of the paper's detector.
+    """Classifier that is attacked and explained instead of the paper's detector.
 
     Attributes
     ----------
     build : str or None
         ``module:callable`` that returns a `Classifier`; None for the paper's detector.
     label : str or None
-        The explained label; None where there is only one.
+        Explained label of the classifier; may be omitted only if there is one.
     threshold : float, "arg max" or None
-        None is 0.5.
+        Probability above which the label holds (default 0.5; with `predict` the detector's), or the largest one.
     hop_seconds : float
-        An excerpt of a song starts every so many seconds.
+        Time between the starts of two excerpts of a song in seconds.
     """
 
-    build: str | None = None
-    label: str | None = None
-    threshold: float | str | None = None
-    hop_seconds: float = 0.5
-
-    def __post_init__(self) -> None:
-        within(self.hop_seconds, 0.001, 3600, "model.hop_seconds")
-        if isinstance(self.threshold, str) and self.threshold != ARG_MAX:
-            raise ConfigError(f"model.threshold is {quoted(self.threshold)}: give a probability, or arg max")
-        if isinstance(self.threshold, int | float):
-            within(self.threshold, 1e-6, 1 - 1e-6, "model.threshold")
+    build: Annotated[str, Field(strict=True)] | None = None
+    label: Annotated[str, Field(strict=True, min_length=1, max_length=200)] | None = None
+    threshold: Annotated[float, between(1e-6, 1 - 1e-6)] | Literal["arg max"] | None = None
+    hop_seconds: Annotated[float, between(0.001, 3600)] = 0.5
 
 
-def noise(n_samples: int) -> Tensor:
+def noise(n_samples: int) -> "Tensor":
     """Return two excerpts of quiet noise, always the same, on which classifiers are tried; shape (2, n_samples)."""
     import torch
 

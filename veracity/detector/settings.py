@@ -1,14 +1,19 @@
 """Which network, and how it is trained; needs neither torch nor NumPy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
-from ..errors import ConfigError, one_of, plain, quoted, within
+from pydantic import Field
+
+from ..errors import ConfigError, plain
+from ..settings import between, settings
 
 Layers = Literal["ismir2015", "ismir2016"]
 Standardisation = Literal["exact", "running"]
 Precision = Literal["float32", "bfloat16"]
+Batch = Annotated[int, between(2, 10_000)]
+DecayEvery = Annotated[int, between(1, 10**9)]
+Change = Annotated[float, between(0, 0.9)]
 
 # Excerpts of a batch in one shard (`veracity.detector.shards`): what a cache holds. Eight such shards take less time than 32
 # excerpts at once, on one thread too.
@@ -49,26 +54,21 @@ STEPS: dict[Layers, tuple[Step, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@settings("detector.architecture")
 class Architecture:
     """Which of the published networks.
 
     Attributes
     ----------
     layers : {"ismir2015", "ismir2016"}
-        The paper's published checkpoint has the layers of 2015 with batch norm and a zero-mean first convolution.
-        In the variant of 2016 a 3 x 18 convolution and a pool along frequency replace the second pool.
+        Layers of the network: those of 2015 with batch norm, as in the paper's published checkpoint, or the variant of
+        2016, in which a 3 x 18 convolution and a pool along frequency replace the second pool.
     zero_mean : bool
         Whether each kernel of the first convolution has its own mean subtracted (the layer then has no bias).
     """
 
     layers: Layers = "ismir2015"
-    zero_mean: bool = True
-
-    def __post_init__(self) -> None:
-        one_of(self.layers, get_args(Layers), "architecture")
-        if not isinstance(self.zero_mean, bool):
-            raise ConfigError(f"detector.architecture.zero_mean is {quoted(self.zero_mean)}: give true or false")
+    zero_mean: Annotated[bool, Field(strict=True)] = True
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -96,7 +96,7 @@ class Architecture:
         times, bands = ([(step.kernel[axis], step.is_pool) for step in self.steps] for axis in (0, 1))
         if (left := left_of(n_mels, bands)[0]) < 1:
             least = next(n for n in range(1, 1000) if left_of(n, bands)[0] > 0)
-            raise ConfigError(f"frontend.n_mels {n_mels} is too small for {self.layers}: raise it to {least} or more")
+            raise ConfigError(f"frontend.n_mels: too small for {self.layers}, got {n_mels}. Raise it to {least} or more.")
         return checked_frames(excerpt_frames, times, self.layers), left
 
 
@@ -144,93 +144,73 @@ def checked_frames(excerpt_frames: int, steps: Sequence[tuple[int, bool]], name:
     if works(excerpt_frames):
         return left
     if left < 1:
-        wrong = f"is too small for {name}"
+        wrong = f"too small for {name}"
     else:
-        wrong = "is even, so that no frame is the centre" if whole else f"leaves a remainder in a pool of {name}"
+        wrong = "even, so that no frame is the centre" if whole else f"leaves a remainder in a pool of {name}"
     below = next((n for n in range(excerpt_frames - 1, 0, -1) if works(n)), None)
     above = next((n for n in range(excerpt_frames + 1, excerpt_frames + 10_000) if works(n)), None)
     nearest = " or ".join(str(n) for n in (below, above) if n) or "other kernels"
-    raise ConfigError(f"frontend.excerpt_frames {excerpt_frames} {wrong}: choose {nearest}")
+    raise ConfigError(f"frontend.excerpt_frames: {wrong}, got {excerpt_frames}. Choose {nearest}.")
 
 
-@dataclass(frozen=True)
+@settings("detector.training")
 class TrainingSettings:
     """Settings of the training; the defaults are the paper's.
 
     Attributes
     ----------
-    n_updates, batch : int
+    n_updates : int
+        Number of updates.
+    batch : int
+        Excerpts of an update.
     learning_rate, decay : float
-        Adam's, multiplied by `decay` every `decay_every` updates.
+        Learning rate of Adam, multiplied by `decay` every `decay_every` updates.
     decay_every : int
+        Updates between two multiplications of the learning rate by `decay`.
     targets : tuple of float
         Smoothed labels of "no sing" and "sing".
     stretch, shift : float
-        Time stretch and pitch shift are uniform in 1 +- these.
+        Largest relative time stretch or pitch shift, uniform in 1 +- this.
     filter_db : float
-        Gain of the random filter, uniform within +- this, dB. Its centre is log-uniform between `filter_min_hz` and
-        `filter_max_hz`, its width uniform between `filter_min_semitones` and `filter_max_semitones`.
+        Largest gain of the random filter in dB, uniform in +- this.
+    filter_min_hz, filter_max_hz : float
+        Lower and upper limit of the centre of the random filter in Hz, which is log-uniform.
+    filter_min_semitones, filter_max_semitones : float
+        Lower and upper limit of the width of the random filter in semitones, which is uniform.
     standardisation : {"exact", "running"}
         Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of
         the augmented batches (its published implementation).
     precision : {"float32", "bfloat16"}
-        Of the detector's convolutions; weights, statistics, loss and optimiser are float32 in any case. On a CPU that does
-        not compute bfloat16 it is float32, with a warning.
+        Precision of the detector's convolutions; weights, statistics, loss and optimiser are float32 in any case. On a CPU
+        without bfloat16 it is float32, with a warning.
     """
 
-    n_updates: int = 40000
-    batch: int = 32
-    learning_rate: float = 1e-3
-    decay: float = 0.85
-    decay_every: int = 2000
-    targets: tuple[float, float] = (0.02, 0.98)
-    stretch: float = 0.3
-    shift: float = 0.3
-    filter_db: float = 10.0
-    filter_min_hz: float = 150.0
-    filter_max_hz: float = 8000.0
-    filter_min_semitones: float = 5.0
-    filter_max_semitones: float = 7.0
+    n_updates: Annotated[int, between(0, 10**8)] = 40000
+    batch: Batch = 32
+    learning_rate: Annotated[float, between(1e-12, 10)] = 1e-3
+    decay: Annotated[float, between(1e-6, 1)] = 0.85
+    decay_every: DecayEvery = 2000
+    targets: tuple[Annotated[float, between(0, 1)], Annotated[float, between(0, 1)]] = (0.02, 0.98)
+    stretch: Change = 0.3
+    shift: Change = 0.3
+    filter_db: Annotated[float, between(0, 100)] = 10.0
+    filter_min_hz: Annotated[float, between(1e-3, 1e6)] = 150.0
+    filter_max_hz: Annotated[float, between(1e-3, 1e6)] = 8000.0
+    filter_min_semitones: Annotated[float, between(1e-3, 1200)] = 5.0
+    filter_max_semitones: Annotated[float, between(1e-3, 1200)] = 7.0
     standardisation: Standardisation = "exact"
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name, (low, high, whole) in _RANGES.items():
-            within(getattr(self, name), low, high, f"detector.training.{name}", whole=whole)
-        if isinstance(self.targets, str) or not isinstance(self.targets, Sequence) or len(self.targets) != 2:
-            raise ConfigError(
-                f"detector.training.targets is {quoted(self.targets)}: give two numbers, for no sing and for sing"
-            )
-        object.__setattr__(self, "targets", tuple(self.targets))
-        for target in self.targets:
-            within(target, 0, 1, "detector.training.targets")
         if not self.targets[0] < 0.5 < self.targets[1]:
             raise ConfigError(
-                f"detector.training.targets {list(self.targets)} are not below and above 0.5: give that of no sing first, "
-                "as in [0.02, 0.98]"
+                f"detector.training.targets: not below and above 0.5, got {list(self.targets)}. Give that of no sing first, "
+                "as in [0.02, 0.98]."
             )
         for unit in ("hz", "semitones"):
             least, most = (getattr(self, f"filter_{end}_{unit}") for end in ("min", "max"))
             if least > most:
                 raise ConfigError(
-                    f"detector.training.filter_min_{unit} {plain(least)} is above filter_max_{unit} {plain(most)}: swap them"
+                    f"detector.training.filter_min_{unit}: above filter_max_{unit} {plain(most)}, got {plain(least)}. "
+                    "Swap them."
                 )
-        one_of(self.standardisation, get_args(Standardisation), "detector.training.standardisation")
-        one_of(self.precision, get_args(Precision), "detector.training.precision")
-
-
-# Least and most that make sense, and whether it is a whole number. What is larger is a slip of the pen.
-_RANGES: dict[str, tuple[float, float, bool]] = {
-    "n_updates": (0, 10**8, True),
-    "batch": (2, 10_000, True),
-    "learning_rate": (1e-12, 10, False),
-    "decay": (1e-6, 1, False),
-    "decay_every": (1, 10**9, True),
-    "stretch": (0, 0.9, False),
-    "shift": (0, 0.9, False),
-    "filter_db": (0, 100, False),
-    "filter_min_hz": (1e-3, 1e6, False),
-    "filter_max_hz": (1e-3, 1e6, False),
-    "filter_min_semitones": (1e-3, 1200, False),
-    "filter_max_semitones": (1e-3, 1200, False),
-}

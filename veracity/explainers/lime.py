@@ -11,78 +11,66 @@ References
 M. T. Ribeiro, S. Singh and C. Guestrin, "Why should I trust you?", KDD 2016.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from ..errors import ConfigError, one_of, quoted, shortened, within
+from ..errors import ConfigError, one_of, shortened, within
 from ..games.game import Fill
 from ..games.grid import SegmentGrid
 from ..games.readouts import n_segments_of, sizes, sums_where_on
 from ..labels import LABELS, Label
+from ..settings import Several, between, settings
 
 if TYPE_CHECKING:
     from ..games.explained import GameValues
 
 METHODS = ("sampled", "exact")
-EVALUATORS = ("auto", "direct")
 BYTES_OF_A_BIT = 30  # of a sampled mask while it is drawn and fitted: as bool and, three times, as float64
 MAX_BYTES = 16 * 2**30  # of all masks of a fit; 28 million masks of the paper's grid
 
 
-@dataclass(frozen=True)
+@settings("lime")
 class LimeSettings:
     """Settings of LIME; the defaults are the paper's (section 4.4).
 
     Attributes
     ----------
     n_time, n_band : int
-        Segments along time and frequency.
+        Number of segments along time and along frequency.
     n_samples : int
-        N_s, masks of the sampled fit.
+        Number of masks of the sampled fit (N_s).
     kernel_width : float
-        In cosine distance.
+        Width of the kernel in cosine distance.
     alpha : float
         Ridge penalty.
     fill : {"mean", "zero", "min"}
         Content of switched-off segments in figures and tables.
     fills : tuple of the same
-        Those for which explanations are computed; holds `fill`.
+        Fills for which explanations are computed, `fill` among them.
     exact : bool
-        Also compute what needs all masks, where the evaluator can.
+        Whether results that need all masks are computed, too, where the evaluator can.
     evaluator : {"auto", "direct"}
         ``auto``: exact tables where the model allows them. ``direct``: one forward pass for each mask.
     """
 
-    n_time: int = 5
-    n_band: int = 4
-    n_samples: int = 8192
-    kernel_width: float = 0.25
-    alpha: float = 1.0
+    n_time: Annotated[int, between(1, 2000)] = 5
+    n_band: Annotated[int, between(1, 1000)] = 4
+    n_samples: Annotated[int, Field(strict=True, ge=2)] = 8192  # how many fit into memory depends on the grid
+    kernel_width: Annotated[float, between(0.01, 1000)] = 0.25
+    alpha: Annotated[float, between(1e-12, 1e12)] = 1.0
     fill: Fill = "mean"
-    fills: tuple[Fill, ...] = ("mean", "zero", "min")
-    exact: bool = True
+    fills: Several[Fill] = ("mean", "zero", "min")
+    exact: Annotated[bool, Field(strict=True)] = True
     evaluator: Literal["auto", "direct"] = "auto"
 
     def __post_init__(self) -> None:
-        within(self.n_time, 1, 2000, "lime.n_time", whole=True)
-        within(self.n_band, 1, 1000, "lime.n_band", whole=True)
         checked_samples(self.n_samples, self.n_time * self.n_band, "lime.n_samples")
-        within(self.kernel_width, 0.01, 1000, "lime.kernel_width")
-        within(self.alpha, 1e-12, 1e12, "lime.alpha")
-        if isinstance(self.fills, str) or not isinstance(self.fills, Sequence):
-            raise ConfigError(f"lime.fills is {quoted(self.fills)}: give a list, as in [mean]")
-        object.__setattr__(self, "fills", tuple(self.fills))
-        for fill in (self.fill, *self.fills):
-            one_of(fill, get_args(Fill), "fill")
         if self.fill not in self.fills:
-            raise ConfigError(f"lime.fill {self.fill!r} is not among lime.fills {list(self.fills)}: add it there")
-        one_of(self.evaluator, EVALUATORS, "lime.evaluator")
-        if not isinstance(self.exact, bool):
-            raise ConfigError(f"lime.exact is {quoted(self.exact)}: give true or false")
+            raise ConfigError(f"lime.fill: not among lime.fills {list(self.fills)}, got {self.fill!r}. Add it there.")
 
     def grid(self, n_frames: int, n_mels: int) -> SegmentGrid:
         """Return the grid on excerpts of this shape."""

@@ -1,68 +1,64 @@
 """Settings of the front end, and what follows from them alone (paper section 4.2); needs no torch."""
 
 import functools
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from ..errors import ConfigError, plain, within
-
-# Of what is counted; larger ones are slips of the pen.
-_LARGEST = {"sample_rate": 1_000_000, "frame_samples": 65536, "hop_samples": 65536, "n_mels": 1000, "excerpt_frames": 2000}
+from ..errors import ConfigError, plain
+from ..settings import between, settings
 
 
-@dataclass(frozen=True)
+@settings("frontend")
 class FrontEnd:
     """Settings of the front end; the defaults are the paper's (section 4.2, and its published implementation).
 
     Attributes
     ----------
     sample_rate : int
-        Hz.
+        Sample rate in Hz.
     frame_samples, hop_samples : int
-        Length and advance of the Hann window, samples.
+        Length and advance of the Hann window in samples.
     n_mels : int
         Number of triangular bands.
     f_min, f_max : float
-        Lower edge of the lowest and upper edge of the highest band, Hz.
+        Lower edge of the lowest and upper edge of the highest band in Hz.
     excerpt_frames : int
-        Length of one input of the detector, frames.
+        Length of one input of the detector in frames.
     floor : float
         Smallest mel magnitude; smaller ones, negative ones too, are raised to it before the logarithm.
     """
 
-    sample_rate: int = 22050
-    frame_samples: int = 1024
-    hop_samples: int = 315
-    n_mels: int = 80
-    f_min: float = 27.5
-    f_max: float = 8000.0
-    excerpt_frames: int = 115
-    floor: float = 1e-7
+    sample_rate: Annotated[int, between(1, 1_000_000)] = 22050
+    frame_samples: Annotated[int, between(1, 65536)] = 1024
+    hop_samples: Annotated[int, between(1, 65536)] = 315
+    n_mels: Annotated[int, between(1, 1000)] = 80
+    f_min: Annotated[float, between(0, 1e6)] = 27.5
+    f_max: Annotated[float, between(0, 1e6)] = 8000.0
+    excerpt_frames: Annotated[int, between(1, 2000)] = 115
+    floor: Annotated[float, between(1e-37, 0.1)] = 1e-7  # float32 holds nothing smaller
 
     def __post_init__(self) -> None:
-        for name, most in _LARGEST.items():
-            within(getattr(self, name), 1, most, f"frontend.{name}", whole=True)
-        for name, low, high in (("f_min", 0, 1e6), ("f_max", 0, 1e6), ("floor", 1e-37, 0.1)):
-            within(getattr(self, name), low, high, f"frontend.{name}")
         if not self.f_min < self.f_max:
-            raise ConfigError(f"frontend.f_min {plain(self.f_min)} is not below frontend.f_max {plain(self.f_max)}: swap them")
+            raise ConfigError(
+                f"frontend.f_min: not below frontend.f_max {plain(self.f_max)}, got {plain(self.f_min)}. Swap them."
+            )
         if self.f_max > self.sample_rate / 2:
             raise ConfigError(
-                f"frontend.f_max {plain(self.f_max)} is above half of frontend.sample_rate {self.sample_rate}, where no audio "
-                f"is: lower it to at most {plain(self.sample_rate / 2)} or raise frontend.sample_rate"
+                f"frontend.f_max: above half of frontend.sample_rate {self.sample_rate}, got {plain(self.f_max)}. "
+                f"Lower it to at most {plain(self.sample_rate / 2)}, or raise frontend.sample_rate."
             )
         if self.excerpt_frames % 2 == 0:
             raise ConfigError(
-                f"frontend.excerpt_frames {self.excerpt_frames} is even, so that no frame is the centre of an excerpt: "
-                "choose an odd number"
+                f"frontend.excerpt_frames: even, so that no frame is the centre of an excerpt, got {self.excerpt_frames}. "
+                "Choose an odd number."
             )
         if silent := _n_silent(self, self.n_mels):
             fewer = next((n for n in range(self.n_mels - 1, 0, -1) if not _n_silent(self, n)), None)
-            lower = f"lower frontend.n_mels to {fewer}, or " if fewer else ""
+            lower = f"Lower it to {fewer}, or raise" if fewer else "Raise"
             raise ConfigError(
-                f"{silent} of frontend.n_mels {self.n_mels} bands hold no frequency bin and would be constant: "
-                f"{lower}raise frontend.frame_samples {self.frame_samples}"
+                f"frontend.n_mels: {silent} bands contain no frequency bin and would be constant, got {self.n_mels}. "
+                f"{lower} frontend.frame_samples {self.frame_samples}."
             )
 
     @property

@@ -22,19 +22,23 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from ..errors import ConfigError, within
+from ..errors import ConfigError, plain
 from ..jobs.files import replacing
 from ..jobs.seeds import rng_for
+from ..settings import between, settings
 from .accompaniment import PROGRESSIONS, SCALES, accompany
 from .corpus import SPLITS
 from .label_files import Interval, write_labels
 from .players import Clock, Key, Player, at_level, draw_player, play_phrase
 
+Seconds = Annotated[float, between(4, 7200)]  # of a song that holds a phrase and a rest
 
-@dataclass(frozen=True)
+
+@settings("corpus.synthetic")
 class SynthesisSettings:
     """How large the corpus is.
 
@@ -48,26 +52,17 @@ class SynthesisSettings:
         Hz, at least 16000: the front end looks up to 8 kHz.
     """
 
-    n_train: int
-    n_valid: int
-    n_test: int
-    seconds: float
-    sample_rate: int = 22050
+    n_train: Annotated[int, between(0, 10_000)]
+    n_valid: Annotated[int, between(0, 10_000)]
+    n_test: Annotated[int, between(0, 10_000)]
+    seconds: Seconds
+    sample_rate: Annotated[int, between(1, 1_000_000)] = 22050
 
     def __post_init__(self) -> None:
-        for split in SPLITS:
-            n_songs = getattr(self, f"n_{split}")
-            if isinstance(n_songs, int) and n_songs < 0:
-                raise ConfigError(f"corpus.synthetic.n_{split} {n_songs} is a negative number of songs: give 0 or more")
-            within(n_songs, 0, 10_000, f"corpus.synthetic.n_{split}", whole=True)
-        if isinstance(self.seconds, int | float) and not 4 <= self.seconds < np.inf:
-            raise ConfigError(f"corpus.synthetic.seconds {self.seconds} cannot hold a phrase and a rest: give 4 or more")
-        within(self.seconds, 4, 7200, "corpus.synthetic.seconds")
-        within(self.sample_rate, 1, 10**6, "frontend.sample_rate", whole=True)
         if self.sample_rate < 16000:
             raise ConfigError(
-                f"frontend.sample_rate {self.sample_rate} lacks what the detector sees of a synthetic corpus: "
-                "give 16000 or more"
+                f"frontend.sample_rate: too low for the detector's bands in a synthetic corpus, got {self.sample_rate}. "
+                "Give 16000 or more."
             )
 
 
@@ -178,6 +173,6 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
     with replacing(Path(folder, "README.txt")) as path:
         path.write_text(
             "Synthetic songs with exact labels, made by veracity (veracity/songs/synthesis.py). Nobody sang or played here.\n"
-            f"Seed {seed}; {settings}.\n",
+            f"Seed {seed}; {str(settings).replace(str(settings.seconds), plain(settings.seconds))}.\n",
             encoding="utf-8",
         )

@@ -16,18 +16,18 @@ from veracity.experiments.control_names import PLANTED
 from veracity.explainers.settings import LIME, explainers_of, stored_file
 from veracity.jobs import runs
 from veracity.jobs.callables import callable_source, path_of_jobs
-from veracity.jobs.config import check, check_files
 from veracity.jobs.contents import Contents
 from veracity.jobs.provenance import code_digest
 from veracity.jobs.usage import warnings_of
 from veracity.labels import BASE, SING
-from veracity.planning.consistency import check_together, lacks_masks
 from veracity.planning.links import link, stale_links
 from veracity.planning.sharing import COMPARED, Run, Runs, configurations, counted, in_words
 from veracity.planning.stages import JUDGING, NAMED_BY, Artefact
 from veracity.planning.turns import priority_of, threads_of
 from veracity.songs.corpus import SPLITS, songs_of
 from veracity.songs.synthesis import SynthesisSettings, song_names
+from veracity.workflow.configuration import check_files, checked, complete
+from veracity.workflow.consistency import check_together, lacks_masks
 
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RESULTS = f"results/{config['run']}" if "run" in config else "results"
@@ -47,8 +47,8 @@ def refusal(error):
 try:
     if not VARIANT:
         check_files(workflow.configfiles)
-    schema = Path(workflow.basedir) / "workflow" / "schemas" / "config.schema.yaml"
-    check({**config, "run": VARIANT} if VARIANT else config, schema, within=f"variants.{VARIANT}" if VARIANT else "")
+    SETTINGS = checked({**config, "run": VARIANT} if VARIANT else config, within=f"variants.{VARIANT}" if VARIANT else "")
+    config.update(complete(config))
     VARIANTS = configurations(config)
 except VeracityError as error:
     raise WorkflowError(str(error)) from None
@@ -145,7 +145,7 @@ def read_songs():
 SONGS = read_songs()
 try:
     splits = [split for split, *_ in SONGS.values()]
-    check_together(config, n_songs={split: splits.count(split) for split in SPLITS} if SONGS else None)
+    check_together(SETTINGS, n_songs={split: splits.count(split) for split in SPLITS} if SONGS else None)
 except VeracityError as error:
     raise refusal(error) from None
 
@@ -229,7 +229,7 @@ def controls_to_make():
     for name in wanted:
         n_time, _, n_band = name.removeprefix("grid_").partition("x")
         own = {"n_time": int(n_time), "n_band": int(n_band)} if n_band and name.startswith("grid_") else {}
-        lacking = lacks_masks({**config, "lime": {**config["lime"], **own}})
+        lacking = lacks_masks(SETTINGS, **own)
         if name not in PLANTED and lacking:
             reasons[name] = f"needs all masks, and {lacking}"
     return [name for name in wanted if name not in reasons], {name: reasons[name] for name in wanted if name in reasons}

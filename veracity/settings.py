@@ -1,0 +1,264 @@
+"""Settings: frozen dataclasses that refuse impossible values in one sentence, in a notebook and in a configuration alike.
+
+Each range stands once, in the annotation of its field. `veracity.workflow.configuration` nests these classes, so a
+configuration file, its JSON schema and its reference page have the same ranges. Needs neither torch nor NumPy.
+"""
+
+import dataclasses
+import functools
+import inspect
+import math
+import numbers
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+import pydantic
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from .errors import ConfigError, hint, plain, quoted, shortened
+
+T = TypeVar("T")
+
+
+def between(low: float, high: float) -> Any:
+    """Return the annotation of a number from `low` to `high`; text, true, false and NaN are not numbers."""
+    return Field(strict=True, ge=low, le=high)
+
+
+def about(text: str) -> Any:
+    """Return the annotation that describes a key."""
+    return Field(description=text)
+
+
+def matching(pattern: str, words: str, **limits: Any) -> Any:
+    """Return the annotation of a text that matches a whole pattern, and what it accepts in words."""
+    return Field(strict=True, pattern=f"^(?:{pattern})$", json_schema_extra={"accepted": words}, **limits)
+
+
+def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("twice", "holds a value twice")
+    return values
+
+
+#: A list without repeated values, possibly empty; and one with at least one value.
+Distinct = Annotated[tuple[T, ...], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
+Several = Annotated[tuple[T, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(Field, dataclasses.field))
+def settings(key: str) -> Callable[[type[T]], type[T]]:
+    """Make a class a frozen dataclass whose values are checked against the annotations of its fields.
+
+    Parameters
+    ----------
+    key : str
+        Key of the configuration that holds these settings, for messages.
+
+    Returns
+    -------
+    callable
+        Decorator. Instances raise `ConfigError` with one sentence. The section "Attributes" of the docstring describes the
+        fields in the JSON schema.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        texts = {name: text for parent in reversed(cls.__mro__) for name, text in _attributes(parent.__doc__).items()}
+        for name in texts.keys() & cls.__annotations__.keys():
+            cls.__annotations__[name] = Annotated[cls.__annotations__[name], Field(description=texts[name])]
+        about: Any = {"description": (cls.__doc__ or "").partition("\n")[0]}
+        config = ConfigDict(extra="forbid", allow_inf_nan=False, json_schema_extra=about)
+        made: Any = pydantic.dataclasses.dataclass(frozen=True, config=config)(cls)
+        made.__init__ = _refusing(made, key)
+        return made
+
+    return decorate
+
+
+def _refusing(cls: Any, key: str) -> Callable[..., None]:
+    """Return the method ``__init__`` of a class with errors in one sentence, and with numbers of NumPy as Python's."""
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        names = [field.name for field in dataclasses.fields(cls)]
+        if len(args) > len(names):
+            raise TypeError(f"{cls.__name__} takes at most {len(names)} arguments, got {len(args)}")
+        given = {name: _as_python(value) for name, value in ({**dict(zip(names, args, strict=False)), **kwargs}).items()}
+        try:
+            init(self, **given)
+        except ValidationError as error:
+            raise ConfigError(sentence(error, cls, given, key)) from None
+
+    return checked
+
+
+def _as_python(value: Any) -> Any:
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        return value.item()
+    if hasattr(value, "__float__") and not isinstance(value, numbers.Real):
+        return repr(value)  # pydantic takes a tensor for the number in it
+    return value
+
+
+def _attributes(doc: str | None) -> dict[str, str]:
+    """Return the text of each attribute of a numpydoc docstring."""
+    listed = inspect.cleandoc(doc or "").partition("\nAttributes\n")[2]
+    parts = re.findall(r"^([\w, ]+) : .*\n((?:    .*(?:\n|$))+)", listed, re.MULTILINE)
+    return {name: " ".join(text.split()) for names, text in parts for name in names.split(", ")}
+
+
+# --- What is wrong, in words
+
+
+def sentence(error: ValidationError, cls: Any, given: Mapping[str, Any], key: str = "") -> str:
+    """Return the first error as ``<key>: <problem>, got <value>. <Cure>.``.
+
+    Parameters
+    ----------
+    error : ValidationError
+    cls : type
+        Settings that were to be made.
+    given : mapping
+        Their values.
+    key : str
+        Path of the settings in a configuration; empty for a whole one.
+    """
+    first = error.errors(include_url=False)[0]
+    kind, value, schema = first["type"], first["input"], _schema_of(cls)
+    unknown = kind in ("unexpected_keyword_argument", "invalid_key")
+    path = [key] if key else []
+    nodes: list[Mapping[str, Any]] = [schema]
+    inside: Any = given
+    for part in first["loc"][:-1] if unknown else first["loc"]:
+        if part in inside if isinstance(inside, Mapping) else isinstance(inside, list | tuple) and part in range(len(inside)):
+            inside = inside[part]
+        elif kind != "missing":  # the rest of `loc` names branches of types
+            break
+        elif isinstance(part, int):  # a list of a fixed length
+            kind = "too_short"
+            break
+        path.append(shortened(str(part)))
+        nodes.append(child(schema, nodes[-1], part))
+    if unknown:
+        name, keys = str(first["loc"][-1]), list(resolved(schema, nodes[-1])["properties"])
+        near = hint(name, keys).strip(" ()")
+        cure = near[:1].upper() + near[1:] if near else f"Choose from {', '.join(keys)}."
+        return f"{'.'.join([*path, shortened(name)])}: unknown key. {cure}"
+    named, node = ".".join(path), nodes[-2 if first["loc"][-1:] == ("[key]",) else -1]
+    if kind == "missing":
+        return f"{named}: missing. Give {accepted(schema, node)}."
+    return f"{named}: {_problem(kind)}, got {quoted(value)}. {_cure(value, schema, node, in_file=not key)}."
+
+
+@functools.cache
+def _schema_of(cls: Any) -> dict[str, Any]:
+    return TypeAdapter(cls).json_schema()
+
+
+def _problem(kind: str) -> str:
+    problems = {
+        "literal_error": "unknown value",
+        "finite_number": "not a finite number",
+        "string_pattern_mismatch": "not possible",
+        "string_too_short": "empty",
+        "too_short": "too few values",
+        "twice": "a value stands twice",
+    }
+    if kind.startswith(("less_", "greater_")):
+        return "out of range"
+    return problems.get(kind, "too long" if kind.endswith("too_long") else "wrong type")
+
+
+def _cure(value: Any, schema: Mapping[str, Any], node: Mapping[str, Any], *, in_file: bool) -> str:
+    """Return what to write instead; numbers that YAML or the command line reads as text are the commonest slips."""
+    types = set(_types(schema, node))
+    if isinstance(value, str) and (written := _as_yaml(value, types)):
+        if written != value.strip():
+            return f"Write {written}, because YAML reads {shortened(value)} as text"
+        note = "; in braces after --config all is text, so use a file and --configfile there" if in_file else ""
+        return f"Write {written} without quotation marks{note}"
+    if isinstance(value, float) and value.is_integer() and "integer" in types:
+        return f"Write {shortened(int(value))}"
+    words = _words(schema, node)
+    if types == {"string"} and not words and isinstance(value, int | float):
+        return f"Put {shortened(value)} in quotation marks, or give {accepted(schema, node)}"
+    return f"Give {accepted(schema, node)}{hint(value, words)}"
+
+
+def _as_yaml(text: str, types: set[str]) -> str:
+    """Return how YAML writes the number, truth value or null that a text stands for; empty where it is none of `types`."""
+    if text in ("true", "false", "null"):
+        return text if {"null": "null"}.get(text, "boolean") in types else ""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if not types & {"number", "integer"} or not math.isfinite(number):
+        return ""
+    return text.strip() if re.fullmatch(r"\s*[-+]?([0-9]+|[0-9]*\.[0-9]*)\s*", text) else plain(number)
+
+
+# --- The JSON schema, read for people
+
+
+def resolved(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a node with the definition that it refers to."""
+    if "$ref" in node:
+        return {**schema["$defs"][node["$ref"].rpartition("/")[2]], **{key: node[key] for key in node if key != "$ref"}}
+    return node
+
+
+def child(schema: Mapping[str, Any], node: Mapping[str, Any], part: str | int) -> Mapping[str, Any]:
+    """Return the node of a key or of a position in a list; empty where there is none."""
+    node = resolved(schema, node)
+    if isinstance(part, int):
+        fixed = node.get("prefixItems", [])
+        return fixed[part] if part < len(fixed) else node.get("items", {})
+    rest = node.get("additionalProperties") or {}
+    return node.get("properties", {}).get(part, rest)
+
+
+def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
+    """Return the values that a node accepts, in words that follow "Give"."""
+    node = resolved(schema, node)
+    if "accepted" in node:
+        return node["accepted"]
+    if "anyOf" in node:
+        return _or([accepted(schema, one) for one in node["anyOf"]])
+    if words := _words(schema, node):
+        return _or(words)
+    kind = node.get("type")
+    if kind in ("integer", "number"):
+        most = "to" if "minimum" in node else "and at most"
+        bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": most, "exclusiveMaximum": "and below"}
+        limits = [f"{word} {plain(node[bound])}" for bound, word in bounds.items() if bound in node]
+        return " ".join(["a whole number" if kind == "integer" else "a number", *limits])
+    if kind == "array":
+        if "prefixItems" in node:
+            return f"a list of {len(node['prefixItems'])} values, each {accepted(schema, node['prefixItems'][0])}"
+        amount = "one or more " if node.get("minItems") == 1 else ""
+        different = "different " if node.get("uniqueItems") else ""
+        return f"a list of {amount}{different}values, each {accepted(schema, node.get('items', {}))}"
+    if kind == "object":
+        keys = node.get("properties", {})
+        return f"keys of its own: {', '.join(keys)}" if keys else "keys of its own"
+    limit = f" of at most {node['maxLength']} letters" if "maxLength" in node else ""
+    return {"boolean": "true or false", "null": "null", "string": f"text{limit}"}.get(str(kind), "another value")
+
+
+def _words(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
+    """Return the words of a choice."""
+    found = [resolved(schema, one) for one in resolved(schema, node).get("anyOf", [resolved(schema, node)])]
+    return [word for one in found for word in (*one.get("enum", ()), *([one["const"]] if "const" in one else ()))]
+
+
+def _types(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
+    node = resolved(schema, node)
+    return [one for part in node["anyOf"] for one in _types(schema, part)] if "anyOf" in node else [str(node.get("type"))]
+
+
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]

@@ -1,0 +1,411 @@
+"""Model of the configuration: each key with its type, range, default and meaning.
+
+``config/config.yaml`` holds its defaults with comments, for people who edit them. ``python docs/configuration.py`` writes the
+JSON schema and the reference page from it. The library's settings keep their ranges in their own classes. Upper bounds are
+generous, because larger values are slips. `veracity.workflow.consistency` checks keys against each other.
+"""
+
+import copy
+import json
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import asdict, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ..attacks.settings import AttackSettings, Step, Weight
+from ..classifiers.building import ModelSettings
+from ..detector.cue import CueSettings
+from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
+from ..errors import ConfigError
+from ..explainers.lime import LimeSettings
+from ..settings import Distinct, Several, about, between, matching, sentence, settings
+from ..songs.settings import FrontEnd
+from ..songs.synthesis import Seconds
+
+Few = Annotated[int, between(1, 100_000)]
+Songs = Annotated[int, between(1, 10_000)]
+Updates = Annotated[int, between(1, 10**7)]
+Flag = Annotated[bool, Field(strict=True)]
+FilePath = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "a path"})]
+Text = Annotated[str, Field(strict=True)]
+Asked = Annotated[Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or keys of an explainer"})]
+Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
+Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "64 hexadecimal digits, as sha256sum prints them")]
+Seed = Annotated[str, matching("seed[0-9]{1,3}", "seed0, seed1 and so on")]
+RunName = Annotated[
+    str, matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100)
+]
+Frames = Annotated[int, between(1, 10**9)]
+PartSeconds = Annotated[float, Field(strict=True, gt=2, le=1e6)]
+Segments = Annotated[int, Field(strict=True, ge=1)]
+Masks = Annotated[int, Field(strict=True, ge=2)]
+Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Margin = Annotated[float, Field(strict=True, gt=0, le=1)]
+Word = Annotated[str, Field(strict=True, min_length=1, max_length=100)]
+Split = Literal["train", "valid", "test"]
+FullScale = Annotated[float, between(1e-12, 2)]  # a change of 2 takes a sample from -1 to 1
+Device = Annotated[str, matching("auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu, cuda, or cuda:1 for the second GPU")]
+Target = Annotated[
+    str,
+    matching(
+        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*",
+        "module:callable, as in my_package.my_model:predict",
+    ),
+]
+Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", "an explainer, as in shapley or shapley:clean")]
+Control = Annotated[
+    str,
+    matching(
+        "confined|cue|random_weights|grid_(shifted|[1-9][0-9]{0,2}x[1-9][0-9]{0,2})",
+        "confined, cue, random_weights, grid_shifted, or grid_ and a grid, as in grid_4x5",
+    ),
+]
+VariantName = Annotated[
+    str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of small letters and digits, and single _ between", max_length=40)
+]
+_Curves = Literal["aufc", "aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "necessity", "sufficiency_of_top"]
+_Matches = Literal["best_match_recall", "core_precision", "core_recall", "pointing", "pointing_strict"]
+_Ranks = Literal["rank_accuracy", "mass_accuracy", "roc_auc"]
+Score = Literal[_Curves, _Matches, _Ranks]
+
+
+@settings("corpus.words")
+class Words:
+    """Labels of the corpus."""
+
+    sing: Annotated[Several[Word], about("Words for singing in label files.")] = ("sing",)
+    nosing: Annotated[Several[Word], about("Words for everything else in label files.")] = ("nosing",)
+
+
+@settings("corpus.synthetic")
+class Synthetic:
+    """Size of the synthetic corpus."""
+
+    n_train: Annotated[Songs, about("Number of training songs.")] = 12
+    n_valid: Annotated[Songs, about("Number of validation songs.")] = 3
+    n_test: Annotated[Songs, about("Number of test songs.")] = 3
+    seconds: Annotated[Seconds, about("Length of each song in seconds.")] = 20
+
+
+@settings("corpus")
+class Corpus:
+    """Songs and labels."""
+
+    kind: Annotated[
+        Literal["synthetic", "folder", "audio"], about("Made here, in the Jamendo layout, or any audio without labels.")
+    ] = "synthetic"
+    folder: Annotated[FilePath | None, about("Path to the corpus, unless it is synthetic.")] = None
+    words: Words = Words()
+    url: Annotated[Address | None, about("Address of a zip archive, for the target `download`.")] = None
+    sha256: Annotated[Digest | None, about("SHA-256 digest of the archive.")] = None
+    note: Annotated[str, Field(strict=True, max_length=500), about("Description of the songs in figures and tables.")] = (
+        "synthetic corpus"
+    )
+    synthetic: Synthetic = Synthetic()
+
+
+@settings("detector.training")
+class Training(TrainingSettings):
+    """Training of the detectors."""
+
+    n_updates: Annotated[int, between(1, 10**8)] = 300
+    batch: Batch = 16
+    decay_every: DecayEvery = 50
+    stretch: Change = 0.1
+    shift: Change = 0.1
+
+
+@settings("detector")
+class DetectorKeys:
+    """Singing voice detector."""
+
+    checkpoint: Annotated[FilePath | None, about("Path to a trained detector (.pt); null: detectors are trained.")] = None
+    threshold: Annotated[Probability | None, about("Sing is P(sing) above it; null: tuned on validation songs.")] = None
+    median_frames: Annotated[Few, about("Length of the median filter of predictions in frames, for scores only.")] = 56
+    n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 2
+    attacked: Annotated[Seed, about("Trained detector that is attacked and explained.")] = "seed0"
+    architecture: Architecture = Architecture()
+    training: Training = Training()
+
+
+@settings("attacks.waveform")
+class Waveform(AttackSettings):
+    """Attack on the audio."""
+
+    eps: FullScale = 0.01
+    eta: Step = 0.0003
+    alpha: Weight = 2
+    max_updates: Updates = 50
+
+
+@settings("attacks.spectrogram")
+class Spectrogram(AttackSettings):
+    """Attack on the magnitude spectrogram."""
+
+    eps: Step = 0.1
+    eta: Step = 0.0005
+    alpha: Weight = 15
+    max_updates: Updates = 50
+
+
+@settings("attacks")
+class Attacks:
+    """Adversarial attacks."""
+
+    scope: Annotated[Literal["song", "excerpt"], about("One perturbation for each song, or for each of some excerpts.")] = (
+        "song"
+    )
+    splits: Annotated[Several[Split], about("Splits whose songs are attacked and explained.")] = ("test",)
+    seconds: Annotated[PartSeconds | None, about("Length of the attacked central part of a song in seconds; null: all.")] = 10
+    chunk_frames: Annotated[Frames | None, about("Frames processed at once; null: chosen for the device.")] = None
+    candidates: Annotated[int, between(1, 1_000_000), about("Attacked excerpts of a song with scope excerpt.")] = 40
+    waveform: Waveform = Waveform()
+    spectrogram: Spectrogram = Spectrogram()
+
+
+@settings("tuning.waveform")
+class WaveformGrid:
+    """Settings of the attack on the audio to be tried."""
+
+    eps: Annotated[Several[FullScale], about("Values of `attacks.waveform.eps`.")] = (0.005, 0.01)
+    eta: Annotated[Several[Step], about("Values of `attacks.waveform.eta`.")] = (0.0003, 0.001)
+    alpha: Annotated[Several[Weight], about("Values of `attacks.waveform.alpha`.")] = (2, 10)
+
+
+@settings("tuning.spectrogram")
+class SpectrogramGrid:
+    """Settings of the attack on the spectrogram to be tried."""
+
+    eps: Annotated[Several[Step], about("Values of `attacks.spectrogram.eps`.")] = (0.05, 0.1)
+    eta: Annotated[Several[Step], about("Values of `attacks.spectrogram.eta`.")] = (0.0005, 0.002)
+    alpha: Annotated[Several[Weight], about("Values of `attacks.spectrogram.alpha`.")] = (15, 50)
+
+
+@settings("tuning")
+class Tuning:
+    """Grids of the target `tuning`, on the validation songs."""
+
+    waveform: WaveformGrid = WaveformGrid()
+    spectrogram: SpectrogramGrid = SpectrogramGrid()
+
+
+@settings("excerpts")
+class ExcerptKeys:
+    """Choice of excerpts."""
+
+    per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 2
+
+
+@settings("model")
+class Model(ModelSettings):
+    """Another model than the paper's detector."""
+
+    build: Target | None = None
+    predict: Annotated[Target | None, about("Black box from log-mel frames (n, frames, bands) to P(sing) (n,).")] = None
+
+
+@settings("flips")
+class FlipKeys:
+    """Search for flip sets where not all masks can be evaluated."""
+
+    search_budget: Annotated[int, between(1, 10**8), about("Sets of segments that are tried for an excerpt.")] = 8192
+
+
+@settings("truth")
+class Truth:
+    """Comparison of explainers with the exact truth."""
+
+    score: Annotated[Score, about("Score that the contrasts compare.")] = "aufc_normalised"
+    tested: Annotated[Several[Explainer], about("Tested explainers, as in shapley or shapley:zero.")] = (
+        "lime",
+        "lime_exact",
+        "shapley",
+    )
+    against: Annotated[Several[Explainer], about("Explainers that they are compared with.")] = ("random", "norm", "lime")
+    margin: Annotated[float, Field(strict=True, gt=0, le=1000), about("Largest difference of equivalent explainers.")] = 0.05
+    n_rankings: Annotated[int, between(100, 10**7), about("Number of random rankings, for the chance level.")] = 10_000
+
+
+@settings("controls.confined")
+class Confined(AttackSettings):
+    """Attack on the spectrogram that may change a few segments only."""
+
+    segments: Annotated[int, between(1, 63), about("Number of segments that may change.")] = 3
+    eps: Step = 10
+    eta: Step = 0.1
+    alpha: Weight = 3000
+    max_updates: Updates = 60
+
+
+@settings("controls")
+class Controls:
+    """Controls, where the right answer or chance is known."""
+
+    all: Annotated[Flag, about("Whether the target `all` makes the controls, too.")] = False
+    names: Annotated[Distinct[Control], about("Controls to be made.")] = (
+        "confined",
+        "cue",
+        "random_weights",
+        "grid_shifted",
+        "grid_10x2",
+        "grid_4x5",
+    )
+    margin: Annotated[Margin, about("Half width of the interval that counts as chance.")] = 0.2
+    per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
+    candidates: Annotated[int, between(1, 1_000_000), about("Excerpts of a song in which a cause is planted.")] = 8
+    explainers: Annotated[tuple[Asked, ...], about("Explainers to evaluate beside the standard ones.")] = (
+        "energy",
+        "random_order",
+        "constant",
+        "occlusion",
+        "integrated_gradients",
+    )
+    confined: Confined = Confined()
+    cue: CueSettings = CueSettings()
+
+
+@settings("listening")
+class Listening:
+    """Explanations as sound."""
+
+    per_panel: Annotated[int, between(0, 10), about("Number of excerpts of each attack and direction.")] = 2
+
+
+@settings("localised")
+class Localised:
+    """Perturbations confined to the segments that an explainer ranks first."""
+
+    k: Annotated[Several[Segments], about("Numbers of segments.")] = (1, 3, 5)
+    explainers: Annotated[Flag, about("Whether all explainers are evaluated, or LIME only.")] = True
+
+
+@settings("drawings")
+class Drawings:
+    """Drawings on spectrograms."""
+
+    shapes: Annotated[Distinct[Text], about("Built-in shapes; `letters:TEXT` draws any text.")] = (
+        *("horse", "wiggle", "upward sweep", "downward sweep", "zigzag", "spiral", "heart", "star", "circle", "house", "A"),
+        "LIME",
+    )
+    folder: Annotated[FilePath | None, about("Path to drawings: .npy, .npz, .png or pickled arrays.")] = None
+    n_placements: Annotated[Few, about("Number of places and sizes tried for each shape.")] = 8
+
+
+@settings("stability")
+class Stability:
+    """Sampling error of LIME."""
+
+    n_samples: Annotated[Distinct[Masks], about("Numbers of sampled masks; empty: no study.")] = tuple(
+        2**n for n in range(6, 16)
+    )
+    n_repeats: Annotated[Few, about("Number of fits for each number of masks.")] = 4
+    per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
+
+
+@settings("")
+class Configuration:
+    """A whole run."""
+
+    run: Annotated[
+        str,
+        matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100),
+        about("Name of the run; its results go to `results/<run>`."),
+    ] = "synthetic"
+    seed: Annotated[int, between(0, 2**53 - 1), about("Seed from which every random number derives.")] = 0
+    device: Annotated[Device, about("Device that trains, predicts and attacks; `auto`: a GPU if there is one.")] = "auto"
+    explaining_device: Annotated[Device, about("Device of all other jobs.")] = "cpu"
+    variants: Annotated[
+        dict[VariantName, dict[str, Any]],
+        Field(
+            max_length=100,
+            json_schema_extra={
+                "accepted": "names of small letters, digits and single _, each with keys",
+                "additionalProperties": False,
+            },
+        ),
+        about("Names of variants, each with the keys that differ from this run."),
+    ] = field(default_factory=dict)
+    save_every_seconds: Annotated[float, between(0, 1e6), about("Time between saved states in seconds.")] = 60
+    corpus: Corpus = Corpus()
+    frontend: FrontEnd = FrontEnd()
+    detector: DetectorKeys = DetectorKeys()
+    attacks: Attacks = Attacks()
+    tuning: Tuning = Tuning()
+    excerpts: ExcerptKeys = ExcerptKeys()
+    model: Model = Model()
+    lime: LimeSettings = LimeSettings()
+    flips: FlipKeys = FlipKeys()
+    explainers: Annotated[
+        Annotated[tuple[Asked, ...], Field(min_length=1, max_length=1000)],
+        about("Explainers to evaluate: names, module:callable, or mappings (docs/explainers.md)."),
+    ] = ("lime",)
+    truth: Truth = Truth()
+    controls: Controls = Controls()
+    listening: Listening = Listening()
+    localised: Localised = Localised()
+    drawings: Drawings = Drawings()
+    stability: Stability = Stability()
+
+
+MODEL = TypeAdapter(Configuration)
+
+
+def defaults() -> dict[str, Any]:
+    """Return all keys with their defaults, as YAML holds them."""
+    return json.loads(json.dumps(asdict(Configuration())))
+
+
+def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return a configuration with the defaults of the keys that it lacks, or with the values of another `base`."""
+    merged = copy.deepcopy(dict(defaults() if base is None else base))
+    for key, value in config.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = complete(value, merged[key]) if nested else value
+    return merged
+
+
+def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
+    """Return a configuration whose keys and values are each possible.
+
+    Parameters
+    ----------
+    config : mapping
+    within : str
+        Path in front of each key in messages, as in variants.eps_small.
+
+    Raises
+    ------
+    ConfigError
+        Names the first key that is unknown or has an impossible value.
+    """
+    prefix = f"{within}." if within else ""
+    try:
+        return MODEL.validate_python(dict(config))
+    except ValidationError as error:
+        raise ConfigError(prefix + sentence(error, Configuration, config)) from None
+    except ConfigError as error:  # of settings that do not go together
+        raise ConfigError(f"{prefix}{error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Loader that refuses a key that stands twice, of which Snakemake takes the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set[object]()
+        for key, _ in node.value:
+            if str(key.value) in seen and key.value != "<<":
+                raise ConfigError(f"line {key.start_mark.line + 1}: {key.value}: this key stands twice. Remove one of them.")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Refuse configuration files in which a key stands twice; Snakemake has read them before."""
+    for path in paths:
+        try:
+            yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+        except ConfigError as error:
+            raise ConfigError(f"{path}, {error}") from None

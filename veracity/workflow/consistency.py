@@ -1,0 +1,259 @@
+"""Keys that are each possible and together impossible, refused before the first job.
+
+It runs whenever the workflow is read, and so imports neither torch nor librosa, and nothing of the user's.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+
+from ..attacks.settings import DOMAINS
+from ..errors import ConfigError, VeracityError, hint, plain, quoted
+from ..experiments.control_names import IN_ANY_CASE
+from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
+from ..explainers.lime import checked_samples, effective_samples
+from ..explainers.settings import ASKED, LIME, READ_OFF, READY, check_needs, explainers_of
+from ..games.evaluators import checked_for_all
+from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
+from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
+from ..songs.synthesis import SynthesisSettings
+from .callables import check_callable
+from .configuration import Configuration
+
+
+def refused(key: str, problem: str, value: object, cure: str) -> ConfigError:
+    """Return the error for a key whose value does not go with those of others."""
+    return ConfigError(f"{key}: {problem}, got {value if isinstance(value, str) else quoted(value)}. {cure}.")
+
+
+def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) -> None:
+    """Check the keys of a configuration against each other.
+
+    Parameters
+    ----------
+    config : Configuration
+    n_songs : mapping of str to int, or None
+        Number of songs of each split; None when the corpus is still to be downloaded.
+
+    Raises
+    ------
+    ConfigError
+        Names the key and the cure.
+    """
+    frontend, detector, words = config.frontend, config.detector, config.corpus.words
+    if not config.model.build:  # else there is no detector
+        detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
+    if frontend.hop_samples > frontend.frame_samples:
+        problem = f"more than frontend.frame_samples {frontend.frame_samples}, so that some audio is in no frame"
+        raise refused("frontend.hop_samples", problem, frontend.hop_samples, "Lower it")
+    _check_attacked(config)
+    _check_lengths(config)
+    _check_model(config)
+    _check_lime(config)
+    _check_truth(config)
+    _check_drawings(config)
+    if both := set(words.sing) & set(words.nosing):
+        raise refused("corpus.words", "a word stands for sing and nosing", quoted(min(both)), "Leave it in one of them")
+    _check_explainers(config)
+    _check_controls(config)
+    if n_songs is not None:
+        _check_songs(config, n_songs)
+
+
+def _check_attacked(config: Configuration) -> None:
+    """Check that the attacked detector exists."""
+    key, attacked, n = "detector.attacked", config.detector.attacked, config.detector.n_seeds
+    if config.detector.checkpoint:
+        if attacked != "seed0":
+            raise refused(key, "detector.checkpoint has no seeds", attacked, "Set detector.checkpoint to null, or leave it out")
+    elif attacked not in (names := [f"seed{seed}" for seed in range(n)]):
+        trained = names[0] + (f" to {names[-1]}" if n > 1 else "")
+        raise refused(key, f"detector.n_seeds {n} trains {trained}", attacked, "Raise detector.n_seeds, or attack one of these")
+
+
+def _check_lengths(config: Configuration) -> None:
+    """Check that synthetic songs and the attacked part of songs hold an excerpt."""
+    frontend, parts = config.frontend, {"attacks.seconds": config.attacks.seconds}
+    if config.corpus.kind == "synthetic":
+        size = config.corpus.synthetic
+        SynthesisSettings(size.n_train, size.n_valid, size.n_test, size.seconds, frontend.sample_rate)
+        parts["corpus.synthetic.seconds"] = size.seconds
+    apart = config.attacks.scope == "excerpt"
+    for key, seconds in parts.items():
+        needed = _samples_needed(frontend, apart=apart and key == "attacks.seconds")
+        if seconds is not None and round(seconds * frontend.sample_rate) < needed:
+            problem = f"too short for frontend.excerpt_frames {frontend.excerpt_frames} ({frontend.excerpt_seconds:.2f} s)"
+            least = math.ceil(100 * needed / frontend.sample_rate) / 100
+            raise refused(key, problem, plain(seconds), f"Give at least {least:.2f}")
+
+
+def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
+    """Return the length of one excerpt in samples, or of one whose windows are all inside; more than the reflections."""
+    if apart:
+        return excerpt_samples(first_inner_frame(frontend), frontend).stop
+    return max(frontend.excerpt_frames * frontend.hop_samples, frontend.frame_samples // 2 + 1)
+
+
+def _check_lime(config: Configuration) -> None:
+    """Check the grid of segments, and what is computed on it."""
+    lime = config.lime
+    shape = (config.frontend.excerpt_frames, config.frontend.n_mels)
+    if config.model.build:  # the shape of its representation is known when it is built
+        shape = (lime.n_time, lime.n_band)
+    grid = lime.grid(*shape)
+    n = grid.n_segments
+    if lime.exact:
+        checked_for_all(grid)
+    checked_for_sets(n)
+    weighted = effective_samples(lime.n_samples, n, lime.kernel_width)
+    if weighted < n + 1:
+        weigh = f"with lime.kernel_width {plain(lime.kernel_width)} they weigh as much as {weighted:.2g} masks"
+        problem = f"{weigh}, which do not determine the weights of {n} segments"
+        raise refused("lime.n_samples", problem, lime.n_samples, "Raise one of them")
+    if max(config.localised.k) > n:
+        problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
+        raise refused("localised.k", problem, max(config.localised.k), "Use smaller values")
+    for n_samples in config.stability.n_samples:
+        checked_samples(n_samples, n, "stability.n_samples")
+    if lime.exact and config.stability.n_samples and (why := lacks_masks(config)):
+        problem = f"the study needs all masks, and {why}"
+        raise refused("stability.n_samples", problem, list(config.stability.n_samples), "Set it to [], or use fewer segments")
+
+
+def _check_truth(config: Configuration) -> None:
+    """Check that the explainers of the declared contrasts are evaluated."""
+    explainers = explainers_of(config.explainers)
+    known = {*READ_OFF, *(f"{one.name}{ASKED}" if one.name in READ_OFF else one.name for one in explainers)}
+    for key in ("tested", "against"):
+        for name in getattr(config.truth, key):
+            explainer, _, fill = name.partition(":")
+            if explainer not in known and not (key == "against" and name == "random"):
+                near = hint(explainer, known | READY.keys())
+                raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it there{near}")
+            fills = {one.fill for one in explainers if one.name == explainer}
+            if explainer in READ_OFF:
+                fills = {"mean", "zero", "min", "clean"}
+            if fill and fill not in fills:
+                raise refused(
+                    f"truth.{key}", "not evaluated with this fill", quoted(name), f"Choose {', '.join(sorted(fills))}"
+                )
+            if fill not in ("", "clean", *config.lime.fills):
+                raise refused(f"truth.{key}", f"lime.fills lacks {fill}", quoted(name), "Add it there")
+
+
+def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
+    """Return why not all masks of the grid, or of another one, can be evaluated; empty where they can.
+
+    A classifier of the user is not built for that.
+    """
+    lime = config.lime
+    if not lime.exact:
+        return "lime.exact is false"
+    why = "model.predict" if config.model.predict else "lime.evaluator direct" if lime.evaluator == "direct" else ""
+    n_time, n_band = n_time or lime.n_time, n_band or lime.n_band
+    if not why or n_time * n_band <= DIRECT_EXACT_SEGMENTS:
+        return ""
+    shown = f"lime.n_time {n_time} times lime.n_band {n_band} is {n_time * n_band}"
+    return f"with {why} only those of up to {DIRECT_EXACT_SEGMENTS} segments are evaluated, {shown}"
+
+
+def _check_model(config: Configuration) -> None:
+    """Check another model than the detector, as far as possible without building it."""
+    model = config.model
+    if model.predict:
+        if model.build:
+            raise refused("model.predict", "model.build is given, too", quoted(model.predict), "Set one of them to null")
+        if model.threshold == "arg max":
+            raise refused("model.threshold", "model.predict returns one probability", "arg max", "Give a number, or null")
+        check_callable(model.predict, "model.predict")
+    elif not model.build and model.threshold is not None:
+        cure = "Set detector.threshold instead"
+        raise refused("model.threshold", "there is no model.build or model.predict", model.threshold, cure)
+    if not model.build:
+        if model.label:
+            raise refused("model.label", "there is no model.build that has labels", quoted(model.label), "Set both, or null")
+        return
+    if not model.label:
+        raise refused("model.label", "missing beside model.build", "null", "Name the label of model.build to explain")
+    check_callable(model.build, "model.build")
+    for domain in DOMAINS:
+        if (precision := getattr(config.attacks, domain).precision) != "float32":
+            raise refused(f"attacks.{domain}.precision", "for the paper's detector only", precision, "Set it to float32")
+
+
+def _check_explainers(config: Configuration) -> None:
+    """Check that explainers exist and can explain the model."""
+    explainers = explainers_of(config.explainers)
+    for one in explainers:
+        if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - no name is too long for it
+            raise refused("explainers", f"stored of {one.name} is not a folder", quoted(one.stored), "Give the path to one")
+        if one.call:
+            check_callable(one.call, f"explainers: {one.name}, call", one.options)
+    missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
+    if config.model.predict:
+        missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
+    check_needs(explainers, missing)
+
+
+def _check_controls(config: Configuration) -> None:
+    """Check that controls can be made: what is planted, where, on which grids, and with which explainers."""
+    controls, lime, frontend, model = config.controls, config.lime, config.frontend, config.model
+    if not controls.all:
+        return  # a run without controls does not stop because of them; their jobs check the same
+    if model.build or model.predict:
+        cure = f"Set it to false, or model.{'build' if model.build else 'predict'} to null"
+        raise refused("controls.all", "controls need the paper's detector", "true", cure)
+    if controls.confined.segments > (n := lime.n_time * lime.n_band):
+        raise refused("controls.confined.segments", f"a grid has {n}", controls.confined.segments, "Lower it")
+    controls.cue.n_samples(frontend, n_time=lime.n_time)
+    for name in (name for name in controls.names if "x" in name):
+        n_time, n_band = map(int, name.removeprefix("grid_").split("x"))
+        try:
+            checked_for_all(SegmentGrid(n_time, n_band, frontend.excerpt_frames, frontend.n_mels))
+        except ConfigError as error:
+            raise ConfigError(f"controls.names holds {name}: {error}") from None
+    explainers = explainers_of([LIME, *controls.explainers])
+    check_needs(explainers, {"the values of all masks": why} if (why := lacks_masks(config)) else {})
+    for one in explainers:
+        if one.stored:
+            raise refused("controls.explainers", "stored for the study's own excerpts", one.name, "Leave it out")
+        if one.name in IN_ANY_CASE:
+            raise refused("controls.explainers", "evaluated in any case", one.name, "Leave it out")
+        check_callable(str(one.call), f"controls.explainers: {one.name}, call", one.options)
+
+
+def _check_drawings(config: Configuration) -> None:
+    """Check that there is something to draw."""
+    shapes, folder = config.drawings.shapes, config.drawings.folder
+    if not shapes and not folder:
+        raise refused("drawings.shapes", "empty, and drawings.folder is null", "[]", "Give one of them")
+    for name in shapes:
+        try:
+            shape_named(name)
+        except VeracityError:
+            cure = f"Choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text{hint(name, SHAPES)}"
+            raise refused("drawings.shapes", "unknown shape", quoted(name), cure) from None
+    if folder and not os.path.exists(folder):  # noqa: PTH110 - no name is too long for it
+        raise refused("drawings.folder", "does not exist", quoted(folder), "Give a file or a folder of drawings, or null")
+    if folder and os.path.isdir(folder) and not any(os.scandir(folder)):  # noqa: PTH112
+        raise refused("drawings.folder", "empty folder", quoted(folder), "Put drawings there, or give null")
+
+
+def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
+    """Check that there are songs where some are needed."""
+    splits, detector = config.attacks.splits, config.detector
+    if not any(n_songs.get(split) for split in splits):
+        having = [split for split, n in n_songs.items() if n]
+        cure = f"Name {' or '.join(having)}" if having else "Add songs to the filelists of the corpus"
+        raise refused("attacks.splits", "the corpus has no songs in them", list(splits), cure)
+    if detector.checkpoint or config.model.build:
+        return  # no training, and the threshold may be known
+    if config.corpus.kind == "audio":
+        cure = "Give a detector.checkpoint, or a corpus in the Jamendo layout (corpus.kind: folder)"
+        raise refused("corpus.kind", "no lists of songs to train on, and detector.checkpoint is null", "audio", cure)
+    if not n_songs.get("train"):
+        problem = "the corpus has no songs to train on (filelists/train)"
+        raise refused("detector.checkpoint", problem, "null", "Add songs, or give a checkpoint")
+    if detector.threshold is None and not n_songs.get("valid"):
+        problem = "the corpus has no songs to tune it on (filelists/valid)"
+        raise refused("detector.threshold", problem, "null", "Add songs, or set a threshold")
