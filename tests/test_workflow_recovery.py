@@ -28,7 +28,7 @@ def test_single_excerpts_can_be_attacked(copy):
 def test_a_killed_job_goes_on_to_the_same_bytes(copy, rule):
     (target,) = (copy.folder / RESULTS / rule).rglob("seed0.pt" if rule == "training" else "waveform/*.h5")
     settings = (
-        {"detector": {"training": {"n_updates": 50}}} if rule == "training" else {"attacks": {"waveform": {"max_updates": 50}}}
+        {"detector": {"training": {"n_updates": 40}}} if rule == "training" else {"attacks": {"waveform": {"max_updates": 50}}}
     )
     copy.configure("small", SMALL, {"save_every_seconds": 0}, settings)
     wanted = str(target.relative_to(copy.folder))
@@ -61,18 +61,19 @@ def test_a_song_without_flips_is_named_and_stops_nothing(copy):
 
 
 def test_a_copied_run_with_other_settings_is_made_again_where_they_count(copy):
-    shutil.copytree(copy.folder / RESULTS, copy.folder / "results" / "copied")
+    copied = copy.folder / "results" / "copied"
+    shutil.copytree(copy.folder / RESULTS, copied)
+    for folder in ("figures", "tables", "listening", "localised", "stability", "drawings"):  # that it is quick to make again
+        shutil.rmtree(copied / folder)
     copy.configure("copied", SMALL, {"run": "copied"}, {"attacks": {"waveform": {"eps": 0.005}}})
     jobs = jobs_of(copy.snakemake("-n", "all", config="copied.yaml"))
     assert {"perturbations", "excerpts", "flips", "table1", "figure2"} <= jobs
     assert not {"training", "spectrograms", "predictions"} & jobs
     done = copy.snakemake("figure2", config="copied.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    attributes = store.read_attributes(next((copy.folder / "results" / "copied" / "perturbations" / "waveform").glob("*.h5")))
+    attributes = store.read_attributes(next((copied / "perturbations" / "waveform").glob("*.h5")))
     assert '"eps": 0.005' in attributes["settings"]
-    left = jobs_of(copy.snakemake("-n", "all", config="copied.yaml"))
-    assert {"table1"} <= left
-    assert not {"perturbations", "excerpts", "flips", "figure2"} & left
+    assert jobs_of(copy.snakemake("-n", "figure2", config="copied.yaml")) == set()
     assert jobs_of(copy.snakemake("-n", "all")) == set()  # the run that was copied
 
 

@@ -24,14 +24,15 @@ SMALL = {
     "device": "cpu",
     "corpus": {"note": "synthetic corpus of a test", "synthetic": {"n_train": 3, "n_valid": 1, "n_test": 1, "seconds": 8}},
     # Thirty updates teach little: tuned on one song, the threshold may lie where all is sing, and nothing could flip.
-    "detector": {"n_seeds": 1, "threshold": 0.5, "training": {"n_updates": 30, "batch": 16, "decay_every": 10}},
+    "detector": {"n_seeds": 1, "threshold": 0.5, "training": {"n_updates": 30, "batch": 8, "decay_every": 10}},
     "attacks": {"seconds": 4, "waveform": {"max_updates": 20}, "spectrogram": {"max_updates": 20}},
     "tuning": {
         "waveform": {"eps": [0.01], "eta": [0.0003], "alpha": [2, 10]},
         "spectrogram": {"eps": [0.1], "eta": [0.0005], "alpha": [15]},
     },
     "excerpts": {"per_direction": 2},
-    "lime": {"n_samples": 512},
+    # Twelve segments for time; tests of controls have grids of twenty, tests/test_tables.py the paper's.
+    "lime": {"n_time": 4, "n_band": 3, "n_samples": 512},
     "controls": {
         "candidates": 4,
         "explainers": ["constant", "occlusion"],
