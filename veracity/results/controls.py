@@ -159,10 +159,11 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
         return UNDETERMINED if np.isnan(found.mean) else HOLDS if found.mean == 1 else FAILS
     if np.isnan(low) or np.isnan(chance):
         return UNDETERMINED
+    slack = 1e-9  # of rounding: an interval that ends at chance holds it
     if expected == ABOVE:
-        return HOLDS if low > chance + 1e-9 else FAILS if high <= chance + 1e-9 else UNDETERMINED
-    within = chance - margin <= low and high <= chance + margin
-    return HOLDS if within else UNDETERMINED if low <= chance <= high else FAILS
+        return HOLDS if low > chance + slack else FAILS if high <= chance + slack else UNDETERMINED
+    within = chance - margin <= low + slack and high - slack <= chance + margin
+    return HOLDS if within else UNDETERMINED if low - slack <= chance <= high + slack else FAILS
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
