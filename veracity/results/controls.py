@@ -166,6 +166,13 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
     return HOLDS if within else UNDETERMINED if low - slack <= chance <= high + slack else FAILS
 
 
+def summary(rows: pd.DataFrame) -> str:
+    """Count the verdicts, in words."""
+    verdicts = rows.verdict[rows.verdict.isin([HOLDS, FAILS, UNDETERMINED])]
+    counted = ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in (HOLDS, FAILS, UNDETERMINED))
+    return f"{len(verdicts)} expectations: {counted}"
+
+
 def page(rows: pd.DataFrame) -> pd.DataFrame:
     """Arrange `table` to be read."""
     words = rows[["explainer", "fill", "domain", "score", "expected"]].astype(object).fillna("")
@@ -235,7 +242,7 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
         last.plot([], [], marker, color=colour, ms=4, label=words)
     figure.legend(*last.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=7)
     missing = "".join(f" Left out: {row.control} ({row.why})." for row in left_out.itertuples())
-    put_footnote(figure, f"{footnote}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}")
+    put_footnote(figure, f"{footnote}. {summary(rows)}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}")
     return figure
 
 

@@ -137,6 +137,45 @@ def bootstrap_ratio(hits: np.ndarray, totals: np.ndarray, rng: np.random.Generat
     return Estimate(float(hits.sum() / totals.sum()), float(low), float(high), len(hits))
 
 
+def bootstrap_rank_correlation(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> Estimate:
+    """Estimate Spearman's rank correlation, over rows, of two scores that are means over songs.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (m, n_songs)
+        NaN where a song lacks a score; a mean is over the songs that have it.
+    rng : Generator
+
+    Returns
+    -------
+    Estimate
+        With a percentile bootstrap over songs; without an interval where songs are fewer than `FEW` or rows fewer than 3.
+    """
+    n = first.shape[1]
+
+    def correlation(songs: np.ndarray) -> np.ndarray:
+        ranks = [_ranks(np.nanmean(x[:, songs], axis=-1)) for x in (first, second)]  # (m, n_resamples)
+        a, b = (x - x.mean(axis=0) for x in ranks)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+
+    if len(first) < 3:
+        return Estimate(np.nan, np.nan, np.nan, n)
+    mean = float(correlation(np.arange(n)[None])[0])
+    if n < FEW or np.isnan(mean):
+        return Estimate(mean, np.nan, np.nan, n)
+    drawn = correlation(rng.integers(n, size=(N_RESAMPLES, n)))
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Estimate(mean, float(low), float(high), n)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks along the first axis, ties sharing theirs."""
+    from scipy.stats import rankdata
+
+    return rankdata(np.round(values, DIGITS), axis=0)
+
+
 @dataclass(frozen=True)
 class Tests:
     """Tests that paired differences are 0 on average, one for each row.
