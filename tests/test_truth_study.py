@@ -407,10 +407,15 @@ def test_the_truth_is_told_by_excerpt_and_pooled(artefacts):
     assert first.smallest_size == min(int(z).bit_count() for z in np.flatnonzero(known))
     assert first.n_minimal == len(readouts.minimal_flip_sets(known))
     assert first.n_necessary == readouts.necessary(known).sum()
-    supersets = [known[np.arange(64) & mask == mask].all() for mask in np.flatnonzero(known)]
-    assert first.monotone == all(supersets)
-    assert first.not_monotone == pytest.approx(1 - np.mean(supersets))
-    assert 0 < rows.monotone.mean() < 1
+    kept = [known[(np.arange(64) & mask) == mask].all() for mask in np.flatnonzero(known)]
+    assert first.not_monotone == pytest.approx(1 - np.mean(kept))
+    assert (rows.monotone == (rows.not_monotone == 0)).all()
+    # Two of three segments flip, or all but one set of two.
+    two_of_three = np.array([bin(mask).count("1") >= 2 for mask in range(8)])
+    for changes, monotone in (({}, 1), ({3: False, 1: True}, 0)):
+        made = two_of_three.copy()
+        made[list(changes)] = list(changes.values())
+        assert truths._of(made, np.arange(3))["monotone"] == monotone
     found = truths.table(rows, seed=0)
     assert list(found[found.original == "sing"].what) == list(truths.NUMBERS)
     assert "segments of a smallest flipping set" in as_markdown(truths.page(found))

@@ -23,7 +23,7 @@ FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability", "figu
 BOTH = ("gap", "own_games", "fidelity_worth", "truths")  # a figure and a table
 FIGURES += BOTH
 TABLES = ("corpus", "detector", "attacks", "table1", "table2", "published", "smallest_sets", "localisation", "fidelity")
-TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "explainer_costs", "listening", *BOTH)
+TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "sensitivity", "explainer_costs", "listening", *BOTH)
 
 
 def write_corpus_of_one_song(folder, stem="a, song"):
@@ -168,6 +168,10 @@ def test_controls_are_a_target_of_their_own(finished):
     assert outside.expected.tolist() == ["0"]
     assert outside.verdict.isin(["as expected", "undetermined"]).all()
     assert (folder / "figures" / "controls.png").is_file()
+    assert read_table(folder / "tables" / "controls_by_excerpt.csv").control.nunique() == len(controls)
+    picked = read_table(folder / "tables" / "attacks.csv").query("original != 'all'").set_index(["domain", "original"]).n_picked
+    random = table[(table.control == "random_weights") & (table.explainer == "norm")].set_index("domain").n
+    assert random.to_dict() == picked.groupby("domain").sum().to_dict()  # all excerpts of the run
     again = finished.snakemake("controls")
     assert "Nothing to be done" in again.stdout + again.stderr
     other = finished.configure("others_asked", SMALL, {"controls": {"explainers": ["constant"]}})
