@@ -216,7 +216,7 @@ def test_differences_are_those_of_two_fill_games(artefacts, table):
     assert first.privileged.all()
     assert (first["rows"] == 2 * 64).all()
     assert not first.own_game_tau.equals(second.own_game_tau)
-    song, domain, explained = artefacts["explanations"][0]
+    song, _, explained = artefacts["explanations"][0]
     by_name = {item.explainer: item for name, _, item in artefacts["attributions"] if name == song}
     sign = np.where(explained.original == "sing", -1, 1)[:, None]
     expected = explained.along("shapley", fill="mean") - explained.along("shapley", input="clean", fill="mean")

@@ -1,4 +1,4 @@
-"""Explainers with access to the clean excerpt that explain the fill game all the same: what the attack has changed in the answer.
+"""Explainers with access to the clean excerpt that explain the fill game: what the attack has changed in the answer.
 
 Each solves the fill game of the adversarial and that of the clean excerpt and returns the difference of the weights. They tell
 what the access alone brings, without the perturbation game.

@@ -47,8 +47,8 @@ def table(
     Returns
     -------
     DataFrame
-        ``difference`` over the songs that have both, its interval, p of sign flips, adjusted for all rows by step-down min-P, and
-        a verdict in words.
+        ``difference`` over the songs that have both, its interval, p of sign flips, adjusted for all rows by step-down min-P,
+        and a verdict in words.
 
     Raises
     ------

@@ -242,7 +242,8 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
         last.plot([], [], marker, color=colour, ms=4, label=words)
     figure.legend(*last.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=7)
     missing = "".join(f" Left out: {row.control} ({row.why})." for row in left_out.itertuples())
-    put_footnote(figure, f"{footnote}. {summary(rows)}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}")
+    words = f"{summary(rows)}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}"
+    put_footnote(figure, f"{footnote}. {words}")
     return figure
 
 

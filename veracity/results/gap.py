@@ -5,7 +5,7 @@ From the paper's LIME one step leads to exact LIME (no sampling). From there fiv
 - the *surrogate*, LIME's weighted ridge to Shapley values,
 - the *scale*, probability to logit,
 - *locality*, all masks to one segment off at a time (occlusion, whose ranking no surrogate and no scale changes),
-- *privilege*, access to the clean excerpt: the weights of the adversarial less those of the clean excerpt, both in the fill game,
+- *privilege*, access to the clean excerpt: weights of the adversarial less those of the clean excerpt, both in the fill game,
 - the *question*, the fill game to the perturbation game, whose flipping sets are the truth; it presupposes privilege.
 
 What each is worth depends on what was changed before it, so a part is the mean over all orders in which privilege comes before

@@ -228,7 +228,7 @@ def sign_flip_tests(differences: np.ndarray, rng: np.random.Generator) -> Tests:
 
 
 def _signs(n_songs: int, rng: np.random.Generator) -> np.ndarray:
-    """Return sign flips, shape (n_flips, n_songs), the first of them none; of two that differ in all signs one stands for both."""
+    """Return sign flips, shape (n_flips, n_songs), the first of them none; of two that differ in all signs, one."""
     if n_songs > EXACT_FLIPS:
         drawn = rng.choice([-1.0, 1.0], size=(2**EXACT_FLIPS - 1, n_songs))
         return np.concatenate([np.ones((1, n_songs)), drawn])

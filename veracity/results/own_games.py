@@ -21,7 +21,8 @@ ALL_FILLS = "all"
 LINE = 0.055  # height of a label, in the figure's units
 #: Which game an explainer explains, and whether it has access to the clean excerpt beside it.
 KINDS = ("fill game", "fill game, privileged", "perturbation game")
-COLUMNS = [*PANEL, *EXPLAINER, "kind", "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
+COLUMNS = [*PANEL, *EXPLAINER, "kind", "n_songs", "n"]
+COLUMNS += ["own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 
 
 def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
