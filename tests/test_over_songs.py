@@ -124,6 +124,19 @@ def test_adjusted_p_controls_the_error_over_all_rows():
     assert rejected / 200 < 0.1  # nominal 5 %; without adjustment 40 %
 
 
+def test_adjusted_p_is_never_above_that_of_holm():
+    """So what docs/findings.md calls significant by Holm stays so."""
+    draws, below = rng(9), 0
+    for _ in range(20):
+        differences = draws.normal(0.6, 1, size=(8, 9)) + draws.normal(size=9)
+        found = sign_flip_tests(differences, rng())
+        order = np.argsort(found.p, kind="stable")
+        holm = np.maximum.accumulate(np.minimum(1, found.p[order] * (8 - np.arange(8))))
+        assert (found.p_adjusted[order] <= holm + 1e-12).all()
+        below += (found.p_adjusted[order] < holm - 1e-12).any()
+    assert below
+
+
 def test_adjusted_p_of_rows_that_say_the_same_is_that_of_one():
     songs = rng(3).normal(0.6, 1, size=(6, 9))
     found = sign_flip_tests(songs, rng())

@@ -2,7 +2,9 @@
 
 
 if unknown := [song for song in config["truth"]["groups"] if SONGS and song not in SONGS]:
-    raise refusal(f"truth.groups names the song {unknown[0]}, which the corpus does not hold: choose of {', '.join(sorted(SONGS))}")
+    raise refusal(
+        f"truth.groups names the song {unknown[0]}, which the corpus does not hold: choose of {', '.join(sorted(SONGS))}"
+    )
 
 
 localrules:
