@@ -266,10 +266,13 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         (
             "results/canvas.py",
             "compare controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
-            "figure_stability gap own_games plan truths variant_costs",
+            "figure_stability gap own_games plan sensitivity truths variant_costs",
         ),
-        ("games/scoring.py", "controlled leaderboard listening plan scores truths"),
-        ("results/over_songs.py", "compare contrasts controls fidelity_worth figure_leaderboard gap leaderboard scores truths"),
+        ("games/scoring.py", "controlled fidelity_worth leaderboard listening plan scores truths"),
+        (
+            "results/over_songs.py",
+            "compare contrasts controls fidelity_worth figure_leaderboard gap leaderboard own_games scores sensitivity truths",
+        ),
         ("songs/resynthesis.py", "listening"),
         ("detector/cue.py", "controlled plan planted"),
         ("planning/work.py", "plan"),

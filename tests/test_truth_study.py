@@ -1,5 +1,7 @@
 """The tables of the truth study: exact explainers are read off, parts add up, chance scores chance, statistics by hand."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from networks import flipping_excerpts, random_detector
 from veracity.errors import ConfigError
 from veracity.experiments import attributions, explanations, flips
 from veracity.explainers.lime import LimeSettings
-from veracity.explainers.settings import READ_OFF, ready
+from veracity.explainers.settings import READ_OFF, explainers_of, ready
 from veracity.games import readouts
 from veracity.games.models import explained_model
 from veracity.results import (
@@ -21,6 +23,7 @@ from veracity.results import (
     leaderboard,
     own_games,
     scores,
+    sensitivity,
     truths,
 )
 from veracity.results.canvas import save
@@ -29,6 +32,15 @@ from veracity.results.study import BOUNDS, budget_of
 
 LIME = LimeSettings(n_time=3, n_band=2, n_samples=256, fills=("mean", "zero", "min"))
 ASKED = ("shapley", "banzhaf", "smallest_set", "shapley_perturbation", "random_order", "constant", "occlusion", "beam_search")
+DIFFERENCE = {"call": "veracity.explainers.difference:shapley", "privileged": True}
+#: Beside these: the rows that the parts of locality and privilege need.
+ALSO = [
+    {"call": "occlusion", "name": "occlusion_perturbation", "fill": "clean", "privileged": True},
+    {**DIFFERENCE, "call": "veracity.explainers.difference:occlusion", "name": "occlusion_difference"},
+    {**DIFFERENCE, "name": "shapley_difference"},
+    {**DIFFERENCE, "name": "shapley_logit_difference", "options": {"scale": "logit"}},
+    {**DIFFERENCE, "call": "veracity.explainers.difference:lime_logit", "name": "lime_logit_difference"},
+]
 N_SONGS = 7
 
 
@@ -45,8 +57,8 @@ def artefacts():
         explained = explanations.compute(excerpts, model, LIME, seed=0, song=song)
         found["explanations"].append((song, "waveform", explained))
         found["flips"].append((song, "waveform", flips.compute(excerpts, explained, model, LIME, seed=0, song=song)))
-        for name in ASKED:
-            answer = attributions.compute(excerpts, model, ready(name), grid, seed=0, domain="waveform", song=song)
+        for one in (*map(ready, ASKED), *explainers_of(["lime", *ALSO])):
+            answer = attributions.compute(excerpts, model, one, grid, seed=0, domain="waveform", song=song)
             found["attributions"].append((song, "waveform", answer))
     return found
 
@@ -56,7 +68,7 @@ def table(artefacts, tmp_path_factory):
     """Give the table of scores as it is read back."""
     found = scores.table(*artefacts.values(), seed=0, n_samples=LIME.n_samples, n_rankings=500)
     path = tmp_path_factory.mktemp("scores") / "scores.csv"
-    found.to_csv(path, index=False, float_format="%.6g")
+    found.to_csv(path, index=False, float_format="%.15g")
     return read_table(path)
 
 
@@ -133,33 +145,150 @@ def test_a_constant_added_to_logits_changes_no_weights():
         np.testing.assert_allclose(solve(values + 7), solve(values), atol=1e-12)
 
 
+def sing(table, explainer, fill, score="aufc_normalised"):
+    rows = of(table, explainer, fill)
+    return rows[rows.original == "sing"].set_index(["song", "excerpt"])[score]
+
+
+def of_songs(values):
+    return values.groupby("song").mean().mean()
+
+
 def test_the_parts_of_the_gap_add_up_to_all_of_it(table):
     found = gap.table(table, fill="mean", seed=0)
     assert set(found.kind) == {"part", "gap", "instead"}
     for _, panel in found.groupby(["domain", "original"]):
         parts = panel[panel.kind == "part"]
-        assert list(parts.part) == list(gap.PARTS)
-        assert parts["mean"].sum() == pytest.approx(panel[panel.kind == "gap"]["mean"].iloc[0], abs=1e-5)
-        assert parts.part[parts.largest].tolist() == [parts.part[parts["mean"].idxmax()]]
-    sing = table[table.original == "sing"].set_index(["explainer", "fill", "song", "excerpt"]).aufc_normalised
-
-    def value(explainer, fill):
-        return sing[explainer, fill].groupby("song").mean().mean()
-
-    def part(name):
-        return found[(found.original == "sing") & (found.part == name)]["mean"].iloc[0]
-
-    assert part("sampling") == pytest.approx(value("lime_exact", "mean") - value("lime", "mean"), abs=1e-5)
-    assert part("remains") == pytest.approx(1 - value("shapley_logit", "clean"), abs=1e-5)
-    # The scale, by hand: changed first (a third), between the others (a sixth each way), last (a third).
-    steps = [
-        (1 / 3, value("lime_logit", "mean") - value("lime_exact", "mean")),
-        (1 / 6, value("shapley_logit", "mean") - value("shapley", "mean")),
-        (1 / 6, value("lime_logit", "clean") - value("lime_exact", "clean")),
-        (1 / 3, value("shapley_logit", "clean") - value("shapley", "clean")),
-    ]
-    assert part("scale") == pytest.approx(sum(share * step for share, step in steps), abs=1e-5)
+        assert list(parts.part) == [name for name in gap.TITLES if name != "gap"]
+        assert parts["mean"].sum() == pytest.approx(panel[panel.kind == "gap"]["mean"].iloc[0])
+        assert parts.largest.sum() == 1
+    part = found[(found.original == "sing") & (found.kind == "part")].set_index("part")["mean"]
+    step = sing(table, "lime_exact", "mean") - sing(table, "lime", "mean")
+    assert part["sampling"] == pytest.approx(of_songs(step), abs=1e-9)
+    assert part["remains"] == pytest.approx(of_songs(1 - sing(table, "occlusion_perturbation", "clean")), abs=1e-9)
+    instead = found[(found.original == "sing") & (found.kind == "instead")].set_index("part")["mean"]
+    norm = sing(table, "norm", "") - sing(table, "lime_exact", "mean")
+    assert instead["privilege: norm of the perturbation"] == pytest.approx(of_songs(norm), abs=1e-9)
     assert figure_of(gap.plot(found, footnote="note"))
+
+
+@pytest.mark.parametrize(
+    "left_out", [(), ("shapley_logit_difference",), ("occlusion_perturbation",), ("occlusion", "lime_logit_difference")]
+)
+def test_parts_of_the_gap_are_means_over_the_orders_of_changes(table, left_out):
+    """Walk from exact LIME to the end in every order, one change after the other, and add up what each change brings."""
+    scored = table[(table.original == "sing") & ~table.explainer.isin(left_out)]
+    factors = [name for name in gap.CHANGED if name != "locality" or "occlusion" not in " ".join(left_out)]
+    if any(name.endswith("difference") for name in left_out):
+        factors.remove("privilege")
+    named = {
+        (False, False): "lime_exact",
+        (True, False): "shapley",
+        (False, True): "lime_logit",
+        (True, True): "shapley_logit",
+    }
+    walks = []
+    for order in itertools.permutations(factors):
+        if "privilege" in order and order.index("privilege") > order.index("question"):
+            continue
+        done, walk = set(), {}
+        value = sing(scored, "lime_exact", "mean")
+        for change in order:
+            done.add(change)
+            name = "occlusion" if "locality" in done else named["surrogate" in done, "scale" in done]
+            if "question" in done:
+                after = sing(scored, "occlusion_perturbation" if name == "occlusion" else name, "clean")
+            else:
+                after = sing(scored, f"{name}_difference" if "privilege" in done else name, "mean")
+            walk[change], value = after - value, after
+        walks.append(walk)
+    found = gap.table(scored, fill="mean", seed=0)
+    part = found[found.kind == "part"].set_index("part")["mean"]
+    assert set(part.index) == {"sampling", *factors, "remains"}
+    for name in factors:
+        expected = sum(walk[name] for walk in walks) / len(walks)
+        assert part[name] == pytest.approx(of_songs(expected), abs=1e-9), name
+    assert part.sum() == pytest.approx(found[found.kind == "gap"]["mean"].iloc[0])
+
+
+def test_differences_are_those_of_two_fill_games(artefacts, table):
+    keys = ["song", "excerpt"]
+    first, second = (of(table, name, "mean").set_index(keys) for name in ("shapley_difference", "lime_exact_difference"))
+    assert first.privileged.all()
+    assert (first["rows"] == 2 * 64).all()
+    assert not first.own_game_tau.equals(second.own_game_tau)
+    song, _, explained = artefacts["explanations"][0]
+    by_name = {item.explainer: item for name, _, item in artefacts["attributions"] if name == song}
+    sign = np.where(explained.original == "sing", -1, 1)[:, None]
+    expected = explained.along("shapley", fill="mean") - explained.along("shapley", input="clean", fill="mean")
+    np.testing.assert_allclose(by_name["shapley_difference"].weights, sign * expected, atol=1e-6)
+    logits = by_name["lime_logit_difference"].weights, by_name["shapley_logit_difference"].weights
+    assert not np.allclose(*logits)
+
+
+def test_a_difference_is_refused_without_the_clean_excerpt_or_of_the_perturbation():
+    network = random_detector(seed=3).network()
+    excerpts, grid = flipping_excerpts(network, seed=0), LIME.grid(115, 80)
+    model = explained_model(network, grid)
+    for changes, words in (
+        ({"privileged": False}, "compares with the clean excerpt: set privileged: true"),
+        ({"fill": "clean"}, "compares fill games, and is asked about the perturbation: set fill to mean, zero, min"),
+    ):
+        (one,) = explainers_of(["lime", {**ALSO[2], **changes}])
+        with pytest.raises(ConfigError, match=words):
+            attributions.compute(excerpts, model, one, grid, seed=0, domain="waveform", song="song")
+
+
+def test_other_ways_to_estimate_by_hand(table):
+    groups = {f"song-{i}": "one artist" for i in range(4)}
+    asked = {"tested": ["lime", "shapley:clean"], "against": ["random", "norm"], "fill": "mean", "groups": groups, "seed": 0}
+    found = sensitivity.table(table, **asked)
+    assert set(found.method) == set(sensitivity.METHODS)
+    found = found[found.original == "sing"].set_index(["kind", "what", "method"])
+
+    def row(kind, what, method):
+        return found.loc[kind, what, method]
+
+    lime, random = sing(table, "lime", "mean", "aufc"), sing(table, "lime", "mean", "chance_aufc")
+    best, clean = sing(table, "best_ranking", "", "aufc"), sing(table, "shapley", "clean", "aufc")
+    explainer = ("explainer", "lime (mean)")
+    assert row(*explainer, "ratio of sums")["mean"] == pytest.approx((lime - random).sum() / (best - random).sum())
+    assert row(*explainer, "area")["mean"] == pytest.approx(of_songs(lime - random))
+    songs = ((lime - random) / (best - random)).groupby("song").mean()
+    for method in ("songs", "artists", "artists, bootstrap"):
+        assert row(*explainer, method)["mean"] == pytest.approx(songs.mean())
+    assert [row(*explainer, method).n_units for method in sensitivity.METHODS] == [N_SONGS] * 3 + [N_SONGS - 3] * 2
+    contrast = row("contrast", "shapley (clean) - random", "ratio of sums")
+    assert contrast["mean"] == pytest.approx((clean - random).sum() / (best - random).sum())
+    norm = sing(table, "norm", "", "aufc")
+    assert row("contrast", "lime (mean) - norm", "area")["mean"] == pytest.approx(of_songs(lime - norm))
+    for method in sensitivity.METHODS:
+        parts = [row("part of the gap", name, method)["mean"] for name in gap.TITLES if name != "gap"]
+        assert sum(parts) == pytest.approx(row("part of the gap", "gap", method)["mean"])
+    declared = gap.table(table, fill="mean", seed=0)
+    declared = declared[(declared.original == "sing") & (declared.kind == "part")].set_index("part")["mean"]
+    for name, value in declared.items():
+        assert row("part of the gap", name, "songs")["mean"] == pytest.approx(value)
+    page = as_markdown(sensitivity.page(sensitivity.table(table, **asked)))
+    assert "ratio of sums" in page
+
+
+def test_an_interval_over_artists_takes_each_for_one(table):
+    asked = {"tested": ["lime"], "against": ["random"], "fill": "mean", "seed": 0}
+
+    def width(groups):
+        found = sensitivity.table(table, **asked, groups=groups).set_index(["original", "kind", "what", "method"])
+        row = found.loc["sing", "explainer", "lime (mean)", "artists"]
+        return row.n_units, row.high - row.low
+
+    alone = width({})
+    assert alone[0] == N_SONGS
+    songs = sensitivity.table(table, **asked, groups={}).set_index(["original", "kind", "what", "method"])
+    songs = songs.loc["sing", "explainer", "lime (mean)", "songs"]
+    assert alone[1] == pytest.approx(songs.high - songs.low)  # few songs, each its own artist: Student's, both
+    n, interval = width({f"song-{i}": str(i % 2) for i in range(N_SONGS)})
+    assert n == 2
+    assert interval > alone[1]
 
 
 def figure_of(figure):
@@ -183,9 +312,36 @@ def test_the_leaderboard_is_the_mean_of_songs(table):
     games = own_games.table(found)
     assert not games.own_game.isna().any()
     assert "norm" not in set(games.explainer)
+    kinds = games.drop_duplicates(["explainer", "fill"]).set_index(["explainer", "fill"]).kind
+    assert kinds["lime", "mean"] == "fill game"
+    assert kinds["lime_difference", "mean"] == "fill game, privileged"
+    assert kinds["shapley", "clean"] == "perturbation game"
     assert figure_of(own_games.plot(games, footnote="note"))
     shown = figure_leaderboard.table(found)
     assert figure_of(figure_leaderboard.plot(shown, table, footnote="note"))
+
+
+def test_agreement_with_the_own_game_is_correlated_over_unprivileged_explainers():
+    songs, names = [f"song-{i}" for i in range(12)], ["a", "b", "c", "d"]
+    noise = np.random.default_rng(0).normal(0, 0.02, size=(12, 4, 2))
+    keys = {"domain": "waveform", "original": "sing", "fill": "mean", "privileged": False}
+    rows = [
+        {**keys, "song": song, "explainer": name, "budget": "nothing" if name == "a" else "512 rows"}
+        | {"own_game_tau": tau + noise[i, j, 0], "aufc_normalised": score + noise[i, j, 1]}
+        for i, song in enumerate(songs)
+        for j, (name, tau, score) in enumerate(zip(names, (0.0, 0.3, 0.6, 0.9), (0.2, 0.5, 0.8, 0.4), strict=True))
+    ]
+    others = [{**row, "privileged": True, "aufc_normalised": 1.0} for row in rows]
+    others += [{**row, "explainer": "e", "own_game_tau": np.nan} for row in rows]
+    found = own_games.agreement(pd.DataFrame(rows + others), fill="mean", seed=0)
+    first = found.iloc[0]
+    # Ranks 1 2 3 4 against 1 3 4 2: the squares of their differences add up to 6, 1 - 6 * 6 / (4 * 15) = 0.4.
+    assert (first.n_explainers, first.n_songs, first.rank_correlation) == (4, 12, pytest.approx(0.4))
+    assert first.low <= 0.4 <= first.high
+    reads = found[(found.fill == "mean") & (found.among == own_games.AMONG[1])].iloc[0]
+    assert (reads.n_explainers, reads.rank_correlation) == (3, pytest.approx(-0.5))  # 1 2 3 against 2 3 1
+    few = own_games.agreement(pd.DataFrame(rows)[lambda x: x.song.isin(songs[:9])], fill="mean", seed=0)
+    assert np.isnan(few.low).all()
 
 
 def two_explainers(song, *, good, bad):
@@ -219,21 +375,26 @@ def test_declared_contrasts_are_paired_by_song(table):
     few = table[table.song.isin(["song-0", "song-1"])]
     untested = contrasts.table(few, tested=["lime"], against=["random"], **asked)
     assert untested.verdict.str.startswith("not tested: fewer than 6 songs").all()
-    assert "p (max-T)" in contrasts.page(found)
+    assert "p (min-P)" in contrasts.page(found)
 
 
 def test_worth_of_fidelity_by_hand():
     rows = [
         # Song a: right 0.9, 0.5; wrong 0.7, 0.5: of four pairs two and a half. Song b: right 0.2; wrong 0.4: none.
-        *(("a", 1, 0.9), ("a", 1, 0.5), ("a", 0, 0.7), ("a", 0, 0.5), ("b", 1, 0.2), ("b", 0, 0.4), ("c", 1, 0.1)),
+        *(("a", 1, 0.9, 3), ("a", 1, 0.5, 2), ("a", 0, 0.7, 4), ("a", 0, 0.5, 3), ("b", 1, 0.2, 1), ("b", 0, 0.4, 9)),
+        ("c", 1, 0.1, 1),
     ]
-    made = pd.DataFrame(rows, columns=["song", "sufficiency", "fidelity"])
+    made = pd.DataFrame(rows, columns=["song", "sufficiency", "fidelity", "smallest_size"])
     made = made.assign(domain="waveform", original="sing", explainer="lime", fill="mean", privileged=False, additive_share=0.5)
     found = fidelity_worth.table(made, seed=0)
-    row = found[(found.predictor == "fidelity") & (found.domain == "waveform")].iloc[0]
-    assert (row.n_right, row.n_wrong, row.pairs, row.n_songs) == (4, 3, 5, 2)
+    every = found[found.among == "all"]
+    row = every[(every.predictor == "fidelity") & (every.domain == "waveform")].iloc[0]
+    assert (row.n_right, row.n_wrong, row.n_wrong_unanswerable, row.pairs, row.n_songs) == (4, 3, 2, 5, 2)
     assert row.auc == pytest.approx(2.5 / 5)
-    same = found[(found.predictor == "additive_share") & (found.domain == "all")].iloc[0]
+    answerable = found[(found.among != "all") & (found.predictor == "fidelity") & (found.domain == "all")].iloc[0]
+    assert (answerable.n_right, answerable.n_wrong, answerable.n_wrong_unanswerable, answerable.pairs) == (4, 1, 0, 2)
+    assert answerable.auc == pytest.approx(1.5 / 2)
+    same = every[(every.predictor == "additive_share") & (every.domain == "all")].iloc[0]
     assert same.auc == 0.5  # ties are half
     assert figure_of(fidelity_worth.plot(found, fill="mean", footnote="note"))
     assert "all four" in as_markdown(fidelity_worth.page(found))
@@ -247,6 +408,15 @@ def test_the_truth_is_told_by_excerpt_and_pooled(artefacts):
     assert first.smallest_size == min(int(z).bit_count() for z in np.flatnonzero(known))
     assert first.n_minimal == len(readouts.minimal_flip_sets(known))
     assert first.n_necessary == readouts.necessary(known).sum()
+    kept = [known[(np.arange(64) & mask) == mask].all() for mask in np.flatnonzero(known)]
+    assert first.not_monotone == pytest.approx(1 - np.mean(kept))
+    assert (rows.monotone == (rows.not_monotone == 0)).all()
+    # Two of three segments flip, or all but one set of two.
+    two_of_three = np.array([bin(mask).count("1") >= 2 for mask in range(8)])
+    for changes, monotone in (({}, 1), ({3: False, 1: True}, 0)):
+        made = two_of_three.copy()
+        made[list(changes)] = list(changes.values())
+        assert truths._of(made, np.arange(3))["monotone"] == monotone
     found = truths.table(rows, seed=0)
     assert list(found[found.original == "sing"].what) == list(truths.NUMBERS)
     assert "segments of a smallest flipping set" in as_markdown(truths.page(found))
@@ -289,10 +459,13 @@ def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
     empty = read_table(path)
     board = leaderboard.table(empty, seed=0)
     asked = {"score": "aufc", "tested": ["lime"], "against": ["random"], "fill": "mean", "margin": 0.05, "seed": 0}
+    sensitive = {"tested": ["lime"], "against": ["random"], "fill": "mean", "groups": {}, "seed": 0}
+    assert own_games.agreement(empty, fill="mean", seed=0).empty
     pages = [
         leaderboard.page(board),
         contrasts.page(contrasts.table(empty, **asked)),
         gap.page(gap.table(empty, fill="mean", seed=0)),
+        sensitivity.page(sensitivity.table(empty, **sensitive)),
         own_games.page(own_games.table(board)),
         fidelity_worth.page(fidelity_worth.table(empty, seed=0)),
         truths.page(truths.table(truths.rows_of(bare), seed=0)),

@@ -106,6 +106,10 @@ def test_controls_are_a_target_of_their_own(finished):
     assert outside.expected.tolist() == ["0"]
     assert outside.verdict.isin(["as expected", "undetermined"]).all()
     assert (folder / "figures" / "controls.png").is_file()
+    assert read_table(folder / "tables" / "controls_by_excerpt.csv").control.nunique() == len(controls)
+    picked = read_table(folder / "tables" / "attacks.csv").query("original != 'all'").set_index(["domain", "original"]).n_picked
+    random = table[(table.control == "random_weights") & (table.explainer == "norm")].set_index("domain").n
+    assert random.to_dict() == picked.groupby("domain").sum().to_dict()  # all excerpts of the run
     again = finished.snakemake("controls")
     assert "Nothing to be done" in again.stdout + again.stderr
     other = finished.configure("others_asked", SMALL, {"controls": {"explainers": ["constant"]}})

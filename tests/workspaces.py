@@ -47,7 +47,7 @@ FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability", "figu
 BOTH = ("gap", "own_games", "fidelity_worth", "truths")  # a figure and a table
 FIGURES += BOTH
 TABLES = ("corpus", "detector", "attacks", "table1", "table2", "published", "smallest_sets", "localisation", "fidelity")
-TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "explainer_costs", "listening", *BOTH)
+TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "sensitivity", "explainer_costs", "listening", *BOTH)
 
 
 class Workspace:

@@ -35,7 +35,7 @@ PAGES = (
 FIGURES = ("figure1", "figure2", "figure3", "figure4")
 STUDY_PAGES = ("sampling_error", "figure_stability")
 TRUTH_PAGES = (
-    *("scores", "leaderboard", "contrasts", "gap", "own_games", "fidelity_worth", "truths", "explainer_costs"),
+    *("scores", "leaderboard", "contrasts", "gap", "sensitivity", "own_games", "fidelity_worth", "truths", "explainer_costs"),
     *("figure_leaderboard", "figure_explainers"),
 )
 OTHER_PAGES = ("listening", "controls", "compare")
@@ -273,12 +273,12 @@ def _control_work(config: Mapping[str, Any], songs: Songs) -> list[Work]:
     has_cue = "cue" in own["names"] and n_taught > 0 and n_others > 0
     n_grids = sum(name.startswith("grid_") for name in own["names"]) * exact
     asked = n_songs * ("confined" in own["names"]) + n_others * has_cue
-    asked += len(DOMAINS) * n_songs * ("random_weights" in own["names"] and exact)
-    count = float(2 * own["per_direction"])
+    n_random = len(DOMAINS) * n_songs * ("random_weights" in own["names"] and exact)  # of all excerpts
+    count, every = (float(2 * config[key]["per_direction"]) for key in ("controls", "excerpts"))
     return [
         Work("planted", (float(own["cue"]["n_updates"]),) * has_cue, ((1, 0), (4, 0))),
         Work("controlled", (count,) * (len(DOMAINS) * n_songs * n_grids), ((1, 0), (2, 0)), variant="grids"),
-        Work("controlled", (count,) * asked, ((1, 0), (2, 0)), variant="explainers"),
+        Work("controlled", (count,) * asked + (every,) * n_random, ((1, 0), (2, 0)), variant="explainers"),
     ]
 
 

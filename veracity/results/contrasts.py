@@ -16,7 +16,7 @@ from .study import BOUNDS, PANEL, by_song, named
 LOWER_IS_BETTER = ("excess_k",)
 RANDOM = "random"  # the expectation of a random ranking
 COLUMNS = [*PANEL, "score", "explainer", "against", "n_songs", "difference", "low", "high"]
-COLUMNS += ["p", "p_max_t", "p_holm", "verdict"]
+COLUMNS += ["p", "p_adjusted", "verdict"]
 
 
 def wanted(name: str, fill: str) -> tuple[str, str]:
@@ -47,7 +47,7 @@ def table(
     Returns
     -------
     DataFrame
-        ``difference`` over the songs that have both, its interval, p of sign flips, adjusted for all rows by max-T and by Holm,
+        ``difference`` over the songs that have both, its interval, p of sign flips, adjusted for all rows by step-down min-P,
         and a verdict in words.
 
     Raises
@@ -80,7 +80,7 @@ def table(
                 rows.append({**dict(zip(PANEL, panel, strict=True)), "score": score, **names, **_numbers(mean)})
                 differences.append(found)
     tests = sign_flip_tests(np.array(differences), rng_for(seed, "contrasts", "tests"))
-    done = pd.DataFrame(rows).assign(p=tests.p, p_max_t=tests.p_max_t, p_holm=tests.p_holm)
+    done = pd.DataFrame(rows).assign(p=tests.p, p_adjusted=tests.p_adjusted)
     done["verdict"] = [_verdict(row, margin, lower_is_better=score in LOWER_IS_BETTER) for row in done.itertuples()]
     return in_paper_order(done[COLUMNS])
 
@@ -101,7 +101,7 @@ def _numbers(mean: Estimate) -> dict[str, float]:
 
 
 def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
-    low, high, p = row.low, row.high, row.p_max_t
+    low, high, p = row.low, row.high, row.p_adjusted
     if np.isnan(low):  # all songs agree
         low = high = row.difference
     if np.isnan(p):
@@ -118,5 +118,5 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
     """Arrange `table` to be read."""
     rows = rows.assign(**{"95 %": interval_words(rows)})
     shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, called)}" for r in rows.itertuples()])
-    columns = ["panel", "explainer", "against", "n_songs", "difference", "95 %", "p_max_t", "p_holm", "verdict"]
-    return shown[columns].rename(columns={"n_songs": "songs", "p_max_t": "p (max-T)", "p_holm": "p (Holm)"})
+    columns = ["panel", "explainer", "against", "n_songs", "difference", "95 %", "p", "p_adjusted", "verdict"]
+    return shown[columns].rename(columns={"n_songs": "songs", "p_adjusted": "p (min-P)"})

@@ -159,10 +159,18 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
         return UNDETERMINED if np.isnan(found.mean) else HOLDS if found.mean == 1 else FAILS
     if np.isnan(low) or np.isnan(chance):
         return UNDETERMINED
+    slack = 1e-9  # of rounding: an interval that ends at chance holds it
     if expected == ABOVE:
-        return HOLDS if low > chance + 1e-9 else FAILS if high <= chance + 1e-9 else UNDETERMINED
-    within = chance - margin <= low and high <= chance + margin
-    return HOLDS if within else UNDETERMINED if low <= chance <= high else FAILS
+        return HOLDS if low > chance + slack else FAILS if high <= chance + slack else UNDETERMINED
+    within = chance - margin <= low + slack and high - slack <= chance + margin
+    return HOLDS if within else UNDETERMINED if low - slack <= chance <= high + slack else FAILS
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Count the verdicts, in words."""
+    verdicts = rows.verdict[rows.verdict.isin([HOLDS, FAILS, UNDETERMINED])]
+    counted = ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in (HOLDS, FAILS, UNDETERMINED))
+    return f"{len(verdicts)} expectations: {counted}"
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
@@ -234,7 +242,8 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
         last.plot([], [], marker, color=colour, ms=4, label=words)
     figure.legend(*last.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=7)
     missing = "".join(f" Left out: {row.control} ({row.why})." for row in left_out.itertuples())
-    put_footnote(figure, f"{footnote}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}")
+    words = f"{summary(rows)}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}"
+    put_footnote(figure, f"{footnote}. {words}")
     return figure
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..games import scoring
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
@@ -15,7 +16,10 @@ from .study import PANEL
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")
 TITLES = {"fidelity": "fidelity (R²)", "additive_share": "share that any additive surrogate explains"}
-COLUMNS = [*PANEL, "explainer", "fill", "predictor", "n_songs", "n_right", "n_wrong", "pairs", "auc", "low", "high"]
+#: Which excerpts are compared: all, or those of which some three segments flip, so that there is a right answer.
+ANSWERABLE = "some three segments flip"
+COLUMNS = [*PANEL, "explainer", "fill", "predictor", "among", "n_songs", "n_right", "n_wrong", "n_wrong_unanswerable"]
+COLUMNS += ["pairs", "auc", "low", "high"]
 
 
 def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -34,26 +38,36 @@ def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     DataFrame
         ``auc``: that share of ``pairs``, ties half; its interval is a bootstrap over songs. 0.5 is chance. Predictors: the
         fidelity itself, and the share of variance in LIME's kernel that the best additive surrogate explains. Panel "all"
-        adds up the pairs of all panels.
+        adds up the pairs of all panels. Of the wrong answers ``n_wrong_unanswerable`` are to excerpts that no three segments
+        flip; rows among `ANSWERABLE` leave these out.
     """
     rows = []
     fitted = scores[scores.fidelity.notna() & ~scores.privileged.astype(bool)] if len(scores) else scores
     for (explainer, fill), part in fitted.groupby(["explainer", "fill"], sort=False) if len(fitted) else ():
         for panel, of_panel in _panels(part):
-            for predictor in PREDICTORS:
-                counted = pd.DataFrame(
-                    [_pairs(one, predictor) for _, one in of_panel.groupby(["song", *PANEL], sort=True)],
-                    index=pd.Index([key[0] for key, _ in of_panel.groupby(["song", *PANEL], sort=True)], name="song"),
-                )
-                by_song = counted.groupby("song").sum()
-                rng = rng_for(seed, "fidelity_worth", explainer, fill, *panel, predictor)
-                found = ratio(by_song.concordant.to_numpy(), by_song.pairs.to_numpy(), rng)
-                right = int(of_panel.sufficiency.sum())
-                counts = {"n_right": right, "n_wrong": len(of_panel) - right, "pairs": int(by_song.pairs.sum())}
-                names = {"explainer": explainer, "fill": fill, "predictor": predictor, "n_songs": found.n}
-                numbers = {"auc": found.mean, "low": found.low, "high": found.high}
-                rows.append({**dict(zip(PANEL, panel, strict=True)), **names, **counts, **numbers})
+            for among, some in ((ALL, of_panel), (ANSWERABLE, of_panel[of_panel.smallest_size <= scoring.TOP])):
+                for predictor in PREDICTORS:
+                    names = {"explainer": explainer, "fill": fill, "predictor": predictor, "among": among}
+                    rng = rng_for(seed, "fidelity_worth", explainer, fill, *panel, predictor, among)
+                    rows.append(dict(zip(PANEL, panel, strict=True)) | names | _worth(some, predictor, rng))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _worth(part: pd.DataFrame, predictor: str, rng: np.random.Generator) -> dict[str, float]:
+    counts = [{"song": key[0], **_pairs(one, predictor)} for key, one in part.groupby(["song", *PANEL], sort=True)]
+    songs = pd.DataFrame(counts, columns=["song", "concordant", "pairs"]).groupby("song").sum()
+    found = ratio(songs.concordant.to_numpy(), songs.pairs.to_numpy(), rng)
+    wrong = part[part.sufficiency == 0]
+    return {
+        "n_songs": found.n,
+        "n_right": len(part) - len(wrong),
+        "n_wrong": len(wrong),
+        "n_wrong_unanswerable": int((wrong.smallest_size > scoring.TOP).sum()),
+        "pairs": int(songs.pairs.sum()),
+        "auc": found.mean,
+        "low": found.low,
+        "high": found.high,
+    }
 
 
 def _panels(part: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
@@ -73,8 +87,10 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
         "panel": [_panel(row.domain, row.original, called) for row in rows.itertuples()],
         "of": [f"{row.explainer} ({row.fill})" for row in rows.itertuples()],
         "predictor": [TITLES[name] for name in rows.predictor],
+        "excerpts": rows.among,
         "right": rows.n_right,
         "wrong": rows.n_wrong,
+        "of these no three segments flip": rows.n_wrong_unanswerable,
         "pairs within songs": rows.pairs,
         "songs with pairs": rows.n_songs,
         "AUC (chance 0.5)": rows.auc,
@@ -94,7 +110,7 @@ def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) ->
     figure, axes = new_figure(1, len(PREDICTORS), (8.6, 3.4), sharex=True, sharey=True)
     for ax, predictor in zip(axes[0], PREDICTORS, strict=True):
         ax.set_title(TITLES[predictor], fontsize=9)
-        part = rows[(rows.predictor == predictor) & (rows.fill == fill)]
+        part = rows[(rows.predictor == predictor) & (rows.fill == fill) & (rows.among == ALL)]
         if part.auc.notna().sum() == 0:
             say_empty(ax, "no song has right and wrong answers")
         for offset, explainer, marker, colour in ((-0.13, "lime", "^", PALETTE[0]), (0.13, "lime_exact", "D", PALETTE[2])):

@@ -1,14 +1,26 @@
 """Table and figure ``gap``: why the paper's LIME falls short of the best ranking, as parts that add up to all of it.
 
-From the paper's LIME one step leads to exact LIME (no sampling). From there three things are changed: the *surrogate* (LIME's
-weighted ridge to Shapley values), the *scale* (probability to logit) and the *question* (the fill game to the perturbation
-game, whose flipping sets are the truth). What each is worth depends on what was changed before it, so a part is the mean over
-all six orders: its Shapley value. What then remains to the best ranking is what no such weights tell.
+From the paper's LIME one step leads to exact LIME (no sampling). From there five things are changed:
+
+- the *surrogate*, LIME's weighted ridge to Shapley values,
+- the *scale*, probability to logit,
+- *locality*, all masks to one segment off at a time (occlusion, whose ranking no surrogate and no scale changes),
+- *privilege*, access to the clean excerpt: weights of the adversarial less those of the clean excerpt, both in the fill game,
+- the *question*, the fill game to the perturbation game, whose flipping sets are the truth; it presupposes privilege.
+
+What each is worth depends on what was changed before it, so a part is the mean over all orders in which privilege comes before
+the question (a Shapley value with precedence). What then remains to the best ranking is what no such weights tell.
+
+A run that has not scored what locality or privilege needs does without that part; without privilege the question includes it.
+
+References
+----------
+U. Faigle and W. Kern, "The Shapley value for cooperative games under precedence constraints", International Journal of Game
+Theory 21, 1992.
 """
 
 import itertools
-from collections.abc import Iterator
-from math import factorial
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,19 +33,20 @@ from .over_songs import estimate, interval_words
 from .pooling import in_paper_order
 from .study import CLEAN, EMPTY, PANEL
 
-CHANGED = ("surrogate", "scale", "question")
-#: Explainers by what is changed: Shapley instead of LIME, logit instead of probability.
+CHANGED = ("locality", "surrogate", "scale", "privilege", "question")
+#: Explainers of all masks by what is changed: Shapley instead of LIME, logit instead of probability.
 EXACT = {
     (False, False): "lime_exact",
     (True, False): "shapley",
     (False, True): "lime_logit",
     (True, True): "shapley_logit",
 }
-PARTS = ("sampling", *CHANGED, "remains")
 TITLES = {
     "sampling": "sampling",
+    "locality": "locality: one segment at a time",
     "surrogate": "surrogate: Shapley for LIME",
     "scale": "scale: logit for probability",
+    "privilege": "privilege: the clean excerpt",
     "question": "question: the perturbation",
     "remains": "what remains",
     "gap": "the whole gap",
@@ -41,11 +54,14 @@ TITLES = {
 #: Single changes from exact LIME that the parts do not hold: explainer and fill (None: the paper's).
 INSTEAD = {
     "surrogate: Banzhaf values": ("banzhaf", None),
+    "locality: occlusion": ("occlusion", None),
     "question: fill mean": ("lime_exact", "mean"),
     "question: fill zero": ("lime_exact", "zero"),
     "question: fill min": ("lime_exact", "min"),
-    "question: less the clean excerpt's": ("lime_exact_difference", None),
+    "privilege: less the clean excerpt's": ("lime_exact_difference", None),
+    "privilege: norm of the perturbation": ("norm", ""),
     "question: smallest set of the fill game": ("smallest_set", None),
+    "question: the perturbation": ("lime_exact", CLEAN),
 }
 COLUMNS = [*PANEL, "kind", "part", "n_songs", "n", "mean", "low", "high", "largest"]
 SCORE = "aufc_normalised"
@@ -70,14 +86,14 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
-        cells = part.set_index(["song", "excerpt", "explainer", "fill"])[SCORE].unstack(["explainer", "fill"])
-        found = [_row("part", name, values) for name, values in _parts(cells, fill).items()]
+        cells = by_excerpt(part, SCORE)
+        found = [_row("part", name, values) for name, values in parts_of(cells, fill).items()]
         found.append(_row("gap", "gap", 1 - cells["lime", fill]))
-        for name, (explainer, other) in INSTEAD.items():
-            if other == fill:
-                continue  # the paper's own is no change
-            if (explainer, other or fill) in cells:
-                found.append(_row("instead", name, cells[explainer, other or fill] - cells["lime_exact", fill]))
+        for name, (explainer, given) in INSTEAD.items():
+            other = fill if given is None else given
+            # The paper's own fill is no change.
+            if (explainer, other) in cells and (explainer, other) != ("lime_exact", fill):
+                found.append(_row("instead", name, cells[explainer, other] - cells["lime_exact", fill]))
         for row in found:
             rng = rng_for(seed, "gap", *panel, str(row["part"]))
             values = row.pop("values")
@@ -95,22 +111,66 @@ def _row(kind: str, name: str, values: pd.Series) -> dict[str, object]:
     return {"kind": kind, "part": name, "values": values}
 
 
-def _parts(cells: pd.DataFrame, fill: str) -> dict[str, pd.Series]:
-    def value(surrogate: bool, scale: bool, question: bool) -> pd.Series:
-        return cells[EXACT[surrogate, scale], CLEAN if question else fill]
+def by_excerpt(scores: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a score with a row for each song and excerpt, a column for each explainer and fill."""
+    return scores.set_index(["song", "excerpt", "explainer", "fill"])[name].unstack(["explainer", "fill"])
 
+
+def parts_of(cells: pd.DataFrame, fill: str, best: pd.Series | float = 1.0) -> dict[str, pd.Series]:
+    """Decompose the gap of each excerpt.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Of `by_excerpt`, of a score in which a difference of areas is linear.
+    fill : str
+        The paper's.
+    best : Series or float
+        That score of the best ranking.
+
+    Returns
+    -------
+    dict of str to Series
+        Parts in the order of the figure; they add up to `best` less the paper's LIME.
+    """
+    factors = _factors(cells, fill)
+    orders = [order for order in itertools.permutations(factors) if _allowed(order)]
     parts = {"sampling": cells["lime_exact", fill] - cells["lime", fill]}
-    for name in CHANGED:
-        parts[name] = sum((value(**after) - value(**before)) / factorial(len(CHANGED)) for before, after in _steps(name))
-    parts["remains"] = 1 - value(surrogate=True, scale=True, question=True)
-    return parts
+    parts |= {name: pd.Series(0.0, cells.index) for name in factors}
+    for order in orders:
+        for i, name in enumerate(order):
+            before, after = (cells[explainer_of(order[:k], fill)] for k in (i, i + 1))
+            parts[name] += (after - before) / len(orders)
+    return parts | {"remains": best - cells[explainer_of(factors, fill)]}
 
 
-def _steps(name: str) -> Iterator[tuple[dict[str, bool], dict[str, bool]]]:
-    """Yield what was changed before and after one change, in each order of changes."""
-    for order in itertools.permutations(CHANGED):
-        earlier = order[: order.index(name)]
-        yield {one: one in earlier for one in CHANGED}, {one: one in (*earlier, name) for one in CHANGED}
+def explainer_of(changed: Sequence[str], fill: str) -> tuple[str, str]:
+    """Return the explainer and the fill that exact LIME becomes when some of `CHANGED` are."""
+    local = "locality" in changed
+    name = "occlusion" if local else EXACT["surrogate" in changed, "scale" in changed]
+    if "question" in changed:
+        return f"{name}_perturbation" if local else name, CLEAN
+    return f"{name}_difference" if "privilege" in changed else name, fill
+
+
+def _factors(cells: pd.DataFrame, fill: str) -> tuple[str, ...]:
+    """Return the most of `CHANGED` of which every combination is scored."""
+    for left_out in ((), ("privilege",), ("locality",), ("locality", "privilege")):
+        factors = tuple(name for name in CHANGED if name not in left_out)
+        if all(explainer_of(some, fill) in cells for some in _combinations(factors)):
+            return factors
+    raise ValueError("the games' own rows are missing: scores come from veracity.results.scores")
+
+
+def _combinations(factors: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for order in itertools.permutations(factors):
+        if _allowed(order):
+            yield from (order[:k] for k in range(len(order) + 1))
+
+
+def _allowed(order: Sequence[str]) -> bool:
+    """Tell whether privilege, where it counts, comes before the question."""
+    return "privilege" not in order or order.index("privilege") < order.index("question")
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
@@ -132,13 +192,14 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     panels = [(domain, original) for original in LABELS for domain in ("waveform", "spectrogram")]
     figure, axes = new_figure(2, 2, (8.2, 5.6), sharex=True, sharey=True)
     for ax, (domain, original) in zip(axes.ravel(), panels, strict=True):
-        part = rows[(rows.domain == domain) & (rows.original == original)].set_index("part")
+        part = rows[(rows.domain == domain) & (rows.original == original) & (rows.kind != "instead")].set_index("part")
         ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
         if part.empty or np.isnan(part["mean"].get("gap", np.nan)):
             say_empty(ax, EMPTY)
             continue
         start = 1 - part["mean"]["gap"]
-        places = list(range(len(PARTS) + 1))
+        parts = [name for name in TITLES if name != "gap" and name in part.index]
+        places = list(range(len(parts) + 1))
         ax.barh(0, start, color="0.75", height=0.6)
         ax.text(
             0.01,
@@ -147,7 +208,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             va="center",
             fontsize=7,
         )
-        for y, name in enumerate(PARTS, start=1):
+        for y, name in enumerate(parts, start=1):
             one = part.loc[name]
             ax.barh(y, one["mean"], left=start, color=PALETTE[y - 1], height=0.6)
             end = start + one["mean"]
@@ -157,7 +218,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             start = end
         ax.axvline(1, color="0.4", lw=0.8, ls="--")
         ax.axvline(0, color="0.4", lw=0.8)
-        ax.set_yticks(places, ["", *(TITLES[name] for name in PARTS)], fontsize=8)
+        ax.set_yticks(places, ["", *(TITLES[name] for name in parts)], fontsize=8)
     axes[0, 0].invert_yaxis()
     for ax in axes[-1]:
         ax.set_xlabel("normalised AUFC", fontsize=8)

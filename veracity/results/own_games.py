@@ -7,13 +7,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
+from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .study import CLEAN, EMPTY, EXPLAINER, PANEL, named
+from .over_songs import bootstrap_rank_correlation
+from .pooling import in_paper_order
+from .study import BOUNDS, BUDGETS, CLEAN, EMPTY, EXPLAINER, PANEL, named
 
 NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # in the figure; the table names all
+AGREEMENT = [*PANEL, "fill", "among", "n_explainers", "n_songs", "rank_correlation", "low", "high"]
+AMONG = ("all", "those that read the model")
+ALL_FILLS = "all"
 LINE = 0.055  # height of a label, in the figure's units
-COLUMNS = [*PANEL, *EXPLAINER, "n_songs", "n", "own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
+#: Which game an explainer explains, and whether it has access to the clean excerpt beside it.
+KINDS = ("fill game", "fill game, privileged", "perturbation game")
+COLUMNS = [*PANEL, *EXPLAINER, "kind", "n_songs", "n"]
+COLUMNS += ["own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 
 
 def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +36,8 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``own_game``: Kendall's tau, ``truth``: normalised area under the flip curve; explainers of no game are left out.
+        ``own_game``: Kendall's tau, ``truth``: normalised area under the flip curve, ``kind``: one of `KINDS`; explainers of no
+        game are left out.
     """
     keys = [*PANEL, *EXPLAINER]
     own, truth = (leaderboard[leaderboard.score == score].set_index(keys) for score in ("own_game_tau", "aufc_normalised"))
@@ -35,7 +45,47 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
     rows = rows.dropna(subset="mean_own")
     for name, suffix in (("own_game", "_own"), ("truth", "_truth")):
         rows = rows.rename(columns={f"mean{suffix}": name, f"low{suffix}": f"{name}_low", f"high{suffix}": f"{name}_high"})
+    rows = rows.assign(kind=[kind_of(row.fill, privileged=bool(row.privileged)) for row in rows.itertuples()])
     return rows.rename(columns={"n_songs_truth": "n_songs", "n_truth": "n"})[COLUMNS].reset_index(drop=True)
+
+
+def kind_of(fill: str, *, privileged: bool) -> str:
+    """Return which of `KINDS` an explainer belongs to."""
+    return KINDS[2] if fill == CLEAN else KINDS[int(privileged)]
+
+
+def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
+    """Correlate, over explainers, how well they solve their own game with how well they rank against the truth.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Of `veracity.results.scores.table`.
+    fill : str
+        The paper's.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        Spearman's rank correlation over the unprivileged explainers of the fill game, of the paper's fill and of all fills, of
+        all of them and of those that read the model; intervals are bootstraps over songs, NaN where songs are few.
+    """
+    rows = []
+    judged = scores[~scores.explainer.isin(BOUNDS) & ~scores.privileged.astype(bool)] if len(scores) else scores
+    for panel, part in judged.groupby(PANEL, sort=False) if len(judged) else ():
+        songs = part.groupby([*EXPLAINER, "song"], sort=False)[["own_game_tau", "aufc_normalised"]].mean().unstack("song")
+        songs = songs[songs["own_game_tau"].notna().any(axis=1)]
+        of_fill, reads = songs.index.get_level_values("fill") == fill, songs.index.get_level_values("budget") != BUDGETS[0]
+        for name, of_game in ((fill, of_fill), (ALL_FILLS, np.ones(len(songs), dtype=bool))):
+            for among, of_kind in zip(AMONG, (np.ones(len(songs), dtype=bool), reads), strict=True):
+                some = songs[of_game & of_kind]
+                rng = rng_for(seed, "own_games", *panel, name, among)
+                found = bootstrap_rank_correlation(some["own_game_tau"].to_numpy(), some["aufc_normalised"].to_numpy(), rng)
+                numbers = {"rank_correlation": found.mean, "low": found.low, "high": found.high}
+                counts = {"n_explainers": len(some), "n_songs": found.n}
+                rows.append(dict(zip(PANEL, panel, strict=True)) | {"fill": name, "among": among} | counts | numbers)
+    return in_paper_order(pd.DataFrame(rows, columns=AGREEMENT))
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
@@ -45,6 +95,7 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
         {
             "panel": [f"{row.domain}, {direction_title(row.original, called)}" for row in order.itertuples()],
             "explainer": [named(row.explainer, row.fill) for row in order.itertuples()],
+            "explains": order.kind.to_numpy(),
             "own game, Kendall's tau": [_cell(r.own_game, r.own_game_low, r.own_game_high) for r in order.itertuples()],
             "truth, normalised AUFC": [_cell(r.truth, r.truth_low, r.truth_high) for r in order.itertuples()],
             "songs": order.n_songs.to_numpy(),
@@ -66,12 +117,9 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             if part.empty:
                 say_empty(ax, EMPTY)
                 continue
-            for clean, colour, marker, title in (
-                (True, PALETTE[1], "D", "asked about the perturbation (privileged)"),
-                (False, PALETTE[0], "o", "asked about the excerpt and a fill"),
-            ):
-                some = part[(part.fill == CLEAN) == clean]
-                ax.plot(some.own_game, some.truth, marker, color=colour, ms=5, mec="white", mew=0.5, label=title)
+            for kind, colour, marker in zip(KINDS, (PALETTE[0], PALETTE[3], PALETTE[1]), "osD", strict=True):
+                some = part[part.kind == kind]
+                ax.plot(some.own_game, some.truth, marker, color=colour, ms=5, mec="white", mew=0.5, label=kind)
             labelled = part[part.explainer.isin(NAMED)].sort_values("truth", ascending=False)
             for row, height in zip(labelled.itertuples(), _apart(labelled.truth), strict=True):
                 ax.annotate(
@@ -90,7 +138,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         ax.set_ylabel("normalised area under the flip curve", fontsize=8)
     handles, titles = next((ax.get_legend_handles_labels() for ax in axes.ravel() if ax.lines), ([], []))
     if handles:
-        figure.legend(handles, titles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+        figure.legend(handles, titles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     put_footnote(figure, footnote)
     return figure
 

@@ -18,7 +18,7 @@ UNDETERMINED = "none"  # in a page, where there is no number
 #: Columns of tables that hold words.
 TEXTS = (
     *("song", "domain", "original", "direction", "scope", "model", "selection", "fill", "method", "stage", "input", "corpus"),
-    *("explainer", "budget", "score", "against", "verdict", "what", "kind", "part", "predictor", "where"),
+    *("explainer", "budget", "score", "against", "verdict", "what", "kind", "part", "predictor", "where", "among"),
 )
 
 #: How segments are chosen in the flip experiments, in the order of figures.

@@ -52,6 +52,7 @@ CAPTIONS = {
     "fidelity": "Fidelity of LIME by what switched-off segments hold.",
     "sampling_error": "Sampling error of LIME against the number of samples.",
     "leaderboard": "Every explainer's scores against the truth, over songs, beside chance.",
+    "sensitivity": "The same estimates as ratios of sums, as plain areas, and with intervals over artists.",
     "contrasts": "The comparisons that were declared before the run, tested over songs, in all panels at once.",
     "explainer_costs": "What each explainer reads of the model, and how long its jobs took.",
     "audits": "Tabulated values against direct evaluation of random masks.",

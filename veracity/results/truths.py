@@ -25,11 +25,12 @@ NUMBERS = {
     "n_necessary": "segments without which the rest does not flip",
     "flipping_share": "share of all sets that flip",
     "not_monotone": "share of flipping sets that a larger set undoes",
+    "monotone": "does no larger set undo any flipping set?",
     "norm_flips": "does the norm's choice of as many segments as a smallest set flip?",
     "norm_flips_3": "do the three segments of highest norm flip?",
     "best_flips_3": "do any three segments flip?",
 }
-SHARES = ("flipping_share", "not_monotone", "norm_flips", "norm_flips_3", "best_flips_3")
+SHARES = ("flipping_share", "not_monotone", "monotone", "norm_flips", "norm_flips_3", "best_flips_3")
 COLUMNS = [*PANEL, "what", "n_songs", "n", "mean", "low", "high", "median", "least", "most"]
 
 
@@ -48,7 +49,7 @@ def rows_of(flips: Keyed) -> pd.DataFrame:
 
 
 def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
-    truth, flipping = scoring.truth_of(flips), int(flips.sum())
+    truth, flipping, robust = scoring.truth_of(flips), int(flips.sum()), int(scoring.robust(flips).sum())
     top = min(scoring.TOP, truth.n)
     return {
         "smallest_size": truth.size,
@@ -58,7 +59,8 @@ def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
         "core_of_minimal": truth.minimal_core.bit_count(),
         "n_necessary": int(readouts.necessary(flips).sum()),
         "flipping_share": flipping / len(flips),
-        "not_monotone": 1 - float(scoring.robust(flips).sum()) / flipping,
+        "not_monotone": 1 - robust / flipping,
+        "monotone": float(robust == flipping),
         "norm_flips": float(flips[mask_index(by_norm[: truth.size])]),
         "norm_flips_3": float(flips[mask_index(by_norm[:top])]),
         "best_flips_3": float(truth.size <= top),

@@ -227,6 +227,9 @@ class Truth:
     against: Annotated[Several[Explainer], about("Explainers that they are compared with.")] = ("random", "norm", "lime")
     margin: Annotated[float, Field(strict=True, gt=0, le=1000), about("Largest difference of equivalent explainers.")] = 0.05
     n_rankings: Annotated[int, between(100, 10**7), about("Number of random rankings, for the chance level.")] = 10_000
+    groups: Annotated[
+        dict[str, Word], about("Artist of each song, for the table sensitivity; other songs are artists of their own.")
+    ] = field(default_factory=dict)
 
 
 @settings("controls.confined")

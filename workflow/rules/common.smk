@@ -318,6 +318,8 @@ def outside(stage, song, domain, explainer, control=None):
 def asked(stage, song, domain, explainer=None, control=None):
     """Return all that decides an artefact beside its inputs: the configuration's part, and digests of what lies outside."""
     part = settings(*(key.format(domain=domain) for key in (*USES[stage], *OF_CONTROL.get(control, ()))))
+    if control == "random_weights":  # on all excerpts of the run
+        part["controls"]["per_direction"] = config["excerpts"]["per_direction"]
     if explainer in EXPLAINERS:
         part["explainer"] = asdict(EXPLAINERS[explainer])
     if stage == "spectrograms" and song in SONGS:
@@ -375,7 +377,7 @@ SONG_MODEL = {
 if BUILD:
     SONG_MODEL = {}
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
-TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "own_games", "fidelity_worth", "truths", "explainer_costs"]
+TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "sensitivity", "own_games", "fidelity_worth", "truths", "explainer_costs"]
 TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "own_games", "fidelity_worth", "truths"]
 FIGURES = [*([] if BUILD else ["figure1"]), "figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])]
 FIGURES += TRUTH_FIGURES if config["lime"]["exact"] else []

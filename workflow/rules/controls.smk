@@ -55,6 +55,7 @@ rule controls:
     output:
         table=update(f"{RESULTS}/tables/controls.csv"),
         page=update(f"{RESULTS}/tables/controls.md"),
+        excerpts=update(f"{RESULTS}/tables/controls_by_excerpt.csv"),
         png=update(f"{RESULTS}/figures/controls.png"),
         pdf=update(f"{RESULTS}/figures/controls.pdf"),
     log:

@@ -1,10 +1,17 @@
 # The truth study: every explainer against what all masks tell (config/truth.yaml; the same on any corpus).
 
 
+if unknown := [song for song in config["truth"]["groups"] if SONGS and song not in SONGS]:
+    raise refusal(
+        f"truth.groups names the song {unknown[0]}, which the corpus does not hold: choose of {', '.join(sorted(SONGS))}"
+    )
+
+
 localrules:
     leaderboard,
     contrasts,
     gap,
+    sensitivity,
     own_games,
     fidelity_worth,
     explainer_costs,
@@ -96,11 +103,34 @@ rule gap:
         "../scripts/gap.py"
 
 
+rule sensitivity:
+    input:
+        f"{RESULTS}/tables/scores.csv",
+    output:
+        table=update(f"{RESULTS}/tables/sensitivity.csv"),
+        page=update(f"{RESULTS}/tables/sensitivity.md"),
+    log:
+        f"{RESULTS}/logs/sensitivity.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/sensitivity.tsv"
+    params:
+        asked=lambda wildcards: {key: config["truth"][key] for key in ("tested", "against", "groups")},
+        fill=plainly(config["lime"]["fill"]),
+        seed=config["seed"],
+        note=plainly(NOTE),
+        called=plainly(CALLED),
+        code=code("sensitivity"),
+    script:
+        "../scripts/sensitivity.py"
+
+
 rule own_games:
     input:
-        f"{RESULTS}/tables/leaderboard.csv",
+        leaderboard=f"{RESULTS}/tables/leaderboard.csv",
+        scores=f"{RESULTS}/tables/scores.csv",
     output:
         table=update(f"{RESULTS}/tables/own_games.csv"),
+        agreement=update(f"{RESULTS}/tables/own_games_agreement.csv"),
         page=update(f"{RESULTS}/tables/own_games.md"),
         png=update(f"{RESULTS}/figures/own_games.png"),
         pdf=update(f"{RESULTS}/figures/own_games.pdf"),
@@ -109,6 +139,8 @@ rule own_games:
     benchmark:
         f"{RESULTS}/benchmarks/own_games.tsv"
     params:
+        fill=plainly(config["lime"]["fill"]),
+        seed=config["seed"],
         note=plainly(NOTE),
         called=plainly(CALLED),
         code=code("own_games"),
@@ -144,6 +176,7 @@ rule truths:
     output:
         table=update(f"{RESULTS}/tables/truths.csv"),
         page=update(f"{RESULTS}/tables/truths.md"),
+        excerpts=update(f"{RESULTS}/tables/truths_by_excerpt.csv"),
         png=update(f"{RESULTS}/figures/truths.png"),
         pdf=update(f"{RESULTS}/figures/truths.pdf"),
     log:

@@ -22,9 +22,9 @@ def write_table(
             temporary.write_text(text, encoding="utf-8")
 
 
-def write_csv(snakemake: Any, table: pd.DataFrame, path: str) -> pd.DataFrame:
-    """Write a tidy CSV that names its corpus, and return what it holds."""
+def write_csv(snakemake: Any, table: pd.DataFrame, path: str, *, digits: int = 6) -> pd.DataFrame:
+    """Write a tidy CSV that names its corpus, with so many significant digits, and return what it holds."""
     table = in_words(table, snakemake.params.get("called", SING)).assign(corpus=snakemake.params.note)
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+        table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
     return table

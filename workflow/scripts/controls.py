@@ -8,12 +8,13 @@ from veracity.results import controls
 from veracity.results.canvas import save
 
 from _job import job
-from _tables import write_table
+from _tables import write_csv, write_table
 
 with job(snakemake):
     params = snakemake.params
     found = controls.scores((Path(p).stem, Path(p).parent.name, store.read(p, Controlled)) for p in snakemake.input)
     table = controls.table(found, seed=params.seed, margin=params.margin, left_out=params.left_out)
-    title = "Controls: explainers where the right answer, or chance, is known"
+    write_csv(snakemake, found, snakemake.output.excerpts)
+    title = f"Controls: explainers where the right answer, or chance, is known. {controls.summary(table)}"
     write_table(snakemake, table, controls.page(table), title, empty="No control was asked for (controls.names).")
     save(controls.plot(table, found, footnote=params.note), snakemake.output.png, snakemake.output.pdf)

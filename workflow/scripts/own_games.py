@@ -5,11 +5,14 @@ from veracity.results.canvas import save
 from veracity.results.pooling import NO_TRUTH, read_table
 
 from _job import job
-from _tables import write_table
+from _tables import write_csv, write_table
 
 with job(snakemake):
     called = snakemake.params.called
-    table = own_games.table(read_table(snakemake.input[0], called))
+    table = own_games.table(read_table(snakemake.input.leaderboard, called))
+    scores, seed = read_table(snakemake.input.scores, called), snakemake.params.seed
+    agreement = own_games.agreement(scores, fill=snakemake.params.fill, seed=seed)
+    write_csv(snakemake, agreement, snakemake.output.agreement)
     write_table(
         snakemake, table, own_games.page(table, called), "Two games: the explainer's own, and the truth", empty=NO_TRUTH
     )

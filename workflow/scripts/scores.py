@@ -6,10 +6,11 @@ from veracity.experiments.flips import Flips
 from veracity.results import scores
 
 from _job import job, read_all
-from _tables import write_table
+from _tables import write_csv
 
 with job(snakemake):
     artefacts = {"flips": Flips, "explanations": Explanations, "attributions": Attributions}
     read = [read_all(snakemake.input.get(name), kind) for name, kind in artefacts.items()]
     settings = {name: snakemake.params[name] for name in ("seed", "n_samples", "n_rankings")}
-    write_table(snakemake, scores.table(*read, **settings))
+    # Tests compare sums of scores: what is equal must stay so.
+    write_csv(snakemake, scores.table(*read, **settings), snakemake.output.table, digits=15)

@@ -6,11 +6,12 @@ from veracity.results.canvas import save
 from veracity.results.pooling import NO_TRUTH
 
 from _job import job, read_all
-from _tables import write_table
+from _tables import write_csv, write_table
 
 with job(snakemake):
     called = snakemake.params.called
     rows = truths.rows_of(read_all(snakemake.input, Flips))
+    write_csv(snakemake, rows, snakemake.output.excerpts)
     table = truths.table(rows, seed=snakemake.params.seed)
     write_table(snakemake, table, truths.page(table, called), "The truth: which segments flip the label", empty=NO_TRUTH)
     save(truths.plot(rows, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

@@ -1,0 +1,479 @@
+"""Write docs/findings.md, and what README says of it, from the tables of docs/truth: python docs/findings.py.
+
+The pages are written in docs/findings.in and docs/findings_readme.in, whose numbers are not typed but read:
+
+- ``{gap kind=part part=sampling}``: the rows of gap.csv that agree, in the order of panels, as mean with interval;
+  ``show=value`` leaves the interval out, ``show=range`` gives the least to the greatest, ``column=`` and ``digits=`` choose,
+- ``{= name}``: what `NUMBERS` computes,
+- ``{holds name}``: nothing; the claim of this sentence or heading is a condition of `CLAIMS`, without which nothing is written,
+- ``{defined}``: nothing; the sentence defines or cites, and claims nothing of the tables.
+
+A sentence with a digit or one of `QUANTIFIERS` needs a number that is read, ``{holds}`` or ``{defined}``.
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from veracity.attacks.settings import DOMAINS
+from veracity.labels import LABELS
+from veracity.results.pooling import read_table
+from veracity.results.study import BOUNDS, CLEAN
+
+PAGE = Path(__file__).with_suffix(".md")
+README = PAGE.parents[1] / "README.md"
+PANELS = [(domain, original) for original in LABELS for domain in DOMAINS]
+VALUES = ("mean", "difference", "auc", "truth", "percent")
+QUANTIFIERS = (
+    *("all", "always", "any", "at least", "at most", "each", "enough", "every", "everyone", "half", "least", "most", "nearly"),
+    *("never", "no", "nobody", "none", "nothing", "only", "whole"),
+)
+PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+DECLARED = ("holds", "defined")
+MEAN = "mean"  # the paper's fill
+
+
+class Tables:
+    """The tables of a folder, read once each."""
+
+    def __init__(self, folder: Path = PAGE.parent / "truth") -> None:
+        self.folder, self.known = folder, {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self.known:
+            self.known[name] = in_panels(read_table(self.folder / f"{name}.csv"))
+        return self.known[name]
+
+    def rows(self, name: str, **wanted: object) -> pd.DataFrame:
+        """Return the rows of a table whose columns have some values."""
+        table = self[name]
+        for column, value in wanted.items():
+            table = table[table[column].astype(str) == str(value)]
+        if table.empty:
+            raise SystemExit(f"{name}: no row has {wanted}. Correct docs/findings.in.")
+        return table
+
+    def values(self, name: str, *, column: str = "mean", **wanted: object) -> np.ndarray:
+        """Return a column of these rows."""
+        return self.rows(name, **wanted)[column].to_numpy()
+
+    def scored(self, explainer: str, fill: str = MEAN, column: str = "mean") -> np.ndarray:
+        """Return an explainer's normalised area under the flip curve in each panel."""
+        return self.values("figure_leaderboard", explainer=explainer, fill=fill, column=column)
+
+    def unprivileged(self) -> pd.DataFrame:
+        """Return the rows of the figure of explainers without access to the clean excerpt."""
+        rows = self["figure_leaderboard"]
+        return rows[~rows.privileged.astype(bool) & ~rows.explainer.isin(BOUNDS)]
+
+
+def in_panels(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort the rows of a table by panel, in the order of the page."""
+    if not {"domain", "original"} <= set(table) or not set(zip(table.domain, table.original, strict=True)) <= set(PANELS):
+        return table
+    place = [PANELS.index(panel) for panel in zip(table.domain, table.original, strict=True)]
+    return table.assign(_place=place).sort_values("_place", kind="stable").drop(columns="_place").reset_index(drop=True)
+
+
+def listed(words: list[str]) -> str:
+    """Join words as a sentence lists them."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def number(value: float, digits: int | str) -> str:
+    """Write a number with some decimal places ("g": with as many as it has), without a minus before zero."""
+    text = f"{value:g}" if digits == "g" else f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def at_most(value: float, digits: int) -> str:
+    """Write the least number of some decimal places that is not below a value."""
+    return number(np.ceil(value * 10**digits - 1e-9) / 10**digits, digits)
+
+
+def read(tables: Tables, words: str) -> str:
+    """Return what stands for a placeholder of a table."""
+    name, *given = shlex.split(words)
+    wanted = dict(one.split("=", 1) for one in given)
+    show, digits = wanted.pop("show", "interval"), wanted.pop("digits", "2")
+    column = wanted.pop("column", None)
+    rows = tables.rows(name, **wanted)
+    column = column or next(value for value in VALUES if value in rows)
+    low, high = ("low", "high") if "low" in rows and column in VALUES[:3] else (f"{column}_low", f"{column}_high")
+    values = rows[column].to_numpy()
+    if show == "range":
+        ends = [number(value, digits) for value in (values.min(), values.max())]
+        return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+    shown = [number(value, digits) for value in values]
+    if show == "interval":
+        ends = zip(rows[low], rows[high], strict=True)
+        intervals = [f" ({number(a, digits)} to {number(b, digits)})" if np.isfinite(a) else "" for a, b in ends]
+        shown = [value + interval for value, interval in zip(shown, intervals, strict=True)]
+    elif show != "value":
+        raise SystemExit(f"{words}: show is {show}. Choose interval, value or range.")
+    return listed(shown)
+
+
+def significant(rows: pd.DataFrame) -> np.ndarray:
+    """Tell of contrasts whether they are significant, adjusted."""
+    return (rows["p_holm" if "p_holm" in rows else "p_adjusted"] <= 0.05).to_numpy()
+
+
+def adjusted(tables: Tables, **wanted: object) -> pd.Series:
+    """Return the adjusted p of contrasts."""
+    rows = tables.rows("contrasts", **wanted)
+    return rows["p_holm" if "p_holm" in rows else "p_adjusted"]
+
+
+def agreement(tables: Tables, *, reads: bool) -> list[float]:
+    """Correlate own game and score over the unprivileged explainers of the paper's fill, in each panel."""
+    rows = tables.rows("own_games", privileged=False, fill=MEAN)
+    rows = rows[rows.budget != "nothing"] if reads else rows
+    groups = [rows[(rows.domain == domain) & (rows.original == original)] for domain, original in PANELS]
+    return [float(part.own_game.rank().corr(part.truth.rank())) for part in groups]
+
+
+def best_unprivileged(tables: Tables) -> pd.DataFrame:
+    """Return the best explainer without access to the clean excerpt in each panel."""
+    rows = tables.unprivileged()
+    best = [rows[(rows.domain == domain) & (rows.original == original)].nlargest(1, "mean") for domain, original in PANELS]
+    return pd.concat(best)
+
+
+def unanswerable(tables: Tables) -> int:
+    """Count the excerpts that no three segments flip; a song counts as many excerpts as any other in these tables."""
+    rows = tables.rows("truths", what="best_flips_3")
+    assert (rows.n % rows.n_songs == 0).all()
+    return round(float((rows.n * (1 - rows["mean"])).sum()))
+
+
+def seconds(tables: Tables, least: float, most: float) -> str:
+    """Return how long the jobs of explainers took that read so many rows of an excerpt."""
+    rows = tables["explainer_costs"]
+    found = rows.seconds[rows.seconds.notna() & rows["rows"].between(least, most)]
+    return f"{found.min():.0f} to {found.max():.0f}"
+
+
+def verdicts(tables: Tables, **wanted: object) -> pd.Series:
+    """Return the verdicts of controls where something is expected."""
+    found = tables.rows("controls", **wanted).verdict
+    return found[found.isin(["as expected", "not as expected", "undetermined"])]
+
+
+def counted(tables: Tables, control: str) -> str:
+    """Return how many expectations of a control hold, of how many."""
+    found = verdicts(tables, control=control)
+    return f"{(found == 'as expected').sum()} of {len(found)}"
+
+
+def blind(tables: Tables) -> pd.DataFrame:
+    """Return the rows of controls of explainers that read nothing at all and are expected at chance."""
+    rows = tables["controls"]
+    return rows[rows.explainer.isin(["constant", "random_order"]) & (rows.expected == "chance")]
+
+
+def holds_chance(rows: pd.DataFrame, chance: float | pd.Series = 0.0) -> pd.Series:
+    """Tell of rows whether their interval holds chance."""
+    return (rows.low <= chance) & (chance <= rows.high)
+
+
+def failed(tables: Tables) -> str:
+    """Name the expectations that failed, with their numbers."""
+    rows = tables.rows("controls", verdict="not as expected")
+    return listed(
+        [
+            f"`{row.explainer}` {number(row.mean, 2)} ({number(row.low, 2)} to {number(row.high, 2)}) on the {row.domain}"
+            for row in rows.itertuples()
+        ]
+    )
+
+
+def percent(values: np.ndarray) -> str:
+    """Return shares as a range of percentages."""
+    return f"{100 * values.min():.0f} to {100 * values.max():.0f} %"
+
+
+#: What is computed from several rows, by name.
+NUMBERS: dict[str, Callable[[Tables], str]] = {
+    "panels: excerpts": lambda t: listed([f"{n:.0f}" for n in t.rows("gap", kind="gap").n]),
+    "panels: songs": lambda t: listed([f"{n:.0f}" for n in t.rows("gap", kind="gap").n_songs]),
+    "excerpts": lambda t: f"{t.rows('attacks', original='all').n_picked.sum():.0f}",
+    "excerpts with a score": lambda t: f"{t.rows('gap', kind='gap').n.sum():.0f}",
+    "turned to sing": lambda t: listed([f"{n:.0f}" for n in t.rows("attacks", original="nosing").n_picked]),
+    "turned to no sing": lambda t: listed([f"{n:.0f}" for n in t.rows("attacks", original="sing").n_picked]),
+    "tests": lambda t: f"{len(t['contrasts'])}",
+    "small parts": lambda t: f"{number(_small(t).min(), 2)} to {number(_small(t).max(), 2)}",
+    "small parts, furthest": lambda t: f"{number(_small(t, 'low').min(), 2)} and {number(_small(t, 'high').max(), 2)}",
+    "remains, furthest": lambda t: number(t.rows("gap", kind="part", part="remains").high.max(), 2),
+    "question over gap": lambda t: at_most(np.abs(_part(t, "question") - t.values("gap", kind="gap")).max(), 2),
+    "occlusion against LIME, p": lambda t: f"{adjusted(t, explainer='occlusion (mean)', against='lime (mean)').min():.2f}",
+    "gradient percent": lambda t: percent(t.scored("gradient_x_perturbation", CLEAN)),
+    "lime percent": lambda t: percent(t.scored("lime")),
+    "best unprivileged": lambda t: listed(
+        [
+            f"{number(r.mean, 2)} (`{r.explainer}`, {r.fill})"
+            for r in best_unprivileged(t)[["mean", "explainer", "fill"]].itertuples()
+        ]
+    ),
+    "worst of the perturbation": lambda t: _named(t.rows("figure_leaderboard", fill=CLEAN).nsmallest(1, "mean").iloc[0]),
+    "best privileged of a fill": lambda t: _named(_privileged_of_a_fill(t).nlargest(1, "mean").iloc[0]),
+    "greedy against the norm, p": lambda t: at_most(adjusted(t, explainer="greedy_forward (clean)", against="norm").max(), 3),
+    "LIME against the norm, p": lambda t: f"{np.sort(adjusted(t, explainer='lime (mean)', against='norm'))[1]:.2f}",
+    "LIME against the norm, least p": lambda t: f"{adjusted(t, explainer='lime (mean)', against='norm').min():.3f}",
+    "correlation": lambda t: listed([number(one, 2) for one in agreement(t, reads=False)]),
+    "correlation, range": lambda t: (
+        f"{number(min(agreement(t, reads=False)), 2)} to {number(max(agreement(t, reads=False)), 2)}"
+    ),
+    "correlation of those that read": lambda t: listed([number(one, 2) for one in agreement(t, reads=True)]),
+    "correlated": lambda t: listed([f"{n}" for n in _correlated(t)]),
+    "medians of smallest": lambda t: (
+        f"{t.values('truths', what='smallest_size', column='median').min():.0f} to "
+        f"{t.values('truths', what='smallest_size', column='median').max():.0f}"
+    ),
+    "medians of minimal": lambda t: (
+        f"{t.values('truths', what='n_minimal', column='median').min():.0f} to "
+        f"{t.values('truths', what='n_minimal', column='median').max():.0f}"
+    ),
+    "fewest minimal": lambda t: f"{t.values('truths', what='n_minimal', column='least').min():.0f}",
+    "most minimal": lambda t: f"{t.values('truths', what='n_minimal', column='most').max():.0f}",
+    "pairs of a panel": lambda t: f"{_panels_of_fidelity(t).pairs.min():.0f} to {_panels_of_fidelity(t).pairs.max():.0f}",
+    "unanswerable": lambda t: f"{unanswerable(t)}",
+    "expectations": lambda t: f"{len(verdicts(t))}",
+    **{
+        f"verdicts: {verdict}": lambda t, verdict=verdict: f"{(verdicts(t) == verdict).sum()}"
+        for verdict in ("as expected", "not as expected", "undetermined")
+    },
+    **{f"control {name}": lambda t, name=name: counted(t, name) for name in ("confined", "cue", "random_weights")},
+    "control grids": lambda t: (
+        f"{sum((verdicts(t, control=name) == 'as expected').sum() for name in _grids(t))} of "
+        f"{sum(len(verdicts(t, control=name)) for name in _grids(t))}"
+    ),
+    "grids": lambda t: listed(
+        [
+            _estimate(t.rows("controls", control=name, domain=domain, score=QUESTION).iloc[0])
+            for name in _grids(t)
+            for domain in DOMAINS
+        ]
+    ),
+    "random weights, undetermined": lambda t: f"{(verdicts(t, control='random_weights') == 'undetermined').sum()}",
+    "random weights, failed": lambda t: f"{(verdicts(t, control='random_weights') == 'not as expected').sum()}",
+    "failed": failed,
+    "blind rows": lambda t: f"{len(blind(t))}",
+    "blind rows that miss": lambda t: f"{(blind(t).verdict == 'not as expected').sum()}",
+    "minutes of jobs": lambda t: f"{t['explainer_costs'].seconds.sum() / 60:.0f}",
+    "seconds: nothing": lambda t: seconds(t, 0, 0),
+    "seconds: a few passes": lambda t: seconds(t, 1, 10),
+    "seconds: a row a segment": lambda t: seconds(t, 11, 50),
+    "seconds: 102 rows": lambda t: seconds(t, 102, 102),
+    "seconds: searches": lambda t: seconds(t, 200, 400),
+    "seconds: sampled": lambda t: seconds(t, 500, 8192),
+}
+QUESTION = "Shapley of the perturbation less of the fill game"
+
+
+def _part(tables: Tables, name: str) -> np.ndarray:
+    return tables.values("gap", kind="part", part=name)
+
+
+def _access(tables: Tables) -> pd.DataFrame:
+    return tables.rows("gap", kind="instead", part="question: less the clean excerpt's")
+
+
+def _small(tables: Tables, column: str = "mean") -> np.ndarray:
+    rows = tables.rows("gap", kind="part")
+    return rows[rows.part.isin(["sampling", "surrogate", "scale"])][column].to_numpy()
+
+
+def _grids(tables: Tables) -> list[str]:
+    return [name for name in dict.fromkeys(tables["controls"].control) if name.startswith("grid_")]
+
+
+def _estimate(row: pd.Series) -> str:
+    return f"{number(row['mean'], 2)} ({number(row.low, 2)} to {number(row.high, 2)})"
+
+
+def _named(row: pd.Series) -> str:
+    return f"`{row.explainer}` {_estimate(row)} in panel {PANELS.index((row.domain, row.original)) + 1}"
+
+
+def _privileged_of_a_fill(tables: Tables) -> pd.DataFrame:
+    rows = tables["figure_leaderboard"]
+    return rows[rows.privileged.astype(bool) & ~rows.fill.isin(["", CLEAN])]
+
+
+def _correlated(tables: Tables) -> list[int]:
+    rows = tables.rows("own_games", privileged=False, fill=MEAN)
+    return [int(((rows.domain == domain) & (rows.original == original)).sum()) for domain, original in PANELS]
+
+
+def _nobody_closes_half(tables: Tables) -> bool:
+    """No explainer of a fill game without access to the clean excerpt closes half of the gap in any panel."""
+    lime, rows = tables.scored("lime"), tables.unprivileged()
+    best = [rows["mean"][(rows.domain == domain) & (rows.original == original)].max() for domain, original in PANELS]
+    return bool((np.array(best) - lime < (1 - lime) / 2).all())
+
+
+def _occlusion_is_better_in_the_third(tables: Tables) -> bool:
+    rows = tables.rows("contrasts", explainer="occlusion (mean)", against="lime (mean)")
+    return significant(rows).tolist() == [False, False, True, False] and rows.difference.iloc[2] > 0
+
+
+def _norm_and_lime(tables: Tables) -> bool:
+    rows = tables.rows("contrasts", explainer="lime (mean)", against="norm")
+    return significant(rows).tolist() == [False, True, False, False] and rows.difference.iloc[1] < 0
+
+
+def _cue_is_found(tables: Tables) -> bool:
+    rows = tables.rows("controls", control="cue", expected="above chance")
+    others = rows[rows.explainer != "saliency"]
+    return bool((others["mean"] == 1).all() and (rows.verdict == "as expected").all())
+
+
+def _exact_is_not_the_best(tables: Tables) -> bool:
+    rows = tables.unprivileged()
+    best = rows[rows.fill == MEAN].groupby(["domain", "original"])["mean"].max().loc[PANELS].to_numpy()
+    return bool((tables.scored("shapley") < best).all())
+
+
+def _minimum_tells(tables: Tables) -> bool:
+    """Of LIME's fidelity, over all panels: above 0.5 with the minimum alone."""
+    rows = tables.rows("fidelity_worth", domain="all", explainer="lime", predictor="fidelity").set_index("fill")
+    return rows.low["min"] > 0.5 and rows.low["mean"] < 0.5 < rows.high["mean"] and rows.low["zero"] < 0.5 < rows.high["zero"]
+
+
+def _panels_of_fidelity(tables: Tables) -> pd.DataFrame:
+    rows = tables.rows("fidelity_worth", explainer="lime", predictor="fidelity", fill=MEAN)
+    return rows[rows.domain != "all"]
+
+
+#: What sentences and headings claim beyond the numbers that stand in them, by name.
+CLAIMS: dict[str, Callable[[Tables], bool]] = {
+    "question is the gap": lambda t: bool((np.abs(_part(t, "question") - t.values("gap", kind="gap")) < 0.03).all()),
+    "access is less than the question": lambda t: bool((_access(t)["mean"].to_numpy() < _part(t, "question")).all()),
+    "access helps in three panels": lambda t: (_access(t).low > 0).tolist() == [False, True, True, True],
+    "occlusion is better in the third panel": _occlusion_is_better_in_the_third,
+    "nobody closes half of the gap": _nobody_closes_half,
+    "zero changes nothing": lambda t: bool(holds_chance(t.rows("gap", kind="instead", part="question: fill zero")).all()),
+    "minimum costs": lambda t: bool((t.rows("gap", kind="instead", part="question: fill min").high < 0).all()),
+    "one excerpt is left out": lambda t: int(NUMBERS["excerpts"](t)) - int(NUMBERS["excerpts with a score"](t)) == 1,
+    "two passes": lambda t: (t.rows("figure_leaderboard", explainer="gradient_x_perturbation")["rows"] == 2).all(),
+    "nobody reaches 0.9": lambda t: bool((t.unprivileged()["mean"] < 0.9).all()),
+    "perturbation is above 0.9": lambda t: bool((t.rows("figure_leaderboard", fill=CLEAN)["mean"] > 0.9).all()),
+    "sampling is within the margin": lambda t: bool(
+        (t.rows("contrasts", explainer="lime_exact (mean)", against="lime (mean)")[["low", "high"]].abs() < 0.05).all().all()
+    ),
+    "norm is not the truth": lambda t: bool((t.scored("norm", "", "high") < 1).all()),
+    "greedy beats the norm": lambda t: bool(
+        significant(rows := t.rows("contrasts", explainer="greedy_forward (clean)", against="norm")).all()
+        and (rows.difference > 0).all()
+    ),
+    "greedy reads 210 rows": lambda t: (t.rows("figure_leaderboard", explainer="greedy_forward")["rows"] == 210).all(),
+    "LIME is worse than the norm in the second panel": _norm_and_lime,
+    "half have many": lambda t: bool((t.values("truths", what="n_minimal", column="median") > 1).all()),
+    "half are monotone": lambda t: bool((t.values("truths", what="not_monotone", column="median") == 0).all()),
+    "the exact solution is not the best": _exact_is_not_the_best,
+    "occlusion is above Shapley but in the second panel": lambda t: (
+        (t.scored("occlusion") > t.scored("shapley")).tolist() == [True, False, True, True]
+    ),
+    "correlations are positive": lambda t: min(agreement(t, reads=False) + agreement(t, reads=True)) > 0,
+    "the minimum tells": _minimum_tells,
+    "the minimum scores least": lambda t: bool(
+        (t.scored("lime", "min") < np.minimum(t.scored("lime"), t.scored("lime", "zero"))).all()
+    ),
+    "Grad-CAM is above chance untrained": lambda t: (
+        t.values("controls", control="random_weights", domain="spectrogram", explainer="grad_cam", column="low")[0] > 0
+    ),
+    "panels settle nothing": lambda t: bool(holds_chance(_panels_of_fidelity(t), 0.5).all()),
+    "most wrong answers have no right one": lambda t: (
+        unanswerable(t) > t.values("fidelity_worth", domain="all", explainer="lime", fill=MEAN, column="n_wrong")[0] / 2
+    ),
+    "DeepLift takes longest": lambda t: (
+        t["explainer_costs"].query("0 < rows <= 10").sort_values("seconds").explainer.iloc[-1] == "deeplift"
+    ),
+    "nothing differs outside": lambda t: t.values("controls", control="confined", score="largest difference outside")[0] == 0,
+    "norm finds all": lambda t: t.values("controls", control="confined", explainer="norm")[0] == 1,
+    "the cue is found": _cue_is_found,
+    "energy misses the cue": lambda t: t.values("controls", control="cue", explainer="energy")[0] == 0,
+    "blind rows of the study hold chance": lambda t: bool(
+        pd.concat([holds_chance(t.rows("figure_leaderboard", explainer=one)) for one in ("constant", "random_order")]).all()
+    ),
+    "grids agree": lambda t: all((verdicts(t, control=name) == "as expected").all() for name in _grids(t)),
+    "LIME is at chance with random weights": lambda t: bool(
+        holds_chance(t.rows("controls", control="random_weights", explainer="lime")).all()
+    ),
+    "the spectrogram's attack flips half": lambda t: (
+        49 < t.values("attacks", domain="spectrogram", original="all", column="percent")[0] < 51
+    ),
+}
+
+
+def render(template: str, tables: Tables) -> str:
+    """Return the text with its numbers.
+
+    Raises
+    ------
+    SystemExit
+        When a claim does not hold, or a sentence counts and is bound to nothing.
+    """
+    if loose := unbound(template):
+        raise SystemExit(f"{loose[0]!r}: bound to no row. Read its number from a table, or add {{holds}} or {{defined}}.")
+
+    def value(match: re.Match) -> str:
+        first, _, rest = match[1].partition(" ")
+        if first == "defined":
+            return ""
+        if first == "holds":
+            if not CLAIMS[rest](tables):
+                raise SystemExit(f"{rest}: does not hold in {tables.folder}. Correct the sentence in docs/findings.in.")
+            return ""
+        return NUMBERS[rest](tables) if first == "=" else read(tables, match[1])
+
+    return re.sub(r"[ ]*\{(?:holds [^{}]+|defined)\}", value_of_marker(value), PLACEHOLDER_OF_NUMBERS.sub(value, template))
+
+
+def value_of_marker(value: Callable[[re.Match], str]) -> Callable[[re.Match], str]:
+    """Return a replacement that takes the blanks before a marker away with it."""
+    return lambda match: value(PLACEHOLDER.search(match[0]))  # type: ignore[arg-type]
+
+
+PLACEHOLDER_OF_NUMBERS = re.compile(r"\{(?!holds |defined\})([^{}]+)\}")
+
+
+def unbound(template: str) -> list[str]:
+    """Return the sentences and headings that count and are bound to nothing."""
+    found = []
+    text = template.partition("\n## References")[0]
+    text = re.sub(r"```.*?```|!\[[^]]*\]\([^)]*\)|\]\([^)]*\)|`[^`{}]*`|<!--.*?-->", " ", text, flags=re.DOTALL)
+    for block in re.split(r"\n\s*\n|\n(?=[-#|])", text):
+        for sentence in re.split(r"(?<=[.:?])\s+(?=[A-Z*\[{])", re.sub(r"^#+ (\d+\.)?", "", block.strip())):
+            said = PLACEHOLDER.sub(" ", sentence)
+            counts = re.search(r"\d", said) or re.search(rf"\b({'|'.join(QUANTIFIERS)})\b", said, re.IGNORECASE)
+            declared = [one.split(" ")[0] for one in PLACEHOLDER.findall(sentence)]
+            bound = any(one in DECLARED for one in declared) if counts else True
+            if not bound:
+                found.append(" ".join(sentence.split()))
+    return found
+
+
+def pages(tables: Tables) -> dict[Path, str]:
+    """Return what the page and README are to hold."""
+    readme = README.read_text(encoding="utf-8")
+    parts = re.split(r"^=== (\w+)\n", (PAGE.parent / "findings_readme.in").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    for name, template in zip(parts[::2], parts[1::2], strict=True):
+        begins, ends = f"<!-- findings: {name} -->\n", "<!-- end of findings -->"
+        if readme.count(begins) != 1:
+            raise SystemExit(f"README.md: {begins.strip()} stands there {readme.count(begins)} times. Put it there once.")
+        before, rest = readme.split(begins)
+        after = rest.partition(ends)[2]
+        readme = f"{before}{begins}{render(template, tables).strip()}\n{ends}{after}"
+    return {PAGE: render(PAGE.with_suffix(".in").read_text(encoding="utf-8"), tables), README: readme}
+
+
+if __name__ == "__main__":
+    for path, text in pages(Tables(Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE.parent / "truth")).items():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,123 @@
+"""Table ``sensitivity``: what the estimates of the truth study become when they are made in another, declared way.
+
+The normalised area under the flip curve divides by what lies between a random and the best ranking, and explodes where that is
+little. Songs of one artist are not independent. So beside the estimate of the other tables (``songs``) each is made again:
+
+- ``ratio of sums``: areas above random, summed over a panel's excerpts, over the sum of what the best ranking has above random,
+- ``area``: differences of the area itself, not divided, means of songs,
+- ``artists``: the mean of songs, with an interval over artists (Student's where they are few, as everywhere),
+- ``artists, bootstrap``: the same with a BCa bootstrap over artists, which covers less than it promises where they are few.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..jobs.seeds import rng_for
+from ..labels import SING, direction_title
+from .contrasts import RANDOM, of_explainer
+from .gap import by_excerpt, parts_of
+from .over_songs import Estimate, bootstrap_ratio, estimate, interval_words, ratio
+from .pooling import in_paper_order
+from .study import BOUNDS, CLEAN, PANEL, named
+
+METHODS = ("songs", "ratio of sums", "area", "artists", "artists, bootstrap")
+COLUMNS = [*PANEL, "kind", "what", "method", "n_units", "n", "mean", "low", "high"]
+EXPLAINER, CONTRAST, PART = "explainer", "contrast", "part of the gap"
+
+
+def table(
+    scores: pd.DataFrame,
+    *,
+    tested: Sequence[str],
+    against: Sequence[str],
+    fill: str,
+    groups: Mapping[str, str],
+    seed: int,
+) -> pd.DataFrame:
+    """Estimate explainers, declared contrasts and the parts of the gap in each of `METHODS`.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Of `veracity.results.scores.table`.
+    tested, against : sequence of str
+        Explainers of the contrasts, as in `veracity.results.contrasts.table`.
+    fill : str
+        The paper's; explainers of other fills are left out.
+    groups : mapping of str to str
+        Artist of each song; a song that is not named is an artist of its own.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``n_units``: songs, or artists, of the interval; ``n``: excerpts.
+    """
+    rows: list[dict[str, object]] = []
+    for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
+        cells = by_excerpt(part[~part.explainer.isin(BOUNDS)], "aufc")
+        of_excerpt = part.drop_duplicates(["song", "excerpt"]).set_index(["song", "excerpt"])
+        random = of_excerpt["chance_aufc"].reindex(cells.index)
+        best = by_excerpt(part, "aufc")[BOUNDS[0], ""].reindex(cells.index) - random
+        for kind, what, area in _areas(cells.sub(random, axis=0), best, tested, against, fill):
+            names = dict(zip(PANEL, panel, strict=True)) | {"kind": kind, "what": what}
+            for method in METHODS:
+                found = _estimated(area, best, method, groups, rng_for(seed, "sensitivity", *panel, kind, what, method))
+                numbers = {"n_units": found.n, "mean": found.mean, "low": found.low, "high": found.high}
+                known = area.notna() if method in ("ratio of sums", "area") else area.notna() & (best > 1e-12)
+                rows.append({**names, "method": method, "n": int(known.sum()), **numbers})
+    return in_paper_order(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _areas(
+    cells: pd.DataFrame, best: pd.Series, tested: Sequence[str], against: Sequence[str], fill: str
+) -> Iterator[tuple[str, str, pd.Series]]:
+    """Yield what is estimated as a difference of areas in each excerpt: kind, name, values."""
+    shown = [(name, other) for name, other in cells if other in ("", fill, CLEAN)]
+    for name, other in shown:
+        yield EXPLAINER, named(name, other), cells[name, other]
+    for one in tested:
+        for other in against:
+            if one != other:
+                first, second = (_column(cells, name, fill) for name in (one, other))
+                yield CONTRAST, f"{first.name} - {second.name}", first - second
+    for name, values in parts_of(cells, fill, best).items():
+        yield PART, name, values
+    yield PART, "gap", best - cells["lime", fill]
+
+
+def _column(cells: pd.DataFrame, name: str, fill: str) -> pd.Series:
+    """Return the values of an explainer of the configuration, named as tables name it; 0 for the random ranking."""
+    if name == RANDOM:
+        return pd.Series(0.0, cells.index, name=RANDOM)
+    found = of_explainer(cells.columns.to_frame(index=False), name, fill).iloc[0]
+    return cells[found.explainer, found.fill].rename(named(found.explainer, found.fill))
+
+
+def _estimated(area: pd.Series, best: pd.Series, method: str, groups: Mapping[str, str], rng: np.random.Generator) -> Estimate:
+    known = area.notna()
+    if method == "ratio of sums":
+        sums = pd.DataFrame({"area": area[known], "best": best[known]}).groupby("song").sum()
+        return ratio(sums.area.to_numpy(), sums.best.to_numpy(), rng, bounds=(-np.inf, np.inf))
+    if method == "area":
+        return estimate(area[known].groupby("song").mean().to_numpy(), rng)
+    songs = (area / best.where(best > 1e-12)).dropna().groupby("song").mean()
+    if method == "songs":
+        return estimate(songs.to_numpy(), rng)
+    artists = songs.groupby([groups.get(str(song), f"song {song}") for song in songs.index])
+    sums, counts = artists.sum().to_numpy(), artists.size().to_numpy().astype(float)
+    if method == "artists" or len(sums) < 2 or np.ptp(sums / counts) < 1e-12:
+        return ratio(sums, counts, rng, bounds=(-np.inf, np.inf))
+    return bootstrap_ratio(sums, counts, rng)
+
+
+def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+    """Arrange `table` to be read: a row for each estimate, a column for each way to make it."""
+    shown: dict[tuple[str, ...], dict[str, object]] = {}
+    for row, interval in zip(rows.itertuples(), interval_words(rows.rename(columns={"n_units": "n_songs"})), strict=True):
+        panel = f"{row.domain}, {direction_title(row.original, called)}"
+        line = shown.setdefault((panel, row.kind, row.what), {"panel": panel, "kind": row.kind, "what": row.what})
+        line[row.method] = f"{row.mean:.3g} ({interval})" if np.isfinite(row.mean) else "none"
+    return pd.DataFrame(list(shown.values()))

@@ -1,0 +1,13 @@
+"""Rule sensitivity: the estimates of the truth study, made in other declared ways."""
+
+from veracity.results import sensitivity
+from veracity.results.pooling import NO_TRUTH, read_table
+
+from _job import job
+from _tables import write_table
+
+with job(snakemake):
+    called, asked = snakemake.params.called, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
+    table = sensitivity.table(read_table(snakemake.input[0], called), **snakemake.params.asked, **asked)
+    title = "The same estimates, made in other ways"
+    write_table(snakemake, table, sensitivity.page(table, called), title, empty=NO_TRUTH)
