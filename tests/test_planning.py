@@ -384,7 +384,9 @@ def test_a_plan_is_summed_up():
 
 @pytest.mark.slow
 def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
-    config = workspace.configure("threads", SMALL, {"detector": {"n_seeds": 2}, "attacks": {"chunk_frames": 40}})
+    config = workspace.configure(
+        "threads", SMALL, {"detector": {"n_seeds": 2, "training": {"batch": 16}}, "attacks": {"chunk_frames": 40}}
+    )
     shown = workspace.snakemake("--dry-run", "--cores", "6", "all", "--quiet", "host", config=config).stdout
     found = {}
     for rule, text in re.findall(r"^rule (\w+):\n(.*?)\n\n", shown, re.MULTILINE | re.DOTALL):
