@@ -49,12 +49,13 @@ def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed):
     ("layers", "n_time", "n_band"),
     [("ismir2015", 5, 4), ("ismir2015", 4, 3), ("ismir2015", 7, 1), ("ismir2016", 3, 4), ("ismir2016", 5, 2)],
 )
-def test_all_masks_equal_given_masks(layers, n_time, n_band):
+@pytest.mark.parametrize("n_masks", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_all_masks_equal_given_masks(layers, n_time, n_band, n_masks):
     network, grid = network_of(layers), SegmentGrid(n_time, n_band)
     plan, _ = plan_tables(stack_of(network).steps, grid)
     games = [random_game(grid, seed) for seed in (1, 2)]
     everything = list(TableEvaluator(stack_of(network), plan).logits(games))
-    masks = np.random.default_rng(0).random((6, grid.n_segments)) < 0.5
+    masks = np.random.default_rng(0).random((n_masks, grid.n_segments)) < 0.5
     for game, values in zip(games, everything, strict=True):
         assert len(values) == 2**grid.n_segments
         direct = next(DirectEvaluator(network.logits).logits([game], masks))
