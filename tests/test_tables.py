@@ -29,18 +29,19 @@ def random_game(grid, seed=0):
     return Game(on, off, grid)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("n_masks", [6, pytest.param(24, marks=pytest.mark.slow)])  # each takes the network a third of a second
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     layers=st.sampled_from(["ismir2015", "ismir2016"]),
     n_time=st.integers(1, 6),
     n_band=st.integers(1, 4),
     seed=st.integers(0, 2**20),
 )
-def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed):
+def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed, n_masks):
     network, grid = network_of(layers, seed), SegmentGrid(n_time, n_band)
     evaluator = network_evaluator(network, grid)
     game = random_game(grid, seed)
-    masks = np.random.default_rng(seed).random((6, grid.n_segments)) < 0.5  # each takes the network a third of a second
+    masks = np.random.default_rng(seed).random((n_masks, grid.n_segments)) < 0.5
     direct = next(DirectEvaluator(network.logits).logits([game], masks))
     np.testing.assert_allclose(next(evaluator.logits([game], masks)), direct, atol=1e-9)
 
