@@ -23,7 +23,7 @@ rule all:
 
 
 # The rules of variant eps_small are called eps_small__perturbations and so on; docs/variants.md.
-for variant, settings_of_variant in VARIANTS.items():
+for variant in config["variants"]:
     module_name, prefix = f"variant__{variant}", f"{variant}__"
 
     module:
@@ -31,28 +31,20 @@ for variant, settings_of_variant in VARIANTS.items():
         snakefile:
             "workflow/rules/run.smk"
         config:
-            {**settings_of_variant, "runs": RUNS, "outside": OUTSIDE}
+            {"variant": variant, "base": BASE_CONFIG}
 
     use rule * from module_name as prefix*
 
 
-MODULES = [globals()[f"variant__{name}"] for name in VARIANTS]
-tell_shared()
-
-
 onstart:
-    begin()
-    for one in MODULES:
-        one.begin()
+    mark_all()
 
 
 onsuccess:
-    end()
-    for one in MODULES:
-        one.end()
+    mark_all()
+    tell_warnings()
 
 
 onerror:
-    end()
-    for one in MODULES:
-        one.end()
+    mark_all()
+    tell_warnings()

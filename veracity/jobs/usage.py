@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,22 +86,19 @@ def logged(log: str | os.PathLike) -> tuple[float, float, float]:
     return number(STARTUP), number(IN_ALL), number(PEAK)
 
 
-def warnings_of(run: str | os.PathLike, of: Collection[str] | None = None) -> list[str]:
-    """Return what the jobs of a run have warned of, as their logs tell it; each sentence once, in order.
+def warnings_of(run: str | os.PathLike, *, since: float = 0) -> list[str]:
+    """Return the warnings in the logs of a run's jobs, each once, in order.
 
     Parameters
     ----------
     run : path-like
-        Its folder.
-    of : collection of str, optional
-        Logs that count; others are of jobs that the run no longer has.
+        Folder of the run.
+    since : float
+        Time in seconds since the epoch; logs written before it are left out.
     """
-    tabled = of is None or str(Path(run, "logs", "corpus.log")) in of  # the table `corpus` says what is odd of songs
-    logs = (
-        path
-        for path in sorted(Path(run, "logs").rglob("*.log"))
-        if (of is None or str(path) in of) and not (tabled and path.parent.name == "spectrograms")
-    )
+    logs = [path for path in sorted(Path(run, "logs").rglob("*.log")) if path.stat().st_mtime >= since]
+    if Path(run, "logs", "corpus.log") in logs:  # its job repeats the warnings about songs
+        logs = [path for path in logs if path.parent.name != "spectrograms"]
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in logs)
     found = (line for text in texts for line in re.findall(r"^WARNING veracity\S* (.+)$", text, re.MULTILINE))
     return list(dict.fromkeys(found))

@@ -25,7 +25,7 @@ from ..explainers.lime import LimeSettings
 from ..games import readouts
 from ..games.models import explained_model
 from ..jobs import store
-from ..jobs.contents import file_digest
+from ..jobs.provenance import file_digest
 from ..songs.audio import load_audio
 from ..songs.corpus import songs_of
 from ..songs.resynthesis import confined

@@ -1,24 +1,20 @@
 # Adversarial perturbations of songs, and the excerpts whose label they flip.
 
 
-localrules:
-    attacks,
-
-
 rule classifier:
     output:
-        table=update(f"{RESULTS}/tables/classifier.csv"),
-        page=update(f"{RESULTS}/tables/classifier.md"),
+        table=f"{RESULTS}/tables/classifier.csv",
+        page=f"{RESULTS}/tables/classifier.md",
     log:
-        f"{RESULTS}/logs/classifier.log",
+        log_of("classifier"),
     benchmark:
-        f"{RESULTS}/benchmarks/classifier.tsv"
-    # First of all: it says what cannot be asked of the classifier. No attack has it as input: what is asked of explanations would
-    # re-run attacks, and an `ancient` input hides from Snakemake 9.27 that parameters of what reads it have changed.
+        benchmark_of("classifier")
+    # First of all: it says what cannot be asked of the classifier. No attack has it as input, because settings of explanations
+    # would then re-run attacks.
     priority: 1000
     params:
         settings=uses("classifier"),
-        note=plainly(NOTE),
+        note=as_it_is(RUN.note),
         code=code("classifier"),
     script:
         "../scripts/classifier.py"
@@ -27,26 +23,24 @@ rule classifier:
 rule perturbations:
     input:
         unpack(song_files),
-        **SONG_MODEL,
+        **ATTACKED,
     output:
-        update(f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5"),
+        f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/perturbations/{{domain}}/{{song}}.log",
+        log_of("perturbations/{domain}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/perturbations/{{domain}}/{{song}}.tsv"
-    priority: priority_of_attack
+        benchmark_of("perturbations/{domain}/{song}")
+    priority: longest_first
     threads: threads_for("perturbations")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
+        **RESUMED,
         settings=uses("perturbations"),
-        paths=song_paths,
         chunk_frames=config["attacks"]["chunk_frames"],
-        state=state_beside,
-        save_every_seconds=config["save_every_seconds"],
-        device=plainly(config["device"]),
+        device=config["device"],
         code=code("perturbations"),
     script:
         "../scripts/perturbations.py"
@@ -54,85 +48,47 @@ rule perturbations:
 
 rule excerpts:
     input:
-        **SONG_MODEL,
+        **ATTACKED,
         perturbation=made("perturbations"),
     output:
-        update(f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5"),
+        f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/excerpts/{{domain}}/{{song}}.log",
+        log_of("excerpts/{domain}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/excerpts/{{domain}}/{{song}}.tsv"
+        benchmark_of("excerpts/{domain}/{song}")
     resources:
         turn=1,
         gpu=gpus("explaining_device"),
         runtime=growing(15),
     params:
         settings=uses("excerpts"),
-        device=plainly(config["explaining_device"]),
+        device=config["explaining_device"],
         code=code("excerpts"),
     script:
         "../scripts/excerpts.py"
 
 
-rule attacks:
-    input:
-        perturbations=per_attack("perturbations"),
-        excerpts=per_attack("excerpts"),
-    output:
-        table=update(f"{RESULTS}/tables/attacks.csv"),
-        page=update(f"{RESULTS}/tables/attacks.md"),
-    log:
-        f"{RESULTS}/logs/attacks.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/attacks.tsv"
-    params:
-        note=plainly(NOTE),
-        called=plainly(CALLED),
-        code=code("attacks"),
-    script:
-        "../scripts/attacks.py"
-
-
 rule tuning_runs:
     input:
         unpack(song_files),
-        **SONG_MODEL,
+        **ATTACKED,
     output:
-        update(f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json"),
+        f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json",
     log:
-        f"{RESULTS}/logs/tuning_runs/{{domain}}/{{setting}}/{{song}}.log",
+        log_of("tuning_runs/{domain}/{setting}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/tuning_runs/{{domain}}/{{setting}}/{{song}}.tsv"
-    priority: priority_of_attack
+        benchmark_of("tuning_runs/{domain}/{setting}/{song}")
+    priority: longest_first
     threads: threads_for("tuning_runs")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(6000),
         runtime=growing(240),
     params:
+        **RESUMED,
         settings=uses("tuning_runs"),
-        paths=song_paths,
         chunk_frames=config["attacks"]["chunk_frames"],
-        state=state_beside,
-        save_every_seconds=config["save_every_seconds"],
-        device=plainly(config["device"]),
+        device=config["device"],
         code=code("tuning_runs"),
     script:
         "../scripts/tuning_runs.py"
-
-
-rule tuning:
-    input:
-        tuning_runs_of_all,
-    output:
-        table=update(f"{RESULTS}/tables/tuning.csv"),
-        page=update(f"{RESULTS}/tables/tuning.md"),
-    log:
-        f"{RESULTS}/logs/tuning.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/tuning.tsv"
-    params:
-        note=plainly(NOTE),
-        code=code("tuning"),
-    script:
-        "../scripts/tuning.py"

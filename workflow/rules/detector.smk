@@ -1,35 +1,29 @@
-# The detector: trained here for several seeds, or a checkpoint that is given; its predictions and scores.
-
-
-localrules:
-    imported,
-    detector,
+# The detector: trained here for several seeds, or a checkpoint that is given; and its predictions.
 
 
 rule training:
     input:
-        spectrograms_of("train"),
+        spectrograms_of(RUN.names("train")),
     output:
-        checkpoint=update(f"{RESULTS}/training/{{detector}}.pt"),
-        curve=update(f"{RESULTS}/training/{{detector}}.csv"),
+        checkpoint=f"{RESULTS}/training/{{detector}}.pt",
+        curve=f"{RESULTS}/training/{{detector}}.csv",
     log:
-        f"{RESULTS}/logs/training/{{detector}}.log",
+        log_of("training/{detector}"),
     benchmark:
-        f"{RESULTS}/benchmarks/training/{{detector}}.tsv"
+        benchmark_of("training/{detector}")
     wildcard_constraints:
         detector="seed[0-9]+",
-    priority: priority_of_training
+    priority: lambda wildcards: 1000 if wildcards.detector == RUN.attacked else 100  # everything waits for the attacked one
     threads: threads_for("training")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(6000),
         runtime=growing(480),
     params:
+        **RESUMED,
         settings=uses("training"),
-        order=plainly(names("train")),  # batches are drawn from the songs in the order of their list
-        state=state_beside,
-        save_every_seconds=config["save_every_seconds"],
-        device=plainly(config["device"]),
+        order=RUN.names("train"),  # batches are drawn from the songs in the order of their list
+        device=config["device"],
         code=code("training"),
     script:
         "../scripts/training.py"
@@ -37,16 +31,16 @@ rule training:
 
 rule imported:
     input:
-        declared(CHECKPOINT or "{}"),
+        RUN.checkpoint or [],
     output:
-        update(f"{RESULTS}/imported/checkpoint.pt"),
+        f"{RESULTS}/imported/checkpoint.pt",
     log:
-        f"{RESULTS}/logs/imported.log",
+        log_of("imported"),
     benchmark:
-        f"{RESULTS}/benchmarks/imported.tsv"
+        benchmark_of("imported")
+    localrule: True
     params:
         settings=uses("imported"),
-        checkpoint=plainly(CHECKPOINT),
         code=code("imported"),
     script:
         "../scripts/imported.py"
@@ -54,36 +48,19 @@ rule imported:
 
 rule predictions:
     input:
-        detector=lambda wildcards: detector_path(wildcards.detector),
-        spectrograms=spectrograms_of("valid", "test"),
+        detector=lambda wildcards: RUN.detector_path(wildcards.detector),
+        spectrograms=spectrograms_of(RUN.names("valid", "test")),
     output:
-        update(f"{RESULTS}/predictions/{{detector}}.h5"),
+        f"{RESULTS}/predictions/{{detector}}.h5",
     log:
-        f"{RESULTS}/logs/predictions/{{detector}}.log",
+        log_of("predictions/{detector}"),
     benchmark:
-        f"{RESULTS}/benchmarks/predictions/{{detector}}.tsv"
+        benchmark_of("predictions/{detector}")
     resources:
         gpu=gpus("device"),
     params:
         settings=uses("predictions"),
-        device=plainly(config["device"]),
+        device=config["device"],
         code=code("predictions"),
     script:
         "../scripts/predictions.py"
-
-
-rule detector:
-    input:
-        lambda wildcards: [artefact("predictions", detector=name) for name in DETECTORS],
-    output:
-        table=update(f"{RESULTS}/tables/detector.csv"),
-        page=update(f"{RESULTS}/tables/detector.md"),
-    log:
-        f"{RESULTS}/logs/detector.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/detector.tsv"
-    params:
-        note=plainly(NOTE),
-        code=code("detector"),
-    script:
-        "../scripts/detector.py"

@@ -1,23 +1,23 @@
-# Explanations of the excerpts, and what they are measured against; one job for each song and attack.
+# Explanations of the excerpts, and what they are measured against: one job for each song and attack, and for each explainer.
 
 
 rule explanations:
     input:
-        **SONG_MODEL,
+        **ATTACKED,
         excerpts=made("excerpts"),
     output:
-        update(f"{RESULTS}/explanations/{{domain}}/{{song}}.h5"),
+        f"{RESULTS}/explanations/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/explanations/{{domain}}/{{song}}.log",
+        log_of("explanations/{domain}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/explanations/{{domain}}/{{song}}.tsv"
+        benchmark_of("explanations/{domain}/{song}")
     resources:
         turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=uses("explanations"),
-        device=plainly(config["explaining_device"]),
+        device=config["explaining_device"],
         code=code("explanations"),
     script:
         "../scripts/explanations.py"
@@ -25,22 +25,22 @@ rule explanations:
 
 rule flips:
     input:
-        **SONG_MODEL,
+        **ATTACKED,
         excerpts=made("excerpts"),
         explanations=made("explanations"),
     output:
-        update(f"{RESULTS}/flips/{{domain}}/{{song}}.h5"),
+        f"{RESULTS}/flips/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/flips/{{domain}}/{{song}}.log",
+        log_of("flips/{domain}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/flips/{{domain}}/{{song}}.tsv"
+        benchmark_of("flips/{domain}/{song}")
     resources:
         turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=uses("flips"),
-        device=plainly(config["explaining_device"]),
+        device=config["explaining_device"],
         code=code("flips"),
     script:
         "../scripts/flips.py"
@@ -48,22 +48,22 @@ rule flips:
 
 rule localised:
     input:
-        **SONG_MODEL,
+        **ATTACKED,
         excerpts=made("excerpts"),
         flips=made("flips"),
     output:
-        update(f"{RESULTS}/localised/{{domain}}/{{song}}.h5"),
+        f"{RESULTS}/localised/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/localised/{{domain}}/{{song}}.log",
+        log_of("localised/{domain}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/localised/{{domain}}/{{song}}.tsv"
+        benchmark_of("localised/{domain}/{song}")
     resources:
         turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=uses("localised"),
-        device=plainly(config["explaining_device"]),
+        device=config["explaining_device"],
         code=code("localised"),
     script:
         "../scripts/localised.py"
@@ -71,67 +71,109 @@ rule localised:
 
 rule stability:
     input:
-        **SONG_MODEL,
+        **ATTACKED,
         excerpts=made("excerpts"),
     output:
-        update(f"{RESULTS}/stability/{{domain}}/{{song}}.h5"),
+        f"{RESULTS}/stability/{{domain}}/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/stability/{{domain}}/{{song}}.log",
+        log_of("stability/{domain}/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/stability/{{domain}}/{{song}}.tsv"
+        benchmark_of("stability/{domain}/{song}")
     resources:
         turn=1,
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=uses("stability"),
-        device=plainly(config["explaining_device"]),
+        device=config["explaining_device"],
         code=code("stability"),
     script:
         "../scripts/stability.py"
 
 
-rule listening:
-    input:
-        **SONG_MODEL,
-        **{stage: per_attack(stage) for stage in ("perturbations", "excerpts", "explanations", "flips")},
-        audio=[declared(SONGS[name][1]) for name in explained_songs() if name in SONGS],
-    output:
-        table=update(f"{RESULTS}/tables/listening.csv"),
-        page=update(f"{RESULTS}/tables/listening.md"),
-        sounds=directory(f"{RESULTS}/listening"),
-    log:
-        f"{RESULTS}/logs/listening.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/listening.tsv"
-    params:
-        settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
-        audio=plainly({name: SONGS[name][1] for name in explained_songs() if name in SONGS}),
-        heard=lambda wildcards: (
-            {} if SYNTHETIC else {name: OUTSIDE.digest(SONGS[name][1]) for name in explained_songs() if name in SONGS}
-        ),
-        note=plainly(NOTE),
-        code=code("listening"),
-    script:
-        "../scripts/listening.py"
-
-
 rule drawings:
     input:
-        **SONG_MODEL,
+        **ATTACKED,
         spectrogram=made("spectrograms"),
     output:
-        update(f"{RESULTS}/drawings/{{song}}.h5"),
+        f"{RESULTS}/drawings/{{song}}.h5",
     log:
-        f"{RESULTS}/logs/drawings/{{song}}.log",
+        log_of("drawings/{song}"),
     benchmark:
-        f"{RESULTS}/benchmarks/drawings/{{song}}.tsv"
+        benchmark_of("drawings/{song}")
     resources:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),
     params:
         settings=uses("drawings"),
-        device=plainly(config["explaining_device"]),
+        device=config["explaining_device"],
         code=code("drawings"),
     script:
         "../scripts/drawings.py"
+
+
+rule attributions:
+    input:
+        **ATTACKED,
+        excerpts=made("excerpts"),
+    output:
+        f"{RESULTS}/attributions/{{explainer}}/{{domain}}/{{song}}.h5",
+    log:
+        log_of("attributions/{explainer}/{domain}/{song}"),
+    benchmark:
+        benchmark_of("attributions/{explainer}/{domain}/{song}")
+    resources:
+        gpu=gpus("explaining_device"),
+        mem_mb=growing(3000),
+    params:
+        settings=uses("attributions"),
+        device=config["explaining_device"],
+        code=code("attributions"),
+    script:
+        "../scripts/attributions.py"
+
+
+rule localised_attributions:
+    input:
+        **ATTACKED,
+        excerpts=made("excerpts"),
+        flips=made("flips"),
+        localised=made("localised"),
+    output:
+        f"{RESULTS}/localised_attributions/{{explainer}}/{{domain}}/{{song}}.h5",
+    log:
+        log_of("localised_attributions/{explainer}/{domain}/{song}"),
+    benchmark:
+        benchmark_of("localised_attributions/{explainer}/{domain}/{song}")
+    resources:
+        gpu=gpus("explaining_device"),
+        mem_mb=growing(3000),
+    params:
+        settings=uses("localised_attributions"),
+        device=config["explaining_device"],
+        code=code("localised_attributions"),
+    script:
+        "../scripts/localised_attributions.py"
+
+
+rule listening:
+    input:
+        **ATTACKED,
+        **{stage: per_attack(stage) for stage in ("perturbations", "excerpts", "explanations", "flips")},
+        audio=audio_of(RUN.explained),
+    output:
+        table=f"{RESULTS}/tables/listening.csv",
+        page=f"{RESULTS}/tables/listening.md",
+        sounds=directory(f"{RESULTS}/listening"),
+    log:
+        log_of("listening"),
+    benchmark:
+        benchmark_of("listening")
+    params:
+        settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
+        songs=RUN.explained,
+        audio_digests=lambda wildcards: [RUN.outside("audio", RUN.songs.get(name), None, None) for name in RUN.explained],
+        note=as_it_is(RUN.note),
+        code=code("listening"),
+    script:
+        "../scripts/listening.py"

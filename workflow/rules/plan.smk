@@ -1,20 +1,18 @@
-# What a run will cost, before it is run.
+# Cost of a run, before it is run.
 
 
 rule plan:
     output:
-        table=update(f"{RESULTS}/tables/plan.csv"),
-        page=update(f"{RESULTS}/tables/plan.md"),
+        table=f"{RESULTS}/tables/plan.csv",
+        page=f"{RESULTS}/tables/plan.md",
     log:
-        f"{RESULTS}/logs/plan.log",
+        log_of("plan"),
     localrule: True
     threads: 2
     params:
-        settings=config,
-        own=lambda wildcards: {name: counted(RUNS.own(one)) for name, one in zip(VARIANTS, RUNS[1:])},
-        shared=lambda wildcards: variants_words(),
+        settings=as_it_is(config),
         cores=lambda wildcards: workflow.cores or 1,
-        note=plainly(NOTE),
+        note=as_it_is(RUN.note),
         code=code("plan"),
     script:
         "../scripts/plan.py"

@@ -6,15 +6,11 @@ include: "corpus.smk"
 include: "detector.smk"
 include: "attacks.smk"
 include: "explanations.smk"
-include: "explainers.smk"
-include: "tables.smk"
-include: "truth.smk"
 include: "controls.smk"
-include: "figures.smk"
-include: "report.smk"
+include: "compare.smk"
+include: "pages.smk"
 
 
 if not VARIANT:  # of the run and all of its variants
 
-    include: "compare.smk"
     include: "plan.smk"

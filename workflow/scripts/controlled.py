@@ -14,14 +14,13 @@ from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
 from _job import job, provenance
-from _songs import song_files
 
 with job(snakemake):
     settings, control, song = snakemake.params.settings, snakemake.wildcards.control, snakemake.wildcards.song
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     audio = excerpts = planted = truth = None
     if control in PLANTED:
-        audio = load_audio(song_files(snakemake)[0], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+        audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
         audio, _ = central(audio, settings["attacks"]["seconds"], frontend.sample_rate, frontend.hop_samples)
     else:
         excerpts = store.read(snakemake.input.excerpts, Excerpts)

@@ -11,7 +11,7 @@ from _job import job
 with job(snakemake):
     settings = snakemake.params.settings
     checkpoint = load_checkpoint(
-        snakemake.params.checkpoint,
+        snakemake.input[0],
         architecture=Architecture(**settings["detector"]["architecture"]),
         frontend=FrontEnd(**settings["frontend"]),
     )

@@ -21,6 +21,7 @@ from _tables import write_table
 
 with job(snakemake):
     settings, folder, rows = snakemake.params.settings, Path(snakemake.output.sounds), []
+    audio_of = dict(zip(snakemake.params.songs, snakemake.input.audio, strict=True))
     network, frontend, threshold = attacked_detector(snakemake, "cpu")
     grid = SegmentGrid(settings["lime"]["n_time"], settings["lime"]["n_band"], frontend.excerpt_frames, frontend.n_mels)
     stages = ("perturbations", "excerpts", "explanations", "flips")
@@ -29,7 +30,7 @@ with job(snakemake):
     folder.mkdir(parents=True, exist_ok=True)
     for domain, song, e in listening.chosen(excerpts, settings["listening"]["per_panel"], settings["seed"]):
         attack, explained, flips = (paths[stage][domain, song] for stage in ("perturbations", "explanations", "flips"))
-        audio = load_audio(snakemake.params.audio[song], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+        audio = load_audio(audio_of[song], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
         audio, start = central(audio, settings["attacks"]["seconds"], frontend.sample_rate, frontend.hop_samples)
         known = {"fill": settings["lime"]["fill"], "threshold": threshold, "song": song, "start_seconds": start}
         read = store.read(explained, Explanations), store.read(flips, Flips)

@@ -12,11 +12,10 @@ from veracity.songs.audio import load_audio
 from _attacked import attacked_detector, own_classifier
 from _job import job, provenance
 from _resumed import saved_state
-from _songs import song_files
 
 with job(snakemake):
     settings, domain, song = snakemake.params.settings["attacks"], snakemake.wildcards.domain, snakemake.wildcards.song
-    attack, saved, path = AttackSettings(**settings[domain]), saved_state(snakemake), song_files(snakemake)[0]
+    attack, saved, path = AttackSettings(**settings[domain]), saved_state(snakemake), snakemake.input.audio
     if own := own_classifier(snakemake):
         of_model, rate = snakemake.params.settings["model"], own.classifier.sample_rate
         audio = load_audio(path, sample_rate=rate, min_seconds=own.classifier.excerpt_samples / rate)

@@ -15,7 +15,7 @@ with job(snakemake):
     settings = snakemake.params.settings
     frontend = FrontEnd(**settings["frontend"])
     given = load_checkpoint(snakemake.input.detector, frontend=frontend)
-    songs = [load_audio(path, sample_rate=frontend.sample_rate) for path in snakemake.params.paths]
+    songs = [load_audio(path, sample_rate=frontend.sample_rate) for path in snakemake.input.audio]
     cue, device = CueSettings(**settings["controls"]["cue"]), reserve_device(snakemake.params.device)
     taught = plant(given.detector.to(device), songs, cue, seed=settings["seed"])
     save_checkpoint(snakemake.output[0], replace(taught, detector=taught.detector.cpu(), settings=settings))

@@ -8,11 +8,9 @@ from veracity.songs.frontend import FrontEnd
 from veracity.songs.spectrograms import compute_spectrogram
 
 from _job import job, provenance
-from _songs import song_files
 
 with job(snakemake):
-    audio, labels = song_files(snakemake)
-    song = Song(snakemake.wildcards.song, Path(audio), Path(labels) if labels else None, snakemake.params.split)
-    settings = snakemake.params.settings
+    settings, labels = snakemake.params.settings, snakemake.input.get("labels")
+    song = Song(snakemake.wildcards.song, Path(snakemake.input.audio), Path(labels) if labels else None, settings["split"])
     spectrogram = compute_spectrogram(song, FrontEnd(**settings["frontend"]), settings["corpus"]["words"])
     store.write(snakemake.output[0], spectrogram, provenance(snakemake))

@@ -13,12 +13,11 @@ from veracity.songs.audio import load_audio
 from _attacked import attacked_detector
 from _job import job
 from _resumed import saved_state
-from _songs import song_files
 
 with job(snakemake):
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
     settings, domain = snakemake.params.settings["attacks"], snakemake.wildcards.domain
-    audio = load_audio(song_files(snakemake)[0], sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
     audio, _ = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)
     eps, eta, alpha = map(float, re.fullmatch("eps(.+)_eta(.+)_alpha(.+)", snakemake.wildcards.setting).groups())
     attack = replace(AttackSettings(**settings[domain]), eps=eps, eta=eta, alpha=alpha)

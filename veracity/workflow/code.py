@@ -1,0 +1,95 @@
+"""Digests of code, so that an edit re-runs what depends on it, and a comment nothing."""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+import grimp
+
+from ..jobs.provenance import PACKAGE, file_digest
+
+
+@functools.cache
+def code_digest(source: str | os.PathLike) -> str:
+    """Return the digest of a Python file and of all modules of this package, and modules beside it, that it imports.
+
+    Comments, docstrings and formatting do not count. Of an imported package, all modules count. Installed packages do not:
+    artefacts record their versions.
+
+    Parameters
+    ----------
+    source : path-like
+        A script of the workflow, or a module of the user.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    reached: dict[Path, str] = {}
+    waiting = [Path(source).resolve()]
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached[path], names = _parsed(path)
+        if path.is_relative_to(PACKAGE):
+            module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+            names = tuple(_graph().find_upstream_modules(module))
+        waiting += [file for name in names for file in _files_of(name, path)]
+    named = ((_name(path), digest) for path, digest in reached.items())
+    return hashlib.sha256("\n".join(sorted(map(" ".join, named))).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _graph() -> grimp.ImportGraph:
+    return grimp.build_graph(PACKAGE.name, cache_dir=None, exclude_type_checking_imports=True)
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file, the same wherever the project lies."""
+    return path.relative_to(PACKAGE.parent).as_posix() if path.is_relative_to(PACKAGE) else path.name
+
+
+@functools.cache
+def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of a file's statements, and the dotted names that it imports."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # its import will fail, with a message of its own
+        return file_digest(path), ()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = ".".join(path.parent.relative_to(_root(path)).parts)
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(names))
+
+
+def _root(path: Path) -> Path:
+    """Return the folder from which a file is imported: above the package that it lies in."""
+    return next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
+
+
+def _files_of(name: str, importer: Path) -> list[Path]:
+    """Return the files of an imported module or package, or of the module that defines the imported name."""
+    inside = importer.is_relative_to(PACKAGE)
+    others = [] if inside else os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = [Path(folder).resolve() for folder in others if folder and "-packages" not in folder]
+    while name:
+        for root in dict.fromkeys((PACKAGE.parent if name.split(".")[0] == PACKAGE.name else _root(importer), *own)):
+            path = root.joinpath(*name.split("."))
+            if path.with_suffix(".py").is_file():
+                return [path.with_suffix(".py")]
+            if (path / "__init__.py").is_file() or (path.is_dir() and any(path.glob("*.py"))):
+                return [path / "__init__.py"] if inside else sorted(path.rglob("*.py"))
+        name = name.rpartition(".")[0]
+    return []

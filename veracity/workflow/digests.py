@@ -1,0 +1,48 @@
+"""Digests of files that a configuration names, so that a replaced file is noticed whatever its time."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from ..jobs.files import replacing
+from ..jobs.provenance import file_digest
+
+
+class FileDigests:
+    """Digests of contents, remembered by size and times of the file, because every start of Snakemake asks for them.
+
+    Parameters
+    ----------
+    memory : path-like
+        JSON file that holds them; one that is missing or damaged begins empty.
+    """
+
+    def __init__(self, memory: str | os.PathLike) -> None:
+        self.memory = Path(memory)
+        self._known: dict[str, list[str]] | None = None
+
+    def of(self, path: str | os.PathLike) -> str:
+        """Return the digest of a file, or of all files in a folder with their names; "absent" where there is nothing."""
+        path = Path(path)
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.is_file())
+            listed = "\n".join(f"{file.relative_to(path).as_posix()} {self.of(file)}" for file in inside)
+            return hashlib.sha256(listed.encode()).hexdigest()[:16]
+        if not path.is_file():
+            return "absent"
+        if self._known is None:
+            self._known = self._read()
+        key, found = str(path.resolve()), path.stat()
+        state = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        if self._known.get(key, [""])[0] != state:
+            self._known[key] = [state, file_digest(path)]
+            with replacing(self.memory) as temporary:
+                temporary.write_text(json.dumps(self._known), encoding="utf-8")
+        return self._known[key][1]
+
+    def _read(self) -> dict[str, list[str]]:
+        try:
+            return dict(json.loads(self.memory.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return {}

@@ -1,0 +1,352 @@
+"""A run and its variants: configurations, songs, and the folder in which each artefact lies.
+
+A stage is computed once for all variants that agree on what decides it: the first run whose deciding keys are the same owns
+the folder of the stage, and its rules make what the others need.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..attacks.settings import DOMAINS
+from ..errors import ConfigError, VeracityError, hint, shortened
+from ..experiments.control_names import GRID, PLANTED
+from ..explainers.settings import LIME, explainers_of, stored_file
+from ..jobs.callables import callable_source, path_of_jobs
+from ..labels import BASE, SING, TOTAL
+from ..songs.corpus import SPLITS, Song, songs_of
+from ..songs.synthesis import SynthesisSettings, song_names
+from .code import code_digest
+from .configuration import checked, complete
+from .consistency import check_together, lacks_masks
+from .digests import FileDigests
+from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, Stage, stages_of
+
+FOLDER = "variants"  # in the folder of the base run
+# Keys that cannot differ: those of the run itself, and those that say how, not what, is computed.
+FIXED = ("run", FOLDER, "device", "explaining_device", "save_every_seconds", "attacks.chunk_frames")
+COMPARED = ("excerpts", "explanations", "flips")  # stages that the target `compare` reads
+DIGESTS = FileDigests(".snakemake/veracity-contents.json")
+
+
+def runs_of(config: Mapping[str, Any]) -> dict[str, "Run"]:
+    """Return the base run, named "", and its variants by name, each with its checked configuration.
+
+    Raises
+    ------
+    VeracityError
+        When a key is unknown or impossible, or songs are missing; variants are named.
+    """
+    return _runs_of(json.dumps(config))  # each module of the Snakefile asks for them
+
+
+@functools.cache
+def _runs_of(config: str) -> dict[str, "Run"]:
+    base = json.loads(config)
+    checked(base)
+    runs: dict[str, Run] = {}
+    for name, of_run in {"": complete(base), **configurations(complete(base))}.items():
+        try:
+            runs[name] = Run(name, of_run, tuple(runs.values()))
+        except VeracityError as error:
+            raise type(error)(f"{FOLDER}.{name}: {error}" if name else str(error)) from None
+        if (label := runs[name].label_name) != runs[""].label_name:
+            problem = f"another label is explained than {runs[''].label_name}, got {label}"
+            raise ConfigError(f"{FOLDER}.{name}.model: {problem}. Compare the same label, or make it a run of its own.")
+    return runs
+
+
+def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the configurations of a run's variants: the base's with the variant's keys merged over it, lists replaced.
+
+    Parameters
+    ----------
+    config : mapping
+        Configuration of the base; its key ``variants`` holds the changes.
+
+    Returns
+    -------
+    dict of str to dict
+        By name. The key ``run`` is the folder of the variant below ``results``.
+
+    Raises
+    ------
+    ConfigError
+        When a variant changes nothing, or what cannot differ, or has a name that tables need.
+    """
+    found = {}
+    for name, changes in config[FOLDER].items():
+        path = f"configuration key '{FOLDER}.{name}"
+        if name in (BASE, TOTAL):
+            raise ConfigError(f"{path}': tables call something else {name!r}: choose another name")
+        if not changes:
+            raise ConfigError(f"{path}' changes nothing: give what differs from the base, or remove it")
+        for key in FIXED:
+            if _part(changes, key):
+                raise ConfigError(f"{path}.{key}' cannot differ from the base's: remove it")
+        for key in changes:
+            if key not in config:
+                raise ConfigError(f"{path}.{shortened(key)}' is unknown{hint(key, config)}: correct or remove it")
+        merged = complete(changes, config) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
+        checked({**merged, "run": name}, within=f"{FOLDER}.{name}")
+        found[name] = merged
+    return found
+
+
+def _part(config: Any, key: str) -> dict[str, Any]:
+    """Return a part of a configuration by the path of its key, nested as it is there; empty where it is absent."""
+    first, _, rest = key.partition(".")
+    if not isinstance(config, Mapping) or first not in config:
+        return {}
+    if not rest:
+        return {first: config[first]}
+    return {first: inner} if (inner := _part(config[first], rest)) else {}
+
+
+class Run:
+    """A run or one of its variants.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variant; "" for the base run.
+    config : mapping
+        Complete configuration.
+    before : sequence of Run
+        The base run and the variants before this one, whose stages it shares.
+
+    Attributes
+    ----------
+    folder : str
+        Folder of its own results.
+    songs : dict of str to Song
+        Songs of the corpus by name; empty while the corpus is still to be downloaded.
+    detectors : list of str
+        Detectors that are trained or given; empty where the user's own classifier is attacked.
+    attacked : str
+        The detector that is attacked.
+    explainers : dict of str to ExplainerSettings
+        Explainers beside LIME, by name.
+    controls, controls_left_out : list of str, dict of str to str
+        Controls that can be made, and of the others the reason why not.
+    label_name : str
+        Name of the label that is explained, in tables and figures.
+    note : str
+        The data and, where it is not the attacked detector, the explained model; shown with every table and figure.
+
+    Raises
+    ------
+    VeracityError
+        When keys do not go together, or a file is missing.
+    """
+
+    def __init__(self, name: str, config: Mapping[str, Any], before: Sequence["Run"] = ()) -> None:
+        self.name, self.config, self.before = name, config, before
+        self.folder = f"results/{config['run']}"
+        if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - a dangling link, too
+            raise ConfigError(f"run: {self.folder} is not a folder. Remove it, or choose another name.")
+        self.stages = stages_of(config)
+        self.build, self.predict = config["model"]["build"], config["model"]["predict"]
+        self.checkpoint = config["detector"]["checkpoint"]
+        if self.checkpoint and not os.path.isfile(self.checkpoint):  # noqa: PTH113 - no name is too long for it
+            cure = "Give the path to a .pt file, or null to train"
+            raise ConfigError(f"detector.checkpoint: there is no such file, got {self.checkpoint}. {cure}.")
+        seeds = [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
+        self.detectors = [] if self.build else [GIVEN] if self.checkpoint else seeds
+        self.attacked = GIVEN if self.checkpoint else config["detector"]["attacked"]
+        self.explainers = {one.name: one for one in explainers_of(config["explainers"])}
+        self.label_name = (config["model"]["label"] or self.build.partition(":")[2]) if self.build else SING
+        self.is_synthetic = config["corpus"]["kind"] == "synthetic"
+        self.songs = self._read_songs()
+        for path in (self.checkpoint, *(path for song in self.songs.values() for path in (song.audio, song.labels))):
+            if path and set("{}") & set(str(path)):
+                raise ConfigError(f"{path}: Snakemake takes braces in a path for a wildcard. Rename the file or folder.")
+        self._check()
+        self.controls, self.controls_left_out = self._controls()
+        self.note = self._note()
+
+    def _read_songs(self) -> dict[str, Song]:
+        corpus, rate = self.config["corpus"], self.config["frontend"]["sample_rate"]
+        if self.is_synthetic:
+            folder = Path(self.owner("synthetic_corpus"), "synthetic_corpus")
+            splits = song_names(SynthesisSettings(**corpus["synthetic"], sample_rate=rate))
+            return {
+                name: Song(name, folder / "audio" / f"{name}.flac", folder / "labels" / f"{name}.lab", split)
+                for split, names in splits.items()
+                for name in names
+            }
+        if not corpus["folder"]:
+            raise ConfigError("corpus.folder: missing, got null. Give the path to a corpus in the Jamendo layout.")
+        if corpus["url"] and not os.path.isdir(corpus["folder"]):  # noqa: PTH112 - no name is too long for it
+            return {}  # the target `download` can be asked for
+        return {song.name: song for song in songs_of(corpus["kind"], corpus["folder"])}
+
+    def _check(self) -> None:
+        within = f"{FOLDER}.{self.name}" if self.name else ""
+        self.settings = checked({**self.config, "run": self.name or self.config["run"]}, within=within)
+        n_songs = {split: len(self.names(split)) for split in SPLITS}
+        check_together(self.settings, n_songs=n_songs if self.songs else None)
+        for song in self.config["truth"]["groups"] if self.songs else ():
+            if song not in self.songs:
+                cure = f"Choose of {', '.join(sorted(self.songs))}"
+                raise ConfigError(f"truth.groups: the corpus does not hold this song, got {song}. {cure}.")
+
+    def _note(self) -> str:
+        parts = [self.config["corpus"]["note"]]
+        if self.build:
+            parts.append(f"attacked and explained: {self.build}")
+        elif self.predict:
+            parts.append(f"explained: {self.predict}, with perturbations of the detector")
+        if "valid" in self.config["attacks"]["splits"] and self.config["detector"]["threshold"] is None and not self.build:
+            unless = " (unless the checkpoint has one)" if self.checkpoint else ""
+            parts.append(f"threshold tuned on validation songs, which are attacked, too{unless}")
+        return "; ".join([*parts, *([f"variant {self.name}"] if self.name else [])])
+
+    def _controls(self) -> tuple[list[str], dict[str, str]]:
+        wanted, reasons = self.config["controls"]["names"], {}
+        if self.build or self.predict:
+            return [], dict.fromkeys(wanted, "made with the paper's detector alone")
+        if not self.names("train") or set(self.explained) <= set(self.names("train")):
+            reasons["cue"] = "taught on training songs and asked of others, which this corpus or attacks.splits lacks"
+        for name in wanted:
+            n_time, _, n_band = name.removeprefix(GRID).partition("x")
+            own = {"n_time": int(n_time), "n_band": int(n_band)} if n_band and name.startswith(GRID) else {}
+            if name not in PLANTED and (lacking := lacks_masks(self.settings, **own)):
+                reasons[name] = f"needs all masks, and {lacking}"
+        return [name for name in wanted if name not in reasons], {name: reasons[name] for name in wanted if name in reasons}
+
+    def names(self, *splits: str) -> list[str]:
+        """Return the names of the songs of some splits, in the order of the corpus."""
+        return [song.name for song in self.songs.values() if song.split in splits]
+
+    @property
+    def explained(self) -> list[str]:
+        """Names of the songs that are attacked and explained; without a corpus one that stands for its absence."""
+        return self.names(*self.config["attacks"]["splits"]) if self.songs else ["corpus-is-missing"]
+
+    @property
+    def decoded(self) -> list[str]:
+        """Names of the songs whose spectrograms are computed: those of training only where a detector is trained."""
+        if self.build or not self.songs:
+            return self.explained
+        return self.names("valid", "test", *self.config["attacks"]["splits"], *(() if self.checkpoint else ("train",)))
+
+    def _key(self, stage: str, domain: str | None, explainer: str | None) -> Any:
+        """Return everything that decides a stage's artefacts: two runs whose keys are equal share them."""
+        of_stage: Stage = self.stages[stage]
+        own = [_part(self.config, key.format(domain=domain)) for key in ("seed", *of_stage.uses, *of_stage.where)]
+        above = [self._key(one, domain, None) for one in of_stage.made_from if self._is_made(one)]
+        return own, above, self.explainers.get(explainer) if explainer else None
+
+    def _is_made(self, stage: str) -> bool:
+        return stage != "synthetic_corpus" or self.config["corpus"]["kind"] == "synthetic"
+
+    def owner(self, stage: str, *, domain: str | None = None, explainer: str | None = None) -> str:
+        """Return the folder of the run that makes a stage's artefacts for this one: its own, or that of one before it."""
+        key = self._key(stage, domain, explainer) if self.before else None
+        return next((run.folder for run in self.before if run._key(stage, domain, explainer) == key), self.folder)
+
+    def path(self, stage: str, **names: str) -> str:
+        """Return the path of an artefact; `names` are those of its stage, as in ``domain="waveform", song="a"``."""
+        owner = self.owner(stage, domain=names.get("domain"), explainer=names.get("explainer"))
+        parts = [names[name] for name in self.stages[stage].named_by] or [GIVEN]
+        suffix = ".pt" if stage in ("training", "imported") else ".h5"
+        return "/".join([owner, stage, *parts]) + suffix
+
+    def paths(self, stage: str) -> list[str]:
+        """Return the paths of a stage's artefacts of all explained songs under both attacks."""
+        return [self.path(stage, domain=domain, song=song) for domain in DOMAINS for song in self.explained]
+
+    def explainer_paths(self, stage: str) -> list[str]:
+        """Return the paths of the artefacts of all explainers beside LIME; stored attributions are of whole excerpts alone."""
+        names = [
+            name
+            for name, one in self.explainers.items()
+            if stage == EXPLAINER_STAGES[0] or (self.config["localised"]["explainers"] and not one.stored)
+        ]
+        return [
+            self.path(stage, explainer=name, domain=domain, song=song)
+            for name in names
+            for domain in DOMAINS
+            for song in self.explained
+        ]
+
+    def detector_path(self, name: str) -> str:
+        """Return the path of a detector's weights."""
+        return self.path("imported") if name == GIVEN else self.path("training", detector=name)
+
+    def asked(self, stage: str, **names: str | None) -> dict[str, Any]:
+        """Return everything that decides an artefact beside its inputs, to be stored in it and to re-run its job.
+
+        Parameters
+        ----------
+        stage : str
+        **names : str
+            ``song``, ``domain``, ``explainer``, ``control``, as far as the artefact has them.
+
+        Returns
+        -------
+        dict
+            The part of the configuration, and under ``outside`` the digests of files and code outside the project.
+        """
+        control, explainer = names.get("control"), names.get("explainer")
+        part: dict[str, Any] = {}
+        keys = ("seed", *self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
+        for key in (key.format(domain=names.get("domain")) for key in keys):
+            part = complete(_part(self.config, key), part)
+        if control == "random_weights":  # made of all excerpts
+            part["controls"]["per_direction"] = self.config["excerpts"]["per_direction"]
+        if explainer in self.explainers:
+            part["explainer"] = asdict(self.explainers[explainer])
+        song = self.songs.get(names.get("song") or "")
+        if stage == "spectrograms" and song:
+            part["split"] = song.split
+        outside = {name: self.outside(name, song, names.get("domain"), explainer) for name in self.stages[stage].reads}
+        outside = {name: digest for name, digest in outside.items() if digest}
+        return {**part, "outside": outside} if outside else part
+
+    def outside(self, name: str, song: Song | None, domain: str | None, explainer: str | None) -> Any:
+        """Return the digest of a file or of code outside the project; None where there is none."""
+        one = self.explainers.get(explainer or "")
+        if name == "model":
+            return _digest_of_callable(self.build or self.predict)
+        if name == "explainer" and one:
+            return (
+                DIGESTS.of(stored_file(one, str(domain), song.name)) if one.stored and song else _digest_of_callable(one.call)
+            )
+        if name == "explainers":
+            called = explainers_of([LIME, *self.config["controls"]["explainers"]])
+            return {one.name: _digest_of_callable(one.call) for one in called if not str(one.call).startswith("veracity.")}
+        if name == "taught" and not self.is_synthetic:
+            return {song: DIGESTS.of(self.songs[song].audio) for song in self.names("train")}
+        audio, labels = (song.audio, song.labels) if song and not self.is_synthetic else (None, None)
+        files = {"audio": audio, "labels": labels, "checkpoint": self.checkpoint, "drawings": self.config["drawings"]["folder"]}
+        return DIGESTS.of(path) if (path := files.get(name)) else None
+
+    def needed(self) -> list[str]:
+        """Return the paths of all artefacts that the comparison of variants needs of this run."""
+        stages = [*COMPARED]
+        for stage in stages:
+            stages += [one for one in self.stages[stage].made_from if one not in stages and self._is_made(one)]
+        scored = [self.path("spectrograms", song=name) for name in self.names("valid", "test", *self._trained_on)]
+        special = {
+            "synthetic_corpus": [],
+            "spectrograms": scored,
+            "training": [self.detector_path(self.attacked)],
+            "imported": [self.detector_path(self.attacked)],
+            "predictions": [self.path("predictions", detector=self.attacked)] if self.detectors else [],
+        }
+        return [path for stage in stages for path in (special[stage] if stage in special else self.paths(stage))]
+
+    @property
+    def _trained_on(self) -> tuple[str, ...]:
+        return () if self.checkpoint or self.build else ("train",)
+
+
+def _digest_of_callable(target: str | None) -> str | None:
+    source = callable_source(target, path_of_jobs()) if target else None
+    return code_digest(source) if source else None

@@ -1,0 +1,107 @@
+"""Stages of a run: what decides the artefacts of each, and what names them.
+
+An artefact depends on the keys that its stage uses, on the files that it reads, and on the stages that it is made from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..experiments.control_names import PLANTED
+
+EXPLAINER_STAGES = ("attributions", "localised_attributions")
+GIVEN = "checkpoint"  # name of the detector that is given instead of trained
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage whose artefacts lie in the folder of its name.
+
+    Attributes
+    ----------
+    uses : tuple of str
+        Keys of the configuration whose change makes its artefacts anew; ``{domain}`` stands for that of the attack.
+    made_from : tuple of str
+        Stages whose artefacts its jobs read.
+    reads : tuple of str
+        Files outside the project that its jobs read: names of `veracity.workflow.runs.Run.outside`.
+    where : tuple of str
+        Keys that name these files. They decide whether two variants share the stage; for a single run the contents count.
+    named_by : tuple of str
+        Wildcards in the names of its artefacts.
+    """
+
+    uses: tuple[str, ...]
+    made_from: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    named_by: tuple[str, ...] = ("domain", "song")
+
+
+def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
+    """Return the stages of a run with this configuration, by name."""
+    build, predict = config["model"]["build"], config["model"]["predict"]
+    synthetic, given = config["corpus"]["kind"] == "synthetic", bool(config["detector"]["checkpoint"])
+    corpus = ("corpus.synthetic",) if synthetic else ()
+    folder = ("corpus.kind", "corpus.folder")
+    if build:  # no detector made from the songs stands between them and the attack
+        model = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
+        attacked = (*model, *((*corpus, "frontend.sample_rate") if synthetic else ()))
+    else:
+        model = ("frontend", "model.build", "model.predict", *(["model.threshold"] if predict else []))
+        attacked = ("frontend", "model.build", "detector.attacked")
+    explained = (*model, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
+    fitted = (*explained, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
+    detector = () if build else ("predictions",)
+    own = ("model", "explainer")
+    return {
+        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), where=folder, named_by=()),
+        "spectrograms": Stage(
+            ("frontend", "corpus.words", *corpus), ("synthetic_corpus",), ("audio", "labels"), folder, named_by=("song",)
+        ),
+        "training": Stage(
+            ("frontend", "detector.architecture", "detector.training"), ("spectrograms",), named_by=("detector",)
+        ),
+        "imported": Stage(
+            ("frontend", "detector.architecture"), reads=("checkpoint",), where=("detector.checkpoint",), named_by=()
+        ),
+        "predictions": Stage(
+            ("frontend", "detector.median_frames", "detector.threshold"),
+            ("imported" if given else "training", "spectrograms"),
+            named_by=("detector",),
+        ),
+        "perturbations": Stage(
+            (*attacked, "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
+            detector,
+            ("audio", "model") if build else ("audio",),
+            folder,
+        ),
+        "tuning_runs": Stage(
+            ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), named_by=("domain", "setting", "song")
+        ),
+        "excerpts": Stage((*model, "excerpts"), ("perturbations",), ("model",)),
+        "explanations": Stage((*fitted, "lime.fills"), ("excerpts",), ("model",)),
+        "flips": Stage((*fitted, "flips"), ("explanations",), ("model",)),
+        "localised": Stage((*fitted, "lime.fill", "localised.k"), ("flips",), ("model",)),
+        "stability": Stage((*fitted, "lime.fill", "stability"), ("excerpts",), ("model",)),
+        "drawings": Stage(
+            (*fitted, "lime.fill", "drawings"), (*detector, "spectrograms"), ("model", "drawings"), named_by=("song",)
+        ),
+        "attributions": Stage(explained, ("excerpts",), own, named_by=("explainer", "domain", "song")),
+        "localised_attributions": Stage(explained, ("localised",), own, named_by=("explainer", "domain", "song")),
+        "planted": Stage(("frontend", "controls.cue"), detector, ("taught",), named_by=()),
+        "controlled": Stage(
+            (*fitted, "lime.fill", "controls.per_direction"),
+            ("flips", "planted"),
+            ("audio", "explainers"),
+            named_by=("control", "domain", "song"),
+        ),
+        "classifier": Stage((*explained, "stability", "explainers", "attacks.seconds"), reads=("model",), named_by=()),
+    }
+
+
+#: Keys that a control uses beside those of its stage.
+OF_CONTROL: dict[str, tuple[str, ...]] = {
+    **{name: ("attacks.seconds", "controls.candidates", "controls.explainers", f"controls.{name}") for name in PLANTED},
+    "random_weights": ("controls.explainers",),
+}
