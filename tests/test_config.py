@@ -12,9 +12,9 @@ import yaml
 from workspaces import Workspace
 
 from veracity.errors import ConfigError
-from veracity.planning.sharing import configurations
 from veracity.settings import child, resolved
 from veracity.workflow.configuration import MODEL, check_files, checked, complete, defaults
+from veracity.workflow.runs import configurations
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT = yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))

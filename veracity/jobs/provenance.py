@@ -1,6 +1,5 @@
 """Where a result came from: code, versions, settings and inputs."""
 
-import functools
 import hashlib
 import importlib.metadata
 import json
@@ -27,9 +26,6 @@ def file_digest(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-_input_digest = functools.cache(file_digest)  # an input is digested once: when it is checked, and for the record
-
-
 def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | os.PathLike] = ()) -> dict[str, Any]:
     """Describe what makes an artefact, for `veracity.jobs.store.write`.
 
@@ -52,7 +48,7 @@ def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | o
         "settings": json.dumps(settings, sort_keys=True),
         "seed": seed,
         "versions": json.dumps(versions(), sort_keys=True),
-        "inputs": json.dumps({_input_name(p): _input_digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
+        "inputs": json.dumps({_input_name(p): file_digest(p) for p in sorted(map(str, inputs))}, sort_keys=True),
     }
 
 
@@ -83,7 +79,7 @@ def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
         if path.endswith(".h5"):
             made_from = json.loads(read_attributes(path).get("inputs", "{}"))
             for name in sorted(named.keys() & made_from.keys()):
-                if made_from[name] not in map(_input_digest, named[name]):
+                if made_from[name] not in map(file_digest, named[name]):
                     raise ArtefactError(f"{path} was made from another {named[name][0]}: delete it and run snakemake again")
 
 

@@ -87,8 +87,9 @@ def _files_of(name: str, importer: Path) -> list[Path]:
     while name:
         for root in dict.fromkeys((PACKAGE.parent if name.split(".")[0] == PACKAGE.name else _root(importer), *own)):
             path = root.joinpath(*name.split("."))
+            packages = [file for folder in path.parents if (file := folder / "__init__.py").is_file() and folder != PACKAGE]
             if path.with_suffix(".py").is_file():
-                return [path.with_suffix(".py")]
+                return [path.with_suffix(".py"), *packages]
             if (path / "__init__.py").is_file() or (path.is_dir() and any(path.glob("*.py"))):
                 return [path / "__init__.py"] if inside else sorted(path.rglob("*.py"))
         name = name.rpartition(".")[0]

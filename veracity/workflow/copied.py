@@ -12,6 +12,7 @@ from ..jobs.store import read_attributes
 from .runs import FOLDER, Run
 
 MARK = ".made_at"  # in the folder of a run: the path under which Snakemake has made its files
+UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report")  # cannot show with which settings they were made
 
 
 def mark(run: Run) -> None:
@@ -26,48 +27,41 @@ def refuse_copied(run: Run) -> None:
     Raises
     ------
     ArtefactError
-        Names the folders to remove. Nothing is lost: they would be made again in any case.
+        Names the folders to remove. Nothing is lost: their files would be made again in any case.
     """
     folder, mark = Path(run.folder), Path(run.folder, MARK)
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
     since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the time of a file's content, but not this one
-    found = [path for path in _came_since(folder, since) if path.name != MARK]
-    # In a folder of its own, the artefacts that read damaged ones name them.
-    stale = [path for path in found if (_settings_differ(path, run) if is_own else _is_unproven(path, run))]
+    stale = [path for path in _came_since(folder, since) if _differs(path, run, unreadable=not is_own)]
     if folders := sorted({str(folder / path.relative_to(folder).parts[0]) for path in stale}):
-        problem = "files that were copied here, or left by a run that was killed, and were made with other settings"
-        raise ArtefactError(
-            f"{run.folder}: it holds {problem}, so they must be made again. Remove them: rm -r {' '.join(folders)}"
-        )
+        came = "files copied here, or left by a run that was killed, that were made with other settings"
+        cure = f"Remove them, to make them again: rm -r {' '.join(folders)}"
+        raise ArtefactError(f"{run.folder}: it holds {came}. {cure}")
 
 
 def _came_since(folder: Path, since: int) -> Iterator[Path]:
-    """Yield the files of a run that came there after a time; what lies in a folder that was moved keeps its own."""
+    """Yield the files of a run that came there after a time."""
+    moved = {folder: False}
     for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if Path(base, name) != folder / FOLDER]
-        all_came = any(
-            os.stat(path).st_ctime_ns > since
-            for path in (Path(base), *Path(base).parents)
-            if path.is_relative_to(folder) and path != folder
+        for path in (Path(base, name) for name in folders):  # files in a folder that is moved keep their times
+            moved[path] = moved[Path(base)] or path.stat().st_ctime_ns > since
+        yield from (
+            path for path in (Path(base, name) for name in names) if moved[Path(base)] or path.stat().st_ctime_ns > since
         )
-        yield from (path for path in (Path(base, name) for name in names) if all_came or path.stat().st_ctime_ns > since)
 
 
-def _is_unproven(path: Path, run: Run) -> bool:
-    """Return whether a copied file was made with other settings, or cannot show with which."""
-    stage = path.relative_to(run.folder).parts[0]
-    if stage == "synthetic_corpus":  # its settings are among those of its spectrograms
-        spectrogram = Path(run.folder, "spectrograms", f"{path.stem}.h5")
-        return spectrogram.is_file() and _settings_differ(spectrogram, run)
-    if path.suffix in (".h5", ".pt") and stage in run.stages:
-        return _settings_differ(path, run, unreadable=True)
-    return stage in ("tables", "figures", "listening", "tuning_runs", "report.html")
+def _differs(path: Path, run: Run, *, unreadable: bool) -> bool:
+    """Return whether a file was made with other settings; `unreadable` is the answer where it cannot tell.
 
-
-def _settings_differ(path: Path, run: Run, *, unreadable: bool = False) -> bool:
-    """Return whether an artefact was made with other settings; `unreadable` is the answer where it cannot tell."""
+    In the folder of its own run, a damaged artefact is named by the job that reads it.
+    """
     stage, *names = path.relative_to(run.folder).with_suffix("").parts
-    if stage not in run.stages or path.suffix not in (".h5", ".pt") or path.name.endswith(".state.pt"):
+    if stage in UNPROVEN:
+        return unreadable
+    if stage == "synthetic_corpus":  # its settings are among those of its spectrograms
+        path, stage, names = Path(run.folder, "spectrograms", f"{path.stem}.h5"), "spectrograms", [path.stem]
+    if stage not in run.stages or path.suffix not in (".h5", ".pt") or path.name.endswith(".state.pt") or not path.is_file():
         return False
     wildcards = dict(zip(run.stages[stage].named_by, names, strict=False))
     known = {"song": run.songs, "explainer": run.explainers, "control": run.controls}

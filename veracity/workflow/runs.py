@@ -250,12 +250,22 @@ class Run:
         key = self._key(stage, domain, explainer) if self.before else None
         return next((run.folder for run in self.before if run._key(stage, domain, explainer) == key), self.folder)
 
-    def path(self, stage: str, **names: str) -> str:
-        """Return the path of an artefact; `names` are those of its stage, as in ``domain="waveform", song="a"``."""
+    def place(self, stage: str, **names: str) -> tuple[str, str]:
+        """Return the folder of the run that makes an artefact, and the path of the artefact in it.
+
+        Parameters
+        ----------
+        stage : str
+        **names : str
+            Those that name an artefact of the stage, as in ``domain="waveform", song="a"``; others are ignored.
+        """
         owner = self.owner(stage, domain=names.get("domain"), explainer=names.get("explainer"))
         parts = [names[name] for name in self.stages[stage].named_by] or [GIVEN]
-        suffix = ".pt" if stage in ("training", "imported") else ".h5"
-        return "/".join([owner, stage, *parts]) + suffix
+        return owner, "/".join([stage, *parts]) + (".pt" if stage in ("training", "imported") else ".h5")
+
+    def path(self, stage: str, **names: str) -> str:
+        """Return the path of an artefact; parameters as `place`."""
+        return "/".join(self.place(stage, **names))
 
     def paths(self, stage: str) -> list[str]:
         """Return the paths of a stage's artefacts of all explained songs under both attacks."""
@@ -327,24 +337,19 @@ class Run:
         files = {"audio": audio, "labels": labels, "checkpoint": self.checkpoint, "drawings": self.config["drawings"]["folder"]}
         return DIGESTS.of(path) if (path := files.get(name)) else None
 
-    def needed(self) -> list[str]:
-        """Return the paths of all artefacts that the comparison of variants needs of this run."""
+    def needed(self) -> list[tuple[str, str]]:
+        """Return the places of all artefacts that the comparison of variants needs of this run."""
         stages = [*COMPARED]
         for stage in stages:
-            stages += [one for one in self.stages[stage].made_from if one not in stages and self._is_made(one)]
-        scored = [self.path("spectrograms", song=name) for name in self.names("valid", "test", *self._trained_on)]
-        special = {
+            stages += [above for above in self.stages[stage].made_from if above not in stages and self._is_made(above)]
+        pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
+        heard = self.names("valid", "test", *(() if self.checkpoint else ("train",)))
+        named = {
             "synthetic_corpus": [],
-            "spectrograms": scored,
-            "training": [self.detector_path(self.attacked)],
-            "imported": [self.detector_path(self.attacked)],
-            "predictions": [self.path("predictions", detector=self.attacked)] if self.detectors else [],
+            "spectrograms": [{"song": name} for name in heard],
+            **{stage: [{"detector": self.attacked}] for stage in ("training", "imported", "predictions")},
         }
-        return [path for stage in stages for path in (special[stage] if stage in special else self.paths(stage))]
-
-    @property
-    def _trained_on(self) -> tuple[str, ...]:
-        return () if self.checkpoint or self.build else ("train",)
+        return [self.place(stage, **names) for stage in stages for names in named.get(stage, pairs)]
 
 
 def _digest_of_callable(target: str | None) -> str | None:

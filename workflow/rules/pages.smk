@@ -159,9 +159,10 @@ for page, (inputs, outputs, params) in PAGES.items():
             **params,
             note=as_it_is(note_of_comparison() if page == "compare" else RUN.note),
             called=as_it_is(RUN.label_name),
+            page=page,
             code=code(page),
         script:
-            f"../scripts/{page}.py"
+            "../scripts/{params.page}.py"  # formatted when the job runs, as `page` would be
 
 
 rule report:
