@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import re
 import runpy
 import shutil
 import subprocess
@@ -47,7 +48,9 @@ def test_importing_does_not_import_torch_or_librosa():
         "veracity",
         "veracity.songs.corpus",
         "veracity.songs.synthesis",
-        "veracity.workflow.consistency",
+        "veracity.workflow.code",
+        "veracity.workflow.copied",
+        "veracity.workflow.threads",
         "veracity.jobs.provenance",
     ]
     modules += ["veracity.attacks.settings", "veracity.detector.settings"]
@@ -120,3 +123,14 @@ def test_every_rule_has_a_script_of_its_name():
 
 def test_the_page_of_artefacts_is_up_to_date():
     assert runpy.run_path(str(ROOT / "docs" / "artefacts.py"))["page"]() == (ROOT / "docs" / "artefacts.md").read_text("utf-8")
+
+
+def test_rules_use_snakemakes_public_names_alone():
+    """A minor release may change the others; pyproject.toml bounds the major one."""
+    objects = r"\b(workflow|rules|dag|job)\._"
+    attributes = r"\.(persistence|dag|dag_settings|logger_manager|exec_mode)\b"
+    private = re.compile(rf"{objects}|{attributes}|^from snakemake\.(?!utils|exceptions)")
+    files = [ROOT / "Snakefile", *(ROOT / "workflow").rglob("*.smk"), *(ROOT / "workflow").rglob("*.py")]
+    for path in files:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            assert not private.search(line), f"{path}, line {number}"

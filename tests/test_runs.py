@@ -12,9 +12,9 @@ from veracity.jobs.provenance import check_inputs, describe
 from veracity.jobs.usage import warnings_of
 
 
-def artefact(path, settings, inputs=()):
+def empty_stability():
     empty, nothing = np.zeros(0), np.zeros((0, 0, 0))
-    item = Stability(
+    return Stability(
         fill="mean",
         n_samples=np.zeros(0, dtype=int),
         original=np.zeros(0, dtype=str),
@@ -25,7 +25,10 @@ def artefact(path, settings, inputs=()):
         fidelity_exact=empty,
         audit=empty,
     )
-    store.write(path, item, describe(settings=settings, seed=0, inputs=inputs))
+
+
+def artefact(path, settings, inputs=()):
+    store.write(path, empty_stability(), describe(settings=settings, seed=0, inputs=inputs))
 
 
 def test_artefacts_that_are_read_together_were_made_from_each_other(tmp_path):

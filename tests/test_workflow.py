@@ -70,13 +70,13 @@ MISTAKES = (
 )
 MORE_MISTAKES = (
     ("all", {"frontend": {"f_min": 9000}}, "frontend.f_min: not below frontend.f_max"),
-    ("all", {"corpus": {"kind": "folder"}}, "configuration key 'corpus.folder' is null"),
+    ("all", {"corpus": {"kind": "folder"}}, "corpus.folder: missing, got null. Give the path"),
     (
         "all",
         {"run": "missing", "corpus": {"kind": "folder", "folder": "nowhere", "url": "http://127.0.0.1:1/a.zip"}},
         "there is no corpus folder",
     ),
-    ("all", {"detector": {"checkpoint": "nowhere.pt"}}, "nowhere.pt"),
+    ("all", {"detector": {"checkpoint": "nowhere.pt"}}, "detector.checkpoint: there is no such file, got nowhere.pt."),
 )
 
 

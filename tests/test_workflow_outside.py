@@ -99,14 +99,20 @@ def test_a_model_that_the_perturbation_does_not_fool_is_named_with_both_rates(wo
     assert (results / "figures" / "figure2.png").is_file()
 
 
-def test_braces_in_names_and_notes_are_no_wildcards(workspace, tmp_path):
-    corpus = tmp_path / "my {corpus}"
-    write_corpus_of_one_song(corpus, "a {b}")
-    own = {"run": "braces", "corpus": {"kind": "folder", "folder": str(corpus), "note": "a {note}"}, **a_checkpoint(tmp_path)}
-    workspace.configure("braces", SMALL, own)
-    done = workspace.snakemake("results/braces/spectrograms/a-b.h5", "results/braces/tables/corpus.csv", config="braces.yaml")
+def test_braces_in_a_note_are_kept_and_in_the_name_of_a_song_refused(workspace, tmp_path):
+    write_corpus_of_one_song(tmp_path / "corpus", "a b")
+    own = {"run": "braces", "corpus": {"kind": "folder", "folder": str(tmp_path / "corpus"), "note": "a {note}"}}
+    workspace.configure("braces", SMALL, own, a_checkpoint(tmp_path))
+    done = workspace.snakemake("results/braces/tables/corpus.csv", config="braces.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "a {note}" in (workspace.folder / "results/braces/tables/corpus.csv").read_text()
+    write_corpus_of_one_song(tmp_path / "other", "a {b}")
+    workspace.configure("braces", SMALL, own, a_checkpoint(tmp_path), {"corpus": {"folder": str(tmp_path / "other")}})
+    refused = workspace.snakemake("-n", "corpus", config="braces.yaml")
+    said = refused.stdout + refused.stderr
+    assert refused.returncode != 0
+    assert "a {b}.wav: Snakemake takes braces in a path for a wildcard. Rename the file or folder." in said
+    assert "Traceback" not in said
 
 
 def test_songs_that_cannot_be_used_are_named_and_leave_nothing(workspace, tmp_path):
