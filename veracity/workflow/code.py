@@ -33,15 +33,21 @@ def code_digest(source: str | os.PathLike) -> str:
     waiting = [Path(source).resolve()]
     while waiting:
         path = waiting.pop()
-        if path in reached:
-            continue
-        reached[path], names = _parsed(path)
-        if path.is_relative_to(PACKAGE):
-            module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-            names = tuple(_graph().find_upstream_modules(module))
-        waiting += [file for name in names for file in _files_of(name, path)]
+        if path not in reached:
+            reached[path], names = _parsed(path)
+            if path.is_relative_to(PACKAGE):
+                waiting += _imported_by(path)
+            else:
+                waiting += [file for name in names for file in _files_of(name, path)]
     named = ((_name(path), digest) for path, digest in reached.items())
     return hashlib.sha256("\n".join(sorted(map(" ".join, named))).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _imported_by(path: Path) -> list[Path]:
+    """Return the files of this package that one of them imports: modules, and the packages that they lie in."""
+    module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    return [file for name in _graph().find_modules_directly_imported_by(module) for file in _files_of(name, path)]
 
 
 @functools.cache
@@ -81,16 +87,19 @@ def _root(path: Path) -> Path:
 
 def _files_of(name: str, importer: Path) -> list[Path]:
     """Return the files of an imported module or package, or of the module that defines the imported name."""
-    inside = importer.is_relative_to(PACKAGE)
-    others = [] if inside else os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    own = [Path(folder).resolve() for folder in others if folder and "-packages" not in folder]
+    if name.split(".")[0] == PACKAGE.name:
+        roots = [PACKAGE.parent]
+    else:
+        others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        roots = [_root(importer), *(Path(folder).resolve() for folder in others if folder and "-packages" not in folder)]
     while name:
-        for root in dict.fromkeys((PACKAGE.parent if name.split(".")[0] == PACKAGE.name else _root(importer), *own)):
+        for root in roots:
             path = root.joinpath(*name.split("."))
-            packages = [file for folder in path.parents if (file := folder / "__init__.py").is_file() and folder != PACKAGE]
+            packages = [folder / "__init__.py" for folder in path.parents if folder.is_relative_to(root) and folder != PACKAGE]
             if path.with_suffix(".py").is_file():
-                return [path.with_suffix(".py"), *packages]
+                return [path.with_suffix(".py"), *(file for file in packages if file.is_file())]
             if (path / "__init__.py").is_file() or (path.is_dir() and any(path.glob("*.py"))):
-                return [path / "__init__.py"] if inside else sorted(path.rglob("*.py"))
+                is_own = importer.is_relative_to(PACKAGE)  # whose modules are in the graph
+                return [path / "__init__.py"] if is_own else sorted(path.rglob("*.py"))
         name = name.rpartition(".")[0]
     return []
