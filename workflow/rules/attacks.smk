@@ -1,4 +1,4 @@
-# Adversarial perturbations of songs, and the excerpts whose label they flip.
+# Adversarial perturbations of songs.
 
 
 rule classifier:
@@ -44,28 +44,6 @@ rule perturbations:
         code=code("perturbations"),
     script:
         "../scripts/perturbations.py"
-
-
-rule excerpts:
-    input:
-        **ATTACKED,
-        perturbation=made("perturbations"),
-    output:
-        f"{RESULTS}/excerpts/{{domain}}/{{song}}.h5",
-    log:
-        log_of("excerpts/{domain}/{song}"),
-    benchmark:
-        benchmark_of("excerpts/{domain}/{song}")
-    resources:
-        turn=1,
-        gpu=gpus("explaining_device"),
-        runtime=growing(15),
-    params:
-        settings=uses("excerpts"),
-        device=config["explaining_device"],
-        code=code("excerpts"),
-    script:
-        "../scripts/excerpts.py"
 
 
 rule tuning_runs:

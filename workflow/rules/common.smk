@@ -86,6 +86,11 @@ def settings(*keys):
     return part
 
 
+def names_of(stage):
+    """Return the pattern of the names of a stage's artefacts, as in flips/{domain}/{song}."""
+    return "/".join([stage, *(f"{{{name}}}" for name in RUN.stages[stage].named_by)])
+
+
 def log_of(names):
     return f"{RESULTS}/logs/{names}.log"
 

@@ -15,7 +15,7 @@ with job(snakemake):
         raise ConfigError("drawings are made on the spectrogram of the paper's detector: set model.build to null for them")
     own = snakemake.params.settings["drawings"]
     shape = {"n_frames": frontend.excerpt_frames, "n_mels": frontend.n_mels}
-    padded = padded_log_mel(store.read(snakemake.input.spectrogram, Spectrogram), frontend).numpy()
+    padded = padded_log_mel(store.read(snakemake.input.spectrograms, Spectrogram), frontend).numpy()
     result = drawings.compute(
         padded,
         model,

@@ -21,9 +21,9 @@ with job(snakemake):
         )
         if predict and of_model["threshold"] is not None:
             threshold = of_model["threshold"]
-    attack = read_attack(snakemake.input.perturbation)
+    attack = read_attack(snakemake.input.perturbations)
     if attack.domain != snakemake.wildcards.domain:
-        raise ArtefactError(f"{snakemake.input.perturbation} holds an attack of the {attack.domain}: delete it")
+        raise ArtefactError(f"{snakemake.input.perturbations} holds an attack of the {attack.domain}: delete it")
     excerpts = pick_excerpts(
         attack,
         predict_logits,
