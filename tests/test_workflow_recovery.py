@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from workspaces import RESULTS, SMALL, jobs_of
+from workspaces import RESULTS, SMALL, Workspace, jobs_of
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.jobs import store
 
 pytestmark = pytest.mark.slow
+SONG = "synthetic-test-01"  # the one that is attacked
 
 
 def test_single_excerpts_can_be_attacked(copy):
@@ -24,27 +25,20 @@ def test_single_excerpts_can_be_attacked(copy):
     assert excerpts.n_sing + excerpts.n_nosing == 6
 
 
-@pytest.mark.parametrize("rule", ["training", "perturbations"])
-def test_a_killed_job_goes_on_to_the_same_bytes(copy, rule):
-    (target,) = (copy.folder / RESULTS / rule).rglob("seed0.pt" if rule == "training" else "waveform/*.h5")
-    settings = (
-        {"detector": {"training": {"n_updates": 40}}} if rule == "training" else {"attacks": {"waveform": {"max_updates": 50}}}
-    )
-    copy.configure("small", SMALL, {"save_every_seconds": 0}, settings)
-    wanted = str(target.relative_to(copy.folder))
-    target.unlink()
-    log = copy.folder / RESULTS / "logs" / target.relative_to(copy.folder / RESULTS).with_suffix(".log")
-    copy.kill_when(target.with_suffix(".state.pt").exists, wanted)
-    assert not target.exists()
-    contents = []
-    for goes_on in (True, False):
-        done = copy.snakemake(wanted)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert ("going on from the state" in log.read_text()) == goes_on
-        assert not target.with_suffix(".state.pt").exists()
-        contents.append(target.read_bytes())
-        target.unlink()
-    assert contents[0] == contents[1]
+def test_a_run_that_is_killed_twice_resumes_on_one_core_to_the_bytes_of_an_undisturbed_one(finished_run, tmp_path):
+    """All artefacts, tables and figures; the undisturbed run had two cores, and so jobs with two threads."""
+    workspace = Workspace(tmp_path)
+    workspace.configure("small", SMALL, {"save_every_seconds": 0})
+    results = tmp_path / RESULTS
+    states = [results / "training" / "seed0.state.pt", results / "perturbations" / "waveform" / f"{SONG}.state.pt"]
+    for state in states:
+        workspace.kill_when(state.exists, "all", "--cores", "1")
+        assert state.exists()
+    done = workspace.snakemake("all", "--cores", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "going on from the state" in (results / "logs" / "perturbations" / "waveform" / f"{SONG}.log").read_text()
+    assert not any(state.exists() for state in states)
+    assert workspace.digests() == finished_run.digests()
 
 
 def test_a_song_without_flips_is_named_and_stops_nothing(copy):

@@ -1,7 +1,6 @@
 """Everything that `all` makes, the targets beside it, and what a second run of the same workspace makes again."""
 
 import re
-import shutil
 from types import SimpleNamespace
 
 import pandas as pd
@@ -62,18 +61,6 @@ def test_a_change_of_the_stability_study_re_runs_what_uses_it(finished):
     finished.configure("wider", SMALL, {"stability": {"n_repeats": 3}})
     jobs = jobs_of(finished.snakemake("--dry-run", "all", config="wider.yaml"))
     assert jobs == {"all", "stability", "sampling_error", "figure_stability", "audits"}
-
-
-def test_the_same_seed_gives_the_same_bytes(finished):
-    """After the training, of which test_a_killed_job_goes_on_to_the_same_bytes makes two."""
-    before = finished.digests()
-    stages = ("perturbations", "explanations", "flips", "localised", "stability", "attributions")
-    targets = [path for path in before if path.split("/")[2] in (*stages, "drawings")]
-    redone = finished.snakemake(*targets, "--forcerun", "perturbations", "drawings")
-    assert redone.returncode == 0, redone.stdout + redone.stderr
-    assert {path: digest for path, digest in finished.digests().items() if path in targets} == {
-        path: before[path] for path in targets
-    }
 
 
 def test_tuning_is_a_target_of_its_own(finished):
@@ -164,39 +151,6 @@ def test_a_run_can_be_started_from_elsewhere(finished, tmp_path):
         done = Workspace.run(SimpleNamespace(folder=tmp_path), f"snakemake {place} -n all --cores 1 --configfile {small}")
         assert done.returncode == 0, done.stdout + done.stderr
         assert "training" in jobs_of(done)
-
-
-def test_a_dry_run_is_short(finished, tmp_path):
-    finished.configure("songs", SMALL, {"run": "songs", "corpus": {"synthetic": {"n_train": 40}}})
-    done = finished.run("snakemake -n all --cores 1 --configfile songs.yaml")
-    assert done.returncode == 0
-    assert max(map(len, (done.stdout + done.stderr).splitlines())) < 500
-
-
-def test_an_artefact_that_was_copied_into_a_run_is_compared(finished):
-    """A run that has its mark may be given files of another: what they say of themselves is compared all the same."""
-    results = finished.folder / "results"
-    finished.configure("partly", SMALL, {"run": "partly", "attacks": {"waveform": {"eps": 0.02}}})
-    assert finished.snakemake("corpus", "detector", config="partly.yaml").returncode == 0
-    shutil.copytree(
-        finished.folder / RESULTS / "perturbations", results / "partly" / "perturbations", copy_function=shutil.copy
-    )  # as `cp -r`
-    plan = finished.snakemake("-n", "all", config="partly.yaml").stdout
-    assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan  # the other domain's settings are the same
-    shutil.rmtree(results / "partly")
-
-
-def test_a_run_whose_mark_was_not_copied_is_compared_file_by_file(finished):
-    """`cp run/*` leaves the hidden mark behind."""
-    copied = finished.folder / "results" / "unmarked"
-    copied.mkdir()
-    for part in (finished.folder / RESULTS).iterdir():
-        if not part.name.startswith("."):
-            (shutil.copytree if part.is_dir() else shutil.copy)(part, copied / part.name)
-    finished.configure("unmarked", SMALL, {"run": "unmarked", "attacks": {"waveform": {"eps": 0.02}}})
-    plan = finished.snakemake("-n", "all", config="unmarked.yaml").stdout
-    assert re.search(r"^perturbations +1$", plan, re.MULTILINE), plan
-    shutil.rmtree(copied)
 
 
 def test_a_threshold_tuned_on_songs_that_are_attacked_is_told(finished):
