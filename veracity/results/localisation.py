@@ -1,4 +1,4 @@
-"""Table ``localisation``: what LIME finds of localised perturbations, against the truth."""
+"""Table ``localisation``: segments of localised perturbations that explainers identify, and ground truth."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from .pooling import in_paper_order
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:
-    """Summarise localisation against the truth: segments found, and share of the segments that were really needed."""
+    """Summarise identified segments, and the share of segments identified among those that are necessary."""
     keys = ["domain", "original", "k", "method"]
     columns = {
         "n": ("n_found", "size"),
