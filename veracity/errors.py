@@ -53,7 +53,27 @@ def shortened(text: object, n: int = 80) -> str:
 
 
 def one_of(value: object, allowed: Collection[str], what: str) -> Any:
-    """Return `value` if it is one of the allowed words, otherwise raise ConfigError; `what` names it in the message."""
+    """Return a value if it is one of the allowed words.
+
+    Parameters
+    ----------
+    value : object
+        User input.
+    allowed : collection of str
+        Allowed words.
+    what : str
+        Name of the value in the error message.
+
+    Returns
+    -------
+    str
+        `value`.
+
+    Raises
+    ------
+    ConfigError
+        If the value is not an allowed word. The message suggests a similar word if there is one.
+    """
     if isinstance(value, str) and value in allowed:
         return value
     *others, last = allowed
@@ -68,9 +88,23 @@ def hint(value: object, allowed: Collection[str]) -> str:
 
 
 def within(value: Any, low: float, high: float, what: str, *, whole: bool = False) -> None:
-    """Raise ConfigError unless `value` is a number from `low` to `high`; `what` names it in the message.
+    """Check that a value is a number in a range.
 
-    If `whole` is true, the number must be an integer.
+    Parameters
+    ----------
+    value : object
+        User input.
+    low, high : float
+        Limits of the range, both included.
+    what : str
+        Name of the value in the error message.
+    whole : bool
+        Whether the number must be an integer, False by default.
+
+    Raises
+    ------
+    ConfigError
+        If the value is not such a number.
     """
     is_number = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:  # also rejects NaN

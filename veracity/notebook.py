@@ -147,7 +147,7 @@ class Explained:
         return f"{first:.2f}-{last:.2f} s, bands {low}-{high} of {self.grid.n_mels}"
 
     def sound(self, segments: Iterable[int]) -> np.ndarray:
-        """Return the attacked part of the song with only the given segments of the perturbation, shape as `audio`, float32.
+        """Return the attacked part of the song with only the given segments of the perturbation.
 
         The sound is composed of frames and bins of both versions with their phases. The decision on it may differ slightly from
         `flip`, which combines log-mel excerpts.
@@ -156,6 +156,11 @@ class Explained:
         ----------
         segments : iterable of int
             Indices of the segments.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,), float32
+            Audio, shape as `audio`.
 
         Raises
         ------
@@ -184,7 +189,25 @@ class Explained:
         return int(segment)
 
     def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
-        """Return the k segments with the largest weights for the label, by "lime", "lime_exact" or "shapley"."""
+        """Return the segments with the largest weights for the label.
+
+        Parameters
+        ----------
+        k : int
+            Number of segments, 3 by default.
+        by : {"lime", "lime_exact", "shapley"}
+            Weights that determine the ranking, "lime" by default.
+
+        Returns
+        -------
+        tuple of int
+            Segments in the order of decreasing weight.
+
+        Raises
+        ------
+        ConfigError
+            If `k` or `by` is invalid.
+        """
         if by not in ("lime", "lime_exact", "shapley"):
             raise ConfigError(f"by is {by!r}: choose lime, lime_exact or shapley")
         within(k, 1, self.grid.n_segments, "k", whole=True)

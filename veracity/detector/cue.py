@@ -37,7 +37,7 @@ class CueSettings:
     learning_rate: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.001
 
     def n_samples(self, frontend: FrontEnd, n_time: int = 1) -> int:
-        """Return the length of the tone in samples, or raise ConfigError if an excerpt cannot contain it.
+        """Return the length of the tone in samples.
 
         Parameters
         ----------
@@ -46,6 +46,16 @@ class CueSettings:
         n_time : int
             Number of segments along time, 1 by default. The tone must fit into one segment, including the analysis windows
             around it.
+
+        Returns
+        -------
+        int
+            Number of samples of the tone.
+
+        Raises
+        ------
+        ConfigError
+            If the front end has no such mel band, or if the tone does not fit.
         """
         if self.mel >= frontend.n_mels:
             raise ConfigError(f"controls.cue.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")

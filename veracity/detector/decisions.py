@@ -21,7 +21,21 @@ def is_sing(p_sing: Any, threshold: float) -> Any:
 
 
 def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
-    """Return whether P(sing) gives a different decision than `was_sing`.
+    """Return whether P(sing) gives a different decision than before.
+
+    Parameters
+    ----------
+    p_sing : float, ndarray or Tensor
+        P(sing) of excerpts.
+    threshold : float
+        Decision threshold for P(sing).
+    was_sing : bool, ndarray or Tensor
+        Decision before, broadcast to `p_sing`.
+
+    Returns
+    -------
+    bool, ndarray or Tensor
+        Whether the decision flips, shape as `p_sing`.
 
     Examples
     --------

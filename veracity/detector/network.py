@@ -181,7 +181,22 @@ def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> 
 
 
 def dense_in_chunks(network: Network, log_mel_frames: Tensor, chunk_frames: int = 4096) -> Tensor:
-    """Compute `Network.dense_logits` of a padded song in chunks of frames, which limits memory."""
+    """Compute `Network.dense_logits` of a padded song in chunks, which limits memory.
+
+    Parameters
+    ----------
+    network : Network
+        The trained detector.
+    log_mel_frames : Tensor, shape (n_excerpts + excerpt_frames - 1, n_mels)
+        Natural log of mel magnitude of a song, padded with silence.
+    chunk_frames : int
+        Number of excerpts per chunk, 4096 by default.
+
+    Returns
+    -------
+    Tensor, shape (n_excerpts,)
+        Logit of P(sing).
+    """
     context = network.excerpt_frames - 1
     starts = range(0, len(log_mel_frames) - context, chunk_frames)
     return torch.cat([network.dense_logits(log_mel_frames[s : s + chunk_frames + context]) for s in starts])

@@ -49,7 +49,22 @@ class Predictions:
 
 
 def predict_frames(network: "Network", spectrogram: "Spectrogram", frontend: "FrontEnd") -> np.ndarray:
-    """Return the logit of P(sing) for the excerpt around each frame of a song, shape (n_frames,), float32."""
+    """Return the logit of P(sing) for the excerpt around each frame of a song.
+
+    Parameters
+    ----------
+    network : Network
+        The trained detector.
+    spectrogram : Spectrogram
+        Spectrogram of the song.
+    frontend : FrontEnd
+        Front end of the detector.
+
+    Returns
+    -------
+    ndarray, shape (n_frames,), float32
+        Logit of P(sing), not smoothed.
+    """
     import torch
 
     from ..songs.spectra import padded_log_mel

@@ -30,7 +30,17 @@ from .training_data import TrainingData
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Point of a training curve; loss and error are means over the updates since the previous point."""
+    """Point of a training curve.
+
+    Attributes
+    ----------
+    update : int
+        Number of updates so far.
+    learning_rate : float
+        Learning rate of the last update.
+    loss, error : float
+        Mean loss, and mean share of excerpts on the wrong side of 0.5, over the updates since the previous point.
+    """
 
     update: int
     learning_rate: float
@@ -199,9 +209,31 @@ def train_step(
     precision: str = "float32",
     threads: Workers | None = None,
 ) -> Tensor:
-    """Run one update and return loss and error of the batch, shape (2,).
+    """Run one update of the weights.
 
     A CPU computes the batch in shards (`veracity.detector.shards`), so that the result does not depend on `threads`.
+
+    Parameters
+    ----------
+    detector : Detector
+        Detector in training mode, which is updated.
+    optimiser : Optimizer
+        Optimiser of its weights.
+    excerpts : Tensor, shape (n, excerpt_frames, n_mels)
+        Natural log of mel magnitude, not standardised.
+    target : Tensor, shape (n,)
+        Target probability of each excerpt.
+    learning_rate : float
+        Learning rate of this update.
+    precision : {"float32", "bfloat16"}
+        Precision of the convolutions, "float32" by default.
+    threads : Workers, optional
+        Threads that process the shards, by default a single one.
+
+    Returns
+    -------
+    Tensor, shape (2,)
+        Mean loss, and share of excerpts on the wrong side of 0.5.
     """
     for group in optimiser.param_groups:
         group["lr"] = learning_rate

@@ -106,7 +106,27 @@ class LimeFit:
 
 
 def checked_samples(n_samples: int, n_segments: int, what: str) -> int:
-    """Return the number of sampled masks, or raise ConfigError if it is too small or exceeds the memory limit."""
+    """Return the number of sampled masks after checking its range.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of sampled masks.
+    n_segments : int
+        Number of segments.
+    what : str
+        Name of the value in the error message.
+
+    Returns
+    -------
+    int
+        `n_samples`.
+
+    Raises
+    ------
+    ConfigError
+        If the number is below 2, or if the masks would exceed the memory limit of 16 GiB.
+    """
     most = MAX_BYTES // (n_segments * BYTES_OF_A_BIT)
     if isinstance(n_samples, int) and n_samples > most:
         gibibytes = min(n_samples * n_segments * BYTES_OF_A_BIT, 2**100) / 2**30
@@ -119,7 +139,22 @@ def checked_samples(n_samples: int, n_segments: int, what: str) -> int:
 
 
 def sample_masks(rng: np.random.Generator, n_samples: int, n_segments: int) -> np.ndarray:
-    """Draw LIME's neighbourhood: fair independent bits with the first row all on, shape (n_samples, n_segments), bool."""
+    """Draw the neighbourhood of LIME.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the masks.
+    n_samples : int
+        Number of masks.
+    n_segments : int
+        Number of segments.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples, n_segments)
+        Independent fair bits, except that all segments are on in the first row.
+    """
     masks = rng.integers(0, 2, size=(n_samples, n_segments), dtype=np.uint8).astype(bool)
     masks[0] = True
     return masks
@@ -303,7 +338,22 @@ def positive(weights: np.ndarray, label: Label) -> np.ndarray:
 
 
 def fits(values: "GameValues", settings: LimeSettings, rng: np.random.Generator) -> list[LimeFit | None]:
-    """Return the sampled and the exact fit, in the order of `METHODS`; the exact fit is None if not all masks are known."""
+    """Return the sampled and the exact fit of a game, in the order of `METHODS`.
+
+    Parameters
+    ----------
+    values : GameValues
+        Values of the fill game.
+    settings : LimeSettings
+        Settings of LIME.
+    rng : Generator
+        Source of the sampled masks.
+
+    Returns
+    -------
+    list of LimeFit or None
+        The sampled fit, and the exact fit or None if not all masks are known.
+    """
     masks = sample_masks(rng, settings.n_samples, values.game.grid.n_segments)
     sampled = fit_sampled(masks, values.of(masks), **settings.surrogate)
     if values.all_values is None:

@@ -73,6 +73,8 @@ class Question:
         Excerpt before the attack for privileged explainers; None for all others.
     rng : Generator
         Source of randomness of this task. The generator of torch is seeded from it.
+    meter : Meter
+        Counter of the model queries.
     budget : int or None
         Query budget: largest number of model queries; None for no limit.
     """

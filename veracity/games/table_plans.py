@@ -70,7 +70,24 @@ class TablePlan:
 
 
 def receptive_field(steps: Sequence[Step], axis: int) -> tuple[int, int, int]:
-    """Return the receptive field, stride and padding of consecutive steps along an axis (0: time, 1: frequency), in inputs."""
+    """Return the receptive field, stride and padding of consecutive steps along one axis.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        Steps in the order of application.
+    axis : int
+        0 for time, 1 for frequency.
+
+    Returns
+    -------
+    field : int
+        Number of inputs on which an output depends.
+    stride : int
+        Number of inputs between neighbouring outputs.
+    padding : int
+        Number of inputs by which the first field starts outside the map.
+    """
     field, stride, padding = 1, 1, 0
     for step in steps:
         field += (step.kernel[axis] - 1) * stride
@@ -80,7 +97,22 @@ def receptive_field(steps: Sequence[Step], axis: int) -> tuple[int, int, int]:
 
 
 def extents(steps: Sequence[Step], n: int, axis: int) -> list[int]:
-    """Return the length of the map that enters each step, and of the last map, along one axis of `n` inputs."""
+    """Return the length of the map that enters each step, and of the last map, along one axis.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        Steps in the order of application.
+    n : int
+        Length of the input along the axis.
+    axis : int
+        0 for time, 1 for frequency.
+
+    Returns
+    -------
+    list of int
+        Length of the input of each step, followed by the length of the last map.
+    """
     result = [n]
     for step in steps:
         result.append((result[-1] + 2 * step.padding[axis] - step.kernel[axis]) // step.stride[axis] + 1)

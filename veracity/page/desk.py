@@ -148,7 +148,25 @@ class Desk:
         return np.ascontiguousarray(song.log_mel[start : start + self.frontend.excerpt_frames])
 
     def shape(self, name: str, centre: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
-        """Return the coverage of a predefined shape, shape (excerpt_frames, n_mels)."""
+        """Return the coverage of a predefined shape.
+
+        Parameters
+        ----------
+        name : str
+            Name of the shape.
+        centre, size : tuple of float
+            Centre and size along time and frequency, as fractions of the excerpt.
+
+        Returns
+        -------
+        ndarray, shape (excerpt_frames, n_mels)
+            Coverage in [0, 1].
+
+        Raises
+        ------
+        ConfigError
+            If there is no such shape, or a value is out of range.
+        """
         for values, low, high, what in ((centre, 0, 1, "the middle"), (size, SMALLEST, LARGEST, "the size")):
             for value in values:
                 within(value, low, high, f"{what} of the shape, as a fraction of the excerpt,")
@@ -220,9 +238,25 @@ class Desk:
         return label(bool(is_sing(p, self.threshold)))
 
     def sounds(self, song: Song, start: int, coverage: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the excerpt before and after the drawing as audio, and P(sing) for the resynthesised excerpt.
+        """Return the excerpt before and after a drawing as audio, with half a second of audio on both sides.
 
-        Both sounds include half a second of audio before and after the excerpt. `explain` describes the parameters.
+        Parameters
+        ----------
+        song : Song
+            Song that contains the excerpt.
+        start : int
+            First frame of the excerpt.
+        coverage : ndarray, shape (excerpt_frames, n_mels)
+            Coverage of the drawing in [0, 1].
+        strength : float
+            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+
+        Returns
+        -------
+        before, after : ndarray, shape (n_samples,), float32
+            Audio before and after the drawing.
+        p_sing : float
+            P(sing) of the excerpt of the resynthesised audio.
         """
         clean = self._checked(song, start, strength)
         drawn = draw(clean, coverage, level=float(clean.mean(dtype=np.float64)) + strength)

@@ -177,7 +177,13 @@ class Run:
         return LimeSettings(**own).grid(frontend.excerpt_frames, frontend.n_mels)
 
     def model(self, path: Path) -> Any:
-        """Return the run's detector as the explained model on the grid of its flips."""
+        """Return the run's detector as the explained model on the grid of its flips.
+
+        Raises
+        ------
+        ConfigError
+            If not all masks can be evaluated.
+        """
         grid = self.grid(path)
         key = f"{grid.n_time}x{grid.n_band}"
         if key not in self._models:

@@ -46,7 +46,24 @@ def save(figure: Figure, *paths: str | os.PathLike) -> None:
 
 
 def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs: Any) -> tuple[Figure, np.ndarray]:
-    """Return a figure of the given size in inches and its axes, shape (n_rows, n_columns)."""
+    """Return a figure and its axes.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Number of rows and columns of panels.
+    size : tuple of float
+        Width and height in inches.
+    **kwargs
+        Arguments of `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure : Figure
+        The figure.
+    axes : ndarray of Axes, shape (n_rows, n_columns)
+        Its panels.
+    """
     with mpl.rc_context(STYLE):
         figure = Picture(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)

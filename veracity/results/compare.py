@@ -259,6 +259,11 @@ def plot(found: pd.DataFrame, names: Sequence[str], *, footnote: str, called: st
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row of panels per variant, one column per panel of the study.
     """
     panels = [(domain, original) for original in LABELS for domain in DOMAINS]
     figure, axes = new_figure(len(names), len(panels), (8.2, 0.9 + 1.25 * len(names)), sharey=True, sharex="row")

@@ -90,7 +90,27 @@ def table(
 
 
 def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
-    """Return the rows of one explainer, named in the form of `wanted`, or raise ConfigError if it has no scores."""
+    """Return the rows of one explainer.
+
+    Parameters
+    ----------
+    songs : DataFrame
+        Rows with the columns ``explainer`` and ``fill``.
+    name : str
+        Name of the explainer in the form of `wanted`.
+    fill : str
+        Default fill.
+
+    Returns
+    -------
+    DataFrame
+        Rows with the fill of the name. For a name without a fill and no such rows, those with any other fill.
+
+    Raises
+    ------
+    ConfigError
+        If the explainer has no scores.
+    """
     explainer, asked = wanted(name, fill)
     found = songs[(songs.explainer == explainer) & songs.fill.isin(["", asked])]
     if ":" not in name and found.empty:  # the explainer used another fill than the default

@@ -40,12 +40,30 @@ TITLES = {
 
 
 def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, reads_model: bool) -> str:
-    """Return the expected score of an explainer in a control; "" if there is no expectation.
+    """Return the expected score of an explainer in a control.
 
     - Confined attacks: the norm of the perturbation finds the attacked segments, and explainers of the perturbation game find
       them more often than chance. Explainers with access to only the adversarial excerpt need not.
     - Planted cue: explainers that use the model find the tone more often than chance, and so does the norm.
     - Random weights: explainers that use the model and have no access to the perturbation are at chance.
+
+    Parameters
+    ----------
+    control : str
+        Name of the control.
+    explainer : str
+        Name of the explainer.
+    fill : str
+        Fill of the explained game.
+    privileged : bool
+        Whether the explainer has access to the clean excerpt.
+    reads_model : bool
+        Whether the explainer uses the model.
+
+    Returns
+    -------
+    str
+        "chance", "above chance", "1", or "" if there is no expectation.
     """
     if explainer in BLIND:
         return CHANCE
@@ -150,9 +168,25 @@ def _estimated(
 
 
 def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> str:
-    """Return whether an estimate agrees with the expectation, or "undetermined" if the interval does not decide.
+    """Return whether an estimate agrees with the expectation.
 
     If all songs agree, there is no interval. Their common value replaces it for at least `FEWEST_THAT_AGREE` songs.
+
+    Parameters
+    ----------
+    found : Estimate
+        Estimate over songs.
+    expected : str
+        Expectation from `expected_of`.
+    chance : float
+        Score of a random ranking.
+    margin : float
+        Margin around chance within which an interval counts as chance.
+
+    Returns
+    -------
+    str
+        "as expected", "not as expected", "undetermined" if the interval does not decide, or "" without an expectation.
     """
     low, high = found.low, found.high
     if np.isnan(low) and found.n >= FEWEST_THAT_AGREE:
@@ -212,6 +246,11 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
         Result of `scores`. Single songs are shown as dots if there are few.
     footnote : str
         Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        One panel per control and domain, and one for other grids.
     """
     each = rows[(rows.explainer != "") & rows.domain.notna()]
     panels = [(name, domain) for name in CONTROLS for domain in DOMAINS]

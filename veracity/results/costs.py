@@ -62,6 +62,11 @@ def of_job(results: Path, part: Path) -> pd.DataFrame:
         Folder of the run.
     part : Path
         Path of the measurement within ``benchmarks``, such as ``flips/waveform/<song>.tsv``.
+
+    Returns
+    -------
+    DataFrame
+        Snakemake's measurements with the stage, the CPU time of start-up, and the job's own measurements.
     """
     log = (results / "logs" / part).with_suffix(".log")
     startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
@@ -81,6 +86,11 @@ def plot(costs: pd.DataFrame, *, footnote: str) -> Figure:
         Result of `table`.
     footnote : str
         Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        Three bar charts with a bar per stage.
     """
     figure, axes = new_figure(1, 3, (7.6, 0.6 + 0.22 * len(costs)), sharey=True)
     place = np.arange(len(costs))[::-1]

@@ -107,7 +107,24 @@ def _panel(domain: str, original: str, called: str) -> str:
 
 
 def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
-    """Plot the AUC of both predictors for sampled and exact LIME, with intervals and counts."""
+    """Plot the AUC of both predictors for sampled and exact LIME, with intervals and counts.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Result of `table`.
+    fill : str
+        Fill of LIME to show.
+    footnote : str
+        Text at the foot of the figure.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per predictor.
+    """
     panels = [*((domain, original) for original in LABELS for domain in ("waveform", "spectrogram")), (ALL, ALL)]
     figure, axes = new_figure(1, len(PREDICTORS), (8.6, 3.4), sharex=True, sharey=True)
     for ax, predictor in zip(axes[0], PREDICTORS, strict=True):

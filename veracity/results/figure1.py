@@ -62,6 +62,11 @@ def plot(
         Text at the foot of the figure.
     hertz : ndarray, shape (n_mels,), optional
         Centre frequencies of the bands in Hz. By default the axis shows band numbers.
+
+    Returns
+    -------
+    Figure
+        One row per drawing: the original, the drawing, and the top segments of LIME.
     """
     axis = "mel band" if hertz is None else "frequency [Hz]"
     rows = [(song, item) for song, item in drawn if item.found]

@@ -50,6 +50,11 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
     """
     figure, axes = new_figure(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}

@@ -56,6 +56,11 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row per original label and domain, one column per k.
     """
     ks = sorted(counts.k.unique())
     settings = [(original, domain) for original in LABELS for domain in DOMAINS]

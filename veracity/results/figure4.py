@@ -24,6 +24,11 @@ def plot(fidelity: pd.DataFrame, *, footnote: str) -> Figure:
         Result of `table`. Only sampled LIME is shown.
     footnote : str
         Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        One panel per domain.
     """
     figure, axes = new_figure(1, len(DOMAINS), (6.4, 3.4), sharey=True)
     rng = np.random.default_rng(0)  # only for the horizontal jitter of the dots

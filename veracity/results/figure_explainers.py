@@ -60,6 +60,11 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row per original label and domain, one column per query budget.
     """
     budgets = [name for name in BUDGETS if (rows.budget[~rows.explainer.isin(BOUNDS)] == name).any()] or [ALL_MASKS]
     panels = [(domain, original) for original in LABELS for domain in DOMAINS]

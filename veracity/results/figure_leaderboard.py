@@ -31,6 +31,11 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, footnote: str, called: str
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
     """
     order = _order(rows)
     height = 1.6 + 0.17 * (len(order) + order.budget.nunique() if len(order) else 4)

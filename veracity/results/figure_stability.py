@@ -20,6 +20,11 @@ def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote
         Number of samples in the paper, marked by a vertical line.
     footnote : str
         Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        Three panels: error of the weights, overlap of the top three segments, and agreement of the top segment.
     """
     figure, axes = new_figure(1, 3, (8.8, 3.0))
     error, overlap, top = axes[0]

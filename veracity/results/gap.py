@@ -202,6 +202,11 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
     """
     panels = [(domain, original) for original in LABELS for domain in ("waveform", "spectrogram")]
     figure, axes = new_figure(2, 2, (8.2, 5.6), sharex=True, sharey=True)

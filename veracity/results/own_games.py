@@ -120,6 +120,11 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
     """
     figure, axes = new_figure(2, 2, (8.2, 7.0), sharex=True, sharey=True)
     for line, original in zip(axes, LABELS, strict=True):

@@ -129,7 +129,26 @@ def answers_of(
     *,
     n_samples: int,
 ) -> Iterator[Answers]:
-    """Yield the attributions of every explainer for the excerpts of a song."""
+    """Yield the attributions of every explainer for the excerpts of a song.
+
+    Parameters
+    ----------
+    flips : Flips
+        Flips of the song.
+    explanations : Explanations
+        LIME and exact solutions of the fill games of the song.
+    attributions : sequence of Attributions
+        Results of the stage ``attributions`` for the song.
+    ties : Generator
+        Source of randomness for breaking ties.
+    n_samples : int
+        Number of masks of sampled LIME.
+
+    Yields
+    ------
+    Answers
+        Attributions of one explainer for one game.
+    """
     sign = np.where(flips.original == SING, -1.0, 1.0)[:, None]  # sign in favour of the adversarial label
     n_excerpts, n = flips.squared_norm.shape
     everything = 1 << n

@@ -114,6 +114,11 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Text at the foot of the figure.
     called : str
         Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row per original label, one column per quantity.
     """
     figure, axes = new_figure(2, 3, (9.2, 5.2))
     for line, original in zip(axes, LABELS, strict=True):

@@ -16,7 +16,22 @@ KICK, SNARE, HAT = range(3)
 def draw_instrument(
     rng: np.random.Generator, sample_rate: int, *, decay_seconds: float, attack_seconds: float, length_seconds: float
 ) -> Callable[[int], np.ndarray]:
-    """Draw a plucked, struck or sustained instrument, and return a function that renders a note of a MIDI pitch."""
+    """Draw a plucked, struck or sustained instrument.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the timbre.
+    sample_rate : int
+        Sample rate in Hz.
+    decay_seconds, attack_seconds, length_seconds : float
+        Decay time constant, attack time and total length of a note in seconds.
+
+    Returns
+    -------
+    callable
+        Function from a MIDI pitch to the samples of a note.
+    """
     slope, n_drawn, damping = rng.uniform(0.7, 1.8), int(rng.integers(5, 15)), rng.uniform(0.3, 3.0)
     seconds = np.arange(int(length_seconds * sample_rate)) / sample_rate
     fall = np.minimum((length_seconds - seconds) / max(0.02, attack_seconds), 1)
@@ -46,7 +61,22 @@ def draw_drums(rng: np.random.Generator, sample_rate: int) -> Callable[[int], np
 
 
 def accompany(rng: np.random.Generator, key: Key, clock: Clock) -> np.ndarray:
-    """Render chords and bass, and usually pad and drums, for a whole song; shape (n_samples,), RMS 1."""
+    """Render chords and bass, and usually pad and drums, for a whole song.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    key : Key
+        Tempo and harmony.
+    clock : Clock
+        Length and sample rate of the song.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Mix with an RMS of 1.
+    """
     bar_seconds = 4 * key.beat_seconds
     bars = range(int(np.ceil(clock.n_samples / clock.sample_rate / bar_seconds)))
     chord_rhythm, bass_rhythm, kick_rhythm = (RHYTHMS[i] for i in rng.integers(len(RHYTHMS), size=3))

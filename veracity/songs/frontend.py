@@ -100,5 +100,20 @@ def pad_silence(log_mel_frames: Tensor, frontend: FrontEnd) -> Tensor:
 
 
 def silence_around(log_mel_frames: Tensor, before: int, after: int, frontend: FrontEnd) -> Tensor:
-    """Add `before` and `after` frames of digital silence at the ends of a log-mel spectrogram."""
+    """Add frames of digital silence at both ends of a log-mel spectrogram.
+
+    Parameters
+    ----------
+    log_mel_frames : Tensor, shape (n_frames, n_mels)
+        Log-mel spectrogram.
+    before, after : int
+        Number of frames to add at the start and at the end.
+    frontend : FrontEnd
+        Settings of the front end, which determine the value of silence.
+
+    Returns
+    -------
+    Tensor, shape (before + n_frames + after, n_mels)
+        Padded spectrogram.
+    """
     return torch.nn.functional.pad(log_mel_frames, (0, 0, before, after), value=frontend.silence)

@@ -32,7 +32,15 @@ WORDS: Words = {"sing": ("sing",), "nosing": ("nosing",)}
 
 
 class Interval(NamedTuple):
-    """Line of a label file; the label is one of `veracity.labels.LABELS`."""
+    """Labelled interval of a song, which is one line of a label file.
+
+    Attributes
+    ----------
+    start_seconds, end_seconds : float
+        Start and end in seconds.
+    label : str
+        One of `veracity.labels.LABELS`.
+    """
 
     start_seconds: float
     end_seconds: float
@@ -168,7 +176,25 @@ def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.P
 
 
 def to_the_end(intervals: list[Interval], seconds: float, path: str | os.PathLike) -> list[Interval]:
-    """Return intervals extended to the end of the audio; the extension of ``.txt`` and ``.csv`` labels is "nosing"."""
+    """Return intervals extended to the end of the audio.
+
+    The extension of ``.txt`` and ``.csv`` labels is "nosing". Labels of ``.lab`` files are returned unchanged, because their
+    last label extends to the end (see `frame_labels`).
+
+    Parameters
+    ----------
+    intervals : list of Interval
+        Labels of the song.
+    seconds : float
+        Length of the audio in seconds.
+    path : path-like
+        Path to the label file, whose suffix determines the format.
+
+    Returns
+    -------
+    list of Interval
+        Labels with an additional interval if necessary.
+    """
     end = intervals[-1].end_seconds
     if Path(path).suffix.lower() == ".lab" or end >= seconds:
         return intervals

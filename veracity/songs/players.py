@@ -26,7 +26,15 @@ ONSETS = ((), ("m",), ("n",), ("l",), ("z",), ("s",), ("h",), ("stop", "t"), ("s
 
 @dataclass(frozen=True)
 class Clock:
-    """Samples and control frames of a section of audio, with windows of about 23 ms and a hop of a quarter window."""
+    """Samples and control frames of a section of audio, with windows of about 23 ms and a hop of a quarter window.
+
+    Attributes
+    ----------
+    n_samples : int
+        Length of the section in samples.
+    sample_rate : int
+        Sample rate in Hz.
+    """
 
     n_samples: int
     sample_rate: int
@@ -60,7 +68,19 @@ class Clock:
 
 @dataclass(frozen=True)
 class Key:
-    """Tempo and harmony, with one chord of the progression per bar of four beats."""
+    """Tempo and harmony, with one chord of the progression per bar of four beats.
+
+    Attributes
+    ----------
+    beat_seconds : float
+        Length of a beat in seconds.
+    root : int
+        Pitch class of the root, 0 for C.
+    scale : tuple of int
+        Semitones of the seven degrees above the root.
+    progression : tuple of int
+        Degree of the chord of each bar, counted from 0; repeated over the song.
+    """
 
     beat_seconds: float
     root: int
@@ -131,6 +151,17 @@ def draw_player(rng: np.random.Generator, *, sings: bool) -> Player:
 def compose(rng: np.random.Generator, player: Player, key: Key, seconds: float) -> tuple[np.ndarray, np.ndarray]:
     """Draw a melody as a random walk on the scale within the range of a player.
 
+    Parameters
+    ----------
+    rng : Generator
+        Source of rhythm and pitches.
+    player : Player
+        Singer or lead instrument.
+    key : Key
+        Tempo and scale.
+    seconds : float
+        Length of the phrase in seconds.
+
     Returns
     -------
     starts : ndarray, shape (n_notes,)
@@ -152,6 +183,15 @@ def compose(rng: np.random.Generator, player: Player, key: Key, seconds: float) 
 
 def articulate_syllables(rng: np.random.Generator, note_starts: np.ndarray, clock: Clock) -> np.ndarray:
     """Draw a syllable for each note, most with a consonant and some with two vowels.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the syllables.
+    note_starts : ndarray, shape (n_notes,)
+        Start of each note in seconds.
+    clock : Clock
+        Length and sample rate of the phrase.
 
     Returns
     -------
@@ -177,7 +217,24 @@ def articulate_syllables(rng: np.random.Generator, note_starts: np.ndarray, cloc
 
 
 def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Player, clock: Clock) -> np.ndarray:
-    """Return the articulation of instrument notes, with the columns of `PHONEMES`, shape (n_frames, 7)."""
+    """Return the articulation of instrument notes.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the sweep of resonances.
+    since_start : ndarray, shape (n_frames,)
+        Time since the start of the current note in seconds.
+    lead : Player
+        Lead instrument.
+    clock : Clock
+        Length and sample rate of the phrase.
+
+    Returns
+    -------
+    ndarray, shape (n_frames, 7)
+        Articulation of each frame, with the columns of `PHONEMES`.
+    """
     times = clock.frame_seconds
     attack = lead.tongued * (since_start < 0.04)
     sweep = 2 ** (lead.sweep_octaves * np.sin(2 * np.pi * (rng.uniform(0.7, 2.0) * times + rng.random())))
@@ -186,7 +243,24 @@ def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Pl
 
 
 def play_phrase(rng: np.random.Generator, player: Player, key: Key, clock: Clock) -> np.ndarray:
-    """Render a phrase that fills the clock, shape (n_samples,), with zeros at both ends and an RMS of about 1."""
+    """Render a phrase that fills the clock.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    player : Player
+        Singer or lead instrument.
+    key : Key
+        Tempo and harmony.
+    clock : Clock
+        Length and sample rate of the phrase.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Audio with zeros at both ends and an RMS of about 1.
+    """
     from scipy.signal import istft, stft
 
     times = clock.frame_seconds

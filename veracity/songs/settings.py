@@ -150,9 +150,21 @@ def excerpt_samples(start_frame: int, frontend: FrontEnd) -> slice:
 
 
 def excerpt_windows(audio: np.ndarray, start_frames: np.ndarray, frontend: FrontEnd) -> np.ndarray:
-    """Return the samples that the frames of excerpts cover, shape (n_excerpts, n_samples).
+    """Return the samples that the frames of excerpts cover.
 
-    Each excerpt must be completely inside the audio, including the analysis windows of its frames.
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,)
+        Audio of a song.
+    start_frames : ndarray of int, shape (n_excerpts,)
+        First frame of each excerpt. All analysis windows must be completely inside the audio.
+    frontend : FrontEnd
+        Settings of the front end.
+
+    Returns
+    -------
+    ndarray, shape (n_excerpts, n_excerpt_samples)
+        Samples of each excerpt; see `excerpt_samples`.
     """
     return np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
 

@@ -106,9 +106,25 @@ def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, 
 def play_phrases(
     rng: np.random.Generator, players: list[Player], key: Key, clock: Clock, spans: list[tuple[float, float]]
 ) -> np.ndarray:
-    """Render each span (start and end in seconds) by a random player, shape (n_samples,).
+    """Render a phrase in each span by a random player.
 
-    The RMS of the result is 3 to 8 dB above 1, over its non-zero samples.
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    players : list of Player
+        Players to choose from.
+    key : Key
+        Tempo and harmony.
+    clock : Clock
+        Length and sample rate of the song.
+    spans : list of (float, float)
+        Start and end of each phrase in seconds.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Stem whose RMS is 3 to 8 dB above 1 over its non-zero samples.
     """
     stem = np.zeros(clock.n_samples)
     for span in spans:
