@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..games.explained import GameValues
 
 METHODS = ("sampled", "exact")
-BYTES_OF_A_BIT = 30  # bytes per bit of a sampled mask while it is drawn and fitted: once as bool, three times as float64
+BYTES_OF_A_BIT = 30  # memory per bit of a sampled mask while it is drawn and fitted, once as bool and three times as float64
 MAX_BYTES = 16 * 2**30  # memory limit for the masks of a fit: 28 million masks on the paper's grid
 
 

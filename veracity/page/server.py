@@ -29,7 +29,7 @@ from .desk import Desk, Song, SupersededError, as_wav, is_heard, save_drawing
 from .runs import Run
 
 STATIC = Path(__file__).resolve().parent / "static"
-MOST_UPLOADED = 64 << 20  # bytes
+MOST_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
 MOST_ASKED = 1 << 20  # largest size of a request in bytes
 MOST_SONGS = 8  # largest number of songs in memory; one of 15 minutes takes 100 MB
 HEADERS = {

@@ -87,7 +87,7 @@ def scores(controlled: Keyed) -> pd.DataFrame:
     DataFrame
         ``value`` is the recall: the share of planted segments among the same number of top segments. For controls without
         planted segments it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking,
-        and ``outside`` the largest difference outside the planted segments.
+        0 without planted segments. ``outside`` is the largest difference outside the planted segments.
     """
     parts = []
     for song, domain, item in controlled:
