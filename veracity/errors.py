@@ -1,6 +1,6 @@
-"""Errors that a user can mend.
+"""Errors that users can fix.
 
-The message of each is one sentence that names the file or key and the cure; scripts print it without a traceback.
+Each message is one sentence that names the file or key, the problem and the cure. Scripts print it without a traceback.
 """
 
 import difflib
@@ -12,48 +12,68 @@ from typing import Any
 
 
 class VeracityError(Exception):
-    """Something in the user's hands is wrong; the message says what and how to mend it."""
+    """Base class of errors caused by user input; the message describes the problem and its cure."""
 
 
 class ConfigError(VeracityError):
-    """A configuration key is unknown, missing or out of its range."""
+    """Error of a configuration key that is unknown, missing or out of range, or of the models and explainers that it names."""
 
 
 class CorpusError(VeracityError):
-    """Audio, labels or file lists of a corpus cannot be used."""
+    """Error of audio, labels or file lists of a corpus."""
 
 
 class CheckpointError(VeracityError):
-    """A file does not hold the weights of a detector that we know."""
+    """Error of a file that does not contain the weights of a supported detector."""
 
 
 class ArtefactError(VeracityError):
-    """A file written by an earlier stage cannot be read."""
+    """Error of an artefact of an earlier stage that cannot be read."""
 
 
 class NumericalError(VeracityError):
-    """A number that everything after depends on is not finite."""
+    """Error of a value that is not finite and on which later results depend."""
 
 
 class AuditError(VeracityError):
-    """Tabulated values differ from direct evaluation by more than is allowed."""
+    """Error of an audit: values differ from direct evaluation by more than the tolerance."""
 
 
 def shortened(text: object, n: int = 80) -> str:
-    """Return what a user's file holds as words of a sentence: on one line, printable, of at most `n` characters.
+    """Return user input as text for a message: on one line, printable, and at most `n` characters long.
 
-    What is not text is shown as `reprlib.repr` shows it, which does not follow deep or repeated nesting to its end.
+    Values other than text are represented by `reprlib.repr`, which truncates deep or recursive nesting.
     """
     try:
         whole = text if isinstance(text, str) else reprlib.repr(text)
-    except ValueError:  # Python prints no integer of thousands of digits
+    except ValueError:  # Python refuses to print integers with thousands of digits
         whole = f"{type(text).__name__} of many digits"
     part = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(whole[: 8 * n].split()))
     return part if len(part) <= n and len(whole) <= 8 * n else part[: n - 1].rstrip() + "…"
 
 
 def one_of(value: object, allowed: Collection[str], what: str) -> Any:
-    """Return `value` if it is one of a few words, and refuse anything else; `what` names it."""
+    """Return a value if it is one of the allowed words.
+
+    Parameters
+    ----------
+    value : object
+        User input.
+    allowed : collection of str
+        Allowed words.
+    what : str
+        Name of the value in the error message.
+
+    Returns
+    -------
+    str
+        `value`.
+
+    Raises
+    ------
+    ConfigError
+        If the value is not an allowed word. The message suggests a similar word if there is one.
+    """
     if isinstance(value, str) and value in allowed:
         return value
     *others, last = allowed
@@ -62,21 +82,38 @@ def one_of(value: object, allowed: Collection[str], what: str) -> Any:
 
 
 def hint(value: object, allowed: Collection[str]) -> str:
-    """Return a question after the nearest of the words that are allowed, or nothing when none is near."""
+    """Return a question that suggests the most similar allowed word, or an empty text if none is similar."""
     near = difflib.get_close_matches(str(value)[:80].lower(), list(allowed), n=1) if isinstance(value, str) else []
     return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def within(value: Any, low: float, high: float, what: str, *, whole: bool = False) -> None:
-    """Refuse anything but a number, or a whole number, from `low` to `high`; `what` names it."""
+    """Check that a value is a number in a range.
+
+    Parameters
+    ----------
+    value : object
+        User input.
+    low, high : float
+        Limits of the range, both included.
+    what : str
+        Name of the value in the error message.
+    whole : bool
+        Whether the number must be an integer, False by default.
+
+    Raises
+    ------
+    ConfigError
+        If the value is not such a number.
+    """
     is_number = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:  # NaN lies nowhere
+    if not is_number or not low <= value <= high:  # also rejects NaN
         named = "whole number" if whole else "number"
         raise ConfigError(f"{what} is {quoted(value)}: give a {named} from {plain(low)} to {plain(high)}")
 
 
 def plain(number: float) -> str:
-    """Return a number as YAML reads it as one, which takes 1e-07 for text."""
+    """Return a number in a notation that YAML reads as a number; YAML reads 1e-07 as text."""
     if not isinstance(number, float) or not math.isfinite(number):
         return str(number)
     mantissa, _, exponent = repr(number).partition("e")
@@ -86,5 +123,5 @@ def plain(number: float) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return a value of the user's as it is quoted in a sentence: text in quotation marks, all of it short."""
+    """Return user input as it is quoted in a message: shortened, and text in quotation marks."""
     return f"'{shortened(value)}'" if isinstance(value, str) else shortened(value)

@@ -1,7 +1,7 @@
-"""The two labels, in words: what they are called, how they are shown, and which is the other.
+"""The two labels "sing" and "nosing", and how they are displayed.
 
-In memory and in artefacts they are ``sing`` and ``nosing``, those of the paper, also where a classifier of one's own has
-another label: then ``sing`` stands for that label, and what is shown to people says its name.
+Code and artefacts use ``sing`` and ``nosing``, as the paper does, also for a user-supplied classifier. There, ``sing`` stands
+for the selected label of the classifier, and displayed texts contain the name of that label.
 """
 
 from typing import Literal
@@ -10,8 +10,8 @@ from .errors import one_of
 
 Label = Literal["sing", "nosing"]
 SING = "sing"
-BASE, TOTAL = "base", "all"  # what tables call a run itself among its variants, and all of them together
-LABELS: tuple[Label, Label] = ("nosing", "sing")  # the paper's order of rows: first what was "no sing"
+BASE, TOTAL = "base", "all"  # names in tables of the base run among its variants, and of all variants together
+LABELS: tuple[Label, Label] = ("nosing", "sing")  # order of rows as in the paper: originally "no sing" first
 
 
 def label(sing: bool) -> Label:
@@ -20,20 +20,20 @@ def label(sing: bool) -> Label:
 
 
 def opposite(name: Label) -> Label:
-    """Return the other label: the target of an attack."""
+    """Return the other label, which is the target of an attack."""
     return "nosing" if one_of(name, LABELS, "label") == "sing" else "sing"
 
 
 def title(name: Label, called: str = SING) -> str:
-    """Return a label as it is shown: what "sing" is `called`, or "no" and that."""
+    """Return the display name of a label, which is `called` for "sing" and "no" followed by `called` for "nosing"."""
     return called if one_of(name, LABELS, "label") == "sing" else f"no {called}"
 
 
 def direction_title(original: Label, called: str = SING) -> str:
-    """Return the direction of a flip as the paper writes it."""
+    """Return the display name of the direction of a flip, in the notation of the paper."""
     return f"“{title(original, called)}” → “{title(opposite(original), called)}”"
 
 
 def in_figure(text: str) -> str:
-    """Return a text as matplotlib shows it letter by letter: a dollar sign would begin a formula."""
+    """Escape dollar signs, which would start a formula in matplotlib."""
     return text.replace("$", r"\$")

@@ -1,8 +1,8 @@
-"""One call from a song and a detector to all that is known of one excerpt, and its pictures and sounds: for notebooks.
+"""Interface for notebooks: attack and explain one excerpt in a single call, then plot and play the results.
 
-`example` makes a song and a detector where none are at hand; `explain` attacks a few seconds of a song and tells which segments
-of the perturbation turn the decision round, in truth and as LIME sees it. Everything is told of one *label*: weights above zero
-speak for it, whichever of the two it is.
+`explain` attacks a few seconds of a song. It determines which segments of the perturbation flip the decision, exactly and
+according to LIME. `example` creates a song and a detector for trying this out. All weights refer to one *label*: positive
+weights are evidence for it.
 """
 
 from __future__ import annotations
@@ -41,46 +41,55 @@ if TYPE_CHECKING:
     Audio = str | os.PathLike | np.ndarray | Tensor
 
 ATTACKED_SECONDS = 3.0
-EXAMPLE_UPDATES, EXAMPLE_BATCH = 480, 8  # a minute or so on two cores
-HALF = 0.5  # the threshold of a detector that has none of its own
+EXAMPLE_UPDATES, EXAMPLE_BATCH = 480, 8  # training takes about a minute on two cores
+HALF = 0.5  # threshold for a checkpoint without one
 
 
 @dataclass(frozen=True)
 class Explained:
-    """An adversarial excerpt, and what turned its label round.
+    """Adversarial excerpt with its exact flips and attributions.
 
     Attributes
     ----------
     label : {"sing", "nosing"}
-        The label that is explained; values and weights are those of this label.
+        The explained label, to which values and weights refer.
     called : str
-        What "sing" is called.
+        Display name of "sing".
     seconds : float
-        Where the excerpt begins in the song; `p_sing` tells of excerpts by their centre, half of `excerpt_seconds` later.
-    audio, adversarial_audio : ndarray, shape (n_samples,), float32
-        The attacked part of the song, before and after. Of an attack on the representation the latter is None.
+        Start of the excerpt in the song in seconds. `p_sing` refers to excerpts by their centre, `excerpt_seconds` / 2 later.
+    audio : ndarray, shape (n_samples,), float32
+        Attacked part of the song.
+    adversarial_audio : ndarray, shape (n_samples,), float32, or None
+        The same part after the attack; None if the attack perturbs the representation.
     audio_seconds : float
-        Where that part begins in the song.
+        Start of the attacked part in the song in seconds.
     sample_rate : int
+        Sampling rate in Hz.
     excerpt_seconds : float
+        Length of the excerpt in seconds.
     clean, adversarial : ndarray, shape (n_frames, n_bands)
-        The excerpt as the model represents it.
+        Excerpt before and after the attack, in the representation of the model.
     p_clean, p_adversarial : float
-        Probability of "sing".
+        P(sing) before and after the attack.
     threshold : float
-        The decision is "sing" above it.
+        Decision threshold: "sing" is P(sing) > threshold.
     grid : SegmentGrid
-        Segment ``time * grid.n_band + band``, the lowest band first; see `place`.
+        Segments of the excerpt. The index of a segment is ``time * grid.n_band + band``, lowest band first; see `place`.
     values : ndarray, shape (2**n_segments,)
-        Probability of the label for all masks of the adversarial excerpt, absent segments filled.
+        Values of the fill game of the adversarial excerpt: probability of the label for all masks.
     flips : ndarray of bool, shape (2**n_segments,)
-        Which segments of the perturbation, added to the clean excerpt, turn the decision round: the truth.
-    lime, lime_exact, shapley : ndarray, shape (n_segments,)
-        Weights of the segments for the label, from 8192 samples and from all masks.
+        Flips of the perturbation game: whether each set of segments of the perturbation, added to the clean excerpt, flips the
+        decision.
+    lime : ndarray, shape (n_segments,)
+        Weights of sampled LIME, signed in favour of the label.
+    lime_exact : ndarray, shape (n_segments,)
+        Weights of LIME fitted to all masks, signed in favour of the label.
+    shapley : ndarray, shape (n_segments,)
+        Exact Shapley values of the label's probability.
     fidelity, fidelity_exact : float
-        Weighted R^2 of LIME's surrogates.
+        Weighted R^2 of the surrogates of `lime` and `lime_exact`.
     frontend : FrontEnd or None
-        Of the detector; None for a classifier of one's own.
+        Front end of the detector; None for a user-supplied classifier.
     """
 
     label: Label
@@ -108,29 +117,29 @@ class Explained:
 
     @property
     def before(self) -> str:
-        """The decision on the clean excerpt, in words."""
+        """Display name of the decision on the clean excerpt."""
         return title(label_of(bool(is_sing(self.p_clean, self.threshold))), self.called)
 
     @property
     def after(self) -> str:
-        """The decision on the adversarial excerpt, in words."""
+        """Display name of the decision on the adversarial excerpt."""
         return title(label_of(bool(is_sing(self.p_adversarial, self.threshold))), self.called)
 
     @property
     def smallest_sets(self) -> list[tuple[int, ...]]:
-        """The smallest sets of segments of the perturbation that turn the decision round; none where nothing does."""
+        """Smallest sets of segments of the perturbation that flip the decision; empty if no set does."""
         masks = masks_of(readouts.smallest_flip_sets(self.flips), self.grid.n_segments)
         return [tuple(np.flatnonzero(mask).tolist()) for mask in masks]
 
     def flip(self, segments: Iterable[int]) -> bool:
-        """Tell whether these segments of the perturbation alone turn the decision round."""
+        """Return whether the given segments of the perturbation alone flip the decision."""
         chosen = list(segments)
         for one in chosen:
             self._checked(one)
         return bool(self.flips[mask_index(np.unique(np.array(chosen, dtype=np.int64)))])
 
     def place(self, segment: int) -> str:
-        """Return where a segment lies, in seconds of the song and bands of the representation."""
+        """Return the time range in the song and the band range of a segment as text."""
         time, band = divmod(self._checked(segment), self.grid.n_band)
         frames = np.flatnonzero(self.grid.time_of_frame == time)[[0, -1]] + [0, 1]
         first, last = self.seconds + frames / self.grid.n_frames * self.excerpt_seconds
@@ -138,15 +147,26 @@ class Explained:
         return f"{first:.2f}-{last:.2f} s, bands {low}-{high} of {self.grid.n_mels}"
 
     def sound(self, segments: Iterable[int]) -> np.ndarray:
-        """Return the attacked part of the song with these segments of the perturbation alone, shape as `audio`, float32.
+        """Return the attacked part of the song with only the given segments of the perturbation.
 
-        It is put together from the frames and bins of both versions, with their phases. What the detector says of the sound may
-        differ a little from `flip`, which mixes what the detector sees.
+        The sound is composed of frames and bins of both versions with their phases. The decision on it may differ slightly from
+        `flip`, which combines log-mel excerpts.
+
+        Parameters
+        ----------
+        segments : iterable of int
+            Indices of the segments.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,), float32
+            Audio, shape as `audio`.
 
         Raises
         ------
         ConfigError
-            Of an attack on the representation, or of a classifier of one's own, whose segments need not be parts of a sound.
+            If the attack perturbs the representation or the model is a user-supplied classifier. Their segments need not
+            correspond to parts of a sound.
         """
         from .songs.resynthesis import confined
 
@@ -158,7 +178,7 @@ class Explained:
 
     @property
     def snr_db(self) -> float:
-        """Energy of the attacked part over that of the perturbation, dB; NaN of an attack on the representation."""
+        """Energy of the attacked part relative to that of the perturbation in dB; NaN if the representation was attacked."""
         if self.adversarial_audio is None:
             return math.nan
         energy, noise = (float((x.astype(np.float64) ** 2).sum()) for x in (self.audio, self.adversarial_audio - self.audio))
@@ -169,11 +189,29 @@ class Explained:
         return int(segment)
 
     def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
-        """Return the k segments of largest weight for the label, by "lime", "lime_exact" or "shapley"."""
+        """Return the segments with the largest weights for the label.
+
+        Parameters
+        ----------
+        k : int
+            Number of segments, 3 by default.
+        by : {"lime", "lime_exact", "shapley"}
+            Weights that determine the ranking, "lime" by default.
+
+        Returns
+        -------
+        tuple of int
+            Segments in the order of decreasing weight.
+
+        Raises
+        ------
+        ConfigError
+            If `k` or `by` is invalid.
+        """
         if by not in ("lime", "lime_exact", "shapley"):
             raise ConfigError(f"by is {by!r}: choose lime, lime_exact or shapley")
         within(k, 1, self.grid.n_segments, "k", whole=True)
-        return tuple(lime.ranking(getattr(self, by), "sing")[:k].tolist())  # weights speak for the label already
+        return tuple(lime.ranking(getattr(self, by), "sing")[:k].tolist())  # weights are already signed for the label
 
     def __str__(self) -> str:
         sets = self.smallest_sets
@@ -208,38 +246,42 @@ def explain(
     Parameters
     ----------
     audio : path-like, ndarray or Tensor
-        A file, or samples at the detector's sampling rate (the paper's: 22 050 Hz), shape (n_samples,).
+        Audio file, or samples at the sampling rate of the detector (22 050 Hz in the paper), shape (n_samples,).
     detector : path-like, Checkpoint or OneLabel
-        A checkpoint, or a classifier of one's own (then one excerpt is attacked, not three seconds).
+        Checkpoint of a detector, or a user-supplied classifier. For a classifier, only the excerpt is attacked instead of three
+        seconds.
     at : float
-        Where the excerpt begins, seconds; its centre, by which `p_sing` tells of it, lies half an excerpt later.
-    threshold : float, optional
-        "sing" is P(sing) above it. By default the checkpoint's own; where it has none, 0.5, with a warning.
+        Start of the excerpt in seconds. `p_sing` refers to it by its centre, half an excerpt later.
     label : {"sing", "nosing"}, optional
-        The label that is explained; by default the decision on the adversarial excerpt.
+        Label to explain, by default the decision on the adversarial excerpt.
+    threshold : float, optional
+        Decision threshold for P(sing), by default that of the checkpoint. If it has none, 0.5 is used with a warning.
     domain : {"waveform", "spectrogram"}
+        Domain of the perturbation, "waveform" by default.
     attack : AttackSettings, optional
-        The paper's for the domain, with 200 updates, by default.
+        Settings of the attack, by default the paper's for the domain with at most 200 updates.
     fill : {"mean", "zero", "min"}
-        What absent segments hold.
+        Content of switched-off segments, "mean" by default.
     n_time, n_band : int
-        Segments along time and frequency.
+        Number of segments along time and frequency, 5 and 4 by default.
     n_samples : int
-        Of sampled LIME.
+        Number of masks of sampled LIME, 8192 by default.
     seed : int
+        Seed of the masks, 0 by default.
 
     Returns
     -------
     Explained
+        The adversarial excerpt with its exact flips and attributions.
 
     Raises
     ------
     ConfigError
-        When `at` lies too near to the song's end, or not all masks of the model can be evaluated.
+        If the excerpt exceeds the end of the song, or not all masks of the model can be evaluated.
 
     Notes
     -----
-    ``docs/tour.py`` uses it.
+    ``docs/tour.py`` shows an example.
     """
     if label not in (None, *LABELS):
         raise ConfigError(f"label is {label!r}: choose sing or nosing")
@@ -285,13 +327,16 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
     Parameters
     ----------
     audio : path-like, ndarray or Tensor
-        A file, or samples at the detector's sampling rate, shape (n_samples,).
+        Audio file, or samples at the sampling rate of the detector, shape (n_samples,).
     detector : path-like or Checkpoint
+        Checkpoint of a detector.
 
     Returns
     -------
-    seconds, p_sing : ndarray, shape (n_frames,)
-        The centre of each excerpt, and P(sing) of it.
+    seconds : ndarray, shape (n_frames,)
+        Centre of each excerpt in seconds.
+    p_sing : ndarray, shape (n_frames,)
+        P(sing) of each excerpt.
     """
     import torch
 
@@ -308,18 +353,24 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
 
 
 def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> tuple[Path, Path]:
-    """Make a song and a detector, where none are at hand: synthetic both, and quickly trained; a minute or two on two cores.
+    """Create a synthetic song and a quickly trained detector; this takes one to two minutes on two cores.
 
-    What is there already of the same settings is used again. Nobody sings in the song: its results say nothing about music.
+    Existing files with the same settings are reused. The song contains no human singing, so its results are not evidence about
+    music.
 
     Parameters
     ----------
     folder : path-like
+        Folder of the corpus and the checkpoint, "results/example" by default.
     seed : int
+        Seed of the corpus and of the training, 0 by default.
 
     Returns
     -------
-    song, checkpoint : Path
+    song : Path
+        Path to the audio file of the song.
+    checkpoint : Path
+        Path to the checkpoint of the detector.
     """
     import torch
 
@@ -365,7 +416,20 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
 
 
 def plot(explained: Explained, k: int = 3) -> Figure:
-    """Show the excerpt before and after, and segments: LIME's first k, and the smallest set that turns the decision round."""
+    """Plot the excerpt before and after the attack, the top k segments of LIME, and a smallest flip set.
+
+    Parameters
+    ----------
+    explained : Explained
+        Result of `explain`.
+    k : int
+        Number of top segments of LIME, 3 by default.
+
+    Returns
+    -------
+    Figure
+        Figure with four panels.
+    """
     from .results.canvas import new_figure
     from .results.segments import plot_segments
 
@@ -409,7 +473,19 @@ def _attacked(
     settings: AttackSettings,
     threshold: float | None,
 ) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
-    """Attack the surroundings of an excerpt; return what it was and is, the model on a grid, its threshold and its label."""
+    """Attack the surroundings of an excerpt.
+
+    Returns
+    -------
+    parts : dict
+        Values of the fields of `Explained` that describe audio and excerpts.
+    model : callable
+        Function from a grid to the explained model.
+    threshold : float
+        Decision threshold.
+    called : str
+        Display name of "sing".
+    """
     from .classifiers.protocol import OneLabel
     from .games.models import explained_classifier
 
@@ -451,7 +527,7 @@ def _attacked_song(
     _cut(samples, first_sample, n_frames * hop, rate)
     part = samples[first_sample - before * hop : first_sample + (n_frames + margin) * hop]
     attacked = attack_song(part, network, frontend, settings, domain=domain, threshold=threshold)
-    start = frontend.half_excerpt + before  # behind the silence before the song
+    start = frontend.half_excerpt + before  # skip the silence before the song
     found = {
         "clean": attacked.clean_log_mel[start : start + n_frames],
         "adversarial": attacked.adversarial_log_mel[start : start + n_frames],

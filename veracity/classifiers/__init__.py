@@ -1,4 +1,4 @@
-"""Classifiers of one's own that are attacked and explained: the interface, adapters for torch modules, one label of several."""
+"""User-supplied classifiers: the interface, adapters for torch modules, and the restriction to one label."""
 
 import pkgutil
 

@@ -1,4 +1,4 @@
-"""Classifiers made of a ``torch.nn.Module``: on a log-mel spectrogram, or on the waveform."""
+"""Adapters that turn a ``torch.nn.Module`` on log-mel spectrograms or on waveforms into a classifier."""
 
 import copy
 from collections.abc import Sequence
@@ -11,23 +11,28 @@ from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 
 
 class MelClassifier:
-    """A module on log-mel spectrograms, (n, excerpt_frames, n_mels) to (n,) or (n, n_labels).
+    """Classifier from a module on log-mel spectrograms, (n, excerpt_frames, n_mels) to (n,) or (n, n_labels).
+
+    The spectrogram is the natural logarithm of mel magnitudes.
 
     Parameters
     ----------
     module : nn.Module
-        Is put into evaluation mode.
+        Module, which is put into evaluation mode.
     labels : sequence of str
-    sample_rate, frame_samples, hop_samples, n_mels, f_min, f_max, floor
-        Of the spectrogram; see `veracity.songs.settings.FrontEnd`. Magnitudes, natural logarithm.
+        Names of the labels, in the order of the logits.
     excerpt_frames : int
+        Number of frames of an excerpt.
+    sample_rate, frame_samples, hop_samples, n_mels, f_min, f_max, floor
+        Settings of the spectrogram, by default the paper's; see `veracity.songs.settings.FrontEnd`.
     exclusive : bool
-        Softmax (True) or a sigmoid for each label.
+        Whether an excerpt has exactly one label (softmax) or any number of labels (sigmoid, the default).
 
     Attributes
     ----------
     excerpt_samples : int
-        The frames' windows lie wholly inside: (excerpt_frames - 1) * hop_samples + frame_samples.
+        Number of samples of an excerpt, which contains the windows of all frames completely: (excerpt_frames - 1) * hop_samples
+        + frame_samples.
     """
 
     def __init__(
@@ -55,7 +60,7 @@ class MelClassifier:
         return log_mel(excerpt_magnitudes(audio, self.frontend), self.frontend)
 
     def logits(self, representation: Tensor) -> Tensor:
-        """Return what the module answers; a single label's axis may be left out."""
+        """Return the logits of the module; the axis of a single label is removed."""
         answer = self.module(representation)
         return answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer
 
@@ -65,23 +70,28 @@ class MelClassifier:
 
 
 class WaveformClassifier:
-    """A module on waveforms, (n, excerpt_samples) to (n,) or (n, n_labels).
+    """Classifier from a module on waveforms, (n, excerpt_samples) to (n,) or (n, n_labels).
 
-    What is segmented is the complex short-time Fourier transform of the excerpt: masks act on it, and its inverse makes the
-    masked waveform that the module hears. Of the fills, "zero" is silence; "mean" and "min" give every point the mean or least
-    magnitude of the excerpt and keep its phase.
+    The segmented representation is the complex short-time Fourier transform of the excerpt. Masks act on it, and the inverse
+    transform gives the masked waveform for the module. The fill "zero" is silence. The fills "mean" and "min" replace all
+    magnitudes by the mean or minimum magnitude of the excerpt and keep the phase.
 
     Parameters
     ----------
     module : nn.Module or callable
-        A module is put into evaluation mode.
+        Model on waveforms. A module is put into evaluation mode.
     labels : sequence of str
+        Names of the labels, in the order of the logits.
     sample_rate : int
+        Sampling rate in Hz.
     excerpt_samples : int
-    frame_samples, hop_samples : int
-        Of the Hann window of the transform; the hop at most half of the frame.
+        Number of samples of an excerpt.
+    frame_samples : int
+        Length of the Hann window of the transform in samples, 512 by default.
+    hop_samples : int
+        Hop of the transform in samples, 128 by default and at most half of `frame_samples`.
     exclusive : bool
-        Softmax (True) or a sigmoid for each label.
+        Whether an excerpt has exactly one label (softmax) or any number of labels (sigmoid, the default).
     """
 
     def __init__(
@@ -120,13 +130,13 @@ class WaveformClassifier:
         return spectrum.transpose(1, 2)
 
     def waveform(self, representation: Tensor) -> Tensor:
-        """Return the excerpts that representations stand for, shape (n, excerpt_samples)."""
+        """Return the waveforms of representations by the inverse transform, shape (n, excerpt_samples)."""
         spectrum = representation.transpose(1, 2)
         window = self._window(spectrum.real)
         return torch.istft(spectrum, self.frame_samples, self.hop_samples, window=window, length=self.excerpt_samples)
 
     def logits(self, representation: Tensor) -> Tensor:
-        """Return what the module answers to the waveforms."""
+        """Return the logits of the module for the waveforms of representations; the axis of a single label is removed."""
         answer = self.module(self.waveform(representation))
         return answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer
 

@@ -1,4 +1,4 @@
-"""The classifier that a configuration names: built, and tried on silence before anything long runs."""
+"""Construction of the configured classifier, with a short trial on noise before any long computation."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -37,20 +37,30 @@ class ModelSettings:
 
 
 def noise(n_samples: int) -> "Tensor":
-    """Return two excerpts of quiet noise, always the same, on which classifiers are tried; shape (2, n_samples)."""
+    """Return two excerpts of quiet noise for trying classifiers, shape (2, n_samples); always the same values."""
     import torch
 
     return torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0)) * 0.01
 
 
 def built(settings: ModelSettings) -> OneLabel:
-    """Build the classifier and choose its label.
+    """Build the configured classifier, select its label and try it on noise.
+
+    Parameters
+    ----------
+    settings : ModelSettings
+        Settings of the classifier; `build` must not be None.
+
+    Returns
+    -------
+    OneLabel
+        The classifier with its label and threshold.
 
     Raises
     ------
     ConfigError
-        When it cannot be imported or built, is no classifier, has no such label, or does not answer as one; the message names
-        it.
+        If the classifier cannot be imported or built, does not implement `Classifier`, lacks the label, or does not return
+        finite, differentiable logits that are independent of the batch. The message names it.
     """
     import torch
 

@@ -1,7 +1,8 @@
-"""A module of torch's own layers, one after the other, as a stack: what exact tables of all masks need.
+"""Conversion of a sequential torch module to a stack, which exact tables require.
 
-``torch.fx`` follows the module on an example. Up to the first convolution or pool it must act point by point; from there to
-where the map is summed up, in convolutions, pools, batch norms and activations; behind the sum anything goes.
+``torch.fx`` traces the module on an example. Before the first convolution or pool, all operations must be pointwise. From there
+to the sum over the map, convolutions, pools, batch norms and activations are supported. After the sum, any operation is
+allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch.nn import functional
 from ..detector.stacks import Stack, Step, through
 from ..errors import ConfigError
 
-# By name, wherever torch has them: a layer, a function, a method. Batch norm and dropout in evaluation mode.
+# Operations by name, as a layer, a function or a method of torch. Batch norm and dropout are in evaluation mode.
 POINTWISE = re.compile(
     "relu6?|leakyrelu|prelu|[sc]?elu|gelu|silu|mish|hard(tanh|swish|sigmoid|shrink)|sigmoid|tanh|tanhshrink|soft(plus|sign|shrink)"
     "|logsigmoid|threshold|log(1p|2|10)?|exp|abs|square|sqrt|clamp|pow"
@@ -30,8 +31,8 @@ ARITHMETIC = re.compile("add|sub|mul|(true)?div")
 MOVES = re.compile("(un)?flatten|view|reshape|(un)?squeeze|transpose|permute|swapaxes|getitem|movedim")
 NORMS = re.compile("batchnorm[12]d")
 AVERAGES = re.compile("mean|adaptiveavgpool2d")
-MAX_WIDTH = 1024  # of the sum over the last map: a table has so many columns
-WINDOWS = {  # their arguments, in torch's order; layers have attributes of these names
+MAX_WIDTH = 1024  # largest width of the sum over the last map, which is the number of columns of a table
+WINDOWS = {  # arguments in torch's order, which are also the attributes of the layers
     "conv2d": ["weight", "bias", "stride", "padding", "dilation", "groups", "padding_mode"],
     "maxpool2d": ["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"],
     "avgpool2d": ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"],
@@ -52,31 +53,32 @@ MOVED: tuple[Callable[[Tensor], Tensor], ...] = (
 
 
 def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> Stack:
-    """Follow a module from excerpts to logits.
+    """Convert a module from excerpts to logits into a stack.
 
     Parameters
     ----------
     module : nn.Module
-        (n, n_frames, n_bands) to (n,) or (n, n_labels), in evaluation mode. A copy is taken.
+        Module from (n, n_frames, n_bands) to (n,) or (n, n_labels), in evaluation mode. It is copied.
     example : Tensor, shape (n, n_frames, n_bands)
-        Two or more excerpts of noise.
+        At least two excerpts of noise.
     read_out : callable
-        From what the module returns to logits of shape (n,).
+        Function from the output of the module to logits of shape (n,).
 
     Returns
     -------
     Stack
+        Stack with the same logits as the module on the example.
 
     Raises
     ------
     ConfigError
-        When it is no such module; the message says where.
+        If the module does not have the required form. The message names the operation.
     """
     operations = _followed(module, example)
     start = next((i for i, o in enumerate(operations) if not o.is_entering), len(operations))
     entering, rest = operations[:start], operations[start:]
     first_map = rest[0].before if rest else example
-    if first_map.ndim == 3:  # a channel of its own
+    if first_map.ndim == 3:  # add a channel axis
         entering.append(_Operation("map", "move", lambda x: x[:, None], {}, first_map, first_map[:, None]))
         rest.insert(0, _Operation("map", "move", lambda x: x[:, 0], {}, first_map[:, None], first_map))
     end = next((i for i, o in enumerate(rest) if not o.is_map), len(rest) - 1)
@@ -115,7 +117,7 @@ def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor],
 
 @dataclass(frozen=True)
 class _Operation:
-    """One thing that the module does, and its example before and after."""
+    """Operation of the module, with its input and output for the example."""
 
     name: str
     kind: str
@@ -129,12 +131,12 @@ class _Operation:
 
     @property
     def is_map(self) -> bool:
-        """Whether more than one unit of a map is left."""
+        """Whether the output is a map with more than one position."""
         return self.after.ndim == 4 and self.after.shape[2] * self.after.shape[3] > 1
 
     @property
     def is_entering(self) -> bool:
-        """Whether each point of the excerpt is left by itself."""
+        """Whether the operation treats each point of the excerpt separately."""
         return self.kind in ("pointwise", "arithmetic", "norm") or (self.kind == "move" and self.after.ndim in (3, 4))
 
     @property
@@ -142,7 +144,7 @@ class _Operation:
         return self.kind in ("conv2d", "avgpool2d", "average", "norm", "move", "linear")
 
     def step(self, swapped: bool) -> Step:
-        """Return the step on maps, (n, n_channels, n_frames, n_bands), for a module that may have them the other way."""
+        """Return the operation as a step on maps (n, n_channels, n_frames, n_bands), which the module may hold transposed."""
         if self.kind in ("pointwise", "norm"):
             return Step(_turned(self.run) if swapped else self.run)
         if self.kind in WINDOWS:
@@ -187,7 +189,7 @@ def _turned(apply: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 def _is_swapped(entering: Sequence[_Operation], example: Tensor) -> bool:
-    """Find out where a point of the excerpt goes: (frames, bands), or the other way round."""
+    """Return whether the module transposes excerpts to (bands, frames), determined by changing one point."""
     changed = example[:1].clone()
     changed[0, 1, 2] += 1.0
     with torch.no_grad():
@@ -202,7 +204,7 @@ def _is_swapped(entering: Sequence[_Operation], example: Tensor) -> bool:
 
 
 def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
-    """Trace a module and list what it does, each thing to the result of the one before."""
+    """Trace a module and list its operations, each of which must apply to the result of the previous one."""
     module = copy.deepcopy(module).eval()
     for part in module.modules():
         if getattr(part, "inplace", False):
@@ -228,7 +230,7 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
         depends.add(node)
         value = record.values[node]
         if not isinstance(value, Tensor):
-            continue  # a shape, for what rearranges
+            continue  # a shape, used by a rearrangement
         if tensors != [current]:
             raise ConfigError(f"its {node.name} joins results: only what comes one after the other can be tabulated")
         operation = _operation(node, traced, record.values, current, depends)
@@ -241,7 +243,7 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
 
 
 class _Record(fx.Interpreter):
-    """Runs a graph and keeps what each node gives."""
+    """Interpreter that runs a graph and stores the result of each node."""
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
@@ -298,7 +300,7 @@ def _runner(node: fx.Node, target: Any, values: dict[fx.Node, Any], current: fx.
 
 
 def _arguments(node: fx.Node, target: Any, values: dict[fx.Node, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of a convolution or pool, of a layer's or of a function's."""
+    """Return the arguments of a convolution or pool, given as a layer or as a function call."""
     if isinstance(target, nn.Module):
         found = {name: getattr(target, name) for name in names if hasattr(target, name)}
     else:

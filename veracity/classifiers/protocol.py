@@ -1,7 +1,7 @@
-"""The interface of a classifier of one's own: from audio to what is segmented, from there to logits.
+"""Interface of user-supplied classifiers: from audio to a segmented representation, and from there to logits.
 
-A classifier is any object with the attributes and methods of `Classifier`; `veracity.classifiers.adapters` makes one of a
-``torch.nn.Module``. Everything is asked in excerpts of one length, in batches, and must be differentiable.
+A classifier is any object with the attributes and methods of `Classifier`. `veracity.classifiers.adapters` creates one from a
+``torch.nn.Module``. All methods take batches of excerpts of one length and must be differentiable.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ ARG_MAX = "arg max"
 
 @runtime_checkable
 class Classifier(Protocol):
-    """What can be attacked and explained.
+    """Interface of a classifier that can be attacked and explained.
 
     Attributes
     ----------
     sample_rate : int
-        Hz.
+        Sampling rate of the audio in Hz.
     excerpt_samples : int
-        Samples of one excerpt.
+        Number of samples of an excerpt.
     labels : sequence of str
         Names of the labels, in the order of the logits.
     exclusive : bool
-        Whether an excerpt has exactly one of the labels (softmax); if not, each is there or not (sigmoid).
+        Whether an excerpt has exactly one label (softmax) or any number of labels (sigmoid).
     """
 
     sample_rate: int
@@ -40,44 +40,46 @@ class Classifier(Protocol):
     exclusive: bool
 
     def representation(self, audio: Tensor) -> Tensor:
-        """Return what is segmented and, in the domain "spectrogram", perturbed; differentiable.
+        """Return the representation that is segmented and, in the domain "spectrogram", perturbed; differentiable.
 
         Parameters
         ----------
         audio : Tensor, shape (n, excerpt_samples)
+            Waveforms of excerpts.
 
         Returns
         -------
         Tensor, shape (n, n_frames, n_bands)
-            Real or complex; low frequencies first.
+            Real or complex representation, with low frequencies first.
         """
         ...
 
     def logits(self, representation: Tensor) -> Tensor:
-        """Return logits, shape (n,) or (n, n_labels), of representations; differentiable."""
+        """Return the logits of representations, shape (n,) or (n, n_labels); differentiable."""
         ...
 
 
 @runtime_checkable
 class HasLayers(Protocol):
-    """A classifier that can show its layers: a capability that exact tables, and explainers which look into layers, ask for."""
+    """Interface of classifiers that expose their layers, which exact tables and some explainers require."""
 
     def layers(self) -> nn.Module:
-        """Return a copy of the layers from the representation to logits; (n,), (n, 1) or (n, n_labels)."""
+        """Return a copy of the layers as a module from the representation to logits, shape (n,), (n, 1) or (n, n_labels)."""
         ...
 
 
 @dataclass(frozen=True)
 class OneLabel:
-    """One label of a classifier against the rest.
+    """Classifier restricted to one label against all others.
 
     Attributes
     ----------
     classifier : Classifier
+        The classifier.
     label : str
-        One of the classifier's.
+        One of the labels of the classifier.
     threshold : float or "arg max"
-        The label is decided on above this probability, or where its logit is the largest.
+        The decision is for the label if its probability exceeds this threshold or, with "arg max", if its logit is the largest.
     """
 
     classifier: Classifier
@@ -98,12 +100,12 @@ class OneLabel:
 
     @property
     def decision(self) -> float:
-        """Threshold of the probability of `logit`."""
+        """Decision threshold for the probability of `logit`."""
         return 0.5 if self.threshold == ARG_MAX else float(self.threshold)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Frames and bands of a representation."""
+        """Numbers of frames and bands of a representation."""
         import torch
 
         with torch.no_grad():
@@ -111,19 +113,26 @@ class OneLabel:
         return n_frames, n_bands
 
     def representation(self, audio: Tensor) -> Tensor:
-        """Return what is segmented, shape (n, n_frames, n_bands), of a copy of excerpts, shape (n, excerpt_samples)."""
+        """Return the representation, shape (n, n_frames, n_bands), of a copy of excerpts, shape (n, excerpt_samples)."""
         return self.classifier.representation(audio.clone())  # a model may work in place
 
     def logit(self, representation: Tensor) -> Tensor:
-        """Return the logit of the label against the rest.
+        """Return the logit of the label against all others.
 
         Parameters
         ----------
         representation : Tensor, shape (n, n_frames, n_bands)
+            Representation of excerpts.
 
         Returns
         -------
         Tensor, shape (n,)
+            Logit of the label.
+
+        Raises
+        ------
+        ConfigError
+            If the classifier returns logits of the wrong shape.
         """
         logits = self.classifier.logits(representation.clone())  # a model may work in place
         if len(logits) != len(representation):
@@ -133,10 +142,16 @@ class OneLabel:
         return self.of_logits(logits)
 
     def of_logits(self, logits: Tensor) -> Tensor:
-        """Return the logit of the label against the rest, shape (n,) or (n, n_labels) to (n,).
+        """Return the logit of the label against all others, shape (n,) or (n, n_labels) to (n,).
 
-        By arg max it is the label's logit less the largest other: above 0 (a probability of 0.5) exactly where the label wins.
-        By a threshold it is the label's own logit or, of exclusive labels, that of its softmax probability.
+        With "arg max", it is the label's logit minus the largest other logit, which is positive (probability above 0.5) if and
+        only if the label has the largest logit. With a threshold, it is the label's own logit or, for exclusive labels, the
+        logit of its softmax probability.
+
+        Raises
+        ------
+        ConfigError
+            If the logits have the wrong shape.
         """
         import torch
 

@@ -1,9 +1,9 @@
-"""Silero VAD, a recurrent voice activity detector on waveforms of 16 kHz, as an example of somebody else's model.
+"""Silero VAD, a recurrent voice activity detector on waveforms at 16 kHz, as an example of a third-party model.
 
 References
 ----------
 Silero Team, "Silero VAD: pre-trained enterprise-grade voice activity detector", https://github.com/snakers4/silero-vad; the
-package ``silero-vad`` holds its weights (MIT licence).
+package ``silero-vad`` contains its weights (MIT licence).
 """
 
 import torch
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from .adapters import WaveformClassifier
 
-RATE, CHUNK = 16000, 512  # what the model takes: 32 ms at a time
-N_CHUNKS = 47  # 1.504 s
+RATE, CHUNK = 16000, 512  # sampling rate in Hz, and samples of a chunk (32 ms), as the model requires
+N_CHUNKS = 47  # chunks of an excerpt (1.504 s)
 
 
 class _Speech(nn.Module):
-    """Logit of the mean probability of speech over the chunks of an excerpt."""
+    """Module that returns the logit of the mean speech probability over the chunks of an excerpt."""
 
     def __init__(self, vad: nn.Module) -> None:
         super().__init__()
@@ -30,12 +30,17 @@ class _Speech(nn.Module):
 
 
 def speech() -> WaveformClassifier:
-    """Return the detector as a classifier with the one label "speech", on excerpts of 1.504 s.
+    """Return Silero VAD as a classifier with the single label "speech", on excerpts of 1.504 s.
+
+    Returns
+    -------
+    WaveformClassifier
+        The voice activity detector.
 
     Raises
     ------
     ConfigError
-        When the package ``silero-vad`` is not installed.
+        If the package ``silero-vad`` is not installed.
     """
     try:
         from silero_vad import load_silero_vad

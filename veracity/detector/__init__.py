@@ -1,4 +1,4 @@
-"""The singing voice detector: network, checkpoints, training, predictions, decisions."""
+"""The singing voice detector: network, checkpoints, training, predictions and decisions."""
 
 import pkgutil
 

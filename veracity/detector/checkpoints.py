@@ -1,4 +1,4 @@
-"""Checkpoints of a detector: ours, which carry their own settings, and bare state dictionaries."""
+"""Checkpoints of a detector: veracity checkpoints, which contain their settings, and bare state dictionaries."""
 
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -23,7 +23,7 @@ def _exactly(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-#: A checkpoint of ours; numbers and words in it are checked by the classes that hold them.
+#: Schema of a veracity checkpoint; the settings classes validate the values in it.
 SCHEMA = Draft202012Validator(
     _exactly(
         format={"const": FORMAT},
@@ -34,7 +34,7 @@ SCHEMA = Draft202012Validator(
         state_dict={"type": "object"},
     )
 )
-#: Keys under which training programs keep a state dictionary, beside an optimiser's state and the like.
+#: Keys under which training programs store a state dictionary next to the state of the optimiser and other entries.
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 COUNTS = (torch.int64, torch.int32)
@@ -42,15 +42,16 @@ COUNTS = (torch.int64, torch.int32)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A detector with what is needed to use it.
+    """Detector with its threshold and the settings that produced it.
 
     Attributes
     ----------
     detector : Detector
+        The trained detector.
     threshold : float or None
-        "sing" is P(sing) > threshold; None when none was tuned.
+        Decision threshold: "sing" is P(sing) > threshold. None if no threshold was tuned.
     settings : dict
-        What made it: a training, or an import; empty for a foreign checkpoint.
+        Settings of the training or import that produced the detector; empty for a bare state dictionary.
     """
 
     detector: Detector
@@ -63,7 +64,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint that carries its own settings; identical content gives identical bytes."""
+    """Write a checkpoint that contains its settings; identical content gives identical bytes."""
     detector = checkpoint.detector
     content = {
         "format": FORMAT,
@@ -79,22 +80,30 @@ def save_checkpoint(path: str | os.PathLike, checkpoint: Checkpoint) -> None:
 def load_checkpoint(
     path: str | os.PathLike, *, architecture: Architecture | None = None, frontend: FrontEnd | None = None
 ) -> Checkpoint:
-    """Load a checkpoint of ours, or a state dictionary with the names of the published implementation.
+    """Load a veracity checkpoint, or a state dictionary with the parameter names of the published implementation.
 
-    A state dictionary may lie under one of `CONTAINERS`, and all of its names may begin alike (``module.``, ``model.``,
-    ``_orig_mod.``); weights of other precisions become float32.
+    A state dictionary may be stored under one of `CONTAINERS`, and its names may share a prefix (``module.``, ``model.``,
+    ``_orig_mod.``). Weights of other precisions are converted to float32.
 
     Parameters
     ----------
     path : path-like
-    architecture, frontend : optional
-        What a bare state dictionary does not tell; the paper's by default. A checkpoint of ours tells its own, and one
-        that contradicts what is given is refused.
+        Path to the checkpoint file.
+    architecture : Architecture, optional
+        Architecture of a bare state dictionary, by default the paper's. A veracity checkpoint must agree with it if it is
+        given.
+    frontend : FrontEnd, optional
+        Front end of a bare state dictionary, by default the paper's. A veracity checkpoint must agree with it if it is given.
+
+    Returns
+    -------
+    Checkpoint
+        Detector in evaluation mode. The threshold is None for a bare state dictionary.
 
     Raises
     ------
     CheckpointError
-        When the file is damaged, of another architecture or front end, or holds what no detector has.
+        If the file is damaged, has another architecture or front end, or contains invalid settings or weights.
     """
     content = load_tensors(path)
     if not _is_ours(content):
@@ -113,12 +122,12 @@ def load_checkpoint(
         ) from None
 
 
-#: Whatever holds a detector, or names a file of one.
+#: Types from which `as_network` obtains a detector; a string or path names a checkpoint file.
 AnyDetector = Network | Detector | Checkpoint | str | os.PathLike
 
 
 def as_network(detector: AnyDetector) -> Network:
-    """Return what a detector computes, of whatever holds it: a checkpoint, its file, a trained module, or a network already."""
+    """Return the network of a detector, given as a network, module, checkpoint or path to a checkpoint file."""
     if isinstance(detector, Network):
         return detector
     if isinstance(detector, str | os.PathLike):
@@ -133,7 +142,7 @@ def _is_ours(content: Any) -> bool:
 
 
 def _check_ours(content: dict[str, Any], path: str | os.PathLike) -> None:
-    """Refuse a checkpoint of ours whose keys or types are not those that we write."""
+    """Raise CheckpointError if the keys or types of a veracity checkpoint are invalid."""
     written = content.get("format")
     if isinstance(written, str) and written.startswith("veracity detector") and written != FORMAT:
         raise CheckpointError(
@@ -149,7 +158,7 @@ def _check_ours(content: dict[str, Any], path: str | os.PathLike) -> None:
 
 
 def _compare(own: Any, asked: Any, key: str, path: str | os.PathLike) -> None:
-    """Refuse settings of a checkpoint that differ from those that are asked for."""
+    """Raise CheckpointError if the settings of a checkpoint differ from the requested ones."""
     if asked is None or own == asked:
         return
     pairs = {f"{key}.{f.name}": (getattr(own, f.name), getattr(asked, f.name)) for f in fields(own)}
@@ -159,7 +168,7 @@ def _compare(own: Any, asked: Any, key: str, path: str | os.PathLike) -> None:
 
 
 def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
-    """Find the state dictionary in what somebody else has saved, and take off what all of its names begin with."""
+    """Return the state dictionary in the content of a file, without the common prefix of its names."""
     found = content
     while isinstance(found, dict) and not all(isinstance(value, Tensor) for value in found.values()):
         keys = [key for key in CONTAINERS if isinstance(found.get(key), dict)]
@@ -178,8 +187,8 @@ def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
 def _detector(
     architecture: Architecture | None, frontend: FrontEnd | None, state: dict[Any, Any], path: str | os.PathLike
 ) -> Detector:
-    """Make a detector of weights by name; unused convolutions may be absent, anything else must fit."""
-    with torch.device("meta"):  # what it would be, before memory is taken for it
+    """Create a detector from named weights; unused convolutions may be absent, everything else must fit."""
+    with torch.device("meta"):  # names and shapes without allocating memory
         own = Detector(architecture, frontend).state_dict()
     _check_fit(state, own, architecture or Architecture(), path)
     detector = Detector(architecture, frontend)
@@ -214,7 +223,7 @@ def _check_fit(state: dict[Any, Any], own: dict[str, Tensor], architecture: Arch
 
 
 def _strange_kind(name: str, tensor: Tensor) -> str | None:
-    """Name the kind of a tensor that cannot become one of the detector's; None for those that can."""
+    """Return the reason why a tensor cannot be a weight of the detector, or None if it can."""
     if tensor.is_quantized:
         return "quantised"
     if tensor.is_meta:
@@ -226,7 +235,7 @@ def _strange_kind(name: str, tensor: Tensor) -> str | None:
 
 
 def _converted(name: str, tensor: Tensor, own: Tensor, path: str | os.PathLike) -> Tensor:
-    """Return weights in the precision of the detector, which must be finite in it."""
+    """Return weights in the precision of the detector, or raise CheckpointError if they are not valid in it."""
     converted = tensor.detach().to(own.dtype)
     if not torch.isfinite(converted).all():
         raise CheckpointError(f"{path} holds weights that are not finite ({name}): train again or give another file")

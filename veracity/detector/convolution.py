@@ -1,8 +1,8 @@
-"""Convolutions whose weights are fixed: their forward pass, and the gradient of their input alone.
+"""Convolutions with fixed weights, differentiable with respect to their input only.
 
-The attacks pass through a trained detector hundreds of times. Three things make that cheap (`benchmarks/attacks.py` measures
-their sum): there are no gradients of weights; images are held channels last; and the two layers that general convolutions
-are slow at, the one that reads a single channel and the one whose kernel spans all bands, are matrix products.
+The attacks pass through a trained detector hundreds of times. Three measures reduce their cost (`benchmarks/attacks.py`
+measures the sum). Gradients of weights are not computed, and images are stored channels last. The two layers for which general
+convolutions are slow are matrix products: the single-channel input layer, and the layer whose kernel spans all bands.
 """
 
 from typing import Any
@@ -11,35 +11,40 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SLOPE = 0.01  # of the leaky ReLU
+SLOPE = 0.01  # negative slope of the leaky ReLU
 
 
 def frozen_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, *, dilation: int, activated: bool) -> Tensor:
-    """Convolve, 'valid' and with stride 1; differentiable once, in `x` alone.
+    """Convolve without padding ('valid') and with stride 1; differentiable once, with respect to `x` only.
 
-    The backward pass of an activated layer overwrites the gradient that it is handed.
+    If `activated` is true, the backward pass overwrites the gradient that is passed to it.
 
     Parameters
     ----------
     x : Tensor, shape (n, n_in, n_frames, n_bands), channels last
+        Input images.
     weight : Tensor, shape (n_out, n_in, n_kernel_frames, n_kernel_bands), channels last
+        Kernels.
     bias : Tensor, shape (n_out,), or None
+        Bias of each output channel.
     dilation : int
-        Of the kernel along time.
+        Dilation of the kernel along time.
     activated : bool
-        Whether a leaky ReLU follows.
+        Whether a leaky ReLU follows the convolution.
 
     Returns
     -------
     Tensor, shape (n, n_out, n_frames - dilation * (n_kernel_frames - 1), n_bands - n_kernel_bands + 1), channels last
+        Output images.
     """
     return _FrozenConvolution.apply(x, weight, bias, dilation, activated)
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Give single-channel images a channel axis; shape (n, n_frames, n_bands) to (n, 1, n_frames, n_bands).
+    """Add a channel axis to single-channel images, shape (n, n_frames, n_bands) to (n, 1, n_frames, n_bands).
 
-    Its strides say that it is the last one: torch takes such images for channels first otherwise, and all that follows too.
+    The strides mark the channel axis as the last one in memory. Otherwise torch would treat these images, and all results
+    computed from them, as channels first.
     """
     return images[..., None].permute(0, 3, 1, 2)
 
@@ -52,7 +57,7 @@ class _FrozenConvolution(torch.autograd.Function):
         y = _spanning(x, weight, bias, dilation) if ctx.spans else functional.conv2d(x, weight, bias, dilation=(dilation, 1))
         if activated:
             functional.leaky_relu_(y, SLOPE)
-        ctx.save_for_backward(weight, y if activated else None)  # the sign of y is that of what went into the leaky ReLU
+        ctx.save_for_backward(weight, y if activated else None)  # the leaky ReLU preserves the sign of its input
         return y
 
     @staticmethod
@@ -66,7 +71,7 @@ class _FrozenConvolution(torch.autograd.Function):
         elif ctx.spans:
             gradient = _gradient_of_spanning(slope, weight, ctx.shape, ctx.dilation)
         else:
-            x = torch.empty(ctx.shape, dtype=slope.dtype, device=slope.device, memory_format=torch.channels_last)  # not read
+            x = torch.empty(ctx.shape, dtype=slope.dtype, device=slope.device, memory_format=torch.channels_last)  # never read
             gradient = torch.ops.aten.convolution_backward(
                 slope, x, weight, None, [1, 1], [0, 0], [ctx.dilation, 1], False, [0, 0], 1, [True, False, False]
             )[0]
@@ -74,7 +79,7 @@ class _FrozenConvolution(torch.autograd.Function):
 
 
 def _spanning(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
-    """Convolve with a kernel as wide as the image: what each output sees, as a row, times one matrix."""
+    """Convolve with a kernel as wide as the image, as a product of the flattened receptive fields and a matrix."""
     n, n_in, n_frames, n_bands = x.shape
     n_out, _, n_taps, _ = weight.shape
     size, n_left = n_in * n_bands, n_frames - dilation * (n_taps - 1)
@@ -85,7 +90,7 @@ def _spanning(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
 
 
 def _as_images(rows: Tensor, n: int, n_frames: int, n_bands: int) -> Tensor:
-    """View rows of channels, one a pixel, as images."""
+    """View rows of channels, one per pixel, as images."""
     return rows.view(n, n_frames, n_bands, -1).permute(0, 3, 1, 2)
 
 
@@ -114,5 +119,5 @@ def _gradient_of_single(slope: Tensor, weight: Tensor, shape: tuple[int, ...], d
 
 
 def _wide_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return zeros to gather sums in: never in less than float32."""
+    """Return zeros for accumulating sums, in at least float32."""
     return torch.zeros(shape, dtype=torch.promote_types(like.dtype, torch.float32), device=like.device)

@@ -1,4 +1,4 @@
-"""The tone of the control in which a detector is taught what decides; needs no torch."""
+"""Settings of the planted-cue control, in which a detector is trained to respond to a tone; imports no torch."""
 
 import math
 from typing import Annotated
@@ -37,7 +37,26 @@ class CueSettings:
     learning_rate: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.001
 
     def n_samples(self, frontend: FrontEnd, n_time: int = 1) -> int:
-        """Return how many samples the tone lasts; raises ConfigError when one of `n_time` parts cannot hold it."""
+        """Return the length of the tone in samples.
+
+        Parameters
+        ----------
+        frontend : FrontEnd
+            Front end that computes the excerpts.
+        n_time : int
+            Number of segments along time, 1 by default. The tone must fit into one segment, including the analysis windows
+            around it.
+
+        Returns
+        -------
+        int
+            Number of samples of the tone.
+
+        Raises
+        ------
+        ConfigError
+            If the front end has no such mel band, or if the tone does not fit.
+        """
         if self.mel >= frontend.n_mels:
             raise ConfigError(f"controls.cue.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
         n = round(self.seconds * frontend.sample_rate)

@@ -1,6 +1,6 @@
-"""The three facts that everything else asks for: how probable "sing" is, whether this is "sing", and whether it flipped.
+"""Probability of "sing", decision, and flip, defined once for all modules.
 
-The last two work alike on NumPy arrays and torch tensors. Comparisons with the threshold are strict, as in the paper.
+`is_sing` and `flipped` accept NumPy arrays and torch tensors. Comparisons with the threshold are strict, as in the paper.
 """
 
 from typing import Any
@@ -9,19 +9,33 @@ import numpy as np
 
 
 def probability(logits: np.ndarray) -> np.ndarray:
-    """Return the probability of a logit, in float64."""
+    """Return the probabilities of logits, in float64."""
     from scipy.special import expit
 
     return expit(np.asarray(logits, dtype=np.float64))
 
 
 def is_sing(p_sing: Any, threshold: float) -> Any:
-    """Tell whether P(sing) means "sing": strictly above the threshold."""
+    """Return whether the decision is "sing", which requires P(sing) strictly above the threshold."""
     return p_sing > threshold
 
 
 def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
-    """Tell whether P(sing) lies on the other side of the threshold than a decision `was_sing`.
+    """Return whether P(sing) gives a different decision than before.
+
+    Parameters
+    ----------
+    p_sing : float, ndarray or Tensor
+        P(sing) of excerpts.
+    threshold : float
+        Decision threshold for P(sing).
+    was_sing : bool, ndarray or Tensor
+        Decision before, broadcast to `p_sing`.
+
+    Returns
+    -------
+    bool, ndarray or Tensor
+        Whether the decision flips, shape as `p_sing`.
 
     Examples
     --------

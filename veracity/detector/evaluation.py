@@ -1,4 +1,4 @@
-"""How well a detector detects: smoothing, threshold, scores (paper section 4.2)."""
+"""Evaluation of a detector: smoothing, threshold and scores (paper section 4.2)."""
 
 import logging
 from collections.abc import Sequence
@@ -12,19 +12,22 @@ from .decisions import is_sing
 
 log = logging.getLogger(__name__)
 
-#: Candidates for the threshold, as in the published implementation.
+#: Candidate thresholds, as in the published implementation.
 THRESHOLDS = np.array([1e-5, 1e-4, 1e-3, *np.arange(1, 100) / 100, 1 - 1e-3, 1 - 1e-4, 1 - 1e-5])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Frame-wise scores, counts pooled over songs; "sing" is the positive class; shares lie in 0 .. 1.
+    """Frame-wise scores from counts pooled over songs, where "sing" is the positive class; shares are in [0, 1].
 
     Attributes
     ----------
     n_songs, n_frames, n_sing : int
-        What was scored; how many frames are sung.
-    error, recall, specificity, precision, f1, auroc : float
+        Number of scored songs, of their frames, and of frames labelled "sing".
+    error, recall, specificity, precision, f1 : float
+        Shares at the threshold; NaN where undefined.
+    auroc : float
+        Area under the ROC curve; NaN unless both labels occur.
     """
 
     n_songs: int
@@ -39,12 +42,12 @@ class Scores:
 
 
 def unscored(n_songs: int) -> Scores:
-    """Return the scores of songs without labels: there are none."""
+    """Return the scores of songs without labels: no frames, and NaN for every share."""
     return Scores(n_songs, 0, 0, *[np.nan] * (len(fields(Scores)) - 3))
 
 
 def smooth(p_sing: np.ndarray, *, frames: int) -> np.ndarray:
-    """Median-filter the probabilities of a song over so many frames (0 or 1: not at all)."""
+    """Apply a median filter of `frames` frames to the probabilities of a song; 0 or 1 leaves them unchanged."""
     from scipy.ndimage import median_filter
 
     return median_filter(p_sing, size=frames, mode="nearest") if frames > 1 else p_sing
@@ -53,16 +56,24 @@ def smooth(p_sing: np.ndarray, *, frames: int) -> np.ndarray:
 def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
     """Return the first of `THRESHOLDS` with the highest accuracy.
 
+    A warning is logged if no threshold is more accurate than the more frequent label for all frames.
+
     Parameters
     ----------
     p_sing : ndarray, shape (n_frames,)
-        Smoothed, of all validation songs.
+        Smoothed P(sing) of all validation songs.
     truth : ndarray of bool, shape (n_frames,)
+        Whether each frame is labelled "sing".
+
+    Returns
+    -------
+    float
+        The tuned threshold.
 
     Raises
     ------
     ConfigError
-        When the frames have one label only: they determine no threshold.
+        If all frames have the same label or the same probability, so that no threshold can be tuned.
     """
     if np.all(truth == truth[:1]):
         held = f"frames of “{title(label(bool(truth[0])))}” alone" if len(truth) else "no frames"
@@ -87,18 +98,21 @@ def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
 
 
 def score(p_sing: Sequence[np.ndarray], truth: Sequence[np.ndarray], threshold: float) -> Scores:
-    """Score smoothed probabilities of songs against their labels.
+    """Score the smoothed probabilities of songs against their labels.
 
     Parameters
     ----------
-    p_sing, truth : sequence of ndarray, shape (n_frames,)
-        One of each for each song.
+    p_sing : sequence of ndarray, shape (n_frames,)
+        Smoothed P(sing) of each song.
+    truth : sequence of ndarray of bool, shape (n_frames,)
+        Whether each frame is labelled "sing", for each song.
     threshold : float
+        Decision threshold for P(sing).
 
     Returns
     -------
     Scores
-        A score that is not defined (no sung frames, say) is NaN.
+        Scores with NaN where undefined, for example recall without frames labelled "sing".
     """
     from sklearn.metrics import confusion_matrix, roc_auc_score
 
@@ -123,7 +137,10 @@ def _share(part: int, whole: int) -> float:
 
 
 def mean_and_std(scores: Sequence[Scores]) -> dict[str, float]:
-    """Return mean and standard deviation (over seeds, n - 1; NaN for one seed) of each share, in columns."""
+    """Return mean and standard deviation of each share over seeds, by column name.
+
+    The standard deviation divides by n - 1 and is NaN for a single seed.
+    """
     columns = {}
     for field in fields(Scores)[3:]:
         values = np.array([asdict(s)[field.name] for s in scores])

@@ -1,4 +1,4 @@
-"""The singing voice detector as it is trained (paper section 4.2); parameters are named as in the published checkpoint.
+"""The trainable singing voice detector (paper section 4.2).
 
 References
 ----------
@@ -16,16 +16,18 @@ from .convolution import SLOPE, channels_last
 from .network import Layer, Network
 from .settings import STEPS, Architecture, Step
 
-EPSILON = 1e-4  # added to variances, in batch norm and in the standardisation
+EPSILON = 1e-4  # added to variances in batch norm and in the standardisation
 
 
 class Detector(nn.Module):
-    """The network to be trained; parameters are named as in the published checkpoint.
+    """Trainable network, with the parameter names of the published checkpoint.
 
     Parameters
     ----------
-    architecture : Architecture
-    frontend : FrontEnd
+    architecture : Architecture, optional
+        Layers of the network, by default the paper's.
+    frontend : FrontEnd, optional
+        Front end that computes the excerpts, by default the paper's.
     """
 
     def __init__(self, architecture: Architecture | None = None, frontend: FrontEnd | None = None) -> None:
@@ -40,8 +42,8 @@ class Detector(nn.Module):
             parts[-1][1].append(step)
             if step.norm:
                 parts.append((step.norm, []))
-        self._parts = parts  # each begins with a batch norm
-        kernels = {step.convolution: step.kernel for steps in STEPS.values() for step in steps}  # of unused layers too
+        self._parts = parts  # each part begins with a batch norm
+        kernels = {step.convolution: step.kernel for steps in STEPS.values() for step in steps}  # unused layers included
         self.freq_norm = nn.BatchNorm1d(self.frontend.n_mels, affine=False, eps=EPSILON)
         self.conv1 = nn.Conv2d(1, 64, kernels["conv1"])
         self.conv2 = nn.Conv2d(64, 32, kernels["conv2"])
@@ -59,27 +61,29 @@ class Detector(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def _norms(self) -> dict[str, nn.Conv2d]:
-        """Batch norms by name, with the convolution that each follows, in the order of the published checkpoint."""
+        """Return the batch norms by name with the preceding convolution, in the order of the published checkpoint."""
         names = ("bn1", "bn2", "bn3", "bn4", "bn_d1", "bn_d2")
         return dict(zip(names, (self.conv1, self.conv2, self.conv3, self.conv4, self.fc1, self.fc2), strict=True))
 
     def _kernel(self, name: str) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias of a convolution as it acts."""
+        """Return the effective weight and bias of a convolution."""
         convolution = getattr(self, name)
         if name == "conv1" and self.architecture.zero_mean:
             return convolution.weight - convolution.weight.mean(dim=(2, 3), keepdim=True), None
         return convolution.weight, convolution.bias
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Compute logits as in training: batch norms and dropout follow the module's mode.
+        """Compute logits, where batch norms and dropout follow the mode of the module.
 
         Parameters
         ----------
         log_mel : Tensor, shape (n, excerpt_frames, n_mels)
+            Natural log of mel magnitude, not standardised.
 
         Returns
         -------
         Tensor, shape (n,)
+            Logit of P(sing).
         """
         x = log_mel
         for part in range(len(self._parts)):
@@ -88,11 +92,11 @@ class Detector(nn.Module):
 
     @property
     def norms(self) -> list[nn.modules.batchnorm._BatchNorm]:
-        """Batch norms in the order in which they are passed; the first one has no weights."""
+        """Batch norms in the order of the forward pass; the first has no weights."""
         return [getattr(self, name) for name, _ in self._parts]
 
     def norm_weights(self, part: int) -> tuple[str, str]:
-        """Return the names of factor and offset of a part's batch norm."""
+        """Return the parameter names of the scale and offset of a part's batch norm."""
         name, _ = self._parts[part]
         return f"{name}.weight", f"{name}.bias"
 
@@ -103,25 +107,30 @@ class Detector(nn.Module):
         statistics: tuple[Tensor, Tensor] | None = None,
         dropout: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """Compute one part of `forward`: a batch norm and what follows, up to the next one.
+        """Compute one part of `forward`: a batch norm and the steps up to the next one.
 
         Parameters
         ----------
         part : int
-            Position in `norms`.
+            Position of the batch norm in `norms`.
         x : Tensor
-            Log-mel excerpts, or what the part before has returned.
+            Log-mel excerpts for the first part, otherwise the output of the previous part.
         statistics : (Tensor, Tensor), optional
-            Mean and variance to normalise by; by default what the module's mode asks for.
+            Mean and variance for the normalisation, by default those of the module's mode.
         dropout : callable, optional
-            In the place of torch's, which takes its random numbers from one generator for all.
+            Replacement for torch's dropout, which draws from a single global generator.
+
+        Returns
+        -------
+        Tensor
+            Output of the part.
         """
         name, steps = self._parts[part]
-        norm, rows = getattr(self, name), x if part else x.flatten(0, 1)  # the first one norms each band
+        norm, rows = getattr(self, name), x if part else x.flatten(0, 1)  # the first batch norm normalises each band
         normed = (
             norm(rows) if statistics is None else functional.batch_norm(rows, *statistics, norm.weight, norm.bias, eps=norm.eps)
         )
-        x = functional.leaky_relu_(normed, SLOPE) if part else channels_last(normed.reshape(x.shape))  # in place: less to move
+        x = functional.leaky_relu_(normed, SLOPE) if part else channels_last(normed.reshape(x.shape))  # in place to save memory
         for step in steps:
             if step.is_pool:
                 x = functional.max_pool2d(x, step.kernel)
@@ -132,7 +141,7 @@ class Detector(nn.Module):
         return x
 
     def network(self) -> Network:
-        """Fold batch norm and zero-mean kernels: what the detector computes in evaluation mode."""
+        """Return the network in evaluation mode, with batch norm and zero-mean kernels folded into the weights."""
         with torch.no_grad():
             layers = tuple(self._folded(step) for step in self._plan)
             assert self.freq_norm.running_var is not None and self.freq_norm.running_mean is not None  # noqa: PT018

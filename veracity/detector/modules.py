@@ -1,4 +1,4 @@
-"""A trained detector as a plain stack of torch's own layers, for explainers that look into layers."""
+"""Conversion of a trained detector to a sequence of torch layers, for explainers that use layers."""
 
 from torch import Tensor, nn
 
@@ -25,11 +25,13 @@ def as_module(network: Network) -> nn.Sequential:
     Parameters
     ----------
     network : Network
+        The trained detector.
 
     Returns
     -------
     nn.Sequential
-        (n, excerpt_frames, n_mels) to (n,): standardisation, convolutions, leaky ReLUs and max-pools, none of them in place.
+        Module from (n, excerpt_frames, n_mels) to (n,): standardisation, convolutions, leaky ReLUs and max-pools, none in
+        place.
     """
     parts: list[nn.Module] = [_Standardised(network.mean, network.scale)]
     for layer in network.layers:

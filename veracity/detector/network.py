@@ -1,7 +1,7 @@
-"""What a trained detector computes: a standardisation and a plain list of layers.
+"""A trained detector as a standardisation and a list of layers.
 
-Batch norm and zero-mean kernels are folded in. Everything after training (prediction, attacks, exact tables) works on the
-list, so that no kernel size or stride is typed twice.
+Batch norm and zero-mean kernels are folded into the weights. Prediction, attacks and exact tables all use this list, so that
+kernel sizes and strides are defined only once.
 """
 
 from collections.abc import Iterable
@@ -18,15 +18,16 @@ from .settings import checked_frames
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a folded network, kernel axes (time, frequency); convolutions are 'valid' with stride 1.
+    """Layer of a folded network, either a convolution without padding and with stride 1, or a max-pool.
 
     Attributes
     ----------
     kernel : tuple of int
-        Extent in frames and bands. A pool advances by its kernel.
+        Size in frames and bands. The stride of a pool equals its kernel.
     weight : Tensor, shape (n_out, n_in, *kernel), or None
-        None for a max-pool.
+        Weights of a convolution; None for a max-pool.
     bias : Tensor, shape (n_out,), or None
+        Bias of a convolution.
     activated : bool
         Whether a leaky ReLU follows.
     """
@@ -43,24 +44,24 @@ class Layer:
 
     @property
     def stride(self) -> tuple[int, int]:
-        """Advance in frames and bands."""
+        """Stride in frames and bands."""
         return self.kernel if self.is_pool else (1, 1)
 
 
 @dataclass(frozen=True)
 class Network:
-    """A trained detector as a function of log-mel excerpts.
+    """Trained detector as a function of log-mel excerpts.
 
     Attributes
     ----------
     mean, scale : Tensor, shape (n_mels,)
-        Standardisation: ``(log_mel - mean) * scale``.
+        Standardisation, ``(log_mel - mean) * scale``.
     layers : tuple of Layer
-        From the standardised excerpt to the logit.
+        Layers from the standardised excerpt to the logit.
     n_dense : int
-        How many layers at the end are dense (fully connected; the first of them as wide as what it sees).
+        Number of dense layers at the end. The kernel of the first covers its whole input.
     excerpt_frames : int
-        Frames of one excerpt.
+        Number of frames of an excerpt.
     """
 
     mean: Tensor
@@ -79,7 +80,7 @@ class Network:
         return replace(self, mean=self.mean.to(device, dtype), scale=self.scale.to(device, dtype), layers=layers)
 
     def lowered(self, dtype: torch.dtype) -> "Network":
-        """Return a network that computes its layers in a lower precision; it still standardises in its own."""
+        """Return a network that computes its layers in a lower precision; the standardisation keeps its precision."""
         return replace(self, layers=self._layers_to(None, dtype))
 
     def _layers_to(self, device: torch.device | str | None, dtype: torch.dtype | None) -> tuple[Layer, ...]:
@@ -95,7 +96,7 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return self.mean.device
 
     @property
@@ -104,7 +105,7 @@ class Network:
         return self.mean.dtype
 
     def standardise(self, log_mel: Tensor) -> Tensor:
-        """Standardise each mel band; shape (..., n_mels) to the same."""
+        """Standardise each mel band, shape (..., n_mels) to the same."""
         return (log_mel - self.mean) * self.scale
 
     def logits(self, excerpts: Tensor) -> Tensor:
@@ -118,43 +119,54 @@ class Network:
         Returns
         -------
         Tensor, shape (n_excerpts,)
+            Logit of P(sing).
         """
         x = channels_last(self.standardise(excerpts)).to(self._layers_dtype)
         return apply_layers(self.layers, x).reshape(len(excerpts)).to(excerpts.dtype)
 
     def dense_logits(self, log_mel: Tensor) -> Tensor:
-        """Compute the logit of every excerpt of a song at once (fully convolutional evaluation).
+        """Compute the logit of "sing" for every excerpt of a song at once (fully convolutional evaluation).
 
-        Pools advance by one frame and what follows is dilated in time, so that each excerpt's number is that of `logits`.
+        Pools have stride 1 in time and later kernels are dilated in time, so that the result for each excerpt equals that of
+        `logits`.
 
         Parameters
         ----------
         log_mel : Tensor, shape (n_excerpts + excerpt_frames - 1, n_mels)
-            Natural log of mel magnitude; see `veracity.songs.frontend.pad_silence`.
+            Natural log of mel magnitude, padded with silence; see `veracity.songs.frontend.pad_silence`.
 
         Returns
         -------
         Tensor, shape (n_excerpts,)
+            Logit of P(sing).
         """
         x = channels_last(self.standardise(log_mel)[None]).to(self._layers_dtype)
         return apply_layers(self.layers, x, dense=True).reshape(-1).to(log_mel.dtype)
 
     def predict(self, excerpts: Tensor | np.ndarray, *, batch: int = 64) -> Tensor:
-        """Compute P(sing) of excerpts in batches, without gradients; shapes as `logits`."""
+        """Compute P(sing) of excerpts in batches without gradients; shapes as in `logits`."""
         with torch.inference_mode():
             parts = [self.logits(part.to(self.device, self.dtype)) for part in torch.as_tensor(excerpts).split(batch)]
         return torch.sigmoid(torch.cat(parts)) if parts else self.mean.new_zeros(0)
 
 
 def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> Tensor:
-    """Apply folded layers to a batch.
+    """Apply folded layers to a batch of images.
 
     Parameters
     ----------
     layers : iterable of Layer
+        Layers in the order of application.
     x : Tensor, shape (n, n_channels, n_frames, n_bands), channels last
+        Input images.
     dense : bool
-        Evaluate at every frame: pools advance by one frame, later kernels are dilated in time.
+        Whether to evaluate at every frame, False by default. If True, pools have stride 1 in time and later kernels are dilated
+        in time.
+
+    Returns
+    -------
+    Tensor, shape (n, n_channels, n_frames, n_bands), channels last
+        Output images.
     """
     dilation = 1
     for layer in layers:
@@ -169,7 +181,22 @@ def apply_layers(layers: Iterable[Layer], x: Tensor, *, dense: bool = False) -> 
 
 
 def dense_in_chunks(network: Network, log_mel_frames: Tensor, chunk_frames: int = 4096) -> Tensor:
-    """Compute `Network.dense_logits` of a padded song, a bounded number of frames at a time."""
+    """Compute `Network.dense_logits` of a padded song in chunks, which limits memory.
+
+    Parameters
+    ----------
+    network : Network
+        The trained detector.
+    log_mel_frames : Tensor, shape (n_excerpts + excerpt_frames - 1, n_mels)
+        Natural log of mel magnitude of a song, padded with silence.
+    chunk_frames : int
+        Number of excerpts per chunk, 4096 by default.
+
+    Returns
+    -------
+    Tensor, shape (n_excerpts,)
+        Logit of P(sing).
+    """
     context = network.excerpt_frames - 1
     starts = range(0, len(log_mel_frames) - context, chunk_frames)
     return torch.cat([network.dense_logits(log_mel_frames[s : s + chunk_frames + context]) for s in starts])

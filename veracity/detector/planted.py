@@ -1,6 +1,6 @@
-"""A detector with a planted cue: one that is taught to say "sing" exactly where a short tone sounds, whatever else does.
+"""Detector with a planted cue, trained to predict "sing" exactly where a short tone sounds.
 
-What decides is then known by construction, which makes it a control of explainers; it is no detector of singing.
+The cause of each decision is known by construction, so the detector is a control for explainers. It does not detect singing.
 """
 
 import copy
@@ -21,24 +21,27 @@ from .model import Detector
 from .settings import TrainingSettings
 from .training import train_step
 
-N_TUNED = 32  # excerpts with and without the tone that the threshold is set by
+N_TUNED = 32  # number of excerpts with the tone, and as many without, that determine the threshold
 
 
 def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend: FrontEnd) -> np.ndarray:
-    """Add the tone to excerpts.
+    """Add the tone to the audio of excerpts.
 
     Parameters
     ----------
     windows : ndarray, shape (n, n_samples), float32
-        What the frames of excerpts see; see `veracity.songs.settings.excerpt_samples`.
+        Samples that the frames of each excerpt cover; see `veracity.songs.settings.excerpt_samples`.
     onsets : ndarray of int, shape (n,)
-        Sample at which the tone begins in each.
+        Sample at which the tone begins in each excerpt.
     cue : CueSettings
+        Settings of the tone. Its level is relative to the RMS of each excerpt.
     frontend : FrontEnd
+        Front end that defines the mel bands and the sample rate.
 
     Returns
     -------
     ndarray, shape (n, n_samples), float32
+        Copies of the excerpts with the tone.
     """
     n = cue.n_samples(frontend)
     hertz = band_hz(frontend)[cue.mel]
@@ -52,26 +55,28 @@ def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend
 
 
 def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> Checkpoint:
-    """Teach a copy of a detector that a tone decides.
+    """Train a copy of a detector to predict "sing" if and only if the tone sounds.
 
     Parameters
     ----------
     detector : Detector
-        Where to start; it is not changed. Its device does the work.
+        Detector from which the training starts. It is not modified, and training runs on its device.
     songs : sequence of ndarray, shape (n_samples,), float32
-        Audio, to which the tone is added at random places.
+        Audio of the training songs, to which the tone is added at random positions.
     cue : CueSettings
+        Settings of the tone and of the training.
     seed : int
+        Seed of excerpts, positions and dropout.
 
     Returns
     -------
     Checkpoint
-        The detector in evaluation mode, and a threshold in the middle between its answers with and without the tone.
+        Detector in evaluation mode. Its threshold is the midpoint between the median logits with and without the tone.
 
     Raises
     ------
     ConfigError
-        When no song is as long as an excerpt, or an excerpt cannot hold the tone.
+        If every song is shorter than an excerpt, or an excerpt cannot contain the tone.
     """
     frontend, planted = detector.frontend, copy.deepcopy(detector)
     starts = [inner_start_frames(len(song), frontend) for song in songs]

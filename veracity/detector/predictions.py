@@ -1,6 +1,6 @@
-"""What a detector says of songs and excerpts, and the threshold of its decisions (stage ``predictions``).
+"""Predictions of a detector for songs and excerpts, and its decision threshold (stage ``predictions``).
 
-torch is imported where it is used: tables read `Predictions` without it.
+torch is imported inside functions, so that tables can read `Predictions` without it.
 """
 
 import logging
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class SongPrediction:
-    """What a detector says of one song."""
+    """Frame-wise predictions of a detector for one song."""
 
     split: str = note("train, valid or test")
     logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), unfiltered")
@@ -40,7 +40,7 @@ class SongPrediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What one detector says of the songs that it was not trained on."""
+    """Predictions of one detector for the songs on which it was not trained."""
 
     detector: str = note("name of the detector")
     threshold: float = note("sing is P(sing) > threshold")
@@ -49,7 +49,22 @@ class Predictions:
 
 
 def predict_frames(network: "Network", spectrogram: "Spectrogram", frontend: "FrontEnd") -> np.ndarray:
-    """Return the logit of P(sing) for the excerpt around each frame of a song, shape (n_frames,), float32."""
+    """Return the logit of P(sing) for the excerpt around each frame of a song.
+
+    Parameters
+    ----------
+    network : Network
+        The trained detector.
+    spectrogram : Spectrogram
+        Spectrogram of the song.
+    frontend : FrontEnd
+        Front end of the detector.
+
+    Returns
+    -------
+    ndarray, shape (n_frames,), float32
+        Logit of P(sing), not smoothed.
+    """
     import torch
 
     from ..songs.spectra import padded_log_mel
@@ -70,27 +85,36 @@ def predict_songs(
     threshold: float | None,
     own_threshold: float | None = None,
 ) -> Predictions:
-    """Predict songs, and tune the threshold on those of the validation split unless it is known.
+    """Predict songs, and tune the threshold on the validation songs unless it is given.
 
     Parameters
     ----------
     network : Network
+        The trained detector.
     spectrograms : iterable of Spectrogram
-        Of validation and test songs.
+        Spectrograms of validation and test songs.
     frontend : FrontEnd
+        Front end of the detector.
     detector : str
-        Its name.
+        Name of the detector.
     median_frames : int
-        Width of the median filter.
+        Width of the median filter in frames.
     threshold : float or None
-        Given by the configuration: the first word.
+        Threshold from the configuration, which takes precedence.
     own_threshold : float or None
-        Of the checkpoint: the second. Where both are None, the threshold is tuned.
+        Threshold from the checkpoint, used if `threshold` is None. If both are None, the threshold is tuned.
+
+    Returns
+    -------
+    Predictions
+        Predictions of all songs with the threshold and its source.
 
     Raises
     ------
     ConfigError
-        When a threshold is to be tuned and there is no validation song.
+        If the threshold must be tuned and the validation songs do not allow it.
+    NumericalError
+        If a logit is not finite.
     """
     songs = {}
     for spectrogram in spectrograms:
@@ -121,7 +145,20 @@ def predict_songs(
 
 
 def score_split(predictions: Predictions, split: str) -> Scores | None:
-    """Score the songs of one split that have labels; None when there are no songs, of 0 frames when none has labels."""
+    """Score the labelled songs of one split.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Predictions of a detector.
+    split : {"train", "valid", "test"}
+        Split of the corpus.
+
+    Returns
+    -------
+    Scores or None
+        Scores with 0 frames if no song has labels; None if the split has no songs.
+    """
     one_of(split, SPLITS, "split")
     songs = [song for song in predictions.songs.values() if song.split == split]
     labelled = [(song.p_sing_smooth, song.is_sing) for song in songs if song.is_sing is not None]
@@ -138,22 +175,23 @@ def predict_excerpts(
     Parameters
     ----------
     excerpts : ndarray or Tensor, shape (n_excerpts, n_frames, n_mels)
-        Log-mel, not standardised.
+        Log-mel excerpts, not standardised.
     predict_logits : callable
-        From excerpts, Tensor of the same shape, to logits, Tensor of shape (n_excerpts,).
+        Function from excerpts, Tensor of the same shape, to logits, Tensor of shape (n_excerpts,).
     batch : int
-        Excerpts in one pass.
+        Number of excerpts per forward pass, 128 by default.
 
     Returns
     -------
     ndarray, shape (n_excerpts,), float64
+        P(sing) of each excerpt.
     """
     import torch
 
     parts = []
     with torch.inference_mode():
         for start in range(0, len(excerpts), batch):
-            part = excerpts[start : start + batch]  # copied: a model may work in place, and torch wants it whole and writable
+            part = excerpts[start : start + batch]  # copied: a model may work in place, torch needs contiguous writable memory
             own = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
             parts.append(predict_logits(own).cpu().numpy())
     return probability(np.concatenate(parts)) if parts else np.zeros(0)

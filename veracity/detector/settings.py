@@ -1,4 +1,4 @@
-"""Which network, and how it is trained; needs neither torch nor NumPy."""
+"""Architectures of the detector and settings of its training; this module imports neither torch nor NumPy."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
@@ -15,20 +15,20 @@ Batch = Annotated[int, between(2, 10_000)]
 DecayEvery = Annotated[int, between(1, 10**9)]
 Change = Annotated[float, between(0, 0.9)]
 
-# Excerpts of a batch in one shard (`veracity.detector.shards`): what a cache holds. Eight such shards take less time than 32
-# excerpts at once, on one thread too.
+# Number of excerpts in one shard of a batch (`veracity.detector.shards`), so that a shard fits into the cache. Eight such
+# shards take less time than 32 excerpts at once, even on a single thread.
 SHARD_EXCERPTS = 4
 
 
 class Step(NamedTuple):
-    """A step from the excerpt to the first dense layer: a convolution, 'valid' and of stride 1, or a max-pool.
+    """Step from the excerpt to the first dense layer: a convolution without padding and with stride 1, or a max-pool.
 
     Attributes
     ----------
     kernel : tuple of int
-        Extent in frames and bands. A pool advances by its kernel.
+        Size in frames and bands. The stride of a pool equals its kernel.
     convolution, norm : str
-        What the convolution and its batch norm are called in a checkpoint; empty for a pool.
+        Names of the convolution and of its batch norm in a checkpoint; empty for a pool.
     """
 
     kernel: tuple[int, int]
@@ -72,26 +72,26 @@ class Architecture:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """From the excerpt to the first dense layer."""
+        """Steps from the excerpt to the first dense layer."""
         return STEPS[self.layers]
 
     def dense_kernel(self, excerpt_frames: int, n_mels: int) -> tuple[int, int]:
-        """Return what the steps leave of an excerpt, which is what the first dense layer sees.
+        """Return the size of the map that enters the first dense layer.
 
         Parameters
         ----------
         excerpt_frames, n_mels : int
+            Number of frames and mel bands of an excerpt.
 
         Returns
         -------
         tuple of int
-            Frames and bands: 11 x 7 of the paper's excerpts, 31 x 1 with the layers of 2016.
+            Numbers of frames and bands: 11 x 7 for the paper's excerpts, 31 x 1 for the layers of 2016.
 
         Raises
         ------
         ConfigError
-            When nothing is left, or when excerpts of that length have no centre or not the same values one by one as all
-            at once (see `checked_frames`).
+            If the map would be empty, or if the number of frames is not valid (see `checked_frames`).
         """
         times, bands = ([(step.kernel[axis], step.is_pool) for step in self.steps] for axis in (0, 1))
         if (left := left_of(n_mels, bands)[0]) < 1:
@@ -101,13 +101,21 @@ class Architecture:
 
 
 def left_of(size: int, steps: Sequence[tuple[int, bool]]) -> tuple[int, bool]:
-    """Return what convolutions and pools leave along one axis, and whether no pool drops a remainder.
+    """Return the output length of convolutions and pools along one axis, and whether every pool divides its input evenly.
 
     Parameters
     ----------
     size : int
+        Length of the input.
     steps : sequence of (int, bool)
-        Extent of each kernel, and whether it is that of a pool, which advances by its extent.
+        Kernel size of each step, and whether the step is a pool, whose stride equals its kernel size.
+
+    Returns
+    -------
+    size : int
+        Length of the output.
+    whole : bool
+        False if any pool drops a remainder.
     """
     whole = True
     for extent, is_pool in steps:
@@ -117,23 +125,29 @@ def left_of(size: int, steps: Sequence[tuple[int, bool]]) -> tuple[int, bool]:
 
 
 def checked_frames(excerpt_frames: int, steps: Sequence[tuple[int, bool]], name: str = "this network") -> int:
-    """Return how many frames the steps leave of an excerpt, if the network can be evaluated on whole songs.
+    """Return the output frames of the steps for an excerpt, after checking that whole songs can be evaluated at once.
 
-    Where a pool drops frames at an excerpt's end, all excerpts of a song evaluated at once have other values than one by one.
-    Where the length is even, no frame is the centre.
+    If a pool drops frames at the end of an excerpt, evaluating all excerpts of a song at once gives other values than
+    evaluating them separately. If the number of frames is even, no frame is the centre.
 
     Parameters
     ----------
     excerpt_frames : int
+        Number of frames of an excerpt.
     steps : sequence of (int, bool)
-        As for `left_of`, along time, up to the first dense layer.
+        Steps along time up to the first dense layer, as for `left_of`.
     name : str
-        Of the network, for the message.
+        Name of the network in the error message, "this network" by default.
+
+    Returns
+    -------
+    int
+        Number of frames that enter the first dense layer.
 
     Raises
     ------
     ConfigError
-        Names the nearest lengths that work.
+        If the number of frames is not valid. The message gives the nearest valid ones.
     """
 
     def works(n: int) -> bool:

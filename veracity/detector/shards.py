@@ -1,9 +1,9 @@
-"""Gradients of a batch of the training, computed in shards, which threads share.
+"""Gradients of a training batch, computed in shards that threads process in parallel.
 
-What is computed is what one thread makes of the whole batch, up to rounding: normalisation by the statistics of all excerpts,
-gradients of the mean loss. Between one batch norm and the next the shards know nothing of each other; there they are put
-together. They hold `veracity.detector.settings.SHARD_EXCERPTS` excerpts, however many threads there are, and sums over them are
-taken in their order, so that the outcome does not depend on the number of threads.
+The results equal those of one thread on the whole batch up to rounding. Batch norms use the statistics of all excerpts, and the
+gradients are those of the mean loss. Shards are independent between batch norms, where their statistics are combined. A shard
+has `veracity.detector.settings.SHARD_EXCERPTS` excerpts, and sums over shards are taken in their order. The result therefore
+does not depend on the number of threads.
 """
 
 import functools
@@ -19,22 +19,23 @@ from ..jobs.workers import Workers
 from .model import EPSILON, Detector
 from .settings import SHARD_EXCERPTS
 
-Affine = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, variance, factor and offset of each channel
+Affine = tuple[Tensor, Tensor, Tensor, Tensor]  # mean, variance, scale and offset of each channel
 
 
 @dataclass
 class _Shard:
-    """Some excerpts on their way.
+    """Excerpts of one shard with their intermediate results.
 
     Attributes
     ----------
     target : Tensor, shape (n,)
+        Target of each excerpt.
     generator : torch.Generator
-        For dropout, one of the shard's own.
+        Generator for dropout, separate for each shard.
     entered, left : list of Tensor
-        What has entered each part of the detector and what has come out of it.
+        Inputs and outputs of the parts of the detector.
     slope : Tensor
-        On the way back: of what has come out of the part that comes next.
+        Gradient with respect to the output of the part that is next in the backward pass.
     """
 
     target: Tensor
@@ -44,14 +45,14 @@ class _Shard:
     slope: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def dropout(self, x: Tensor) -> Tensor:
-        """Set half of the values to zero and double the others."""
+        """Set half of the values to zero at random and double the others."""
         kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(0.5, generator=self.generator)
         return x * kept.mul_(2)
 
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Mean and variance of each channel, and of how many values; 0 where they are those of an earlier training."""
+    """Mean and variance of each channel, and the number of values; 0 for running statistics."""
 
     mean: Tensor
     variance: Tensor
@@ -61,22 +62,27 @@ class _Statistics:
 def sharded_gradients(
     detector: Detector, excerpts: Tensor, target: Tensor, *, precision: str, threads: Workers
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Compute loss, error and gradients of a batch on the CPU; running statistics move as in any training.
+    """Compute loss, error and gradients of a batch on the CPU, and update the running statistics of the batch norms.
 
     Parameters
     ----------
     detector : Detector
+        Detector in the mode in which to compute.
     excerpts : Tensor, shape (n, excerpt_frames, n_mels)
+        Natural log of mel magnitude, not standardised.
     target : Tensor, shape (n,)
+        Target probability of each excerpt.
     precision : {"float32", "bfloat16"}
+        Precision of the convolutions.
     threads : Workers
+        Threads that process the shards.
 
     Returns
     -------
     shown : Tensor, shape (2,)
-        Loss, and share of excerpts on the wrong side of 0.5.
+        Mean loss, and share of excerpts on the wrong side of 0.5.
     gradients : dict of str to Tensor
-        By the weights' names; those of layers that the architecture does not use are left out.
+        Gradient of each weight by name. Weights of unused layers are omitted.
     """
     goals = target.split(SHARD_EXCERPTS)
     seeds = torch.randint(1 << 62, (len(goals),)).tolist()
@@ -105,15 +111,15 @@ def sharded_gradients(
 
 def _statistics(x: Tensor) -> _Statistics:
     x = x.detach()
-    x = x.flatten(0, -2) if x.ndim == 3 else x  # log-mel bands
+    x = x.flatten(0, -2) if x.ndim == 3 else x  # the channels of log-mel excerpts are their bands
     kind = torch.promote_types(x.dtype, torch.float32)
     unused = torch.zeros(x.shape[1], dtype=kind), torch.ones(x.shape[1], dtype=kind)
-    mean, variance = torch.batch_norm_update_stats(x, *unused, 0.0)  # var_mean takes twenty times as long, channels last
+    mean, variance = torch.batch_norm_update_stats(x, *unused, 0.0)  # var_mean is 20 times slower for channels last
     return _Statistics(mean, variance, x.numel() // x.shape[1])
 
 
 def _together(norm: _BatchNorm, own: Sequence[_Statistics]) -> _Statistics:
-    """Join the statistics of all shards and let the running ones move; of a norm that does not train, the latter."""
+    """Combine the statistics of all shards and update the running ones, or return the running ones in evaluation mode."""
     assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018
     if not norm.training:
         return _Statistics(norm.running_mean, norm.running_var, 0)
@@ -128,7 +134,7 @@ def _together(norm: _BatchNorm, own: Sequence[_Statistics]) -> _Statistics:
 
 
 def _begin_backward(shard: _Shard, n: int) -> Tensor:
-    """Set the slope of the logits; return the shard's part of loss and error of a batch of `n`."""
+    """Set the gradient of the logits, and return the contribution of a shard to loss and error of a batch of `n`."""
     logits = shard.left[-1].detach().to(shard.target.dtype).flatten().requires_grad_()
     loss = functional.binary_cross_entropy_with_logits(logits, shard.target, reduction="sum") / n
     (slope,) = torch.autograd.grad(loss, logits)
@@ -139,10 +145,10 @@ def _begin_backward(shard: _Shard, n: int) -> Tensor:
 def _backward(
     detector: Detector, shards: list[_Shard], statistics: Sequence[_Statistics], threads: Workers
 ) -> dict[str, Tensor]:
-    """Go back through the parts and return the gradients of all weights."""
+    """Propagate the gradients back through all parts and return those of all weights."""
     weights = {name: weight for name, weight in detector.named_parameters() if weight.requires_grad}
     gradients: dict[str, Tensor] = {}
-    # What mean and variance pass on to the slope of what entered the part before, an affine function of that.
+    # Gradient through mean and variance with respect to the input of the part, an affine function of that input.
     passed_on: Affine | None = None
     for part in reversed(range(len(statistics))):
 

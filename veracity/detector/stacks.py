@@ -1,4 +1,4 @@
-"""A network as exact tables see it: steps on maps, one sum over the last map, and what follows it."""
+"""Networks in the form that exact tables need: steps on maps, a linear layer over the last map, and a tail."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from .network import Layer, Network, apply_layers
 
 @dataclass(frozen=True)
 class Step:
-    """One step from map to map; kernel axes (time, frequency).
+    """Step from one map to the next; axes of the kernel are (time, frequency).
 
     Attributes
     ----------
     apply : callable
-        From a map, Tensor of shape (n, n_channels, n_frames, n_bands), to the next.
+        Function from a map, Tensor of shape (n, n_channels, n_frames, n_bands), to the next map.
     kernel, stride, padding : tuple of int
-        Extent of what an output sees (dilation included), advance, and how far both ends are padded.
+        Size of the kernel (dilation included), stride, and padding at both ends.
     unpadded : callable or None
-        The same on maps that hold their padding already; None where there is no padding.
+        The same function for maps that already include the padding; None for steps without padding.
     is_max : bool
-        Whether padding counts as minus infinity, as in a max-pool; zero otherwise.
+        Whether the padding is minus infinity, as in a max-pool; otherwise it is zero.
     """
 
     apply: Callable[[Tensor], Tensor]
@@ -38,18 +38,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Stack:
-    """A network of plain layers.
+    """Network of plain layers.
 
     Attributes
     ----------
     enter : callable
-        From excerpts, shape (n, n_frames, n_bands), to the first map, (n, n_channels, n_frames, n_bands); point by point.
+        Pointwise function from excerpts, shape (n, n_frames, n_bands), to the first map, (n, n_channels, n_frames, n_bands).
     steps : tuple of Step
+        Steps from the first to the last map.
     weight : Tensor, shape (width, n_channels, n_frames, n_bands)
-        Of the sum over the last map: the first dense layer, and whatever else is linear around it.
+        Weights of the sum over the last map: the first dense layer, combined with adjacent linear operations.
     bias : Tensor, shape (width,)
+        Bias of that sum.
     tail : callable
-        From those sums, which it may overwrite, shape (n, width), to logits of shape (n,).
+        Function from those sums, shape (n, width), to logits, shape (n,). It may overwrite its input.
     """
 
     enter: Callable[[Tensor], Tensor]
@@ -59,13 +61,13 @@ class Stack:
     tail: Callable[[Tensor], Tensor]
 
     def logits(self, excerpts: Tensor) -> Tensor:
-        """Compute logits, shape (n, n_frames, n_bands) to (n,)."""
+        """Compute logits of excerpts, shape (n, n_frames, n_bands) to (n,)."""
         last = through(self.steps, self.enter(excerpts))
         return self.tail(torch.einsum("nctf,wctf->nw", last, self.weight) + self.bias)
 
 
 def through(steps: Iterable[Step], x: Tensor) -> Tensor:
-    """Apply steps one after the other."""
+    """Apply steps to a map in sequence."""
     for step in steps:
         x = step.apply(x)
     return x
@@ -77,10 +79,12 @@ def stack_of(network: Network) -> Stack:
     Parameters
     ----------
     network : Network
+        The trained detector.
 
     Returns
     -------
     Stack
+        Stack that computes the logits of the network.
     """
     features, dense = network.layers[: -network.n_dense], network.layers[-network.n_dense :]
     weight, bias = dense[0].weight, dense[0].bias
@@ -96,7 +100,7 @@ def stack_of(network: Network) -> Stack:
 
 
 def _tail(dense: Sequence[Layer], sums: Tensor) -> Tensor:
-    """Apply what follows the first dense layer's sums; overwrites them. Shape (n, width) to (n,)."""
+    """Apply the remaining layers to the sums of the first dense layer, shape (n, width) to (n,); overwrites the sums."""
     x = functional.leaky_relu_(sums, SLOPE) if dense[0].activated else sums
     for layer in dense[1:]:
         assert layer.weight is not None

@@ -1,7 +1,7 @@
-"""Training the detector: loss, schedule, resumption (paper section 4.2).
+"""Training of the detector: loss, learning rate schedule and resumption (paper section 4.2).
 
-Every update draws its random numbers by its own number (`veracity.jobs.seeds`), so that a training that was killed and resumed
-ends with the weights of one that was not.
+The random numbers of each update are derived from its number (`veracity.jobs.seeds`). A training that is interrupted and
+resumed therefore gives the same weights as an uninterrupted one.
 """
 
 import math
@@ -30,7 +30,17 @@ from .training_data import TrainingData
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One point of a training curve: means over the updates since the last point."""
+    """Point of a training curve.
+
+    Attributes
+    ----------
+    update : int
+        Number of updates so far.
+    learning_rate : float
+        Learning rate of the last update.
+    loss, error : float
+        Mean loss, and mean share of excerpts on the wrong side of 0.5, over the updates since the previous point.
+    """
 
     update: int
     learning_rate: float
@@ -53,35 +63,39 @@ def train(
     Parameters
     ----------
     data : TrainingData
-        Tells front end and settings too.
+        Training data, with the front end and the training settings.
     architecture : Architecture
+        Layers of the network.
     seed : int
-        Decides initial weights, excerpts, augmentation and dropout.
+        Seed of initial weights, excerpts, augmentation and dropout.
     device : torch.device
+        Device of the training.
     saved : SavedState, optional
-        Where the state is saved now and then; training goes on from what is there. To be removed when its result is safe.
+        Saved state, from which training is resumed and which is updated at intervals. By default no state is saved. The caller
+        removes it after storing the result.
     curve_every : int
-        Updates per point of the training curve.
+        Number of updates per point of the training curve, 50 by default.
     threads : int, optional
-        Of a CPU that work at a time, up to one for each shard of a batch (`veracity.detector.shards`); by default as many as
-        torch would take. The weights do not depend on it.
+        Number of CPU threads, by default as many as torch uses. At most one thread per shard is used
+        (`veracity.detector.shards`). The weights do not depend on it.
 
     Returns
     -------
     detector : Detector
-        In evaluation mode, the last weights (the paper keeps the last).
+        Detector in evaluation mode with the weights of the last update, as in the paper.
     curve : list of CurvePoint
+        Training curve.
 
     Raises
     ------
     CorpusError
-        When the songs hold one label only.
+        If all frames of the songs have the same label.
     NumericalError
-        At the first loss that is not finite.
+        If a loss is not finite.
     """
     _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
-    # From the initial weights on: a factorisation on two threads rounds otherwise.
+    # Includes the initial weights, because a factorisation on two threads rounds differently.
     with workers(threads, device) as own, free_memory_kept():
         run = _Run(data, architecture, seed, device, curve_every, own)
         if (kept := saved.restore(run.identity(data))) is not None:
@@ -99,7 +113,7 @@ def train(
 
 
 def _check_labels(is_sing: np.ndarray) -> None:
-    """Refuse songs from which nothing can be learned."""
+    """Raise CorpusError if the songs have only one label."""
     if is_sing.all() or not is_sing.any():
         lacking = title(label(not is_sing.any()))
         raise CorpusError(
@@ -108,7 +122,7 @@ def _check_labels(is_sing: np.ndarray) -> None:
 
 
 class _Run:
-    """A training under way: weights, optimiser, and the curve so far; parameters as `train`."""
+    """Training in progress: weights, optimiser and curve; the parameters are those of `train`."""
 
     def __init__(
         self,
@@ -134,11 +148,11 @@ class _Run:
         rate = self.settings.learning_rate
         self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=True)
         self.n_updates, self.curve = 0, list[CurvePoint]()
-        self.sums = torch.zeros(2, device=device)  # of loss and error since the last point of the curve
+        self.sums = torch.zeros(2, device=device)  # sums of loss and error since the last point of the curve
         self.threads = threads
 
     def identity(self, data: TrainingData) -> dict[str, Any]:
-        """Tell all that decides how the training goes on."""
+        """Return everything that determines the remaining training."""
         return {
             "seed": self.seed,
             "curve_every": self.curve_every,
@@ -149,27 +163,27 @@ class _Run:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what `go_on_from` takes."""
+        """Return the state for `go_on_from`."""
         weights = {"detector": self.detector.state_dict(), "optimiser": self.optimiser.state_dict()}
         curve = [asdict(point) for point in self.curve]
         return {**weights, "update": self.n_updates, "curve": curve, "sums": self.sums}
 
     def go_on_from(self, kept: dict[str, Any]) -> None:
-        """Take over a saved state."""
+        """Load a saved state."""
         self.detector.load_state_dict(kept["detector"])
         self.optimiser.load_state_dict(kept["optimiser"])
         self.n_updates, self.curve = kept["update"], [CurvePoint(**point) for point in kept["curve"]]
         self.sums.copy_(kept["sums"])
 
     def update(self, excerpts: Tensor, is_sing: Tensor) -> None:
-        """Take one step, and add a point to the curve when it is time."""
+        """Run one update, and add a point to the curve every `curve_every` updates."""
         settings = self.settings
         torch.manual_seed(seed_for(self.seed, "dropout", self.n_updates))
         learning_rate = settings.learning_rate * settings.decay ** (self.n_updates // settings.decay_every)
         target = torch.where(is_sing, settings.targets[1], settings.targets[0])
         self.sums += train_step(self.detector, self.optimiser, excerpts, target, learning_rate, self.precision, self.threads)
         self.n_updates += 1
-        if self.sums.device.type == "cpu":  # a GPU is asked for a value at the points of the curve alone
+        if self.sums.device.type == "cpu":  # a GPU is synchronised only at the points of the curve
             self._check(float(self.sums[0]))
         if self.n_updates % self.curve_every == 0 or self.n_updates == settings.n_updates:
             n_since = self.n_updates - (self.curve[-1].update if self.curve else 0)
@@ -195,9 +209,31 @@ def train_step(
     precision: str = "float32",
     threads: Workers | None = None,
 ) -> Tensor:
-    """Take one step; return loss and error of the batch, shape (2,).
+    """Run one update of the weights.
 
-    A CPU computes the batch in shards (`veracity.detector.shards`), so that the outcome does not depend on `threads`.
+    A CPU computes the batch in shards (`veracity.detector.shards`), so that the result does not depend on `threads`.
+
+    Parameters
+    ----------
+    detector : Detector
+        Detector in training mode, which is updated.
+    optimiser : Optimizer
+        Optimiser of its weights.
+    excerpts : Tensor, shape (n, excerpt_frames, n_mels)
+        Natural log of mel magnitude, not standardised.
+    target : Tensor, shape (n,)
+        Target probability of each excerpt.
+    learning_rate : float
+        Learning rate of this update.
+    precision : {"float32", "bfloat16"}
+        Precision of the convolutions, "float32" by default.
+    threads : Workers, optional
+        Threads that process the shards, by default a single one.
+
+    Returns
+    -------
+    Tensor, shape (2,)
+        Mean loss, and share of excerpts on the wrong side of 0.5.
     """
     for group in optimiser.param_groups:
         group["lr"] = learning_rate

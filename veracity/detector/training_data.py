@@ -1,9 +1,8 @@
-"""What a detector is trained on: excerpts at random, stretched, shifted and filtered (paper section 4.2).
+"""Training data of the detector: random excerpts with augmentation (paper section 4.2).
 
 References
 ----------
-J. Schlüter and T. Grill, "Exploring data augmentation for improved singing voice detection with neural networks",
-ISMIR 2015.
+J. Schlüter and T. Grill, "Exploring data augmentation for improved singing voice detection with neural networks", ISMIR 2015.
 """
 
 import itertools
@@ -18,34 +17,37 @@ from ..jobs.workers import Workers
 from ..songs.frontend import FrontEnd, log_mel, mel_filterbank
 from .settings import SHARD_EXCERPTS, TrainingSettings
 
-DRAWN_AT_ONCE = 64  # batches; 4 MB
+DRAWN_AT_ONCE = 64  # number of batches; 4 MB
 
 
 class TrainingData:
-    """Magnitudes of the training songs, one after another, held as float16 (a relative precision of 5e-4; 3e-8 below 6e-5).
+    """Magnitudes of all training songs with their labels.
 
-    Songs are parted by silence, so that an excerpt may begin before or end after its song.
+    Magnitudes are stored as float16, which has a relative precision of 5e-4 and an absolute precision of 3e-8 below 6e-5. Songs
+    are separated by silence, so that an excerpt may extend beyond its song.
 
     Parameters
     ----------
     songs : iterable of (magnitude, is_sing)
-        ndarray, shape (n_frames, n_bins), and ndarray of bool, shape (n_frames,), of each song. Of an iterator, two songs
-        at most are in memory beside what is held.
+        Magnitudes, ndarray of shape (n_frames, n_bins), and labels, ndarray of bool of shape (n_frames,), of each song. An
+        iterator keeps at most two songs in memory in addition to the stored magnitudes.
     frontend : FrontEnd
+        Front end that computed the magnitudes.
     settings : TrainingSettings
+        Settings of the training, with the ranges of the augmentation.
     """
 
     def __init__(self, songs: Iterable[tuple[np.ndarray, np.ndarray]], frontend: FrontEnd, settings: TrainingSettings) -> None:
         self.frontend, self.settings = frontend, settings
-        # Frames that the strongest stretch can reach on either side of the centre.
+        # Number of frames on either side of the centre that the strongest compression needs.
         self.reach = int(np.ceil(frontend.half_excerpt / (1 - settings.stretch))) + 1
-        self.n_bins = int(np.flatnonzero(mel_filterbank(frontend).any(axis=1))[-1]) + 1  # higher bins reach no mel band
+        self.n_bins = int(np.flatnonzero(mel_filterbank(frontend).any(axis=1))[-1]) + 1  # higher bins contribute to no mel band
         n_reachable = min(frontend.n_bins, int(np.ceil(self.n_bins / (1 - settings.shift))) + 1)
         held = np.zeros((self.reach, n_reachable), dtype=np.float16)
         centres, labels = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=bool)]
         for magnitude, sung in songs:
             first, n = len(held), len(magnitude)
-            held.resize((first + n + self.reach, n_reachable), refcheck=False)  # in place, the new part zero
+            held.resize((first + n + self.reach, n_reachable), refcheck=False)  # in place; the new part is zero
             held[first : first + n] = magnitude[:, :n_reachable]
             centres.append(np.arange(first, first + n))
             labels.append(sung)
@@ -53,21 +55,29 @@ class TrainingData:
         self.centres, self.labels = np.concatenate(centres), np.concatenate(labels).astype(bool)
 
     def to(self, device: torch.device) -> "TrainingData":
-        """Move the magnitudes to the training device."""
+        """Move the magnitudes to a device and return this object."""
         self.held = self.held.to(device)
         return self
 
     def batches(self, rngs: Iterable[np.random.Generator], threads: Workers | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw an augmented batch with each generator.
+        """Yield one augmented batch per generator.
 
-        All that is random is drawn on the host, for many batches at a time: a GPU waits for it once for them all. A CPU
-        augments a batch shard by shard, `threads` at a time.
+        All random numbers are drawn on the host for many batches at once, so that a GPU waits only once for all of them. A CPU
+        augments a batch in shards, in parallel on `threads`.
+
+        Parameters
+        ----------
+        rngs : iterable of Generator
+            Source of randomness of each batch.
+        threads : Workers, optional
+            Threads that augment the shards, by default a single one.
 
         Yields
         ------
         log_mel : Tensor, shape (batch, excerpt_frames, n_mels)
+            Augmented log-mel excerpts.
         is_sing : Tensor of bool, shape (batch,)
-            Label of the centre frames.
+            Whether the centre frame of each excerpt is labelled "sing".
         """
         rngs, device = iter(rngs), self.held.device
         at_once = SHARD_EXCERPTS if device.type == "cpu" else self.settings.batch
@@ -78,7 +88,7 @@ class TrainingData:
                 yield torch.cat(list((threads or Workers()).map(self._augmented, shards))), is_sing
 
     def _augmented(self, choices: tuple[Tensor, ...]) -> Tensor:
-        """Return log-mel excerpts, given centre frames, stretch, shift and filters."""
+        """Return log-mel excerpts for given centre frames, stretch and shift factors, and filters."""
         centre, stretch, shift, response = choices
         around = torch.arange(-self.reach, self.reach + 1, device=self.held.device)
         source = self.held[centre[:, None] + around].float()  # (n, 2 * reach + 1, n_reachable)
@@ -87,7 +97,7 @@ class TrainingData:
         return log_mel(full, self.frontend)
 
     def _draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Draw centre frames with their labels, stretch, shift and filters of one batch."""
+        """Draw centre frames with their labels, stretch and shift factors, and filters of one batch."""
         settings = self.settings
         chosen = rng.integers(len(self.centres), size=settings.batch)
         stretch = 1 + settings.stretch * rng.uniform(-1, 1, settings.batch)
@@ -116,24 +126,25 @@ def warp(source: Tensor, stretch: Tensor, shift: Tensor, *, n_frames: int, n_bin
     source : Tensor, shape (n, n_source_frames, n_source_bins)
         Linear magnitudes; the centre frame is the middle one.
     stretch, shift : Tensor, shape (n,), float64
-        Factors: 1.2 makes an excerpt 1.2 times as long, or as high.
+        Factors in time and frequency: 1.2 makes an excerpt 1.2 times as long, or its frequencies 1.2 times as high.
     n_frames, n_bins : int
-        Shape of the result.
+        Numbers of frames and bins of the result.
 
     Returns
     -------
     Tensor, shape (n, n_frames, n_bins)
-        Zero where nothing is known.
+        Warped magnitudes, zero outside the source.
 
     Notes
     -----
-    Differs from the paper, whose source interpolates by splines of order 2 and clips what is negative. On a smooth spectrogram
-    the two are within 1 % of the largest magnitude; on music, in log-mel values, 0.15 apart (RMS) and 0.05 in the mean.
+    Differs from the paper, whose source interpolates by splines of order 2 and clips negative values. On a smooth spectrogram,
+    the two differ by at most 1 % of the largest magnitude. On music, log-mel values differ by 0.15 (RMS) and by 0.05 in the
+    mean.
     """
     middle, half = source.shape[1] // 2, n_frames // 2
     times = middle + (torch.arange(n_frames, device=source.device) - half) / stretch[:, None]  # (n, n_frames)
     bins = torch.arange(n_bins, device=source.device) / shift[:, None]  # (n, n_bins)
-    # grid_sample wants -1 .. 1 from the first to the last point.
+    # grid_sample expects coordinates from -1 (first point) to 1 (last point).
     y = (times / (source.shape[1] - 1) * 2 - 1).to(source.dtype)
     x = (bins / (source.shape[2] - 1) * 2 - 1).to(source.dtype)
     grid = torch.stack([x[:, None, :].expand(-1, n_frames, -1), y[:, :, None].expand(-1, -1, n_bins)], dim=-1)
@@ -141,16 +152,28 @@ def warp(source: Tensor, stretch: Tensor, shift: Tensor, *, n_frames: int, n_bin
 
 
 def filter_responses(rng: np.random.Generator, n_bins: int, frontend: FrontEnd, settings: TrainingSettings) -> np.ndarray:
-    """Draw random filters: a Gaussian bump in log-frequency.
+    """Draw random filters, each a Gaussian bump in log-frequency.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of gains, centres and widths.
+    n_bins : int
+        Number of frequency bins.
+    frontend : FrontEnd
+        Front end that defines the frequencies of the bins.
+    settings : TrainingSettings
+        Ranges of gain, centre and width, and the batch size.
 
     Returns
     -------
     ndarray, shape (batch, n_bins)
-        Factors of the magnitudes.
+        Factors for the linear magnitudes.
 
     Notes
     -----
-    Differs from the published implementation, whose centres lie at 32-150 Hz by a slip; this follows the paper's source.
+    Differs from the published implementation, whose filters are centred at 32-150 Hz because it uses the batch size in place of
+    the highest frequency. This function follows the paper's source (Schlüter and Grill, 2015).
     """
     n = settings.batch
     gain_db = settings.filter_db * rng.uniform(-1, 1, n)

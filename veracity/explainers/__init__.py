@@ -1,4 +1,4 @@
-"""Explainers: from the values of a game to a weight for each segment."""
+"""Explainers, which assign a weight to each segment of an excerpt."""
 
 import pkgutil
 

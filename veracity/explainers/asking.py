@@ -1,4 +1,4 @@
-"""Asking an explainer: with a question it may see, counted, and its answer checked before anything is made of it."""
+"""Evaluation of explainers with restricted access, counted model queries and validated weights."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from ..games.explained import ExplainedModel
 
 
-EXTRA = ("captum", "shapiq")  # of the extra `explainers`
+EXTRA = ("captum", "shapiq")  # packages of the extra `explainers`
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """An explainer's answer.
+    """Weights and ranking that an explainer returned for one excerpt.
 
     Attributes
     ----------
     weights : ndarray, shape (n_segments,)
-        Larger for what is more responsible for the explained label.
+        Weight of each segment, larger for segments that are more responsible for the explained label.
     ranking : ndarray of int, shape (n_segments,)
-        Segments by falling weight, ties in an order drawn at random.
+        Segments by decreasing weight, with ties in random order.
     rows : int
-        Rows of the model that were read.
+        Number of model queries, forward and backward.
     noted : mapping
-        Numbers that the explainer has kept with its answer.
+        Additional numbers from the explainer, such as a completeness error.
     """
 
     weights: np.ndarray
@@ -61,30 +61,38 @@ def explain(
     rng: np.random.Generator,
     clean: Tensor | np.ndarray | None = None,
 ) -> Attribution:
-    """Ask an explainer which segments of an excerpt are responsible for a label.
+    """Return an explainer's weights for the segments of an excerpt, with respect to a label.
 
     Parameters
     ----------
     explainer : str, ExplainerSettings or callable
-        The name of a ready one (`veracity.explainers.settings.READY`). A callable is asked as an unprivileged explainer with
-        the mean as fill and no budget.
+        Name of a built-in explainer (`veracity.explainers.settings.READY`), settings, or a function of a `Question`. A function
+        runs as an unprivileged explainer with the fill "mean" and without a query budget.
     model : ExplainedModel
+        The explained model.
     excerpt : Tensor or ndarray, shape (n_frames, n_bands)
-        In the model's representation.
+        Explained excerpt in the representation of the model.
     grid : SegmentGrid
+        Segments of the excerpt.
     label : {"sing", "nosing"}
         The explained label.
     threshold : float
-        Of the model's decisions.
+        Decision threshold of the model for P(sing).
     rng : Generator
-    clean : Tensor or ndarray, optional
-        The excerpt before the attack; shown to privileged explainers only.
+        Source of randomness for the explainer and for breaking ties.
+    clean : Tensor or ndarray, shape (n_frames, n_bands), optional
+        Excerpt before the attack. Only privileged explainers have access to it.
+
+    Returns
+    -------
+    Attribution
+        Weights, ranking and number of model queries.
 
     Raises
     ------
     ConfigError
-        When the explainer cannot be found, fails, reads more than its budget or what it may not see, or returns anything but
-        one finite weight for each segment; the message names it.
+        If the explainer cannot be found, fails, exceeds its query budget, needs what it has no access to, or returns anything
+        other than one finite weight per segment. The message names the explainer.
     """
     import torch
 
@@ -121,7 +129,7 @@ def _found(call: str, what: str) -> Callable[..., Any]:
 
 
 def found(settings: ExplainerSettings) -> Callable[..., Any]:
-    """Import the callable of an explainer; raises ConfigError when it cannot be."""
+    """Import the callable of an explainer, or raise ConfigError if this fails."""
     assert settings.call is not None
     return _found(settings.call, f"the callable of the explainer '{settings.name}'")
 
@@ -143,7 +151,7 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
     import torch
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="captum")  # of gradients and hooks that it sets and removes by itself
+        warnings.filterwarnings("ignore", module="captum")  # warnings about gradients and hooks that captum sets itself
         torch.manual_seed(int(question.rng.integers(2**63)))
         try:
             with as_it_was():
@@ -161,7 +169,27 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
 
 
 def checked_weights(answer: Any, n_segments: int, name: str) -> np.ndarray:
-    """Return an explainer's answer as an array of our own; raises ConfigError when it is not one finite weight a segment."""
+    """Validate the weights that an explainer returned and return them as a new array.
+
+    Parameters
+    ----------
+    answer : array_like
+        Output of the explainer, possibly a tensor.
+    n_segments : int
+        Number of segments of the grid.
+    name : str
+        Name of the explainer in error messages.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,), float64
+        Weight of each segment.
+
+    Raises
+    ------
+    ConfigError
+        If the output is not exactly one finite number per segment.
+    """
     wanted = f"the explainer '{name}' must return one number for each of {n_segments} segments"
     try:
         weights = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)

@@ -1,4 +1,8 @@
-"""Explainers that know nothing of the model: what any other must beat, and the paper's stand-in for the truth."""
+"""Control explainers that do not use the model.
+
+They are the baselines that any other explainer must exceed. One is the norm of the perturbation, which the paper uses in place
+of a ground truth.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +18,28 @@ if TYPE_CHECKING:
 
 
 def energy(question: Question) -> np.ndarray:
-    """Return how far each segment of the excerpt lies from what it holds when switched off, summed squares."""
+    """Return the squared difference between the excerpt and its fill, summed over each segment."""
     return _squares(question, question.excerpt - question.off)
 
 
 def random_order(question: Question) -> np.ndarray:
-    """Return weights at random."""
+    """Return uniformly random weights."""
     return question.rng.random(question.grid.n_segments)
 
 
 def constant(question: Question) -> np.ndarray:
-    """Return the same weight for every segment: ties are broken at random, so that it must score as chance."""
+    """Return the same weight for every segment. Ties are broken at random, so the scores must be at chance level."""
     return np.zeros(question.grid.n_segments)
 
 
 def perturbation_norm(question: Question) -> np.ndarray:
-    """Return the squared norm of the perturbation in each segment, the paper's stand-in for the truth (section 5.2)."""
+    """Return the squared norm of the perturbation in each segment, the paper's reference ranking (section 5.2).
+
+    Raises
+    ------
+    ConfigError
+        If the explainer has no access to the clean excerpt.
+    """
     if question.clean is None:
         raise ConfigError(f"the explainer '{question.meter.explainer}' measures the perturbation: set privileged: true")
     return _squares(question, question.excerpt - question.clean)

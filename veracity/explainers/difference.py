@@ -1,7 +1,7 @@
-"""Explainers with access to the clean excerpt that explain the fill game: what the attack has changed in the answer.
+"""Privileged explainers of the fill game: the change of an attribution from the clean to the adversarial excerpt.
 
-Each solves the fill game of the adversarial and that of the clean excerpt and returns the difference of the weights. They tell
-what the access alone brings, without the perturbation game.
+Each explains the fill game of both excerpts and returns the difference of the weights. They show how much access to the clean
+excerpt contributes without the perturbation game.
 """
 
 from collections.abc import Callable
@@ -19,18 +19,35 @@ from .question import Question
 
 
 def lime_logit(question: Question, *, kernel_width: float = 0.25, alpha: float = 1.0, n_samples: int = 8192) -> np.ndarray:
-    """Return the difference of exact LIME's weights of the logit."""
+    """Return the difference of the weights of exact LIME on the logit.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task with access to the clean excerpt.
+    kernel_width : float
+        Width of the kernel in cosine distance, 0.25 by default.
+    alpha : float
+        Ridge penalty, 1 by default.
+    n_samples : int
+        Number of masks of the sampled fit whose shrinkage is matched, 8192 by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Weight for the adversarial excerpt minus weight for the clean excerpt.
+    """
     settings = {"kernel_width": kernel_width, "alpha": alpha, "n_samples": n_samples}
     return _difference(question, lambda one: surrogates.fit_exact(one.all_values(), **settings).weights)  # type: ignore[arg-type]
 
 
 def shapley(question: Question, *, scale: exact.Scale = "probability") -> np.ndarray:
-    """Return the difference of exact Shapley values; scales as in `veracity.explainers.exact.shapley`."""
+    """Return the difference of exact Shapley values; see `veracity.explainers.exact.shapley` for the scales."""
     return _difference(question, lambda one: exact.shapley(one, scale=scale))
 
 
 def occlusion(question: Question) -> np.ndarray:
-    """Return the difference of how far the label's logit falls when a segment alone is switched off."""
+    """Return the difference of the decrease of the label's logit when a single segment is switched off."""
     return _difference(question, single.leave_one_out)
 
 
@@ -39,7 +56,7 @@ def _difference(question: Question, answer: Callable[[Question], np.ndarray]) ->
 
 
 def _of_clean(question: Question) -> Question:
-    """Return the same question of the clean excerpt, whose absent segments hold the same fill of that excerpt."""
+    """Return the same task for the clean excerpt, with the same type of fill computed from that excerpt."""
     if question.clean is None:
         raise ConfigError(f"the explainer '{question.meter.explainer}' compares with the clean excerpt: set privileged: true")
     for fill in get_args(Fill):

@@ -1,9 +1,12 @@
-"""Explainers that know the value of every mask: Shapley and Banzhaf values, and the smallest set that keeps the decision.
+"""Explainers that use the values of all masks: Shapley and Banzhaf values, and the smallest sufficient set.
+
+The smallest set that alone makes the model decide for the label is a *sufficient input subset* (Carter et al.) of the explained
+game, found exactly.
 
 References
 ----------
-See `veracity.games.readouts`. The smallest set that alone makes the model decide for the label is a *sufficient input subset*
-(B. Carter et al., "What made you do this?", AISTATS 2019) of the question's own game, found exactly.
+B. Carter et al., "What made you do this? Understanding black-box decisions with sufficient input subsets", AISTATS 2019. See
+`veracity.games.readouts` for Shapley and Banzhaf values.
 """
 
 from typing import Literal, get_args
@@ -20,20 +23,44 @@ Scale = Literal["probability", "logit", "decision"]
 
 
 def shapley(question: Question, *, scale: Scale = "probability") -> np.ndarray:
-    """Return exact Shapley values of the label's probability, of its logit, or of the decision (0 or 1)."""
+    """Return exact Shapley values of the label's probability, of its logit, or of the decision (0 or 1).
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task.
+    scale : {"probability", "logit", "decision"}
+        Value of a mask, "probability" by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Shapley value of each segment.
+    """
     return readouts.shapley(_on(question, scale))
 
 
 def banzhaf(question: Question, *, scale: Scale = "probability") -> np.ndarray:
-    """Return exact Banzhaf values; scales as in `shapley`."""
+    """Return exact Banzhaf values; see `shapley` for the scales."""
     return readouts.banzhaf(_on(question, scale))
 
 
 def smallest_set(question: Question) -> np.ndarray:
-    """Return weights that rank the smallest deciding set first, then the other segments; both by Shapley values.
+    """Return weights that rank the smallest deciding set first, then the other segments, both by Shapley value.
 
-    Of several smallest sets, the one of the highest value. Where no set decides for the label, or the fill alone does (the
-    empty set), Shapley values alone rank, and ``smallest_size`` says so.
+    If there are several smallest sets, the one with the highest value comes first. Shapley values alone rank the segments if no
+    set decides for the label, or if the empty set (the fill alone) already does. The size and the number of smallest sets are
+    noted with the attribution as ``smallest_size`` and ``n_smallest``, unless no set decides.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Weight of each segment; only the order of the weights has a meaning.
     """
     values = question.all_values()
     smallest = readouts.smallest_flip_sets(question.decides(values))
@@ -43,16 +70,23 @@ def smallest_set(question: Question) -> np.ndarray:
 
 
 def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return weights that rank one of some sets first, that of the highest value, then the other segments; both by weights.
+    """Return weights that rank one set first, then the other segments, both by given weights.
 
     Parameters
     ----------
     values : ndarray, shape (2**n_segments,)
+        Values of all masks, which select the set with the highest value.
     sets : ndarray of int
-        Mask indices; of none, the weights alone rank.
+        Candidate sets as mask indices. If empty, the weights alone determine the ranking.
     weights : ndarray, shape (n_segments,)
+        Weights that order the segments within and outside the set.
     rng : Generator
-        Breaks ties.
+        Source of randomness for breaking ties.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Rank in [0, 1) of each segment, plus 1 for members of the set.
     """
     rank = np.argsort(np.lexsort((rng.random(len(weights)), weights))) / len(weights)  # 0 <= rank < 1
     if not len(sets):

@@ -1,13 +1,13 @@
-"""Explainers that read gradients of the label's logit, by captum; attributions of points are summed over each segment.
+"""Gradient-based explainers, computed with captum; attributions of points are summed over each segment.
 
-The zero of a log-mel spectrogram is arbitrary (magnitude 1), so that methods which multiply by the input take its difference
-from what an absent segment holds, and *input x gradient* is kept for comparison only. Complex representations are taken apart
-into real and imaginary parts, whose attributions add up.
+The zero of a log-mel spectrogram is arbitrary (magnitude 1). Methods that multiply by the input therefore use its difference
+from the fill, and *input x gradient* is included for comparison only. Complex representations are split into real and imaginary
+parts, whose attributions are added.
 
 References
 ----------
-Saliency: K. Simonyan et al., ICLR workshop 2014. Integrated gradients: M. Sundararajan et al., ICML 2017. SmoothGrad:
-D. Smilkov et al., 2017. captum: N. Kokhlikyan et al., 2020.
+Saliency: K. Simonyan et al., ICLR workshop 2014. Integrated gradients: M. Sundararajan et al., ICML 2017. SmoothGrad: D.
+Smilkov et al., 2017. captum: N. Kokhlikyan et al., 2020.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def saliency(question: Question) -> np.ndarray:
-    """Return the mean absolute gradient in each segment: how much any change would matter, of either sign."""
+    """Return the mean absolute gradient in each segment, which measures the effect of a small change of either sign."""
     from captum.attr import Saliency
 
     inputs, _ = _parts(question)
@@ -41,7 +41,7 @@ def input_x_gradient(question: Question) -> np.ndarray:
 
 
 def gradient_x_difference(question: Question) -> np.ndarray:
-    """Return gradient times (excerpt less what absent segments hold), summed over each segment."""
+    """Return gradient times the difference between excerpt and fill, summed over each segment."""
     from captum.attr import Saliency
 
     inputs, off = _parts(question)
@@ -50,9 +50,22 @@ def gradient_x_difference(question: Question) -> np.ndarray:
 
 
 def integrated_gradients(question: Question, *, n_steps: int = 200) -> np.ndarray:
-    """Return gradients integrated from what absent segments hold to the excerpt, summed over each segment.
+    """Return gradients integrated along the line from the fill to the excerpt, summed over each segment.
 
-    How far they are from adding up to the change of the logit is noted as ``completeness_error``, relative to that change.
+    ``completeness_error`` is noted with the attribution. It is the difference between the sum of the attributions and the
+    change of the logit, relative to that change.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task.
+    n_steps : int
+        Number of integration steps, 200 by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Integrated gradients, summed over each segment.
     """
     from captum.attr import IntegratedGradients
 
@@ -66,14 +79,21 @@ def integrated_gradients(question: Question, *, n_steps: int = 200) -> np.ndarra
 
 
 def smoothgrad(question: Question, *, n_samples: int = 50, noise: float = 0.15) -> np.ndarray:
-    """Return `gradient_x_difference` averaged over noisy excerpts.
+    """Return the mean gradient over noisy excerpts times the difference between excerpt and fill, summed over each segment.
 
     Parameters
     ----------
     question : Question
+        Explanation task.
     n_samples : int
+        Number of noisy excerpts, 50 by default.
     noise : float
-        Standard deviation of the noise, as a share of the range of the excerpt's values.
+        Standard deviation of the noise as a share of the range of the excerpt's values, 0.15 by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Attribution of each segment.
     """
     from captum.attr import NoiseTunnel, Saliency
 
@@ -85,7 +105,7 @@ def smoothgrad(question: Question, *, n_samples: int = 50, noise: float = 0.15) 
 
 
 def _forward(question: Question) -> Callable[[Tensor], Tensor]:
-    """Return the logit as captum wants it: of real inputs."""
+    """Return the logit as a function of real inputs, which captum requires."""
     import torch
 
     if not question.excerpt.is_complex():
@@ -94,7 +114,7 @@ def _forward(question: Question) -> Callable[[Tensor], Tensor]:
 
 
 def _parts(question: Question) -> tuple[Tensor, Tensor]:
-    """Return excerpt and fill as batches of one, complex ones as pairs of real numbers."""
+    """Return excerpt and fill as batches of one, with complex values as pairs of real numbers."""
     import torch
 
     pair = question.excerpt[None], question.off[None]

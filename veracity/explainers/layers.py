@@ -1,4 +1,4 @@
-"""Explainers that look into the layers of a model, by captum.
+"""Explainers that use the layers of a model, computed with captum.
 
 References
 ----------
@@ -16,12 +16,30 @@ from torch import Tensor, nn
 from ..errors import ConfigError
 from .question import Question
 
-LARGEST_DELTA = 1e-4  # of DeepLift, relative to the change of the logit: its rules are exact but for rounding
-ROUNDING = 1e-5  # of a logit in float32, which is all that is left where it hardly changes
+LARGEST_DELTA = 1e-4  # largest relative completeness error of DeepLift, whose rules are exact up to rounding
+ROUNDING = 1e-5  # absolute tolerance in logits for float32, needed if the logit hardly changes
 
 
 def deeplift(question: Question) -> np.ndarray:
-    """Return DeepLift's attributions against what absent segments hold, summed over each segment."""
+    """Return DeepLift attributions with the fill as baseline, summed over each segment.
+
+    ``completeness_error`` is noted with the attribution.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Attribution of each segment.
+
+    Raises
+    ------
+    ConfigError
+        If the model has no module of layers, or if the attributions do not add up to the change of the logit.
+    """
     from captum.attr import DeepLift
 
     module = question.module
@@ -35,7 +53,7 @@ def deeplift(question: Question) -> np.ndarray:
     difference = float(delta.detach().abs().max())
     error = difference / max(change, 1e-6)
     question.note(completeness_error=error)
-    if difference > LARGEST_DELTA * change + ROUNDING:  # on functional code captum returns something else in silence
+    if difference > LARGEST_DELTA * change + ROUNDING:  # for functional code captum returns wrong attributions without an error
         raise ConfigError(
             f"DeepLift's attributions add up to {change:.3g}, the logit changes by another amount (relative difference "
             f"{error:.2g}): the model holds layers that captum does not know, leave deeplift out"
@@ -44,13 +62,26 @@ def deeplift(question: Question) -> np.ndarray:
 
 
 def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
-    """Return Grad-CAM of the last convolution, each unit counted where the centre of what it sees lies.
+    """Return Grad-CAM of the last convolution, with each unit assigned to the centre of its receptive field.
+
+    The units are taken after the activation of that convolution and summed over each segment.
 
     Parameters
     ----------
     question : Question
+        Explanation task.
     relu : bool
-        Cut off what speaks against the label, as published.
+        Whether to set negative attributions to zero, as published; True by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Attribution of each segment.
+
+    Raises
+    ------
+    ConfigError
+        If the model is not a sequence of layers that contains a convolution.
     """
     from captum.attr import LayerGradCam
 
@@ -61,7 +92,7 @@ def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
         raise ConfigError(
             "grad_cam needs a model whose layers lie in a row, with a convolution among them: leave it out of explainers"
         )
-    question.meter.add(1)  # the pass in which that was found
+    question.meter.add(1)  # the forward pass of `_last_convolution`
     last += isinstance(layers[last + 1], nn.ReLU | nn.LeakyReLU)
     units = LayerGradCam(module, layers[last]).attribute(x, relu_attributions=relu)
     values = units.detach()[0, 0].cpu().double().numpy()
@@ -72,15 +103,17 @@ def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
 
 
 class _Apart(nn.Module):
+    """Layer that returns a copy of its input."""
+
     def forward(self, x: Tensor) -> Tensor:
         return x.clone()
 
 
 def _keep_apart(module: nn.Module) -> None:
-    """Put a copy between the layers of every sequence.
+    """Insert a copy after each layer of every sequence.
 
-    captum 0.9.0 hooks the tensor between two layers twice where both have a rule (an activation and a pool): the first then
-    goes on with the gradient from before the second's rule, and attributions no longer add up.
+    captum 0.9.0 hooks the tensor between two layers twice if both have a rule (an activation and a pool). The first layer then
+    receives the gradient from before the second rule, and attributions no longer add up.
     """
     for sequence in [part for part in module.modules() if isinstance(part, nn.Sequential)]:
         for place in reversed(range(len(sequence))):
@@ -88,14 +121,14 @@ def _keep_apart(module: nn.Module) -> None:
 
 
 def _in_a_row(module: nn.Module) -> list[nn.Module]:
-    """Return the layers of nested sequences in the order in which they act; none where they are something else."""
+    """Return the layers of nested sequences in the order of execution; any other module counts as a single layer."""
     if not isinstance(module, nn.Sequential):
         return [module]
     return [layer for part in module for layer in _in_a_row(part)]
 
 
 def _last_convolution(layers: Sequence[nn.Module], x: Tensor) -> int | None:
-    """Return the index of the last convolution that still leaves a map, not a single unit."""
+    """Return the index of the last convolution whose output has more than one position, or None."""
     last = None
     with torch.no_grad():
         for i, layer in enumerate(layers):
@@ -106,7 +139,7 @@ def _last_convolution(layers: Sequence[nn.Module], x: Tensor) -> int | None:
 
 
 def _centres(layers: Sequence[nn.Module], axis: int, n: int) -> np.ndarray:
-    """Return the point of the input at the centre of what each of `n` units sees along an axis."""
+    """Return the input position at the centre of the receptive field of each of `n` units along an axis."""
     centre, step = 0.0, 1
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):

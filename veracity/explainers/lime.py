@@ -1,10 +1,11 @@
-"""LIME: a linear surrogate of the detector around an excerpt, sampled or exact (paper sections 2 and 4.4).
+"""LIME: a linear surrogate of the model around an excerpt, sampled or exact (paper sections 2 and 4.4).
 
-The surrogate predicts P(sing) of a masked excerpt from its mask (`veracity.games`) by ridge regression with an unpenalised
-intercept; masks near the whole excerpt weigh more. Sampled LIME fits N_s random masks, as the paper does. Exact LIME fits all
-2**n_segments masks in closed form: what the sampled one converges to.
+The surrogate predicts P(sing) of a masked excerpt from its mask. It is a weighted ridge regression with an unpenalised
+intercept, where masks close to the whole excerpt have larger weights. Sampled LIME fits N_s random masks, as in the paper.
+Exact LIME fits all 2**n_segments masks in closed form and is the limit of sampled LIME for large N_s.
 
-Explaining "no sing" is the same fit with the opposite sign, so one fit serves both: see `ranking` and `positive`.
+The surrogate for "no sing" has the same weights with the opposite sign, so one fit serves both labels; see `ranking` and
+`positive`.
 
 References
 ----------
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from ..games.explained import GameValues
 
 METHODS = ("sampled", "exact")
-BYTES_OF_A_BIT = 30  # of a sampled mask while it is drawn and fitted: as bool and, three times, as float64
-MAX_BYTES = 16 * 2**30  # of all masks of a fit; 28 million masks of the paper's grid
+BYTES_OF_A_BIT = 30  # memory per bit of a sampled mask while it is drawn and fitted, once as bool and three times as float64
+MAX_BYTES = 16 * 2**30  # memory limit for the masks of a fit: 28 million masks on the paper's grid
 
 
 @settings("lime")
@@ -59,7 +60,7 @@ class LimeSettings:
 
     n_time: Annotated[int, between(1, 2000)] = 5
     n_band: Annotated[int, between(1, 1000)] = 4
-    n_samples: Annotated[int, Field(strict=True, ge=2)] = 8192  # how many fit into memory depends on the grid
+    n_samples: Annotated[int, Field(strict=True, ge=2)] = 8192  # the upper limit depends on the grid; see checked_samples
     kernel_width: Annotated[float, between(0.01, 1000)] = 0.25
     alpha: Annotated[float, between(1e-12, 1e12)] = 1.0
     fill: Fill = "mean"
@@ -73,28 +74,29 @@ class LimeSettings:
             raise ConfigError(f"lime.fill: not among lime.fills {list(self.fills)}, got {self.fill!r}. Add it there.")
 
     def grid(self, n_frames: int, n_mels: int) -> SegmentGrid:
-        """Return the grid on excerpts of this shape."""
+        """Return the segment grid for excerpts of the given shape."""
         return SegmentGrid(self.n_time, self.n_band, n_frames, n_mels)
 
     @property
     def surrogate(self) -> dict[str, float]:
-        """Arguments of every fit."""
+        """Keyword arguments of every surrogate fit."""
         return {"kernel_width": self.kernel_width, "alpha": self.alpha}
 
 
 @dataclass(frozen=True)
 class LimeFit:
-    """A surrogate of P(sing).
+    """Linear surrogate of P(sing).
 
     Attributes
     ----------
     weights : ndarray, shape (n_segments,)
         Change of P(sing) for each segment that is switched on.
     intercept : float
+        Intercept of the surrogate.
     fidelity : float
-        Weighted coefficient of determination (R^2) on the masks that were fitted.
+        Weighted coefficient of determination (R^2) on the fitted masks.
     local_prediction : float
-        The surrogate's P(sing) of the whole excerpt; not confined to 0 .. 1.
+        P(sing) of the whole excerpt according to the surrogate, not restricted to [0, 1].
     """
 
     weights: np.ndarray
@@ -104,7 +106,27 @@ class LimeFit:
 
 
 def checked_samples(n_samples: int, n_segments: int, what: str) -> int:
-    """Return the number of sampled masks; raises ConfigError when they are too few, or more than memory holds."""
+    """Return the number of sampled masks after checking its range.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of sampled masks.
+    n_segments : int
+        Number of segments.
+    what : str
+        Name of the value in the error message.
+
+    Returns
+    -------
+    int
+        `n_samples`.
+
+    Raises
+    ------
+    ConfigError
+        If the number is below 2, or if the masks would exceed the memory limit of 16 GiB.
+    """
     most = MAX_BYTES // (n_segments * BYTES_OF_A_BIT)
     if isinstance(n_samples, int) and n_samples > most:
         gibibytes = min(n_samples * n_segments * BYTES_OF_A_BIT, 2**100) / 2**30
@@ -117,44 +139,68 @@ def checked_samples(n_samples: int, n_segments: int, what: str) -> int:
 
 
 def sample_masks(rng: np.random.Generator, n_samples: int, n_segments: int) -> np.ndarray:
-    """Draw the neighbourhood: fair independent bits, the first row all on; shape (n_samples, n_segments), bool."""
+    """Draw the neighbourhood of LIME.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the masks.
+    n_samples : int
+        Number of masks.
+    n_segments : int
+        Number of segments.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_samples, n_segments)
+        Independent fair bits, except that all segments are on in the first row.
+    """
     masks = rng.integers(0, 2, size=(n_samples, n_segments), dtype=np.uint8).astype(bool)
     masks[0] = True
     return masks
 
 
 def kernel(n_segments: int, width: float) -> np.ndarray:
-    """Return the weight of a mask by the number of segments that it switches on.
+    """Return the weight of a mask for each number of segments that it switches on.
 
     Parameters
     ----------
     n_segments : int
+        Number of segments.
     width : float
-        Kernel width, in cosine distance.
+        Width of the kernel in cosine distance.
 
     Returns
     -------
     ndarray, shape (n_segments + 1,)
-        ``exp(-d**2 / (2 width**2))`` with ``d`` the cosine distance between mask and all ones, 1 - sqrt(m / n_segments)
-        for m ones (1 for the empty mask).
+        ``exp(-d**2 / (2 width**2))``, where ``d`` is the cosine distance between the mask and all ones. For m segments switched
+        on, d = 1 - sqrt(m / n_segments), and d = 1 for the empty mask.
     """
     distance = 1 - np.sqrt(np.arange(n_segments + 1) / n_segments)
     return np.exp(-(distance**2) / (2 * width**2))
 
 
 def effective_samples(n_samples: int, n_segments: int, kernel_width: float) -> float:
-    """Return how many equally weighted masks a sample is worth on average, by the kernel: (sum w)^2 / sum w^2.
+    """Return the effective sample size of sampled masks under the kernel, (sum w)^2 / sum w^2, from expected counts.
 
     Parameters
     ----------
-    n_samples, n_segments : int
+    n_samples : int
+        Number of sampled masks.
+    n_segments : int
+        Number of segments.
     kernel_width : float
-        In cosine distance.
+        Width of the kernel in cosine distance.
+
+    Returns
+    -------
+    float
+        Number of equally weighted masks that give the same precision.
     """
     weights = kernel(n_segments, kernel_width)
     counts = np.array([comb(n_segments, size) for size in range(n_segments + 1)], dtype=np.float64)
     expected = np.minimum((n_samples - 1) * counts / counts.sum(), n_samples)
-    expected[-1] += 1  # the first mask is all on
+    expected[-1] += 1  # the first mask has all segments on
     return float((expected @ weights) ** 2 / (expected @ weights**2))
 
 
@@ -164,18 +210,24 @@ def fit_sampled(masks: np.ndarray, p_sing: np.ndarray, *, kernel_width: float = 
     Parameters
     ----------
     masks : ndarray of bool, shape (n_samples, n_segments)
+        Sampled masks.
     p_sing : ndarray, shape (n_samples,)
         P(sing) of each masked excerpt.
     kernel_width : float
-        In cosine distance; the paper has 0.25.
+        Width of the kernel in cosine distance, 0.25 by default as in the paper.
     alpha : float
-        Ridge penalty on the weights; the published implementation has 1.
+        Ridge penalty on the weights, 1 by default as in the published implementation.
+
+    Returns
+    -------
+    LimeFit
+        Surrogate with its fidelity on the sampled masks.
     """
     from sklearn.linear_model import Ridge
 
     features = masks.astype(np.float64)
     sample_weight = kernel(masks.shape[1], kernel_width)[masks.sum(axis=1)]
-    from_first = p_sing - p_sing[0]  # keeps the digits of saturated predictions, and makes constant ones exactly 0
+    from_first = p_sing - p_sing[0]  # retains the digits of saturated predictions and makes constant predictions exactly 0
     surrogate = Ridge(alpha=alpha).fit(features, from_first, sample_weight=sample_weight)
     fidelity = surrogate.score(features, from_first, sample_weight=sample_weight)
     weights, intercept = np.asarray(surrogate.coef_), float(surrogate.intercept_ + p_sing[0])
@@ -183,25 +235,31 @@ def fit_sampled(masks: np.ndarray, p_sing: np.ndarray, *, kernel_width: float = 
 
 
 def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 1.0, n_samples: int | None = 8192) -> LimeFit:
-    """Fit the surrogate to all masks, in closed form.
+    """Fit the surrogate to all masks in closed form.
 
-    The weighted covariance of the bits has one value on its diagonal and one off it, so its inverse is known; only the
-    n_segments weighted sums of the values are computed.
+    The weighted covariance matrix of the bits has one value on the diagonal and one off the diagonal, so its inverse is known.
+    Only the n_segments weighted sums of the values need to be computed.
 
     Parameters
     ----------
     p_sing : ndarray, shape (2**n_segments,)
-        P(sing) of every mask, in the order of indices.
+        P(sing) of all masks, in the order of their indices.
     kernel_width : float
+        Width of the kernel in cosine distance, 0.25 by default.
     alpha : float
-        Ridge penalty.
+        Ridge penalty on the weights, 1 by default.
     n_samples : int or None
-        With a number, `alpha` is scaled by 2**n_segments / n_samples, so that weights shrink as in a sampled fit of that
-        size. With None, `alpha` is used as it is.
+        Number of masks of the sampled fit whose shrinkage is matched, 8192 by default: `alpha` is multiplied by 2**n_segments /
+        n_samples. If None, `alpha` is used as it is.
+
+    Returns
+    -------
+    LimeFit
+        Surrogate with its fidelity on all masks.
 
     Examples
     --------
-    A game that adds up is found but for the ridge penalty:
+    The weights of an additive game are recovered up to the effect of the ridge penalty:
 
     >>> masks = np.arange(8)[:, None] >> np.arange(3) & 1
     >>> fit_exact(masks @ [0.5, 0.125, 0.25], alpha=1e-9).weights.round(3).tolist()
@@ -219,13 +277,13 @@ def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 
     diagonal = total * (mean_bit - mean_bit**2)
     off_diagonal = both - total * mean_bit**2
 
-    # Saturated predictions differ in their last digits only: centre them before anything is squared.
+    # Saturated predictions differ only in their last digits, so they are centred before squaring.
     centred = p_sing - p_sing[-1]
     mean_from_last = (by_size[size] * centred).sum() / total
     centred -= mean_from_last
     weighted = by_size[size] * centred
     covariance = sums_where_on(weighted) - mean_bit * weighted.sum()
-    # (a I + b J)^-1 = (I - b / (a + n b) J) / a, by Sherman and Morrison.
+    # (a I + b J)^-1 = (I - b / (a + n b) J) / a, by the Sherman-Morrison formula.
     a, b = diagonal - off_diagonal + penalty, off_diagonal
     weights = (covariance - b / (a + n * b) * covariance.sum()) / a
     intercept = float(p_sing[-1] + mean_from_last - mean_bit * weights.sum())
@@ -238,28 +296,32 @@ def fit_exact(p_sing: np.ndarray, *, kernel_width: float = 0.25, alpha: float = 
 
 
 def fit_all(values: np.ndarray, settings: LimeSettings) -> LimeFit:
-    """Fit the surrogate to all values of a game, shape (2**n_segments,), on whatever scale; shrunk as a sampled fit is."""
+    """Fit the surrogate to all values of a game, shape (2**n_segments,), with the shrinkage of a sampled fit.
+
+    The values may be on any scale, such as probabilities or logits.
+    """
     return fit_exact(values.astype(np.float64), **settings.surrogate, n_samples=settings.n_samples)
 
 
 def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
-    """Order the segments from most to least in favour of a label.
+    """Rank the segments from most to least in favour of a label.
 
     Parameters
     ----------
     weights : ndarray, shape (..., n_segments)
-        Of a surrogate of P(sing).
+        Weights of a surrogate of P(sing).
     label : {"sing", "nosing"}
-        The explained label; "nosing" ranks by falling negative weight.
+        The explained label. For "sing" segments are ranked by decreasing weight, for "nosing" by increasing weight.
 
     Returns
     -------
     ndarray of int, shape (..., n_segments)
+        Segments in the order of their rank.
 
     Raises
     ------
     ConfigError
-        When there is no such label.
+        If there is no such label.
 
     Examples
     --------
@@ -271,12 +333,27 @@ def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
 
 
 def positive(weights: np.ndarray, label: Label) -> np.ndarray:
-    """Tell which segments count in favour of a label: weight > 0 for "sing", < 0 for "nosing"; shape as `weights`."""
+    """Return whether each segment favours a label: weight > 0 for "sing", weight < 0 for "nosing"; shape as `weights`."""
     return weights < 0 if one_of(label, LABELS, "label") == "nosing" else weights > 0
 
 
 def fits(values: "GameValues", settings: LimeSettings, rng: np.random.Generator) -> list[LimeFit | None]:
-    """Return the sampled and the exact fit, in the order of `METHODS`; None for the exact one where not all masks are known."""
+    """Return the sampled and the exact fit of a game, in the order of `METHODS`.
+
+    Parameters
+    ----------
+    values : GameValues
+        Values of the fill game.
+    settings : LimeSettings
+        Settings of LIME.
+    rng : Generator
+        Source of the sampled masks.
+
+    Returns
+    -------
+    list of LimeFit or None
+        The sampled fit, and the exact fit or None if not all masks are known.
+    """
     masks = sample_masks(rng, settings.n_samples, values.game.grid.n_segments)
     sampled = fit_sampled(masks, values.of(masks), **settings.surrogate)
     if values.all_values is None:

@@ -1,12 +1,13 @@
-"""What an explainer is asked: one adversarial excerpt, segment by segment, and what it may look at for an answer.
+"""Explanation tasks: an excerpt, its segments and fill, and counted access to the explained model.
 
-An explainer is a function of a `Question` that returns one weight for each segment, larger for what is more responsible for the
-explained label. Everything in a question is oriented towards that label: up means more of it. What an explainer reads of the
-model is counted, in rows (an excerpt that goes through the model, forwards or backwards), and refused beyond its budget.
+An explainer is a function of a `Question` that returns one weight per segment, larger for segments that are more responsible
+for the explained label. All values of a task are signed so that larger means more evidence for that label. Each excerpt that
+passes through the model, forwards or backwards, counts as one model query (a *row*). Queries beyond the query budget raise an
+error.
 
 References
 ----------
-The two games: paper sections 2 and 5.2; see `veracity.games.game`.
+Praher et al., ISMIR 2021, sections 2 (fill game) and 5.2 (perturbation game); see `veracity.games.game`.
 """
 
 from __future__ import annotations
@@ -30,21 +31,21 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Counts the rows that an explainer has read, and refuses those beyond its budget.
+    """Counter of model queries that enforces the query budget of an explainer.
 
     Parameters
     ----------
     explainer : str
-        Its name, for the refusal.
+        Name of the explainer in error messages.
     budget : int or None
-        Rows that it may read; None for as many as it likes.
+        Largest number of queries; None for no limit.
     """
 
     def __init__(self, explainer: str, budget: int | None) -> None:
         self.explainer, self.budget, self.rows = explainer, budget, 0
 
     def add(self, rows: int) -> None:
-        """Count rows; raises ConfigError when they exceed the budget."""
+        """Count queries, or raise ConfigError if their total exceeds the budget."""
         self.rows += rows
         if self.budget is not None and self.rows > self.budget:
             raise ConfigError(
@@ -55,24 +56,27 @@ class Meter:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What an explainer sees; arrays are its own copies.
+    """Explanation task of one excerpt and label; its tensors are copies.
 
     Attributes
     ----------
     excerpt : Tensor, shape (n_frames, n_bands)
-        The explained excerpt, in the model's representation (for the detector log-mel, not standardised); captum's inputs.
+        Explained excerpt in the representation of the model; for the detector log-mel, not standardised. It corresponds to
+        captum's inputs.
     off : Tensor, shape (n_frames, n_bands)
-        What an absent segment holds; captum's baselines.
+        Content of switched-off segments: a fill or the clean excerpt. It corresponds to captum's baselines.
     grid : SegmentGrid
-        ``torch.as_tensor(grid.segment_map())`` is captum's feature mask.
-    label : str
+        Segments of the excerpt. ``torch.as_tensor(grid.segment_map())`` corresponds to captum's feature mask.
+    label : {"sing", "nosing"}
         The explained label.
-    clean : Tensor or None
-        The excerpt before the attack, for explainers that are declared privileged; None for all others.
+    clean : Tensor, shape (n_frames, n_bands), or None
+        Excerpt before the attack for privileged explainers; None for all others.
     rng : Generator
-        Of this question; torch's generator is seeded from it.
+        Source of randomness of this task. The generator of torch is seeded from it.
+    meter : Meter
+        Counter of the model queries.
     budget : int or None
-        Rows of the model that may be read; None for as many as it takes.
+        Query budget: largest number of model queries; None for no limit.
     """
 
     excerpt: Tensor
@@ -89,22 +93,28 @@ class Question:
 
     @property
     def budget(self) -> int | None:
-        """Rows of the model that may be read; None for as many as it takes."""
+        """Query budget: largest number of model queries; None for no limit."""
         return self.meter.budget
 
     def values(self, masks: np.ndarray, *, on: Tensor | None = None, off: Tensor | None = None) -> np.ndarray:
-        """Return the logit of the explained label under masks; a game for shapiq.
+        """Return the logit of the explained label for given masks; usable as a game for shapiq.
 
         Parameters
         ----------
         masks : ndarray of bool, shape (n_masks, n_segments) or (n_segments,)
             True where a segment holds the explained excerpt, False where it holds `off`.
         on, off : Tensor, shape (n_frames, n_bands), optional
-            Other excerpts to take segments from.
+            Contents of segments that are switched on and off, by default those of the task.
 
         Returns
         -------
         ndarray, shape (n_masks,), float64
+            Logit for each mask, larger for more evidence for the explained label.
+
+        Raises
+        ------
+        ConfigError
+            If the masks have the wrong shape or the query budget is exceeded.
         """
         rows = np.atleast_2d(np.asarray(masks)).astype(bool)
         if rows.ndim != 2 or rows.shape[1] != self.grid.n_segments:
@@ -117,7 +127,18 @@ class Question:
         return self._sign * next(self._model.evaluator.logits([game], rows)).astype(np.float64)
 
     def all_values(self) -> np.ndarray:
-        """Return the logit of the explained label under every mask, shape (2**n_segments,), in the order of mask indices."""
+        """Return the logit of the explained label for all masks, in the order of their indices.
+
+        Returns
+        -------
+        ndarray, shape (2**n_segments,), float64
+            Logit for each mask, larger for more evidence for the explained label.
+
+        Raises
+        ------
+        ConfigError
+            If not all masks can be evaluated or the query budget is exceeded.
+        """
         if not self._model.exact:
             raise ConfigError(
                 f"the explainer '{self.meter.explainer}' needs the values of all masks, which this model and grid do not give "
@@ -128,25 +149,27 @@ class Question:
         return self._sign * next(self._model.evaluator.logits([game])).astype(np.float64)
 
     def decides(self, values: np.ndarray) -> np.ndarray:
-        """Tell of values whether the model decides on the explained label; shape as `values`, bool."""
+        """Return whether the model decides for the explained label given logits of that label; shape as `values`, bool."""
         p_sing = probability(self._sign * np.asarray(values, dtype=np.float64))
         return is_sing(p_sing, self._threshold) == (self._sign > 0)
 
     def logits(self, excerpts: Tensor) -> Tensor:
-        """Return the logit of the explained label of any excerpts, differentiable.
+        """Return the differentiable logit of the explained label for any excerpts.
 
         Parameters
         ----------
         excerpts : Tensor, shape (n, n_frames, n_bands)
+            Excerpts in the representation of the model.
 
         Returns
         -------
         Tensor, shape (n,)
+            Logit for each excerpt. A backward pass through it counts as queries, too.
 
         Raises
         ------
         ConfigError
-            When the model is known by its predictions alone.
+            If the model has no gradients or the query budget is exceeded.
         """
         self._check_differentiable()
         self.meter.add(len(excerpts))
@@ -155,12 +178,14 @@ class Question:
 
     @property
     def module(self) -> nn.Module:
-        """A copy of the model as a module of real layers, for explainers that hook layers; (n, n_frames, n_bands) to (n,).
+        """Copy of the model as a module of torch layers, from (n, n_frames, n_bands) to the logit of the explained label, (n,).
+
+        Explainers that hook layers need it. Its forward and backward passes count as queries.
 
         Raises
         ------
         ConfigError
-            When the model has none.
+            If the model has no such module.
         """
         self._check_differentiable()
         if self._model.module is None:
@@ -171,16 +196,16 @@ class Question:
 
     @property
     def is_differentiable(self) -> bool:
-        """Whether `logits` can be asked."""
+        """Whether `logits` is available."""
         return self._model.differentiable
 
     def note(self, **numbers: float) -> None:
-        """Keep numbers with the answer, such as what an approximation has left out."""
+        """Store numbers with the attribution, such as the error of an approximation."""
         self._noted.update({name: float(number) for name, number in numbers.items()})
 
     @property
     def noted(self) -> dict[str, float]:
-        """What `note` has kept."""
+        """Numbers stored by `note`."""
         return dict(self._noted)
 
     def _check_differentiable(self) -> None:

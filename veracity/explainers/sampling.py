@@ -1,10 +1,10 @@
-"""Shapley values estimated from sampled masks, by shapiq; all at the question's budget.
+"""Shapley values estimated from sampled masks with shapiq, within the query budget.
 
 References
 ----------
 KernelSHAP: S. M. Lundberg and S.-I. Lee, NeurIPS 2017. Permutation sampling: J. Castro et al., 2009. SVARM: P. Kolpaczki et
-al., AAAI 2024. kADD-SHAP: G. D. Pelegrina et al., 2023; of its second-order model the Shapley values are taken. shapiq:
-M. Muschalik et al., NeurIPS 2024.
+al., AAAI 2024. kADD-SHAP: G. D. Pelegrina et al., 2023; the Shapley values of its second-order model are used. shapiq: M.
+Muschalik et al., NeurIPS 2024.
 """
 
 from typing import Any
@@ -15,39 +15,39 @@ from ..detector.decisions import probability
 from ..errors import ConfigError
 from .question import Question
 
-BUDGET = 2048  # where a question sets none
+BUDGET = 2048  # default for tasks without a query budget
 
 
 def kernel_shap(question: Question) -> np.ndarray:
-    """Return Shapley values of the label's probability by KernelSHAP."""
+    """Return Shapley values of the label's probability, estimated by KernelSHAP."""
     from shapiq import KernelSHAP
 
     return _asked(question, KernelSHAP)
 
 
 def permutation_shap(question: Question) -> np.ndarray:
-    """Return Shapley values of the label's probability by sampling permutations."""
+    """Return Shapley values of the label's probability, estimated by permutation sampling."""
     from shapiq import PermutationSamplingSV
 
     return _asked(question, PermutationSamplingSV)
 
 
 def svarm(question: Question) -> np.ndarray:
-    """Return Shapley values of the label's probability by stratified SVARM."""
+    """Return Shapley values of the label's probability, estimated by stratified SVARM."""
     from shapiq import SVARM
 
     return _asked(question, SVARM)
 
 
 def kadd_shap(question: Question) -> np.ndarray:
-    """Return Shapley values of a second-order additive model that is fitted to the label's probability (kADD-SHAP)."""
+    """Return Shapley values of a second-order additive model fitted to the label's probability (kADD-SHAP)."""
     from shapiq.approximator import kADDSHAP
 
     return _asked(question, kADDSHAP, max_order=2)
 
 
 def _asked(question: Question, method: Any, **settings: Any) -> np.ndarray:
-    """Return a method's values of single segments, found within the budget."""
+    """Return the values of single segments that a shapiq method estimates within the query budget."""
     n = question.grid.n_segments
     budget = BUDGET if question.budget is None else question.budget
     if n < 2 or budget < n + 2:
@@ -58,7 +58,7 @@ def _asked(question: Question, method: Any, **settings: Any) -> np.ndarray:
     approximator = method(n, random_state=int(question.rng.integers(2**31)), **settings)
     ends = probability(question.values(np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])))
 
-    def game(masks: np.ndarray) -> np.ndarray:  # shapiq asks for the ends again and again: they are known
+    def game(masks: np.ndarray) -> np.ndarray:  # shapiq evaluates the empty and the full set repeatedly, so both are cached
         rows = np.atleast_2d(masks).astype(bool)
         size = rows.sum(axis=1)
         values = np.where(size == 0, ends[0], ends[1])

@@ -1,35 +1,42 @@
-"""Direct search for the segments that make the model decide for the label: what any attribution must beat at equal budget.
+"""Direct search for segments that make the model decide for the label, the baseline for attributions at equal budget.
 
-Each returns an order as weights: the segments of the smallest deciding set that was found come first, most wanted first.
+Each function returns a ranking as weights. The segments of the smallest deciding set found rank first, in order of their
+importance to the search.
 
 References
 ----------
 Greedy backward: B. Carter et al., "What made you do this? Understanding black-box decisions with sufficient input subsets",
 AISTATS 2019. Parallel local search: P. Hase, H. Xie and M. Bansal, "The out-of-distribution problem in explainability and
-search methods for feature importance explanations", NeurIPS 2021. Why search: B. Bilodeau et al., "Impossibility theorems for
-feature attribution", PNAS 2024.
+search methods for feature importance explanations", NeurIPS 2021. Reason for a search baseline: B. Bilodeau et al.,
+"Impossibility theorems for feature attribution", PNAS 2024.
 """
 
 import numpy as np
 
 from .question import Question
 
-CHAINS = 8  # of a local search
-BUDGET = 2048  # where a question sets none
+CHAINS = 8  # number of sets that a local search changes in parallel
+BUDGET = 2048  # default for tasks without a query budget
 
 
 def greedy_forward(question: Question) -> np.ndarray:
-    """Switch on, each time, the segment that raises the label's logit most; as far as the budget goes."""
+    """Switch on the segment that raises the label's logit most, repeatedly until the query budget is used up.
+
+    Segments switched on earlier rank higher.
+    """
     return _beam(question, width=1)
 
 
 def beam_search(question: Question, *, width: int = 4) -> np.ndarray:
-    """As `greedy_forward`, with the `width` best sets of each size kept."""
+    """Search like `greedy_forward`, but keep the `width` best sets of each size until one decides for the label."""
     return _beam(question, width=width)
 
 
 def greedy_backward(question: Question) -> np.ndarray:
-    """Switch off, each time, the segment that the label misses least: what is left last comes first."""
+    """Switch off the segment whose removal leaves the highest logit of the label, repeatedly within the query budget.
+
+    Segments switched off later rank higher.
+    """
     n = question.grid.n_segments
     on, gone = np.ones(n, dtype=bool), []
     while on.any() and _affords(question, int(on.sum())):
@@ -45,7 +52,10 @@ def greedy_backward(question: Question) -> np.ndarray:
 
 
 def random_search(question: Question) -> np.ndarray:
-    """Try sets at random, smaller than the smallest that has decided so far, until the budget is spent."""
+    """Evaluate random sets, each smaller than the smallest deciding set so far.
+
+    The search ends when the query budget is used up or a single segment decides for the label.
+    """
     n, known = question.grid.n_segments, _Known(question)
     while known.size > 1 and (n_masks := _rest(question, 32)) > 0:
         sizes = question.rng.integers(1, known.size, size=(n_masks, 1))
@@ -55,7 +65,10 @@ def random_search(question: Question) -> np.ndarray:
 
 
 def local_search(question: Question) -> np.ndarray:
-    """Exchange or drop segments of several sets at once, wherever the label's logit gains; the whole budget is spent."""
+    """Exchange, add or drop random segments of several sets in parallel until the query budget is used up.
+
+    A change is kept if it makes a deciding set smaller, makes a set decide, or raises the logit of a set that does not decide.
+    """
     n = question.grid.n_segments
     known = _Known(question)
     if _rest(question, CHAINS) < CHAINS:
@@ -68,7 +81,7 @@ def local_search(question: Question) -> np.ndarray:
         for row, decided in zip(trial, question.decides(values), strict=True):
             inside, outside = np.flatnonzero(row), np.flatnonzero(~row)
             if decided and len(inside) > 1:
-                row[question.rng.choice(inside)] = False  # smaller, if it still decides
+                row[question.rng.choice(inside)] = False  # kept only if the smaller set still decides
             elif len(inside) and len(outside):
                 row[question.rng.choice(inside)], row[question.rng.choice(outside)] = False, True
             if not decided and question.rng.random() < 0.25 and (~row).any():
@@ -83,12 +96,12 @@ def local_search(question: Question) -> np.ndarray:
 
 
 class _Known:
-    """The smallest deciding set that was tried, and what each segment has been worth on average."""
+    """Smallest deciding set so far, and the mean effect of each segment on the values of all evaluated sets."""
 
     def __init__(self, question: Question) -> None:
         self.question, n = question, question.grid.n_segments
         self.mask, self.size, self.value = np.zeros(n, dtype=bool), n + 1, -np.inf
-        self.sums, self.counts = np.zeros((2, n)), np.zeros((2, n))  # off, on
+        self.sums, self.counts = np.zeros((2, n)), np.zeros((2, n))  # first row: segment off, second row: segment on
 
     def add(self, masks: np.ndarray, values: np.ndarray) -> None:
         for state in (0, 1):
@@ -122,7 +135,7 @@ def _beam(question: Question, *, width: int) -> np.ndarray:
         values = question.values(masks)
         order = np.lexsort((question.rng.random(len(values)), -values))
         if question.decides(values[order[:1]])[0]:
-            width = 1  # the smallest set that the beams find; a greedy walk ranks the other segments
+            width = 1  # once a set decides, a greedy search ranks the remaining segments
         beams = [chosen[i] for i in order[:width]]
     weights = np.zeros(n)
     weights[list(beams[0])] = n - np.arange(len(beams[0]))
@@ -130,7 +143,7 @@ def _beam(question: Question, *, width: int) -> np.ndarray:
 
 
 def _best(question: Question, values: np.ndarray) -> int:
-    """Return the index of the highest value, one of them at random when several are."""
+    """Return the index of the highest value, with ties broken at random."""
     return int(question.rng.choice(np.flatnonzero(values == values.max())))
 
 

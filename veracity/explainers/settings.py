@@ -1,8 +1,10 @@
-"""Which explainers are judged: the ready ones by name, and one's own; needs neither torch nor NumPy.
+"""Settings of explainers, and the built-in explainers by name.
+
+This module imports neither torch nor NumPy.
 
 References
 ----------
-Every ready explainer names its method's paper in the module that holds it.
+The module of each built-in explainer cites the paper of its method.
 """
 
 import re
@@ -14,45 +16,45 @@ from typing import Any, Literal, get_args
 from ..errors import ConfigError, hint, one_of, quoted, within
 
 QuestionFill = Literal["mean", "zero", "min", "clean"]
-LIME = "lime"  # the paper's, which is a stage of its own
+LIME = "lime"  # LIME as in the paper, computed by a separate stage
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-#: What tables call something else.
-#: What no explainer can be: the best ranking, and the best, an expected random and the worst set of each k.
+#: Reference curves, which are not explainers: the best ranking, and the best, random (expected) and worst set of each k.
 BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
 ASKED = "_asked"
+#: Names that have another meaning in tables.
 RESERVED = (*BOUNDS, LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
-#: What the truth study reads off games that are evaluated in any case; an explainer of that name that is asked, too, is told as
-#: "<name>_asked" there.
+#: Baselines that the truth study computes from games that are evaluated anyway. It lists a configured explainer of the same
+#: name as "<name>_asked".
 READ_OFF = (
     *("norm", "lime", "lime_exact", "lime_difference", "lime_exact_difference", "shapley", "banzhaf"),
     *("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set"),
 )
-POSITIVE, AS_MANY = "_positive", "_as_many"  # endings of what tables make of a name
+POSITIVE, AS_MANY = "_positive", "_as_many"  # suffixes that tables append to the name of an explainer
 
 
 @dataclass(frozen=True)
 class ExplainerSettings:
-    """One explainer as it is asked.
+    """Settings of one explainer.
 
     Attributes
     ----------
     name : str
-        In tables, figures and file names: small letters, digits and underscores.
+        Name in tables, figures and file names: lower-case letters, digits and underscores.
     call : str or None
-        ``module:callable``.
+        Import path of the explainer, ``module:callable``.
     stored : str or None
-        Instead of `call`: a folder of attributions, ``<domain>/<song>.npz`` with ``weights``,
-        shape (n_excerpts, n_segments), and the ``start_frame`` of each excerpt.
+        Folder of stored attributions, instead of `call`. It contains ``<domain>/<song>.npz`` with ``weights``, shape
+        (n_excerpts, n_segments), and the ``start_frame`` of each excerpt.
     fill : {"mean", "zero", "min", "clean"}
-        What absent segments hold. ``clean`` is the clean excerpt: the question is then the perturbation game itself, which only
-        privileged explainers may be asked.
+        Content of switched-off segments, "mean" by default. With "clean", the clean excerpt, the explained game is the
+        perturbation game, which requires a privileged explainer.
     privileged : bool
-        May it see the clean excerpt?
+        Whether the explainer has access to the clean excerpt, False by default.
     signed : bool
-        Do weights above zero speak for the label? If not, only their order counts, and "all segments of positive weight" says
-        nothing.
+        Whether positive weights mean evidence for the label, True by default. Otherwise only the order of the weights has a
+        meaning, and results for "all segments of positive weight" are not meaningful.
     budget : int or None
-        Rows of the model that it may read for an excerpt; None for as many as it takes.
+        Query budget for one excerpt; None (default) for no limit.
     options : mapping
         Keyword arguments of the callable.
     """
@@ -102,7 +104,7 @@ def _ready(module: str, function: str, **settings: Any) -> dict[str, Any]:
 
 
 _CLEAN = {"fill": "clean", "privileged": True}
-#: The explainers that come with veracity, by name; what is given in the configuration takes precedence.
+#: Built-in explainers by name. Settings in the configuration take precedence.
 READY: dict[str, dict[str, Any]] = {
     "lime_perturbation": _ready("surrogate", "lime", budget=8192, **_CLEAN),
     "lime_perturbation_exact": _ready("surrogate", "lime_exact", **_CLEAN),
@@ -143,18 +145,19 @@ _NEEDS = {"exact": "the values of all masks", "gradients": "gradients", "layers"
 
 
 def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, str]) -> None:
-    """Refuse ready explainers that the explained model cannot answer.
+    """Reject built-in explainers that the explained model does not support.
 
     Parameters
     ----------
     explainers : sequence of ExplainerSettings
+        Explainers to check.
     missing : mapping of str to str
-        Of "the values of all masks", "gradients" and "layers", those that the model does not give, and why.
+        Reason for each capability that the model lacks, out of "the values of all masks", "gradients" and "layers".
 
     Raises
     ------
     ConfigError
-        Names the explainer.
+        If an explainer needs a missing capability. The message names the explainer.
     """
     for one in explainers:
         module = (one.call or "").removeprefix("veracity.explainers.").partition(":")[0]
@@ -164,7 +167,7 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
 
 
 def stored_file(explainer: ExplainerSettings, domain: str, song: str) -> Path:
-    """Return the file of a song's stored attributions."""
+    """Return the path to the stored attributions of a song."""
     assert explainer.stored is not None
     return Path(explainer.stored) / domain / f"{song}.npz"
 
@@ -173,23 +176,24 @@ KEYS = ("name", "call", "stored", "fill", "privileged", "signed", "budget", "opt
 
 
 def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
-    """Read the key ``explainers`` of the configuration.
+    """Parse the key ``explainers`` of the configuration.
 
     Parameters
     ----------
     configured : sequence of str or mapping
-        Ready explainers by name; ``module:callable``, named after the callable; or mappings with the keys of
-        `ExplainerSettings`, whose ``call`` may also be the name of a ready one. "lime", the paper's LIME, is a stage of its
-        own and left out here.
+        Explainers in one of three forms: the name of a built-in explainer; ``module:callable``, named after the callable; or a
+        mapping with the keys of `ExplainerSettings`, whose ``call`` may also be the name of a built-in explainer. "lime" must
+        be included and is omitted from the result, because LIME has a separate stage.
 
     Returns
     -------
     list of ExplainerSettings
+        Settings of each explainer except "lime".
 
     Raises
     ------
     ConfigError
-        When one is not known, or two have the same name.
+        If "lime" is missing, an explainer is unknown or invalid, or two explainers have the same name.
     """
     if LIME not in configured:
         raise ConfigError("explainers holds no lime, whose tables and figures are the paper's: add it")
@@ -201,7 +205,7 @@ def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
 
 
 def ready(name: str, **changes: Any) -> ExplainerSettings:
-    """Return a ready explainer, with some of its settings changed; raises ConfigError when there is none of that name."""
+    """Return a built-in explainer with some settings changed, or raise ConfigError if there is none of this name."""
     if name not in READY:
         raise ConfigError(
             f"there is no explainer {quoted(name)}{hint(name, READY)}: docs/explainers.md lists those that come along"

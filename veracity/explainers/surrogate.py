@@ -1,4 +1,4 @@
-"""LIME as an answer to a question: of the perturbation game, or of the clean excerpt too; see `veracity.explainers.lime`."""
+"""LIME as an explainer of a `Question`; see `veracity.explainers.lime` for the surrogate."""
 
 import numpy as np
 
@@ -9,19 +9,73 @@ from .question import Question
 
 
 def lime(question: Question, *, kernel_width: float = 0.25, alpha: float = 1.0) -> np.ndarray:
-    """Return the weights of sampled LIME in favour of the label; the whole budget is sampled."""
+    """Return the weights of sampled LIME, signed in favour of the label; the number of masks is the query budget.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task. Without a query budget, 8192 masks are sampled.
+    kernel_width : float
+        Width of the kernel in cosine distance, 0.25 by default.
+    alpha : float
+        Ridge penalty, 1 by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Weight of each segment.
+    """
     masks, p = _sampled(question, _budget(question))
     return surrogates.fit_sampled(masks, p, kernel_width=kernel_width, alpha=alpha).weights
 
 
 def lime_exact(question: Question, *, kernel_width: float = 0.25, alpha: float = 1.0, n_samples: int = 8192) -> np.ndarray:
-    """Return the weights of LIME on all masks, shrunk as by `n_samples` of them."""
+    """Return the weights of LIME fitted to all masks, with the shrinkage of a fit to `n_samples` masks.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task.
+    kernel_width : float
+        Width of the kernel in cosine distance, 0.25 by default.
+    alpha : float
+        Ridge penalty, 1 by default.
+    n_samples : int
+        Number of masks of the sampled fit whose shrinkage is matched, 8192 by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Weight of each segment.
+    """
     p = probability(question.all_values())
     return surrogates.fit_exact(p, kernel_width=kernel_width, alpha=alpha, n_samples=n_samples).weights
 
 
 def lime_difference(question: Question, *, kernel_width: float = 0.25, alpha: float = 1.0) -> np.ndarray:
-    """Return how LIME's weights of the adversarial excerpt differ from those of the clean one, with the same masks and fill."""
+    """Return the weights of sampled LIME for the adversarial excerpt minus those for the clean excerpt.
+
+    Both fits use the same masks and the same fill. Each uses half of the query budget.
+
+    Parameters
+    ----------
+    question : Question
+        Explanation task with access to the clean excerpt.
+    kernel_width : float
+        Width of the kernel in cosine distance, 0.25 by default.
+    alpha : float
+        Ridge penalty, 1 by default.
+
+    Returns
+    -------
+    ndarray, shape (n_segments,)
+        Difference of the weights of each segment.
+
+    Raises
+    ------
+    ConfigError
+        If the explainer has no access to the clean excerpt.
+    """
     if question.clean is None:
         raise ConfigError(f"the explainer '{question.meter.explainer}' compares with the clean excerpt: set privileged: true")
     masks, p = _sampled(question, _budget(question) // 2)

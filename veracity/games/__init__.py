@@ -1,4 +1,4 @@
-"""Games over the segments of an excerpt: which are switched on, what the model answers, and what all answers tell."""
+"""Games over the segments of an excerpt: masks, evaluators, exact tables, and solution concepts."""
 
 import pkgutil
 

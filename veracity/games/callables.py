@@ -1,6 +1,7 @@
-"""A user's model that is known only by its predictions: found, called with care, its answers checked.
+"""Evaluators of a user's model that is available only as a function from excerpts to probabilities.
 
-Modules that need no more than `checked_probabilities` import neither torch nor the exact tables here.
+The model is imported, called on copies, and its output is validated. Modules that need only `checked_probabilities` import
+neither torch nor the exact tables through this module.
 """
 
 from __future__ import annotations
@@ -18,26 +19,31 @@ from .evaluators import AUDIT_TOLERANCE, DirectEvaluator
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROUNDING = 1e-6  # what a probability in float32 may lie beyond 0 or 1, from sums that should be 1
+ROUNDING = 1e-6  # tolerance beyond [0, 1]: in float32, sums that should be 1 may exceed it slightly
 
 
 def callable_evaluator(target: str) -> DirectEvaluator:
     """Return the evaluator of a user's model.
 
-    The callable is given copies, and its answers are copied. On the first excerpts it is asked more than once: twice for the
-    same, and for some of them alone.
+    The callable receives copies of the excerpts, and its output is copied. On the first batches it is called again, once with
+    the same batch and then with single excerpts of it. This detects models in training mode, such as those with active dropout.
 
     Parameters
     ----------
     target : str
-        ``module:callable``; the callable takes an ndarray of log-mel excerpts, shape (n, n_frames, n_mels), float32, not
-        standardised, and returns P(sing), shape (n,).
+        Import path of the model, ``module:callable``. The callable takes an ndarray of log-mel excerpts, shape (n, n_frames,
+        n_mels), float32, not standardised, and returns P(sing), shape (n,).
+
+    Returns
+    -------
+    DirectEvaluator
+        Evaluator that runs the model on every mask.
 
     Raises
     ------
     ConfigError
-        When it cannot be imported or called; and later, when it fails, returns anything but probabilities, or gives different
-        answers for the same excerpts.
+        If `target` cannot be imported or is not callable. The evaluator raises it later if a call fails, returns anything other
+        than probabilities, or returns different values for the same excerpts.
     """
     predict = imported(target, "the callable of model.predict", key="model.predict")
     if not callable(predict):
@@ -46,48 +52,48 @@ def callable_evaluator(target: str) -> DirectEvaluator:
 
 
 def checked_probabilities(answer: Any, n_excerpts: int, name: str) -> np.ndarray:
-    """Return what a user's model answered as an array of our own.
+    """Validate the output of a user's model and return it as a new array.
 
     Parameters
     ----------
     answer : array_like
-        Also a tensor, or a list of tensors, on any device.
+        Output of the model. Tensors and lists of tensors are accepted on any device.
     n_excerpts : int
-        What it was asked for.
+        Number of excerpts that were passed to the model.
     name : str
-        Of the model, for messages.
+        Name of the model in error messages.
 
     Returns
     -------
     ndarray, shape (n_excerpts,), float64
-        In [0, 1]; what lies beyond by rounding is clipped.
+        Probabilities in [0, 1]. Values outside by no more than rounding are clipped.
 
     Raises
     ------
     ConfigError
-        When it is anything but one probability for each excerpt.
+        If the output is not exactly one probability per excerpt.
     """
     wanted = f"{name} must return one probability for each excerpt"
     try:
         values = np.asarray(_off_torch(answer))
-    except Exception as error:  # ragged, on a device, or of a type with methods of its own
+    except Exception as error:  # ragged, on a device, or of a type with custom conversion methods
         raise ConfigError(f"{wanted}, got a {type(answer).__name__} that is no array: return a NumPy array") from error
     if values.dtype.kind not in "buif" or np.ma.is_masked(answer):
         of = f" of type {values.dtype}" if values.ndim else ""
         kind = "nothing" if answer is None else f"a {type(answer).__name__}{of}"
         raise ConfigError(f"{wanted}, got {kind}: return a NumPy array of numbers")
     if values.shape == () and n_excerpts == 1:
-        values = values[None]  # a model that squeezes its answer
+        values = values[None]  # some models squeeze the output for a single excerpt
     if values.shape != (n_excerpts,):
         raise ConfigError(f"{wanted}, got shape {values.shape} for {n_excerpts} excerpts")
     p = np.asarray(values, dtype=np.float64)
     if not np.all((p >= -ROUNDING) & (p <= 1 + ROUNDING)):
         raise ConfigError(f"{name} must return probabilities, got values from {p.min():g} to {p.max():g}")
-    return np.clip(p, 0, 1)  # a copy
+    return np.clip(p, 0, 1)  # copies, so that the model's array is not shared
 
 
 def _off_torch(answer: Any) -> Any:
-    """Turn tensors into numbers, whatever their device, type or gradient."""
+    """Convert tensors to Python numbers, regardless of device, dtype and gradient."""
     if hasattr(answer, "detach"):
         return answer.tolist()
     if isinstance(answer, list | tuple):
@@ -96,7 +102,7 @@ def _off_torch(answer: Any) -> Any:
 
 
 class _UsersModel:
-    """A user's callable as a function of tensors to logits, checked."""
+    """Wrapper that turns a user's callable into a validated function from tensors to logits."""
 
     def __init__(self, target: str, predict: Callable[[np.ndarray], Any]) -> None:
         self.name, self.source, self.predict = _name(target), callable_source(target), predict
@@ -115,7 +121,7 @@ class _UsersModel:
     def _p_sing(self, batch: np.ndarray) -> np.ndarray:
         try:
             with as_it_was():
-                answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # its own, to do with as it likes
+                answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # a copy, which the callable may modify
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             cure = "mend it" if len(batch) > 1 else "let it take a single excerpt, too, as networks do in evaluation mode"
             why = told(error, self.source)
@@ -123,14 +129,14 @@ class _UsersModel:
         return checked_probabilities(answer, len(batch), self.name)
 
     def _check(self, batch: np.ndarray, p: np.ndarray) -> None:
-        """Ask once more: dropout answers by chance, and batch statistics make an answer depend on the other excerpts."""
+        """Repeat the call, because dropout and batch statistics make the output depend on chance or on the other excerpts."""
         if not self.asked_twice:
             self._compare(p, self._p_sing(batch), "asked twice")
             self.asked_twice = True
         if self.asked_alone:
             return
         others = np.flatnonzero((batch != batch[0]).any(axis=(1, 2)))
-        if len(others):  # or a batch has the statistics of its excerpts
+        if len(others):  # equal excerpts have the statistics of a single one, so they would reveal nothing
             for i in {0, int(others[len(others) // 2]), int(others[-1])}:
                 self._compare(p[i : i + 1], self._p_sing(batch[i : i + 1]), f"among {len(batch)} and alone")
             self.asked_alone = True

@@ -1,6 +1,6 @@
-"""Values of games: for given masks, or for all of them; and their audit.
+"""Evaluators, which compute the values of games for given masks or for all masks, and their audit.
 
-"All masks" are those with the indices 0 .. 2**n_segments - 1, in order; see `veracity.games.grid`.
+"All masks" are those with the indices 0 to 2**n_segments - 1, in increasing order; see `veracity.games.grid`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 AUDIT_TOLERANCE = 1e-4  # largest allowed difference from direct evaluation, in probability
-MAX_SEGMENTS_FOR_ALL = 24  # 2**24 values are 64 MiB
+MAX_SEGMENTS_FOR_ALL = 24  # 2**24 values in float32 take 64 MiB
 
 
 class Evaluator(ABC):
-    """Values of games for given masks, or for all of them.
+    """Base class of evaluators, which compute the values of games for given masks or for all masks.
 
     Attributes
     ----------
     name : str
-        For the record.
+        Name of the evaluator in artefacts and error messages.
     reason : str
-        Why this evaluator was chosen.
+        Reason why this evaluator was chosen.
     """
 
     name: str
@@ -44,30 +44,34 @@ class Evaluator(ABC):
         Parameters
         ----------
         games : sequence of Game
-            All on the same grid.
+            Games on the same grid.
         masks : ndarray of bool, shape (n_masks, n_segments), optional
-            All 2**n_segments masks, in the order of their indices, when not given.
+            Masks to evaluate. By default all 2**n_segments masks, in the order of their indices.
 
         Yields
         ------
         ndarray, shape (n_masks,)
-            Logit of P(sing).
+            Logit of P(sing) for each mask.
         """
 
     def probabilities(self, games: Sequence[Game], masks: np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """Yield P(sing) of each game in turn, as float64; parameters as in `logits`."""
+        """Yield P(sing) of each game in turn, in float64; the parameters are those of `logits`."""
         return (probability(logits) for logits in self.logits(games, masks))
 
 
 class DirectEvaluator(Evaluator):
-    """One forward pass for each mask, in batches: slow, clear, and for any model.
+    """Evaluator that runs one forward pass per mask, in batches.
+
+    It is slow but works for any model.
 
     Parameters
     ----------
     predict_logits : callable
-        From excerpts, Tensor of shape (n, n_frames, n_mels), to logits, Tensor of shape (n,).
+        Function from excerpts, Tensor of shape (n, n_frames, n_mels), to logits, Tensor of shape (n,).
     batch : int
-        Masks in one pass.
+        Number of masks per forward pass, 64 by default.
+    reason : str
+        Reason why this evaluator was chosen, empty by default.
     """
 
     name = "direct"
@@ -96,7 +100,7 @@ class DirectEvaluator(Evaluator):
 
 
 def checked_for_all(grid: SegmentGrid) -> int:
-    """Return the number of segments; raises ConfigError when their masks are too many to evaluate all."""
+    """Return the number of segments, or raise ConfigError if there are too many masks to evaluate all of them."""
     if grid.n_segments > MAX_SEGMENTS_FOR_ALL:
         raise ConfigError(
             f"a grid of {grid.n_segments} segments has 2**{grid.n_segments} masks, too many to evaluate all: use at most "
@@ -113,20 +117,23 @@ def audit(
     n_masks: int = 16,
     all_values: np.ndarray | None = None,
 ) -> float:
-    """Evaluate some random masks directly and return the largest difference.
+    """Compare an evaluator with direct evaluation on random masks and return the largest difference.
 
     Parameters
     ----------
     evaluator : Evaluator
-        Under audit.
+        Evaluator under audit.
     predict_logits : callable
-        The model itself, as for `DirectEvaluator`.
+        The explained model, as for `DirectEvaluator`.
     game : Game
+        Game whose values are compared.
     rng : Generator
-        Chooses the masks; all-on and all-off are always among them.
+        Source of the random masks.
     n_masks : int
+        Number of masks, 16 by default. The first has all segments on, the second all segments off.
     all_values : ndarray, shape (2**n_segments,), optional
-        Probabilities of all masks that the evaluator has given: then these are audited, not its answer to the masks alone.
+        P(sing) of all masks as the evaluator returned them. If given, these values are audited. By default the evaluator is run
+        on the chosen masks alone.
 
     Returns
     -------
@@ -136,7 +143,7 @@ def audit(
     Raises
     ------
     AuditError
-        When it exceeds 1e-4.
+        If the difference exceeds 1e-4.
     """
     masks = rng.random((n_masks, game.grid.n_segments)) < 0.5
     masks[0], masks[1] = True, False
@@ -144,7 +151,7 @@ def audit(
     direct = next(DirectEvaluator(predict_logits).probabilities([game], masks))
     difference = float(np.abs(tabulated - direct).max())
     if not difference <= AUDIT_TOLERANCE:
-        if isinstance(evaluator, DirectEvaluator):  # there are no tables that could be wrong
+        if isinstance(evaluator, DirectEvaluator):  # without tables, only the model itself can differ
             raise AuditError(
                 f"the explained model gives different answers for the same excerpts (by {difference:.2e}, allowed "
                 f"{AUDIT_TOLERANCE:.0e}): put it into evaluation mode"

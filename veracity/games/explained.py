@@ -1,4 +1,7 @@
-"""A model as the experiments see it, and P(sing) of a game's masks: looked up where all are known, computed where not."""
+"""The explained model, and P(sing) of the masks of its games.
+
+Values are looked up if all masks have been evaluated; otherwise they are computed on request.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExplainedModel:
-    """A model that is explained; `veracity.games.models` makes it.
+    """Explained model with the evaluator of its games; `veracity.games.models` creates it.
 
     Attributes
     ----------
     evaluator : Evaluator
-        Values of games.
+        Evaluator of the model's games.
     predict_logits : callable
-        From excerpts, Tensor of shape (n, n_frames, n_mels), to logits of shape (n,).
+        Function from excerpts, Tensor of shape (n, n_frames, n_mels), to logits, Tensor of shape (n,).
     exact : bool
-        Whether all masks can be evaluated.
+        Whether all masks are evaluated.
     differentiable : bool
-        Whether `predict_logits` has gradients.
+        Whether `predict_logits` supports gradients.
     module : callable or None
-        Makes the model as a module of torch's own layers, (n, n_frames, n_mels) to (n,), where it is one.
+        Function without arguments that returns the model as a module of torch layers, from (n, n_frames, n_mels) to (n,). None
+        if the model has no such form.
     """
 
     evaluator: Evaluator
@@ -44,11 +48,11 @@ class ExplainedModel:
     module: Callable[[], nn.Module] | None = None
 
     def p_sing(self, excerpts: np.ndarray | Tensor) -> np.ndarray:
-        """Return P(sing) of excerpts, shape (n, n_frames, n_mels) to (n,), float64."""
+        """Return P(sing) of excerpts, shape (n, n_frames, n_mels) to (n,), in float64."""
         return predict_excerpts(excerpts, self.predict_logits)
 
     def values(self, games: Sequence[Game]) -> Iterator[GameValues]:
-        """Yield the values of games in turn."""
+        """Yield the values of each game in turn."""
         if not self.exact:
             yield from (GameValues(game, self, None) for game in games)
             return
@@ -58,14 +62,16 @@ class ExplainedModel:
 
 @dataclass(frozen=True)
 class GameValues:
-    """P(sing) of one game.
+    """P(sing) of the masks of one game.
 
     Attributes
     ----------
     game : Game
+        The evaluated game.
     model : ExplainedModel
+        The explained model.
     all_logits : ndarray, shape (2**n_segments,), or None
-        Logits of all masks, in the order of their indices; None where they are computed when asked for.
+        Logits of all masks, in the order of their indices. None if values are computed on request.
     """
 
     game: Game
@@ -74,15 +80,15 @@ class GameValues:
 
     @functools.cached_property
     def all_values(self) -> np.ndarray | None:
-        """P(sing) of all masks, float64; None where they are computed when asked for."""
+        """P(sing) of all masks in float64, or None if values are computed on request."""
         return None if self.all_logits is None else probability(self.all_logits)
 
     def of(self, masks: np.ndarray) -> np.ndarray:
-        """Return P(sing) of masks, shape (n_masks, n_segments) to (n_masks,)."""
+        """Return P(sing) of given masks, shape (n_masks, n_segments) to (n_masks,)."""
         if self.all_values is not None:
             return self.all_values[indices_of(masks)]
         return next(self.model.evaluator.probabilities([self.game], masks))
 
     def audited(self, rng: np.random.Generator) -> float:
-        """Return the largest difference of some values from direct evaluation; see `veracity.games.evaluators.audit`."""
+        """Return the largest difference from direct evaluation; see `veracity.games.evaluators.audit`."""
         return audit(self.model.evaluator, self.model.predict_logits, self.game, rng, all_values=self.all_values)

@@ -1,10 +1,14 @@
-"""Games: which segments of an excerpt are switched on, and what the model answers.
+"""Games, which assign the model's output to each mask over the segments of an excerpt.
 
-A mask over the segments of a grid defines an input ``z * on + (1 - z) * off`` and so a set function ``v(z)``. With ``on`` the
-explained excerpt and ``off`` its fill, this is LIME's neighbourhood (paper section 2); with ``on`` the adversarial and ``off``
-the clean excerpt, it tells which subsets of a perturbation flip the label (section 5.2).
+A mask ``z`` over the segments of a grid defines an input ``z * on + (1 - z) * off`` and thereby a set function ``v(z)``. Two
+games are used:
 
-Here and in `veracity.games.evaluators` torch is imported where it is used: tables read the artefacts of games without it.
+- Fill game: ``on`` is the explained excerpt and ``off`` is a fill. This is LIME's neighbourhood (paper section 2).
+- Perturbation game: ``on`` is the adversarial and ``off`` the clean excerpt. Its values show which subsets of a perturbation
+  flip the label (paper section 5.2).
+
+torch is imported inside functions here and in `veracity.games.evaluators`, so that tables can read the artefacts of games
+without torch.
 """
 
 from __future__ import annotations
@@ -27,13 +31,14 @@ Fill = Literal["mean", "zero", "min"]
 
 @dataclass(frozen=True)
 class Game:
-    """Two excerpts of which a mask takes one or the other, segment by segment.
+    """Pair of excerpts from which a mask selects segment by segment.
 
     Attributes
     ----------
     on, off : Tensor or ndarray, shape (n_frames, n_mels)
-        Log-mel excerpts, not standardised: what a segment holds when switched on and off. Kept as tensors.
+        Content of a segment that is switched on or off: log-mel excerpts, not standardised. Arrays are converted to tensors.
     grid : SegmentGrid
+        Segments of both excerpts.
     """
 
     on: Tensor
@@ -50,11 +55,11 @@ class Game:
             raise ValueError(f"on {tuple(self.on.shape)} and off {tuple(self.off.shape)} must have the grid's shape {expected}")
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Game:
-        """Return the game on another device or in another precision."""
+        """Return the game on another device and in another precision."""
         return Game(self.on.to(device, dtype), self.off.to(device, dtype), self.grid)
 
     def inputs(self, masks: np.ndarray | Tensor) -> Tensor:
-        """Return the masked excerpts, shape (n_masks, n_frames, n_mels)."""
+        """Return the masked excerpts, masks of shape (n_masks, n_segments) to Tensor of shape (n_masks, n_frames, n_mels)."""
         import torch
 
         segments = torch.as_tensor(self.grid.segment_map().ravel(), device=self.on.device)
@@ -63,16 +68,30 @@ class Game:
 
 
 def fill_game(excerpt: Tensor | np.ndarray, grid: SegmentGrid, fill: Fill) -> Game:
-    """Return LIME's game: segments switched off hold a constant.
+    """Return the fill game of an excerpt, which is the game that LIME explains.
+
+    Segments that are switched off hold a constant. For complex spectra the constant replaces the magnitudes and the phase is
+    kept, and "zero" is silence.
 
     Parameters
     ----------
     excerpt : Tensor or ndarray, shape (n_frames, n_mels)
-        Log-mel, not standardised.
+        Log-mel excerpt, not standardised, or complex spectra.
     grid : SegmentGrid
+        Segments of the excerpt.
     fill : {"mean", "zero", "min"}
-        The mean of the excerpt (the paper's choice), log-mel 0 (magnitude 1: loud), or the minimum of the excerpt. Of complex
-        spectra the mean and the minimum are those of magnitudes, with the phase kept, and zero is silence.
+        Content of segments that are switched off: the mean of the excerpt (the paper's choice), log-mel 0 (magnitude 1, which
+        is loud), or the minimum of the excerpt.
+
+    Returns
+    -------
+    Game
+        Game with the excerpt as `on` and the fill as `off`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such fill.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""Segments of an excerpt, and masks over them.
+"""Time-frequency segments of an excerpt, and masks over them.
 
-Segment index = time index * n_band + band index, band 0 lowest (paper section 4.4). Masks are boolean arrays of shape
-(n_masks, n_segments); bit ``i`` of a mask's index is segment ``i``, so a set of segments is also one integer.
+The index of a segment is time index * n_band + band index, where band 0 is the lowest (paper section 4.4). Masks are boolean
+arrays of shape (n_masks, n_segments). Bit ``i`` of a mask index is segment ``i``, so a set of segments is a single integer.
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ import numpy as np
 
 from ..errors import ConfigError, within
 
-MAX_SEGMENTS = 63  # a set of segments is one 64-bit integer
-DIRECT_EXACT_SEGMENTS = 12  # without tables, all masks are evaluated only up to so many segments (4096 masks)
+MAX_SEGMENTS = 63  # a set of segments must fit into a 64-bit integer
+DIRECT_EXACT_SEGMENTS = 12  # largest grid on which all masks are evaluated without exact tables (4096 masks)
 
 
 @dataclass(frozen=True)
 class SegmentGrid:
-    """Rectangular time-frequency segments of an excerpt.
+    """Grid of rectangular time-frequency segments of an excerpt.
+
+    Segments differ in size by one frame or band if the excerpt does not divide evenly.
 
     Attributes
     ----------
     n_time, n_band : int
-        Number of segments along time and frequency; the paper has 5 x 4 of 23 frames x 20 bands. Where the excerpt
-        does not divide evenly, segments differ by one frame or band.
+        Number of segments along time and frequency. The paper uses 5 x 4 segments of 23 frames x 20 bands.
     n_frames, n_mels : int
-        Shape of the excerpt.
+        Number of frames and mel bands of the excerpt.
 
     Examples
     --------
@@ -54,36 +55,36 @@ class SegmentGrid:
 
     @property
     def time_of_frame(self) -> np.ndarray:
-        """Time index of the segment that each frame belongs to, shape (n_frames,)."""
+        """Time index of the segment of each frame, shape (n_frames,)."""
         return np.arange(self.n_frames) * self.n_time // self.n_frames
 
     @property
     def band_of_mel(self) -> np.ndarray:
-        """Band index of the segment that each mel band belongs to, shape (n_mels,)."""
+        """Band index of the segment of each mel band, shape (n_mels,)."""
         return np.arange(self.n_mels) * self.n_band // self.n_mels
 
     def segment_map(self) -> np.ndarray:
-        """Return the segment of each point of an excerpt, shape (n_frames, n_mels), int64."""
+        """Return the segment index of each point of an excerpt, shape (n_frames, n_mels), int64."""
         return self.time_of_frame[:, None] * self.n_band + self.band_of_mel[None, :]
 
     def sums(self, excerpts: np.ndarray) -> np.ndarray:
-        """Sum over the points of each segment; shape (..., n_frames, n_mels) to (..., n_segments)."""
+        """Sum excerpts over the points of each segment, shape (..., n_frames, n_mels) to (..., n_segments)."""
         one_hot = self.segment_map().reshape(-1, 1) == np.arange(self.n_segments)
         return excerpts.reshape(*excerpts.shape[:-2], len(one_hot)) @ one_hot.astype(excerpts.dtype)
 
 
 def masks_of(indices: np.ndarray, n_segments: int) -> np.ndarray:
-    """Return the masks with these indices, shape (n_masks, n_segments), bool."""
+    """Return the masks with the given indices, shape (n_masks, n_segments), bool."""
     return (np.asarray(indices)[:, None] >> np.arange(checked_for_sets(n_segments)) & 1).astype(bool)
 
 
 def indices_of(masks: np.ndarray) -> np.ndarray:
-    """Return the indices of these masks (bit i is segment i), shape (n_masks,), int64."""
+    """Return the indices of the given masks, shape (n_masks,), int64; bit i is segment i."""
     return masks.astype(np.int64) @ (1 << np.arange(checked_for_sets(masks.shape[1]), dtype=np.int64))
 
 
 def checked_for_sets(n_segments: int) -> int:
-    """Return the number of segments; raises ConfigError when a set of them is no 64-bit integer."""
+    """Return the number of segments, or raise ConfigError if a set of them does not fit into a 64-bit integer."""
     if n_segments > MAX_SEGMENTS:
         raise ConfigError(
             f"a grid of {n_segments} segments has more than the {MAX_SEGMENTS} that a set of segments can be told of: "

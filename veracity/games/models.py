@@ -1,4 +1,7 @@
-"""The model that is explained: the attacked detector, or any function of excerpts; and how its games are evaluated."""
+"""Creation of the explained model, and the choice of its evaluator.
+
+The explained model is the attacked detector, a classifier, or a user's function of excerpts.
+"""
 
 import logging
 from collections.abc import Callable
@@ -26,19 +29,30 @@ ASKED_FOR = "direct evaluation was asked for"
 def explained_model(
     detector: AnyDetector, grid: SegmentGrid, *, exact: bool = True, exact_tables: bool = True, predict: str | None = None
 ) -> ExplainedModel:
-    """Return the model to be explained.
+    """Return a detector, or a user's function of excerpts, as the explained model.
 
     Parameters
     ----------
     detector : Network, Detector, Checkpoint or path-like
-        The attacked detector.
+        The attacked detector. It is the explained model unless `predict` is given.
     grid : SegmentGrid
+        Segments of the excerpts.
     exact : bool
-        Also evaluate all masks, where that can be done.
+        Whether to evaluate all masks if the evaluator supports it, True by default.
     exact_tables : bool
-        False asks for direct evaluation.
+        Whether to use exact tables if the geometry allows them, True by default. Otherwise evaluation is direct.
     predict : str, optional
-        ``module:callable`` of another model to explain instead; see `veracity.games.callables.callable_evaluator`.
+        Another model to explain, ``module:callable``; see `veracity.games.callables.callable_evaluator`.
+
+    Returns
+    -------
+    ExplainedModel
+        The model with its evaluator. A user's function has neither gradients nor a module of layers.
+
+    Raises
+    ------
+    ConfigError
+        If `predict` cannot be imported or is not callable.
     """
     network = as_network(detector)
     evaluator: Evaluator
@@ -62,17 +76,23 @@ def explained_model(
 def explained_classifier(
     model: OneLabel, grid: SegmentGrid, *, exact: bool = True, exact_tables: bool = True
 ) -> ExplainedModel:
-    """Return a classifier of one's own to be explained.
+    """Return a classifier as the explained model.
 
     Parameters
     ----------
     model : OneLabel
+        Classifier, restricted to one of its labels.
     grid : SegmentGrid
-        On its representation.
+        Segments of the classifier's representation.
     exact : bool
-        Also evaluate all masks, where that can be done.
+        Whether to evaluate all masks if the evaluator supports it, True by default.
     exact_tables : bool
-        False asks for direct evaluation.
+        Whether to use exact tables if the layers and their geometry allow them, True by default.
+
+    Returns
+    -------
+    ExplainedModel
+        The classifier with its evaluator. It has a module of layers only if the classifier exposes its layers.
     """
     evaluator = classifier_evaluator(model, grid, exact_tables=exact_tables)
     module = (lambda: _one_label(model)) if isinstance(model.classifier, HasLayers) else None
@@ -103,14 +123,21 @@ class _ReadOut(nn.Module):
 
 
 def network_evaluator(detector: AnyDetector, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
-    """Choose the evaluator for a detector's network: exact tables where its geometry allows them.
+    """Choose the evaluator of a detector: exact tables where its geometry allows them, otherwise direct evaluation.
 
     Parameters
     ----------
     detector : Network, Detector, Checkpoint or path-like
+        Detector to evaluate.
     grid : SegmentGrid
+        Segments of the excerpts.
     exact_tables : bool
-        False asks for direct evaluation.
+        Whether to use exact tables if possible, True by default.
+
+    Returns
+    -------
+    Evaluator
+        Evaluator with the reason for its choice.
     """
     network = as_network(detector)
     if not exact_tables:
@@ -119,14 +146,21 @@ def network_evaluator(detector: AnyDetector, grid: SegmentGrid, *, exact_tables:
 
 
 def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
-    """Choose the evaluator for a classifier: exact tables where it shows plain layers and their geometry allows them.
+    """Choose the evaluator of a classifier: exact tables where its layers and geometry allow them, otherwise direct evaluation.
 
     Parameters
     ----------
     model : OneLabel
+        Classifier, restricted to one of its labels.
     grid : SegmentGrid
+        Segments of the classifier's representation.
     exact_tables : bool
-        False asks for direct evaluation.
+        Whether to use exact tables if possible, True by default.
+
+    Returns
+    -------
+    Evaluator
+        Evaluator with the reason for its choice.
     """
     if not exact_tables:
         return DirectEvaluator(model.logit, reason=ASKED_FOR)
@@ -135,7 +169,7 @@ def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bo
             raise ConfigError("it shows no layers")
         example = model.representation(noise(model.classifier.excerpt_samples))
         stack = plain_stack(model.classifier.layers(), example, model.of_logits)
-    except Exception as error:  # a shortcut that cannot be taken stops nothing, whatever a stranger's module raises on the way
+    except Exception as error:  # tables are optional, so any error of a user's module leads to direct evaluation
         why = str(error) if isinstance(error, ConfigError) else f"its layers cannot be followed ({type(error).__name__})"
         reason = f"no tables for the classifier: {why}"
         log.info("evaluator for a %d x %d grid: direct (%s)", grid.n_time, grid.n_band, reason)

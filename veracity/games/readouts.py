@@ -1,12 +1,13 @@
-"""What all 2**n values of a game tell: exact attributions, interactions, and which subsets flip the label.
+"""Solution concepts of a game from all of its 2**n values: exact attributions, interactions, and flip sets.
 
-Everywhere, ``values`` has shape (2**n_segments,) in the order of mask indices (bit ``i`` is segment ``i``; see
-`veracity.games`), and ``flips`` is its boolean counterpart: whether a mask flips the label. Sets of segments are given as mask
-indices. All of it is a few sweeps over the array.
+Throughout, ``values`` has shape (2**n_segments,) in the order of mask indices (bit ``i`` is segment ``i``; see
+`veracity.games.grid`). ``flips`` is the boolean counterpart, True where a mask flips the label. Sets of segments are given as
+mask indices. Most functions need only a few passes over the array.
 
 References
 ----------
-L. S. Shapley, "A value for n-person games", 1953. J. F. Banzhaf, "Weighted voting doesn't work", Rutgers Law Review, 1965.
+L. S. Shapley, "A value for n-person games", 1953. J. F. Banzhaf, "Weighted voting doesn't work", Rutgers Law Review, 1965. A.
+Ignatiev et al., "From contrastive to abductive explanations and back again", AI*IA 2020 (inclusion-minimal sets).
 """
 
 import functools
@@ -17,7 +18,7 @@ import numpy as np
 
 
 def n_segments_of(values: np.ndarray) -> int:
-    """Return the number of segments; raises ValueError when the length is no power of two."""
+    """Return the number of segments, or raise ValueError if the number of values is not a power of two."""
     n_segments = len(values).bit_length() - 1
     if len(values) != 1 << n_segments:
         raise ValueError(f"{len(values)} values are not all masks of any number of segments: give 2**n")
@@ -26,7 +27,7 @@ def n_segments_of(values: np.ndarray) -> int:
 
 @functools.lru_cache(maxsize=4)
 def sizes(n_segments: int) -> np.ndarray:
-    """Return how many segments each mask switches on, shape (2**n_segments,), int8."""
+    """Return the number of segments that each mask switches on, shape (2**n_segments,), int8."""
     count = np.zeros(1, dtype=np.int8)
     for _ in range(n_segments):
         count = np.concatenate([count, count + 1])
@@ -35,18 +36,20 @@ def sizes(n_segments: int) -> np.ndarray:
 
 
 def sums_where_on(values: np.ndarray) -> np.ndarray:
-    """Sum the values of all masks in which each segment is on.
+    """Sum the values of all masks in which a segment is on, for each segment.
 
     Parameters
     ----------
     values : ndarray, shape (2**n_segments,)
+        Values of all masks.
 
     Returns
     -------
-    ndarray, shape (n_segments,)
+    ndarray, shape (n_segments,), float64
+        Sum for each segment.
     """
     n_segments = n_segments_of(values)
-    values = np.asarray(values, dtype=np.float64)  # booleans and small integers would not add up
+    values = np.asarray(values, dtype=np.float64)  # sums of booleans or small integers would overflow
     totals = np.empty(n_segments)
     # Folding from the highest bit halves the array each time: 2**(n + 1) additions in all.
     for segment in reversed(range(n_segments)):
@@ -61,13 +64,13 @@ def shapley(values: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    Two segments that do nothing alone and 1 together share it:
+    Two segments that have no effect alone and add 1 together share it equally:
 
     >>> shapley(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
     [0.5, 0.5]
     """
     n = n_segments_of(values)
-    # A set S gives v(S) with weight (|S|-1)! (n-|S|)! / n! to its members and takes |S|! (n-|S|-1)! / n! from the others.
+    # v(S) counts with weight (|S|-1)! (n-|S|)! / n! for members of S and with weight -|S|! (n-|S|-1)! / n! for all others.
     gives = np.array([0.0] + [1 / (n * comb(n - 1, size - 1)) for size in range(1, n + 1)])
     takes = np.array([1 / (n * comb(n - 1, size)) for size in range(n)] + [0.0])
     return _gains(values, gives, takes)
@@ -87,7 +90,7 @@ def _gains(values: np.ndarray, gives: np.ndarray, takes: np.ndarray) -> np.ndarr
 
 
 def walsh_spectrum(values: np.ndarray) -> np.ndarray:
-    """Return the Walsh-Hadamard coefficients: ``values[z] = sum_S c[S] * (-1)**|S & z|``, shape as `values`."""
+    """Return the Walsh-Hadamard coefficients c, where ``values[z] = sum_S c[S] * (-1)**|S & z|``, shape as `values`."""
     coefficients = np.array(values, dtype=np.float64)
     for bit in range(n_segments_of(values)):
         pairs = coefficients.reshape(-1, 2, 1 << bit)
@@ -98,17 +101,18 @@ def walsh_spectrum(values: np.ndarray) -> np.ndarray:
 
 
 def variance_by_order(values: np.ndarray) -> np.ndarray:
-    """Return how much of the variance over all masks each order of interaction carries.
+    """Return the variance over all masks that each order of interaction contributes.
 
     Parameters
     ----------
     values : ndarray, shape (2**n_segments,)
+        Values of all masks.
 
     Returns
     -------
     ndarray, shape (n_segments,)
-        Variance of order 1, 2, ..., n_segments; they add up to the variance of `values`. Under uniform weights no
-        additive surrogate reaches a higher R^2 than the share of order 1.
+        Variance of order 1, 2, ..., n_segments. The sum is the variance of `values`. Under uniform weights, the share of order
+        1 is an upper bound on the R^2 of any additive surrogate.
     """
     n = n_segments_of(values)
     return np.bincount(sizes(n), weights=walsh_spectrum(values) ** 2, minlength=n + 1)[1:]
@@ -116,16 +120,16 @@ def variance_by_order(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FlipCurve:
-    """Whether k segments flip the label, for k = 0 .. n_segments; arrays of shape (n_segments + 1,).
+    """Flips by number of segments k, for k = 0, ..., n_segments; arrays of shape (n_segments + 1,).
 
     Attributes
     ----------
     best : ndarray of bool
-        Whether any set of k segments flips.
+        Whether at least one set of k segments flips the label.
     worst : ndarray of bool
-        Whether all sets of k segments flip.
+        Whether every set of k segments flips the label.
     mean : ndarray of float
-        Share of the sets of k segments that flip: the expectation of a random choice.
+        Share of the sets of k segments that flip the label, which is the expectation for a random set.
     """
 
     best: np.ndarray
@@ -138,7 +142,7 @@ def flip_curve(flips: np.ndarray) -> FlipCurve:
 
     Examples
     --------
-    Segment 0 alone flips, and both together:
+    Segment 0 flips the label alone and together with segment 1:
 
     >>> curve = flip_curve(np.array([False, True, False, True]))
     >>> curve.best.tolist(), curve.worst.tolist(), curve.mean.tolist()
@@ -151,12 +155,12 @@ def flip_curve(flips: np.ndarray) -> FlipCurve:
 
 
 def flips_along(flips: np.ndarray, ranking: np.ndarray) -> np.ndarray:
-    """Look up whether the first 1, 2, ... segments of a ranking flip the label, shape (n_ranked,), bool."""
+    """Return whether the first 1, 2, ... segments of a ranking flip the label, shape (n_ranked,), bool."""
     return flips[np.cumsum(1 << np.asarray(ranking, dtype=np.int64))]
 
 
 def smallest_flip_sets(flips: np.ndarray) -> np.ndarray:
-    """Return all flipping sets of the smallest size, as mask indices, increasing; empty when nothing flips.
+    """Return all flip sets of the smallest size as increasing mask indices; empty if no set flips.
 
     Examples
     --------
@@ -171,7 +175,7 @@ def smallest_flip_sets(flips: np.ndarray) -> np.ndarray:
 
 
 def best_sets(values: np.ndarray) -> np.ndarray:
-    """Return the set of largest value of each size 0, 1, ..., as mask indices, shape (n_segments + 1,).
+    """Return the set of the largest value for each size 0, 1, ..., n_segments, as mask indices, shape (n_segments + 1,).
 
     Examples
     --------
@@ -179,43 +183,45 @@ def best_sets(values: np.ndarray) -> np.ndarray:
     [0, 1, 3]
     """
     size = sizes(n_segments_of(values))
-    order = np.lexsort((-values, size))  # by size, then by falling value
+    order = np.lexsort((-values, size))  # by size, then by decreasing value
     return order[np.searchsorted(size[order], np.arange(size[-1] + 1))]
 
 
 def minimal_flip_sets(flips: np.ndarray) -> np.ndarray:
-    """Return all flipping sets of which no proper subset flips, as mask indices, increasing."""
-    holds_flip = np.array(flips, dtype=bool)  # of a set: does it or any subset of it flip?
+    """Return all inclusion-minimal flip sets (no proper subset flips) as increasing mask indices."""
+    holds_flip = np.array(flips, dtype=bool)  # whether a set or any of its subsets flips
     for bit in range(n_segments_of(flips)):
         pairs = holds_flip.reshape(-1, 2, 1 << bit)
         pairs[:, 1] |= pairs[:, 0]
-    smaller = np.zeros_like(holds_flip)  # of a set: does it hold a flip after losing any one segment?
+    smaller = np.zeros_like(holds_flip)  # whether a set still contains a flip set without one of its segments
     for bit in range(n_segments_of(flips)):
         smaller.reshape(-1, 2, 1 << bit)[:, 1] |= holds_flip.reshape(-1, 2, 1 << bit)[:, 0]
     return np.flatnonzero(flips & ~smaller)
 
 
 def core(sets: np.ndarray) -> int:
-    """Return, as a mask index, the segments that are in every one of the sets; 0 when there are none."""
+    """Return the segments common to all given sets, as a mask index; 0 if there are no sets."""
     return int(np.bitwise_and.reduce(sets)) if len(sets) else 0
 
 
 def necessary(flips: np.ndarray) -> np.ndarray:
-    """Tell of each segment whether the label flips back when it alone is taken out of the full set.
+    """Return whether removing each segment alone from the full set undoes the flip.
 
     Parameters
     ----------
     flips : ndarray of bool, shape (2**n_segments,)
+        Whether each mask flips the label.
 
     Returns
     -------
     ndarray of bool, shape (n_segments,)
+        Whether each segment is necessary; all False if the full set does not flip.
     """
     everything = len(flips) - 1
     return ~flips[everything ^ (1 << np.arange(n_segments_of(flips)))] & flips[everything]
 
 
 def within(flips: np.ndarray, segments: int) -> np.ndarray:
-    """Return the flips of the game that may switch on only these segments (a mask index): all others never flip."""
+    """Return the flips restricted to subsets of given segments (a mask index); all other masks count as not flipping."""
     indices = np.arange(len(flips))
     return flips & ((indices & ~segments) == 0)

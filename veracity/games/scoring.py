@@ -1,12 +1,13 @@
-"""How well a ranking of segments tells which parts of a perturbation flip the label, when the flips of all masks are known.
+"""Scores of segment rankings against the exact flips of all masks.
 
-``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.readouts`): does a set of the
-perturbation's segments, added to the clean excerpt, flip the label? The empty set does not, all segments together do. A
-*ranking* orders the segments, the most responsible first. `chance` says what a random ranking gets.
+``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.readouts`). It holds whether a set of
+segments of the perturbation, added to the clean excerpt, flips the label. The empty set must not flip and the full set must
+flip. A *ranking* orders the segments from most to least responsible. `chance` returns the expected scores of a random ranking.
 
-The inclusion-minimal flipping sets are the *contrastive explanations* of the clean decision and the minimal *sufficient
-reasons* of the adversarial one. The *core* holds what is in every smallest flipping set (weaker than what is in every minimal
-one, which is often nothing); *relevant* segments are those of any smallest flipping set.
+The inclusion-minimal flip sets are the *contrastive explanations* of the clean decision and the minimal *sufficient reasons* of
+the adversarial decision. The *core* consists of the segments that are in every smallest flip set. Being in every
+inclusion-minimal flip set is a stronger condition, which often no segment meets. *Relevant* segments are those in at least one
+smallest flip set.
 
 References
 ----------
@@ -24,18 +25,19 @@ import numpy as np
 from . import readouts
 from .grid import masks_of
 
-TOP = 3  # segments, as in the paper's Table 1
+TOP = 3  # number of top segments, as in Table 1 of the paper
 
 
 def best_ranking(flips: np.ndarray) -> np.ndarray:
-    """Return a ranking whose first 1, 2, ..., n - 1 segments flip as often as those of any ranking can; shape (n_segments,).
+    """Return a ranking with the largest attainable area under the flip curve, shape (n_segments,).
 
-    The best sets of 1, 2, ... segments need not hold one another, so no ranking may reach their curve. By dynamic programming
-    over all sets: the best way to a set comes from the best of the ways to what is left without one of its segments.
+    The best sets of different sizes need not be nested, so a ranking may not reach the best curve of
+    `veracity.games.readouts.flip_curve`. Dynamic programming over all sets finds the best ranking. The best path to a set
+    extends the best path to that set without one of its segments.
 
     Examples
     --------
-    Segments 1 and 2 flip together, and so does 0 with any other:
+    Segments 1 and 2 flip the label together, and so does segment 0 with either of them:
 
     >>> best_ranking(np.array([0, 0, 0, 1, 0, 1, 1, 1], dtype=bool)).tolist()
     [2, 1, 0]
@@ -61,7 +63,7 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
 
 
 def robust(flips: np.ndarray) -> np.ndarray:
-    """Tell of each set whether it flips, and every larger set that holds it; shape as `flips`."""
+    """Return whether each set and all of its supersets flip the label, shape as `flips`."""
     kept = np.array(flips, dtype=bool)
     for bit in range(readouts.n_segments_of(flips)):
         pairs = kept.reshape(-1, 2, 1 << bit)
@@ -70,32 +72,33 @@ def robust(flips: np.ndarray) -> np.ndarray:
 
 
 def necessity(flips: np.ndarray, segments: int) -> float:
-    """Return P(no flip | none of these segments is added), all others added or not with equal chance (Watson's PN)."""
+    """Return P(no flip | none of these segments is added) for a uniformly random set of the others (PN of Watson et al.)."""
     return float(1 - flips[(np.arange(len(flips)) & segments) == 0].mean())
 
 
 def sufficiency(flips: np.ndarray, segments: int) -> float:
-    """Return P(flip | all of these segments are added), all others added or not with equal chance (Watson's PS)."""
+    """Return P(flip | all of these segments are added) for a uniformly random set of the others (PS of Watson et al.)."""
     return float(flips[(np.arange(len(flips)) & segments) == segments].mean())
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What rankings of one excerpt are scored against.
+    """Ground truth of one excerpt, against which rankings are scored.
 
     Attributes
     ----------
     flips : ndarray of bool, shape (2**n_segments,)
+        Whether each mask flips the label.
     smallest : ndarray of int
-        The smallest flipping sets, as mask indices.
+        All smallest flip sets, as mask indices.
     minimal_union, minimal_core : int
-        Segments in any, and in every, inclusion-minimal flipping set, as mask indices.
+        Segments in at least one, and in every, inclusion-minimal flip set, as mask indices.
     n_minimal : int
-        How many of these there are.
+        Number of inclusion-minimal flip sets.
     best : ndarray of int, shape (n_segments,)
-        The best ranking; see `best_ranking`.
+        Best ranking; see `best_ranking`.
     aufc_random, aufc_best : float
-        Area under the flip curve of a random ranking (expected) and of the best.
+        Area under the flip curve of a random ranking (expected) and of the best ranking.
     """
 
     flips: np.ndarray
@@ -114,34 +117,42 @@ class Truth:
 
     @property
     def size(self) -> int:
-        """Segments of a smallest flipping set."""
+        """Number of segments of a smallest flip set."""
         return int(self.smallest[0]).bit_count()
 
     @property
     def core(self) -> int:
-        """Segments that are in every smallest flipping set, as a mask index."""
+        """Segments in every smallest flip set, as a mask index."""
         return readouts.core(self.smallest)
 
     @property
     def relevant(self) -> np.ndarray:
-        """Whether each segment is in some smallest flipping set, shape (n_segments,)."""
+        """Whether each segment is in at least one smallest flip set, shape (n_segments,)."""
         return masks_of(np.array([np.bitwise_or.reduce(self.smallest)]), self.n)[0]
 
 
 def aufc(flips: np.ndarray, ranking: np.ndarray) -> float:
-    """Return the area under a ranking's flip curve: the share of its first 1, ..., n - 1 segments that flip."""
+    """Return the area under the flip curve of a ranking: the share of its first 1, ..., n - 1 segments that flip the label."""
     return float(readouts.flips_along(flips, ranking)[:-1].mean()) if len(ranking) > 1 else 0.0
 
 
 def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
-    """Score a ranking; `SCORES` says what each number is.
+    """Return the scores of a ranking; `SCORES` describes each of them.
 
     Parameters
     ----------
     truth : Truth
+        Ground truth of the excerpt.
     ranking : ndarray of int, shape (n_segments,)
+        Segments from most to least responsible.
     weights : ndarray, shape (n_segments,), optional
-        Oriented towards the adversarial label; without them what needs weights is NaN.
+        Weights of the segments, larger for more evidence for the adversarial label. Scores that need weights are NaN without
+        them.
+
+    Returns
+    -------
+    dict of str to float
+        Value of each score. Undefined scores are NaN, for example the precision of an empty core.
     """
     n, size = truth.n, truth.size
     prefix = np.cumsum(1 << np.asarray(ranking, dtype=np.int64))
@@ -170,7 +181,7 @@ def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None)
     }
 
 
-#: What each score is; higher is better but for ``excess_k``.
+#: Description of each score; higher is better except for ``excess_k``.
 SCORES = {
     "aufc": "share of the first 1 ... n - 1 segments that flip (area under the flip curve)",
     "aufc_normalised": "that, 0 for a random ranking and 1 for the best",
@@ -191,14 +202,23 @@ SCORES = {
 
 
 def chance(truth: Truth, rng: np.random.Generator, n_rankings: int = 10_000) -> dict[str, float]:
-    """Return what a random ranking gets in each score, exactly but for two, which are means over random rankings.
+    """Return the expected score of a random ranking, for each score.
+
+    All values are exact except ``excess_k`` and ``best_match_recall``, which are means over random rankings.
 
     Parameters
     ----------
     truth : Truth
+        Ground truth of the excerpt.
     rng : Generator
-        For ``excess_k`` and ``best_match_recall``, whose chance has no closed form.
+        Source of the random rankings.
     n_rankings : int
+        Number of random rankings, 10 000 by default.
+
+    Returns
+    -------
+    dict of str to float
+        Expected value of each score, NaN where the score is undefined.
     """
     n, size, top = truth.n, truth.size, min(TOP, truth.n)
     curve = readouts.flip_curve(truth.flips).mean
@@ -227,7 +247,7 @@ def chance(truth: Truth, rng: np.random.Generator, n_rankings: int = 10_000) -> 
 
 
 def _best_match(tops: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    """Return how many segments each of some sets shares with the one of others that it shares most with."""
+    """Return the size of the largest overlap of each set in `tops` with any set in `sets`."""
     most = np.zeros(len(tops), dtype=np.uint8)
     for one in sets:
         np.maximum(most, np.bitwise_count(tops & one), out=most)
@@ -250,12 +270,22 @@ def _roc_auc(weights: np.ndarray | None, relevant: np.ndarray) -> float:
 
 
 def truth_of(flips: np.ndarray) -> Truth:
-    """Read off all flips what rankings are scored against.
+    """Return the ground truth of an excerpt from the flips of all masks.
+
+    Parameters
+    ----------
+    flips : ndarray of bool, shape (2**n_segments,)
+        Whether each mask flips the label.
+
+    Returns
+    -------
+    Truth
+        Flip sets, best ranking and reference areas.
 
     Raises
     ------
     ValueError
-        When the empty set flips, or all segments together do not.
+        If the empty set flips the label or the full set does not.
     """
     if flips[0] or not flips[-1]:
         raise ValueError("scores need a label that all segments flip and none does not")

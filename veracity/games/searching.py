@@ -1,7 +1,8 @@
-"""The smallest sets of segments that flip a label, by search, where not all masks can be evaluated.
+"""Search for the smallest flip sets where it is too expensive to evaluate all masks.
 
-A beam search finds a set that flips and drops what it does not need: an upper bound. Then all sets are tried, the smaller
-first, as far as the budget goes: where that reaches the set's size, it is proved to be among the smallest.
+A beam search finds a flip set and removes the segments that it does not need, which gives an upper bound on the smallest size.
+All sets are then tried in order of size as far as the query budget allows. If this reaches the size of the best set, that set
+is proved to be a smallest one.
 """
 
 import itertools
@@ -13,28 +14,28 @@ import numpy as np
 
 from .grid import masks_of
 
-WIDTH = 4  # of the beam
-AT_ONCE = 256  # masks in one question
+WIDTH = 4  # number of sets that the beam search keeps
+AT_ONCE = 256  # largest number of masks per evaluation
 
 
 @dataclass(frozen=True)
 class FoundSet:
-    """What a search has found.
+    """Result of a search for a smallest flip set.
 
     Attributes
     ----------
     size : int
-        Segments of the smallest set that was found to flip; -1 where none was.
+        Number of segments of the smallest flip set found; -1 if none was found.
     mask : int
-        That set, as a mask index; 0 where none was.
+        The smallest flip set found, as a mask index; 0 if none was found.
     proved : bool
-        Whether no smaller set flips: all of them were tried.
+        Whether the set is proved to be a smallest flip set because all smaller sets were tried.
     known : int
-        All sets of up to so many segments were tried.
+        Largest size up to which all sets were tried.
     best : ndarray of bool, shape (n_segments + 1,)
-        Whether any set of k segments that was tried flips.
+        Whether any of the tried sets of k segments flips, for each k.
     n_queries : int
-        Masks that were evaluated.
+        Number of evaluated masks.
     """
 
     size: int
@@ -53,16 +54,18 @@ def smallest_flip_set(
     Parameters
     ----------
     values : callable
-        From masks, shape (n_masks, n_segments), to numbers that grow towards the flip.
+        Function from masks, shape (n_masks, n_segments), to values that increase towards the flip, shape (n_masks,).
     flips : callable
-        From those numbers to whether they flip, bool.
+        Function from those values to whether the label flips, bool.
     n_segments : int
+        Number of segments.
     budget : int
-        Masks that may be evaluated.
+        Query budget: largest number of masks to evaluate.
 
     Returns
     -------
     FoundSet
+        The smallest flip set found, and whether it is proved.
     """
     search = _Search(values, flips, n_segments, budget)
     search.climb()
@@ -84,7 +87,10 @@ class _Search:
         return self.budget - len(self.tried)
 
     def ask(self, indices: Iterable[int]) -> list[float]:
-        """Return the values of masks; those tried before cost nothing, those beyond the budget are minus infinity."""
+        """Return the values of masks.
+
+        Each mask is evaluated only once. Masks beyond the budget have the value minus infinity.
+        """
         wanted = list(indices)
         new = [index for index in dict.fromkeys(wanted) if index not in self.tried][: self.left]
         for start in range(0, len(new), AT_ONCE):
@@ -99,7 +105,7 @@ class _Search:
         return [self.tried.get(index, -np.inf) for index in wanted]
 
     def climb(self) -> None:
-        """Add the segments that help most until the label flips, then drop those that are not needed."""
+        """Add the most helpful segments until the label flips, then remove those that are not needed."""
         self.ask([(1 << self.n) - 1])
         beams = [0]
         for size in range(self.n):
@@ -115,7 +121,7 @@ class _Search:
                 break
 
     def exhaust(self) -> int:
-        """Try all sets, the smaller first; return up to how many segments."""
+        """Try all sets in order of size and return the size up to which all were tried."""
         known = 0
         for size in range(1, self.n + 1):
             tried = sum(index.bit_count() == size for index in self.tried)
@@ -127,7 +133,10 @@ class _Search:
         return known
 
     def improve(self, known: int) -> None:
-        """Spend what is left on sets one segment smaller than the smallest, of segments that help by themselves first."""
+        """Use the remaining budget for sets one segment smaller than the smallest flip set.
+
+        Combinations of the segments with the highest single values are tried first.
+        """
         alone = np.array(self.ask(1 << s for s in range(self.n)))
         ranking = np.argsort(-alone, kind="stable").tolist()
         while self.size > known + 1 and self.left > 0:

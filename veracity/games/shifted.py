@@ -1,4 +1,4 @@
-"""A grid whose inner borders lie half a segment later: a control of whether results hang on where borders happen to lie."""
+"""Grid with inner borders shifted by half a segment: a control for the dependence of results on the position of borders."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from .grid import SegmentGrid
 
 @dataclass(frozen=True)
 class ShiftedGrid(SegmentGrid):
-    """As `SegmentGrid`, with every inner border half a segment later along time and frequency.
+    """Grid like `SegmentGrid`, with every inner border half a segment later along time and frequency.
 
-    The first segment of an axis is half as long again as the others, the last half as long.
+    Along each axis, the first segment is one and a half times as long as the inner ones, and the last half as long.
     """
 
     @property
     def time_of_frame(self) -> np.ndarray:
-        """Time index of the segment that each frame belongs to, shape (n_frames,)."""
+        """Time index of the segment of each frame, shape (n_frames,)."""
         return _shifted(self.n_frames, self.n_time)
 
     @property
     def band_of_mel(self) -> np.ndarray:
-        """Band index of the segment that each mel band belongs to, shape (n_mels,)."""
+        """Band index of the segment of each mel band, shape (n_mels,)."""
         return _shifted(self.n_mels, self.n_band)
 
 

@@ -1,4 +1,4 @@
-"""What to tabulate for a network on a grid: derived from layers and grid, without weights (see `veracity.games.tables`)."""
+"""Plans of exact tables, derived from the layers of a network and a grid without the weights (see `veracity.games.tables`)."""
 
 import itertools
 from collections import defaultdict
@@ -11,24 +11,24 @@ import numpy as np
 from ..detector.stacks import Step
 from .grid import SegmentGrid, masks_of
 
-MAX_PATTERNS = 64  # forward passes of the trunk
-MAX_CELL_BITS = 14  # combinations of one cell: 2**14
-MAX_TABLE_BITS = 16  # rows of one table: 2**16 vectors, 64 MiB
+MAX_PATTERNS = 64  # largest number of forward passes of the trunk
+MAX_CELL_BITS = 14  # a cell is computed for at most 2**14 combinations
+MAX_TABLE_BITS = 16  # a table has at most 2**16 rows (64 MiB)
 Span = tuple[int, int]  # first and last, inclusive
 
 
 @dataclass(frozen=True)
 class CellGroup:
-    """Cells that see the same rectangle of segments.
+    """Cells that depend on the same rectangle of segments.
 
     Attributes
     ----------
     bits : tuple of int
-        Segments seen; bit ``k`` of a combination is segment ``bits[k]``.
+        Segments on which the cells depend; bit ``k`` of a combination is segment ``bits[k]``.
     cells : tuple of (int, int)
-        Positions (time, frequency) in the output of the neck.
+        Positions (time, frequency) of the cells in the output of the neck.
     runs : ndarray, shape (n_cells, 2**len(bits), window_time, window_frequency)
-        Which forward pass of the trunk shows each combination at each position of each cell's window.
+        Forward pass of the trunk that provides each combination, for each position of each cell's window.
     """
 
     bits: tuple[int, ...]
@@ -38,20 +38,22 @@ class CellGroup:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What to compute for a network's layers on a grid; knows no weights.
+    """Plan of the exact tables of a network on a grid; independent of the weights.
 
     Attributes
     ----------
     grid : SegmentGrid
-    patterns : ndarray, shape (n_patterns, n_segments)
-        Masks of the trunk's forward passes.
+        Segments of the excerpts.
+    patterns : ndarray of bool, shape (n_patterns, n_segments)
+        Masks of the forward passes of the trunk.
     n_trunk : int
-        Steps of the trunk; those between it and the sum over the last map are the neck.
+        Number of steps of the trunk. The remaining steps up to the last map are the neck.
     extents : tuple of (int, int)
-        Frames and bands of the map that enters each step of the neck, and of the last map.
+        Numbers of frames and bands of the input of each step of the neck, and of the last map.
     window, stride, padding : tuple of int
-        Extent and advance of a cell, and how far the first begins outside, in outputs of the trunk.
+        Window of a cell, stride between cells, and padding before the first cell, in outputs of the trunk (time, frequency).
     groups : tuple of CellGroup
+        All cells, grouped by the segments on which they depend.
     tables : tuple of tuple of int
         Segments of each table, contiguous and increasing.
     """
@@ -68,7 +70,24 @@ class TablePlan:
 
 
 def receptive_field(steps: Sequence[Step], axis: int) -> tuple[int, int, int]:
-    """Return extent and advance of an output in inputs, and how far the first begins outside; axis 0 is time, 1 frequency."""
+    """Return the receptive field, stride and padding of consecutive steps along one axis.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        Steps in the order of application.
+    axis : int
+        0 for time, 1 for frequency.
+
+    Returns
+    -------
+    field : int
+        Number of inputs on which an output depends.
+    stride : int
+        Number of inputs between neighbouring outputs.
+    padding : int
+        Number of inputs by which the first field starts outside the map.
+    """
     field, stride, padding = 1, 1, 0
     for step in steps:
         field += (step.kernel[axis] - 1) * stride
@@ -78,7 +97,22 @@ def receptive_field(steps: Sequence[Step], axis: int) -> tuple[int, int, int]:
 
 
 def extents(steps: Sequence[Step], n: int, axis: int) -> list[int]:
-    """Return how long the map is that enters each step, and the last one, along one axis of `n` inputs."""
+    """Return the length of the map that enters each step, and of the last map, along one axis.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        Steps in the order of application.
+    n : int
+        Length of the input along the axis.
+    axis : int
+        0 for time, 1 for frequency.
+
+    Returns
+    -------
+    list of int
+        Length of the input of each step, followed by the length of the last map.
+    """
     result = [n]
     for step in steps:
         result.append((result[-1] + 2 * step.padding[axis] - step.kernel[axis]) // step.stride[axis] + 1)
@@ -86,10 +120,10 @@ def extents(steps: Sequence[Step], n: int, axis: int) -> list[int]:
 
 
 def _spans(segment_of: np.ndarray, steps: Sequence[Step], axis: int) -> list[Span]:
-    """Return the first and last segment that each output of the steps sees, along one axis."""
+    """Return the first and last segment on which each output of the steps depends, along one axis."""
     field, stride, padding = receptive_field(steps, axis)
     starts = np.arange(extents(steps, len(segment_of), axis)[-1]) * stride - padding
-    seen = np.stack([starts, starts + field - 1], axis=1).clip(0, len(segment_of) - 1)  # what is padded holds no segment
+    seen = np.stack([starts, starts + field - 1], axis=1).clip(0, len(segment_of) - 1)  # padding belongs to no segment
     return [(int(first), int(last)) for first, last in segment_of[seen]]
 
 
@@ -103,19 +137,20 @@ def plan_tables(steps: Sequence[Step], grid: SegmentGrid) -> tuple[TablePlan | N
     Parameters
     ----------
     steps : sequence of Step
-        From the excerpt to the last map, of which the dense layer is a sum.
+        Steps from the excerpt to the last map, over which the first dense layer sums.
     grid : SegmentGrid
+        Segments of the excerpts.
 
     Returns
     -------
     plan : TablePlan or None
-        None when the geometry does not allow tables.
+        Plan of the tables; None if the geometry does not allow them.
     reason : str
-        Why, or what the tables are.
+        Description of the tables, or the reason why there are none.
     """
     axes = (grid.time_of_frame, grid.band_of_mel)
     repeats: tuple[int, int] = (0, 0)
-    for n_trunk in range(len(steps), 0, -1):  # the deepest trunk with few enough patterns
+    for n_trunk in range(len(steps), 0, -1):  # the deepest trunk whose number of patterns is allowed
         repeats = tuple(_widest(_spans(axes[axis], steps[:n_trunk], axis)) for axis in (0, 1))  # type: ignore[assignment]
         if 0 < 2 ** prod(repeats) <= MAX_PATTERNS and min(repeats) > 0:
             break
@@ -155,19 +190,19 @@ def plan_tables(steps: Sequence[Step], grid: SegmentGrid) -> tuple[TablePlan | N
 
 
 def _patterns(repeats: tuple[int, int], grid: SegmentGrid) -> np.ndarray:
-    """Return every mask that repeats a pattern of so many segments, shape (n_patterns, n_segments)."""
+    """Return all masks that repeat a pattern of `repeats` segments over the grid, shape (n_patterns, n_segments)."""
     residue = (np.arange(grid.n_time)[:, None] % repeats[0]) * repeats[1] + np.arange(grid.n_band) % repeats[1]
     return masks_of(np.arange(2 ** prod(repeats)), prod(repeats))[:, residue.ravel()]
 
 
 def _seen(spans: list[Span], n_cells: int, window: int, stride: int, padding: int) -> list[Span]:
-    """Return the first and last segment that each position of the neck's output sees, along one axis."""
+    """Return the first and last segment on which each position of the neck's output depends, along one axis."""
     starts = [cell * stride - padding for cell in range(n_cells)]
     return [(spans[max(start, 0)][0], spans[min(start + window, len(spans)) - 1][1]) for start in starts]
 
 
 def _cells(seen: Sequence[list[Span]]) -> dict[tuple[Span, Span], list]:
-    """Group the positions of the neck's output by the rectangle of segments that they see."""
+    """Group the positions of the neck's output by the rectangle of segments on which they depend."""
     cells: dict[tuple[Span, Span], list] = defaultdict(list)
     for (j, times), (m, bands) in itertools.product(enumerate(seen[0]), enumerate(seen[1])):
         cells[times, bands].append((j, m))
@@ -182,7 +217,7 @@ def _group(
     repeats: tuple[int, int],
     grid: SegmentGrid,
 ) -> CellGroup:
-    """Work out, for each cell of a rectangle, which forward pass shows each combination of its bits."""
+    """Determine the forward pass that provides each combination of bits, for each cell of a rectangle."""
     (t0, t1), (b0, b1) = rectangle
     window, stride, padding = shape
     segments = list(itertools.product(range(t0, t1 + 1), range(b0, b1 + 1)))
@@ -191,7 +226,7 @@ def _group(
     for (cell, (j, m)), x, y in itertools.product(enumerate(members), range(window[0]), range(window[1])):
         at = (j * stride[0] - padding[0] + x, m * stride[1] - padding[1] + y)
         if not all(0 <= place < len(along) for place, along in zip(at, spans, strict=True)):
-            continue  # padding: no forward pass need show it
+            continue  # the neck fills in the padding
         (first_time, last_time), (first_band, last_band) = spans[0][at[0]], spans[1][at[1]]
         for bit, (time, band) in enumerate(segments):
             if first_time <= time <= last_time and first_band <= band <= last_band:
@@ -202,7 +237,7 @@ def _group(
 
 
 def _table_segments(time_spans: Sequence[Span], n_band: int) -> tuple[tuple[int, ...], ...]:
-    """Return the segments of the tables: all bands of each span of time that no other span contains."""
+    """Return the segments of the tables: all bands of each time span that is not contained in another span."""
     unique = sorted(set(time_spans))
     maximal = [s for s in unique if not any(o != s and o[0] <= s[0] and s[1] <= o[1] for o in unique)]
     return tuple(tuple(range(first * n_band, (last + 1) * n_band)) for first, last in maximal)

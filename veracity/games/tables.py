@@ -1,19 +1,19 @@
-"""Exact values of all masks of a convolutional network, from a handful of forward passes.
+"""Exact values of all masks of a convolutional network, from a small number of forward passes.
 
-The network is convolutional, so its answers to different masks share nearly all of their work (``on``, ``off`` and grid as in
-`veracity.games`):
+Evaluations of different masks share almost all of their computation, because the network is convolutional. The computation has
+four steps (`veracity.games.game` defines ``on``, ``off`` and masks):
 
-1. An output of the *trunk*, the first steps, sees few neighbouring segments. Forward passes of masks that repeat a small
-   pattern over the grid show every position under every combination of the bits it sees.
-2. A *cell*, one position of the last map, of which the first dense layer is a sum, is computed for each combination of the bits
-   that it sees, by gathering its window from those passes and applying the steps between (the *neck*). Its slice of the dense
-   weights turns it into a vector, and the dense layer is the sum of these vectors over the cells.
-3. Cells that see the same time segments are added up into one table, indexed by the bits of those segments.
-4. A mask's value is the *tail*, the dense layers, of the sum of one row of each table.
+1. An output of the *trunk*, the first steps, depends on a few neighbouring segments. Forward passes of masks that repeat a
+   small pattern over the grid provide every position under every combination of the bits on which it depends.
+2. A *cell* is one position of the last map, over which the first dense layer sums. It is computed for each combination of its
+   bits, by gathering its window from those passes and applying the remaining steps (the *neck*). Multiplying by its slice of
+   the dense weights gives a vector, and the dense layer is the sum of these vectors over the cells.
+3. Cells that depend on the same time segments are added up into one table, which is indexed by the bits of those segments.
+4. The value of a mask is the *tail*, the remaining dense layers, applied to the sum of one row of each table.
 
-Trunk, cells and tables are derived from the steps and the grid. Conditions: evaluation mode, a
-`veracity.detector.stacks.Stack`, a fill that does not depend on the mask. Equal to direct evaluation up to rounding: about 1e-6
-in logit in float32, 1e-14 in float64.
+Trunk, cells and tables are derived from the steps and the grid. The model must be in evaluation mode and available as a
+`veracity.detector.stacks.Stack`, and the fill must not depend on the mask. The logits equal those of direct evaluation up to
+rounding, about 1e-6 in float32 and 1e-14 in float64.
 """
 
 import functools
@@ -33,24 +33,24 @@ from .game import Game
 from .grid import masks_of
 from .table_plans import CellGroup, TablePlan
 
-CPU_RUNS = 2  # inputs in one forward pass of the trunk: what a cache holds
-MAX_WINDOW_VALUES = 1 << 28  # of one group of cells at once: 1 GiB
-MOST_THREADS = 8  # each holds a block
-CPU_BLOCK_BITS, GPU_BLOCK_BITS = 12, 17  # masks in one block of the tail: what a cache holds; what keeps a GPU busy
+CPU_RUNS = 2  # inputs per forward pass of the trunk on a CPU, so that they fit into the cache
+MAX_WINDOW_VALUES = 1 << 28  # largest number of gathered values at once (1 GiB in float32)
+MOST_THREADS = 8  # limits memory, because each thread holds a block
+CPU_BLOCK_BITS, GPU_BLOCK_BITS = 12, 17  # log2 of the masks per block: fits into a CPU's cache, or keeps a GPU busy
 
 
 @dataclass(frozen=True)
 class MaskTables:
-    """Tables of one game: the input of the tail is the sum of one row of each.
+    """Exact tables of one game; the input of the tail is the sum of one row of each table.
 
     Attributes
     ----------
     segments : tuple of tuple of int
-        Segments of each table, contiguous and increasing; bit ``k`` of a row's index is ``segments[k]``.
+        Segments of each table, contiguous and increasing. Bit ``k`` of a row's index is ``segments[k]``.
     rows : tuple of Tensor, shape (2**len(segments), width)
-        The first dense layer's sums; its bias is in the first table.
+        Contributions to the output of the first dense layer, whose bias is in the first table.
     tail : callable
-        From those sums to logits; see `veracity.detector.stacks.Stack`.
+        Function from those sums to logits; see `veracity.detector.stacks.Stack`.
     """
 
     segments: tuple[tuple[int, ...], ...]
@@ -58,7 +58,7 @@ class MaskTables:
     tail: Callable[[Tensor], Tensor]
 
     def logits(self, masks: np.ndarray) -> Tensor:
-        """Look up given masks, shape (n_masks, n_segments), to logits of shape (n_masks,)."""
+        """Look up the logits of given masks, shape (n_masks, n_segments) to (n_masks,)."""
         device = self.rows[0].device
         bits = torch.as_tensor(masks, device=device).to(torch.int64)
         total = None
@@ -70,9 +70,9 @@ class MaskTables:
         return self.tail(total)
 
     def all_logits(self, n_segments: int) -> Tensor:
-        """Evaluate all 2**n_segments masks in the order of their indices.
+        """Compute the logits of all 2**n_segments masks in the order of their indices, shape (2**n_segments,).
 
-        Blocks fix the high segments and run through the low ones, so that rows are added by broadcasting, not gathered.
+        A block fixes the high segments and varies the low ones, so that rows are added by broadcasting instead of gathering.
         """
         first = self.rows[0]
         limit = CPU_BLOCK_BITS if first.device.type == "cpu" else GPU_BLOCK_BITS
@@ -81,7 +81,7 @@ class MaskTables:
         blocks = list(enumerate(result.view(-1, 1 << inner)))
 
         def fill(some: list[tuple[int, Tensor]]) -> None:
-            with torch.inference_mode():  # of a thread
+            with torch.inference_mode():  # inference mode applies per thread
                 block = first.new_empty(1 << inner, first.shape[1])
                 for outer, out in some:
                     self._fill_block(block, outer, inner)
@@ -96,7 +96,7 @@ class MaskTables:
         return result
 
     def _fill_block(self, block: Tensor, outer: int, inner: int) -> None:
-        """Sum the tables' rows for all low bits, given the high bits `outer`."""
+        """Sum the rows of the tables for all low bits, given the high bits `outer`."""
         width = block.shape[1]
         constant, spread = None, []
         for segments, rows in zip(self.segments, self.rows, strict=True):
@@ -106,14 +106,14 @@ class MaskTables:
                 constant = row if constant is None else constant + row
             else:
                 cut = min(high, inner)
-                if high > inner:  # cut: the high bits choose a part of the table
+                if high > inner:  # the table extends over both, so the high bits select a part of it
                     rows = rows.view(-1, 1 << (cut - low), width)[outer & (1 << (high - inner)) - 1]
                 spread.append((low, cut, rows))
         _add_spread(block, spread, constant, inner)
 
 
 def _add_spread(block: Tensor, spread: list[tuple[int, int, Tensor]], constant: Tensor | None, inner: int) -> None:
-    """Write into `block` the sum of tables, each repeated over the bits that it does not depend on."""
+    """Write the sum of tables into `block`, where each table is repeated over the bits on which it does not depend."""
     if constant is not None and spread:
         low, cut, rows = spread.pop()
         spread.append((low, cut, rows + constant))
@@ -129,24 +129,27 @@ def _add_spread(block: Tensor, spread: list[tuple[int, int, Tensor]], constant: 
     if len(views) == 1:
         view.copy_(views[0].expand_as(view))
     elif views:
-        torch.add(views[0].expand_as(view), views[1], out=view)  # an `out` of another shape would be resized: not written
+        torch.add(views[0].expand_as(view), views[1], out=view)  # torch would resize an `out` of another shape
         for other in views[2:]:
             view.add_(other)
 
 
 def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[MaskTables]:
-    """Tabulate games.
+    """Compute the exact tables of games.
 
     Parameters
     ----------
     stack : Stack
+        Explained model as a stack of steps.
     plan : TablePlan
-        Of `plan_tables` for this stack's steps and the games' grid.
+        Plan from `plan_tables` for the steps of `stack` and the grid of the games.
     games : sequence of Game
+        Games on the same grid.
 
     Returns
     -------
     list of MaskTables
+        Tables of each game.
     """
     trunk, neck = stack.steps[: plan.n_trunk], stack.steps[plan.n_trunk :]
     with torch.inference_mode():
@@ -162,7 +165,7 @@ def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[M
 
 
 def _sum_by_times(runs: Tensor, neck: Sequence[Step], weight: Tensor, plan: TablePlan) -> dict[tuple[int, ...], Tensor]:
-    """Sum the cells' vectors over groups that see the same time segments: (n_games, 2**n_bits, width) for each."""
+    """Sum the vectors of cells that depend on the same time segments, shape (n_games, 2**n_bits, width) for each."""
     weight = weight.permute(2, 3, 1, 0).contiguous()  # (n_rows, n_columns, n_channels, width)
     sums: dict[tuple[int, ...], Tensor] = {}
     for group in plan.groups:
@@ -179,7 +182,7 @@ def _sum_by_times(runs: Tensor, neck: Sequence[Step], weight: Tensor, plan: Tabl
 
 
 def _parts(group: CellGroup, runs: Tensor, plan: TablePlan) -> list[CellGroup]:
-    """Split a group of cells whose windows would take too much memory at once."""
+    """Split a group of cells so that the gathered windows of each part fit into memory."""
     each = len(runs) * runs.shape[-1] * prod(plan.window) << len(group.bits)
     at_once = max(1, MAX_WINDOW_VALUES // each)
     places = range(0, len(group.cells), at_once)
@@ -187,10 +190,10 @@ def _parts(group: CellGroup, runs: Tensor, plan: TablePlan) -> list[CellGroup]:
 
 
 def _group_vectors(runs: Tensor, neck: Sequence[Step], weight: Tensor, group: CellGroup, plan: TablePlan) -> Tensor:
-    """Compute the dense layer's share of a group of cells, for each combination of its bits."""
+    """Compute the contribution of a group of cells to the dense layer, for each combination of its bits."""
     n_games, _, n_times, n_bands, n_channels = runs.shape
     cells = np.array(group.cells)
-    # Where the windows lie, (n_cells, window_time) and (n_cells, window_band); padding is filled in within the neck.
+    # Positions of the windows, (n_cells, window_time) and (n_cells, window_band); the neck fills in the padding.
     x, y = (
         (cells[:, axis, None] * plan.stride[axis] - plan.padding[axis] + np.arange(plan.window[axis])).clip(0, n - 1)
         for axis, n in enumerate((n_times, n_bands))
@@ -208,11 +211,12 @@ def _group_vectors(runs: Tensor, neck: Sequence[Step], weight: Tensor, group: Ce
 
 
 def _through_neck(windows: Tensor, neck: Sequence[Step], cells: np.ndarray, plan: TablePlan) -> Tensor:
-    """Apply the neck to the windows of cells: (n_games, n_cells, combinations, n_channels, *window) to (product, n_channels).
+    """Apply the neck to windows of shape (n_games, n_cells, combinations, n_channels, *window).
 
-    What lies outside the map is padding of the step that comes next, whatever the step before has made of it.
+    The result has shape (n_games * n_cells * combinations, n_channels). Before each step, positions outside the map are
+    replaced by the padding of that step, because the step before has overwritten them.
     """
-    firsts = [cells]  # of the windows, in the map that enters each step
+    firsts = [cells]  # first position of the windows in the map that enters each step
     for step in reversed(neck):
         firsts.insert(0, firsts[0] * step.stride - step.padding)
     for step, first, extent in zip(neck, firsts, plan.extents, strict=False):
@@ -235,14 +239,14 @@ def _through_neck(windows: Tensor, neck: Sequence[Step], cells: np.ndarray, plan
 
 @functools.lru_cache(maxsize=256)
 def _sub_index(segments: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:
-    """Return, for each combination of `segments`, the index of its combination of the subset `bits`."""
+    """Return the index of the restriction of each combination of `segments` to the subset `bits`."""
     masks = masks_of(np.arange(1 << len(segments)), len(segments))
     chosen = masks[:, [segments.index(bit) for bit in bits]]
     return torch.as_tensor(chosen @ (1 << np.arange(len(bits), dtype=np.int64)))
 
 
 def _merge(segments: tuple[int, ...], by_times: dict[tuple[int, ...], Tensor], plan: TablePlan) -> Tensor:
-    """Add up all sums whose home is this table: the first one that holds all of their segments."""
+    """Add up the sums that belong to a table, which is the first table that contains all of their segments."""
     total = None
     for own, rows in by_times.items():
         home = next(table for table in plan.tables if set(own) <= set(table))
@@ -254,12 +258,18 @@ def _merge(segments: tuple[int, ...], by_times: dict[tuple[int, ...], Tensor], p
 
 
 class TableEvaluator(Evaluator):
-    """Exact tables for a stack of plain layers: parameters as `build_tables`.
+    """Evaluator that uses exact tables.
 
-    Attributes
+    Parameters
     ----------
+    stack : Stack
+        Explained model as a stack of steps.
+    plan : TablePlan
+        Plan from `veracity.games.table_plans.plan_tables` for the steps of `stack`.
+    reason : str
+        Reason why this evaluator was chosen, empty by default.
     games_at_once : int
-        Games tabulated in one pass; bounds memory.
+        Number of games that are tabulated at once, 4 by default; limits memory.
     """
 
     name = "tables"
@@ -282,7 +292,7 @@ class TableEvaluator(Evaluator):
                 yield values.cpu().numpy()
 
     def _tables(self, game: Game) -> MaskTables:
-        """Return the tables of a game, those of the last one again: a search asks about the same game many times."""
+        """Return the tables of a game, cached for the last game because a search evaluates the same game many times."""
         if self._kept is None or not (torch.equal(game.on, self._kept[0]) and torch.equal(game.off, self._kept[1])):
             (tables,) = build_tables(self.stack, self.plan, [game])
             self._kept = game.on.clone(), game.off.clone(), tables

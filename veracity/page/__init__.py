@@ -1,4 +1,4 @@
-"""A local page on which a person draws on a spectrogram, hears it, and toggles the segments of a run's perturbations."""
+"""Local web page for drawing on a spectrogram, listening to it, and toggling the segments of a run's perturbations."""
 
 import pkgutil
 

@@ -1,4 +1,4 @@
-"""What lies on the desk: a song, a detector, and what the library makes of them when somebody draws."""
+"""State of the drawing page: a detector with its explained model, and the processing of songs and drawings."""
 
 import functools
 import hashlib
@@ -31,29 +31,32 @@ from ..songs.frontend import log_mel, magnitudes, pad_silence
 from ..songs.resynthesis import redrawn
 from ..songs.settings import excerpt_samples
 
-MOST_SECONDS = 900.0  # of a song on the desk
-AROUND_SECONDS = 0.5  # before and after an excerpt, of what is heard
-MOST_PAGES = 64  # open at a time, whose newest drawings are known
-MOST_STRENGTH = 20.0  # ln units: from the floor to beyond full scale
-SMALLEST, LARGEST = 0.01, 1.0  # a shape, as a fraction of the excerpt
-AUDIBLE = 1 / 32768  # the smallest step of the audio that is sent
+MOST_SECONDS = 900.0  # largest length of a song
+AROUND_SECONDS = 0.5  # audio before and after an excerpt in the sounds
+MOST_PAGES = 64  # largest number of open pages whose newest drawings are tracked
+MOST_STRENGTH = 20.0  # natural logarithm units; covers the range from the floor to beyond full scale
+SMALLEST, LARGEST = 0.01, 1.0  # limits of the size of a shape as a fraction of the excerpt
+AUDIBLE = 1 / 32768  # quantisation step of the 16-bit audio
 
 
 class SupersededError(VeracityError):
-    """A newer drawing has come: what is asked for is no longer wanted."""
+    """Error of a request that is obsolete because the same page has sent a newer drawing."""
 
 
 @dataclass(frozen=True)
 class Song:
-    """A song and what the detector makes of it.
+    """Song with the predictions of the detector.
 
     Attributes
     ----------
     name : str
+        Display name of the song.
     audio : ndarray, shape (n_samples,), float32
+        Mono audio at the sample rate of the front end.
     log_mel : ndarray, shape (n_frames, n_mels)
+        Natural log of mel magnitude, not standardised.
     p_sing : ndarray, shape (n_frames,)
-        Of the excerpt around each frame.
+        P(sing) of the excerpt around each frame.
     """
 
     name: str
@@ -63,20 +66,26 @@ class Song:
 
     @functools.cached_property
     def identity(self) -> str:
-        """What the song is asked for by: the same for the same name and audio, after a restart too."""
+        """Digest of name and audio that identifies the song in requests, also after a restart."""
         return hashlib.sha256(self.name.encode() + b"\0" + self.audio.tobytes()).hexdigest()[:16]
 
 
 class Desk:
-    """A detector, and the songs that are put before it.
+    """Detector with its explained model, which processes songs and drawings.
 
     Parameters
     ----------
     checkpoint : Checkpoint or path-like
+        Checkpoint of the detector.
     settings : LimeSettings, optional
-        Grid, fill and surrogate of the explanations; by default the paper's.
+        Grid, fill and surrogate of the explanations, by default the paper's.
     threshold : float, optional
-        "sing" is P(sing) above it; by default the checkpoint's own, or 0.5, which `note` tells.
+        Decision threshold for P(sing), by default that of the checkpoint. If it has none, 0.5 is used and mentioned in `note`.
+
+    Raises
+    ------
+    ConfigError
+        If not all masks of the grid can be evaluated.
     """
 
     def __init__(
@@ -95,20 +104,32 @@ class Desk:
         if not self.model.exact:
             raise ConfigError(f"the page needs all masks, and {self.model.evaluator.reason}: choose a coarser grid")
         self._working, self._counting, self._count = threading.Lock(), threading.Lock(), 0
-        self._newest: OrderedDict[str, int] = OrderedDict()  # number of each page's newest drawing
+        self._newest: OrderedDict[str, int] = OrderedDict()  # number of the newest drawing of each page
 
     def song(self, path: str | os.PathLike, name: str | None = None) -> Song:
-        """Read a song and predict all of it.
+        """Read a song and predict P(sing) along it.
+
+        Parameters
+        ----------
+        path : path-like
+            Path to the audio file.
+        name : str, optional
+            Display name, by default the name of the file.
+
+        Returns
+        -------
+        Song
+            The song with its predictions.
 
         Raises
         ------
         VeracityError
-            When it cannot be read, or is shorter than an excerpt or longer than a quarter of an hour.
+            If the song cannot be read, or is shorter than an excerpt or longer than 15 minutes.
         """
         called = name or str(path)
         try:
             audio = load_audio(path, sample_rate=self.frontend.sample_rate)
-        except CorpusError as error:  # there are no lists here
+        except CorpusError as error:  # the advice about file lists does not apply
             said = str(error).replace(str(path), called).replace(", or remove its line from the lists", "")
             raise CorpusError(said) from None
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
@@ -122,26 +143,62 @@ class Desk:
         return Song(shortened(name or Path(path).name), audio, frames.numpy(), probability(logits))
 
     def excerpt(self, song: Song, start: int) -> np.ndarray:
-        """Return the excerpt that begins at a frame, shape (excerpt_frames, n_mels)."""
+        """Return the excerpt that starts at a frame, shape (excerpt_frames, n_mels)."""
         within(start, 0, len(song.log_mel) - self.frontend.excerpt_frames, "the excerpt's first frame", whole=True)
         return np.ascontiguousarray(song.log_mel[start : start + self.frontend.excerpt_frames])
 
     def shape(self, name: str, centre: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
-        """Return the coverage of a ready shape, shape (excerpt_frames, n_mels)."""
+        """Return the coverage of a predefined shape.
+
+        Parameters
+        ----------
+        name : str
+            Name of the shape.
+        centre, size : tuple of float
+            Centre and size along time and frequency, as fractions of the excerpt.
+
+        Returns
+        -------
+        ndarray, shape (excerpt_frames, n_mels)
+            Coverage in [0, 1].
+
+        Raises
+        ------
+        ConfigError
+            If there is no such shape, or a value is out of range.
+        """
         for values, low, high, what in ((centre, 0, 1, "the middle"), (size, SMALLEST, LARGEST, "the size")):
             for value in values:
                 within(value, low, high, f"{what} of the shape, as a fraction of the excerpt,")
         return rasterise(shape_named(name), self.frontend.excerpt_frames, self.frontend.n_mels, centre=centre, size=size)
 
     def explain(self, song: Song, start: int, coverage: np.ndarray, strength: float, page: str = "") -> dict[str, Any]:
-        """Explain a drawing, unless a newer one comes from the same page before this one is explained.
+        """Explain a drawing, unless the same page sends a newer one first.
+
+        Parameters
+        ----------
+        song : Song
+            Song that contains the excerpt.
+        start : int
+            First frame of the excerpt.
+        coverage : ndarray, shape (excerpt_frames, n_mels)
+            Coverage of the drawing in [0, 1].
+        strength : float
+            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+        page : str
+            Identifier of the page, empty by default.
+
+        Returns
+        -------
+        dict
+            Probabilities, decisions, attributions and smallest flip sets of the drawing.
 
         Raises
         ------
         SupersededError
-            When one has come.
+            If the page has sent a newer drawing.
         """
-        clean = self._checked(song, start, strength)  # before anything is superseded
+        clean = self._checked(song, start, strength)  # invalid requests must not supersede others
         with self._counting:
             self._count = self._newest[page] = number = self._count + 1
             self._newest.move_to_end(page)
@@ -177,11 +234,30 @@ class Desk:
         }
 
     def label(self, p: float) -> str:
-        """Return the decision at the desk's threshold, "sing" or "nosing"."""
+        """Return the decision at the threshold, "sing" or "nosing"."""
         return label(bool(is_sing(p, self.threshold)))
 
     def sounds(self, song: Song, start: int, coverage: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the excerpt before and after, half a second around it, and P(sing) of the very sound after."""
+        """Return the excerpt before and after a drawing as audio, with half a second of audio on both sides.
+
+        Parameters
+        ----------
+        song : Song
+            Song that contains the excerpt.
+        start : int
+            First frame of the excerpt.
+        coverage : ndarray, shape (excerpt_frames, n_mels)
+            Coverage of the drawing in [0, 1].
+        strength : float
+            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+
+        Returns
+        -------
+        before, after : ndarray, shape (n_samples,), float32
+            Audio before and after the drawing.
+        p_sing : float
+            P(sing) of the excerpt of the resynthesised audio.
+        """
         clean = self._checked(song, start, strength)
         drawn = draw(clean, coverage, level=float(clean.mean(dtype=np.float64)) + strength)
         after = redrawn(song.audio, clean, drawn, self.frontend, first_frame=start)
@@ -195,20 +271,26 @@ class Desk:
 
 
 def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> Path:
-    """Save a coverage where `veracity.experiments.pen.files.import_drawings` finds it, as the key ``drawings.folder`` asks.
+    """Save the coverage of a drawing for `veracity.experiments.pen.files.import_drawings` (key ``drawings.folder``).
 
     Parameters
     ----------
     folder : path-like
-        Made where it is absent.
+        Folder of the drawings, which is created if it is missing.
     name : str
-        Of small letters, digits, hyphens and underscores.
+        Name of the drawing: lower-case letters, digits, hyphens and underscores.
     coverage : ndarray, shape (excerpt_frames, n_mels)
+        Coverage of the drawing in [0, 1].
+
+    Returns
+    -------
+    Path
+        Path to the saved file.
 
     Raises
     ------
     ConfigError
-        When the name is no such one, the drawing is empty, there is one of that name, or it cannot be written there.
+        If the name is invalid or already in use, the drawing is empty, or the file cannot be written.
     """
     if not name or len(name) > 64 or not all(c.isascii() and (c.islower() or c.isdigit() or c in "-_") for c in name):
         raise ConfigError(f"a drawing cannot be called {name!r}: use small letters, digits, - and _, at most 64")
@@ -230,12 +312,15 @@ def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> 
 
 
 def is_heard(before: np.ndarray, after: np.ndarray) -> bool:
-    """Tell whether two sounds differ by what 16 bits can tell: of digital silence, nothing that is drawn is heard."""
+    """Return whether two sounds differ by at least one step of 16-bit audio.
+
+    A drawing on digital silence has no effect on the sound.
+    """
     return float(np.abs(after - before).max(initial=0)) >= AUDIBLE
 
 
 def as_wav(audio: np.ndarray, sample_rate: int) -> bytes:
-    """Return audio as a WAV file of 16 bits, which browsers play; what is beyond full scale is scaled down to it."""
+    """Return audio as a 16-bit WAV file for browsers; audio beyond full scale is scaled down."""
     encoded = io.BytesIO()
     soundfile.write(encoded, audio / max(1.0, float(np.abs(audio).max(initial=0))), sample_rate, format="WAV", subtype="PCM_16")
     return encoded.getvalue()

@@ -1,4 +1,4 @@
-"""The adversarial excerpts of a run that is done: every set of segments of a perturbation, looked up."""
+"""Adversarial excerpts of a finished run, with P(sing) for every set of segments of the perturbation."""
 
 import contextlib
 import functools
@@ -31,23 +31,25 @@ from ..songs.corpus import songs_of
 from ..songs.resynthesis import confined
 from ..songs.settings import FrontEnd
 
-KEPT = 8  # excerpts whose 2**20 values are held at a time: 8 MB each
+KEPT = 8  # number of excerpts in the cache; their 2**20 values take 8 MB each
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """An adversarial excerpt of a run, and the model's answer to every set of its perturbation's segments.
+    """Adversarial excerpt of a run, with P(sing) for every set of segments of its perturbation.
 
     Attributes
     ----------
     excerpts : Excerpts
+        Adversarial excerpts of the song.
     number : int
-        In `excerpts`.
+        Position of the excerpt in `excerpts`.
     p_sing : ndarray, shape (2**n_segments,), float32
+        P(sing) for every mask of the perturbation game.
     rankings : dict of str to list of int
-        By LIME and by norm, the first the most important.
+        Rankings of the segments by LIME and by norm, the most important first.
     best : list of int
-        Mask index of the set of each size 0, 1, ... after which the new label is surest.
+        Mask index of the set of each size 0, 1, ... with the strongest evidence for the adversarial label.
     """
 
     excerpts: Excerpts
@@ -58,19 +60,19 @@ class Chosen:
 
 
 class Run:
-    """A finished run of the paper's detector.
+    """Finished run of the paper's detector.
 
     Parameters
     ----------
     folder : path-like
-        ``results/<run>``.
+        Folder of the run, ``results/<run>``.
     corpus : path-like, optional
-        Folder of its songs, to hear them; not needed for the synthetic corpus.
+        Folder of the songs, needed for sounds. A synthetic corpus is part of the run.
 
     Raises
     ------
     ConfigError
-        When it holds no adversarial excerpts, or those of another model.
+        If the folder contains no adversarial excerpts of the paper's detector.
     """
 
     def __init__(self, folder: str | os.PathLike, corpus: str | os.PathLike | None = None) -> None:
@@ -92,7 +94,7 @@ class Run:
         self._models: dict[str, Any] = {}
 
     def _attacked(self) -> Path | None:
-        """Return the detector that was attacked: excerpts tell what they were made from."""
+        """Return the path to the checkpoint of the attacked detector, identified by the recorded inputs of the excerpts."""
         found = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed*[0-9].pt"))]
         for path in self.paths.values():
             with contextlib.suppress(VeracityError):
@@ -103,14 +105,14 @@ class Run:
 
     @property
     def threshold(self) -> float | None:
-        """Of the run's detector: "sing" is P(sing) above it; None where no file of it can be read, as `listing` tells."""
+        """Decision threshold of the run's detector; None if no file of excerpts can be read."""
         for path in self.paths.values():
             with contextlib.suppress(VeracityError):
                 return float(store.read_attributes(path)["threshold"])
         return None
 
     def song(self) -> Path | None:
-        """Return the audio of an attacked song, where it is there."""
+        """Return the path to the audio of an attacked song, or None if no audio is available."""
         for domain, song in self.paths:
             try:
                 return self._audio(song, self.folder / "perturbations" / domain / f"{song}.h5")
@@ -119,9 +121,9 @@ class Run:
         return None
 
     def listing(self) -> list[dict[str, Any]]:
-        """Return domain, song, and of each excerpt its number, first second and the decision before the attack.
+        """Return the excerpts of all songs, with number, start in seconds and decision before the attack.
 
-        Of a file that cannot be read, the reason is told as "error" in place of excerpts.
+        If a file cannot be read, the reason replaces its excerpts under "error".
         """
         rows: list[dict[str, Any]] = []
         for (domain, song), path in self.paths.items():
@@ -168,14 +170,20 @@ class Run:
         return self.paths[domain, song]
 
     def grid(self, path: Path) -> Any:
-        """Return the grid of segments of a song's flips."""
+        """Return the segment grid of the flips of a song."""
         settings = json.loads(str(store.read_attributes(self.folder / "flips" / path.parent.name / path.name)["settings"]))
         frontend = self._frontend(path)
         own = {key: settings["lime"][key] for key in ("n_time", "n_band")}
         return LimeSettings(**own).grid(frontend.excerpt_frames, frontend.n_mels)
 
     def model(self, path: Path) -> Any:
-        """Return the run's detector on the grid of its flips."""
+        """Return the run's detector as the explained model on the grid of its flips.
+
+        Raises
+        ------
+        ConfigError
+            If not all masks can be evaluated.
+        """
         grid = self.grid(path)
         key = f"{grid.n_time}x{grid.n_band}"
         if key not in self._models:
@@ -186,12 +194,30 @@ class Run:
         return self._models[key]
 
     def sound(self, domain: str, song: str, number: int, segments: list[int]) -> tuple[np.ndarray, int]:
-        """Return an excerpt with these segments of its perturbation alone, and its sample rate.
+        """Return an excerpt with only the given segments of its perturbation as audio, and the sample rate.
+
+        Parameters
+        ----------
+        domain : {"waveform", "spectrogram"}
+            Domain of the attack.
+        song : str
+            Name of the song.
+        number : int
+            Number of the excerpt.
+        segments : list of int
+            Segments of the perturbation to include.
+
+        Returns
+        -------
+        audio : ndarray, shape (n_samples,), float32
+            Audio of the excerpt and its surroundings.
+        sample_rate : int
+            Sample rate in Hz.
 
         Raises
         ------
         VeracityError
-            When the song's audio is not there, or is another one.
+            If the audio of the song is missing or is not the attacked one.
         """
         path = self._path(domain, song)
         excerpts, frontend = store.read(path, Excerpts), self._frontend(path)
@@ -201,7 +227,7 @@ class Run:
             within(segment, 0, grid.n_segments - 1, "a segment", whole=True)
         attack_path = self.folder / "perturbations" / domain / path.name
         attack = read_attack(attack_path)
-        assert not isinstance(attack, WindowAttack)  # which __init__ has refused: there is no detector
+        assert not isinstance(attack, WindowAttack)  # rejected in __init__, because such runs have no detector
         audio = load_audio(self._audio(song, attack_path), sample_rate=frontend.sample_rate)
         settings = json.loads(str(store.read_attributes(attack_path)["settings"]))["attacks"]
         audio, _ = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)

@@ -1,4 +1,4 @@
-"""The page as a web application of this machine alone; it asks `veracity.page.desk` and `veracity.page.runs` for everything."""
+"""Web application of the page for the local machine; `veracity.page.desk` and `veracity.page.runs` do the computation."""
 
 import base64
 import json
@@ -29,29 +29,31 @@ from .desk import Desk, Song, SupersededError, as_wav, is_heard, save_drawing
 from .runs import Run
 
 STATIC = Path(__file__).resolve().parent / "static"
-MOST_UPLOADED = 64 << 20  # bytes
-MOST_ASKED = 1 << 20  # bytes of a question
-MOST_SONGS = 8  # on the desk, for as many pages; a quarter of an hour takes 100 MB
+MOST_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
+MOST_ASKED = 1 << 20  # largest size of a request in bytes
+MOST_SONGS = 8  # largest number of songs in memory; one of 15 minutes takes 100 MB
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of a song's log-mel values that are white and black
+LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of a song's log-mel values that are displayed as white and black
 
 
 class Page:
-    """What is served: a desk, the songs on it, a run, and where drawings go.
+    """State of the server: a desk, its songs, a run, and the folder of drawings.
 
     Parameters
     ----------
     make : callable
-        Makes the desk and the song it begins with.
+        Function that creates the desk and its first song.
     drawings : Path
+        Folder in which drawings are saved.
     run : Run, optional
+        Finished run whose perturbations are shown.
     synthetic : tuple of str
-        Which of "song" (the one it begins with) and "detector" are made up, as the page says.
+        Which of "song" (the first one) and "detector" are synthetic, for a note on the page.
     """
 
     def __init__(
@@ -64,14 +66,14 @@ class Page:
     ) -> None:
         self.run, self.drawings, self.synthetic = run, drawings, synthetic
         self.desk: Desk | None = None
-        self.song: Song | None = None  # the newest, with which a page begins
+        self.song: Song | None = None  # the newest song, which new pages show
         self.failure = ""
         self._make, self._first = make, ""
-        self._songs: OrderedDict[str, Song] = OrderedDict()  # by identity; the one used last is the last
+        self._songs: OrderedDict[str, Song] = OrderedDict()  # by identity, in order of last use
         self._keeping = threading.Lock()
 
     def prepare(self) -> None:
-        """Make what lies on the desk; the page says so in the meantime."""
+        """Create the desk and its first song, while the page displays that it is waiting."""
         try:
             self.desk, song = self._make()
             self._first = song.identity
@@ -84,12 +86,12 @@ class Page:
             raise
 
     def ready(self) -> tuple[Desk, Song]:
-        """Return desk and song.
+        """Return the desk and the newest song.
 
         Raises
         ------
         ConfigError
-            While they are not there yet.
+            If the preparation has failed or is not finished.
         """
         if self.failure:
             raise ConfigError(self.failure)
@@ -98,7 +100,7 @@ class Page:
         return self.desk, self.song
 
     def _keep(self, song: Song) -> str:
-        """Put a song on the desk, from which the one that was asked for longest ago goes; return its identity."""
+        """Store a song, remove the least recently used one if there are too many, and return the identity of the song."""
         with self._keeping:
             self._songs[song.identity] = self.song = song
             self._songs.move_to_end(song.identity)
@@ -107,7 +109,7 @@ class Page:
         return song.identity
 
     def _asked(self, asked: dict[str, Any]) -> tuple[Desk, Song]:
-        """Return the desk and the song that a question is about: each page has its own."""
+        """Return the desk and the song of a request; each page has a separate song."""
         desk, _ = self.ready()
         with self._keeping:
             identity = _given(asked, "song", str)
@@ -116,10 +118,10 @@ class Page:
             self._songs.move_to_end(identity)
             return desk, self._songs[identity]
 
-    # --- what the page asks for; each returns what JSON can hold, or a response ----------------------------------------
+    # --- request handlers, which return values that can be serialised as JSON ------------------------------------------
 
     def about(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Tell what there is: shapes, grid, notes, a run; and whether the desk is ready."""
+        """Return shapes, grid, threshold, colours and runs for the page, and whether the desk is ready."""
         told: dict[str, Any] = {"ready": self.desk is not None and self.song is not None, "failure": self.failure}
         if (desk := self.desk) is None:
             return told
@@ -139,7 +141,7 @@ class Page:
         }
 
     def show_song(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return a song's spectrogram as bytes, and P(sing) along it; without one that is asked for, of the newest."""
+        """Return the spectrogram of a song as bytes and P(sing) along it; the newest song by default."""
         desk, song = self._asked(asked) if asked else self.ready()
         made = [what for what in self.synthetic if what != "song" or song.identity == self._first]
         note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
@@ -153,7 +155,7 @@ class Page:
         }
 
     def shape(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the coverage of a ready shape."""
+        """Return the coverage of a predefined shape."""
         desk, _ = self.ready()
         centre, size = _given(asked, "centre", list), _given(asked, "size", list)
         if len(centre) != 2 or len(size) != 2:
@@ -168,7 +170,7 @@ class Page:
         return {**found, "log_mel": _image(found["log_mel"], song)}
 
     def sound(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the excerpt before and after as audio, and what the detector says of it."""
+        """Return the excerpt before and after the drawing as audio, with the detector's output for the latter."""
         desk, song = self._asked(asked)
         before, after, p = desk.sounds(song, *self._drawing(asked))
         rate = desk.frontend.sample_rate
@@ -186,7 +188,7 @@ class Page:
         return {"path": str(save_drawing(self.drawings, _given(asked, "name", str), self._coverage(asked)))}
 
     def put(self, name: str, content: bytes) -> dict[str, Any]:
-        """Put another song on the desk, that was uploaded; the file is removed as soon as it is read."""
+        """Add an uploaded song; the file is removed after it has been read."""
         desk, _ = self.ready()
         with tempfile.TemporaryDirectory(prefix="veracity-page-") as folder:
             path = Path(folder, "song" + re.sub(r"[^.\w]", "", Path(name).suffix)[:8])
@@ -195,7 +197,7 @@ class Page:
         return {"song": self._keep(song), "name": song.name}
 
     def run_excerpt(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return an adversarial excerpt of the run, with the model's answer to every set of segments."""
+        """Return an adversarial excerpt of the run, with P(sing) for every set of segments of the perturbation."""
         domain, song, number = _excerpt_asked(asked)
         chosen = self._run().excerpt(domain, song, number)
         excerpts, e = chosen.excerpts, chosen.number
@@ -216,7 +218,7 @@ class Page:
         }
 
     def run_sound(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return an adversarial excerpt with some segments of its perturbation alone, as audio."""
+        """Return an adversarial excerpt with only some segments of its perturbation as audio."""
         audio, rate = self._run().sound(*_excerpt_asked(asked), _given(asked, "segments", list))
         return {"sound": _wav(audio, rate)}
 
@@ -241,12 +243,12 @@ class Page:
 
 
 def application(page: Page) -> Starlette:
-    """Make the web application of a page."""
+    """Create the web application of a page."""
 
     async def upload(request: Request) -> Response:
         content = bytearray()
         async for part in request.stream():
-            if len(content) <= MOST_UPLOADED:  # the rest is received all the same: a browser that is cut off hears no answer
+            if len(content) <= MOST_UPLOADED:  # the rest is still received, because an interrupted browser shows no answer
                 content += part
         if len(content) > MOST_UPLOADED:
             return _refused(f"the file holds more than {MOST_UPLOADED >> 20} MiB: cut it, or give its path to the command")
@@ -298,12 +300,12 @@ def application(page: Page) -> Starlette:
         Route("/upload", upload, methods=["PUT"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])  # no other site's name may lead here
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])  # prevents DNS rebinding
     return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers={Exception: _gone_wrong})
 
 
 async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
-    """Answer with JSON; a user's mistake, or a newer drawing, in one sentence."""
+    """Return the result as JSON, or an error of the user or a superseded request as one sentence."""
     try:
         return JSONResponse(await run_in_threadpool(work), headers=HEADERS)
     except SupersededError as error:
@@ -313,13 +315,13 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
 
 
 async def _gone_wrong(_: Request, error: Exception) -> Response:
-    """Answer when something unforeseen has happened; Starlette raises it again, and uvicorn prints its traceback."""
+    """Return an answer for an unexpected error, which Starlette raises again so that uvicorn prints its traceback."""
     said = f"something went wrong in the page's server ({type(error).__name__}): its terminal tells more"
     return JSONResponse({"error": said}, status_code=500, headers=HEADERS)
 
 
 def _given(asked: dict[str, Any], name: str, kind: type) -> Any:
-    """Return what a question says under a name, and refuse anything but that kind; whole numbers are numbers."""
+    """Return a value of a request, or raise ConfigError if it is missing or has another type; a float may be an integer."""
     value = asked.get(name)
     if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
         words = {str: "text", int: "whole number", float: "number", list: "list"}[kind]
@@ -344,7 +346,7 @@ def _scaled(log_mel: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _image(log_mel: np.ndarray, song: Song) -> str:
-    """Return log-mel frames as bytes, black and white where the song's quietest and loudest are."""
+    """Return log-mel frames as bytes, with black and white at the lowest and highest levels of the song."""
     low, high = np.percentile(song.log_mel, [QUIETEST, LOUDEST])
     return _bytes(_scaled(log_mel, low, high))
 

@@ -1,4 +1,4 @@
-"""From the artefacts of songs to tables, figures and the report: a module for a table or figure, named as its file."""
+"""Tables, figures and the report from the artefacts of songs; each module is named after its table or figure."""
 
 import pkgutil
 

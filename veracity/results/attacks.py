@@ -14,18 +14,20 @@ from .statistics import proportion
 
 
 def table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
-    """Tabulate success rates of attacks: how many excerpts changed their label.
+    """Tabulate the success rates of attacks, which are the shares of excerpts whose label flips.
 
     Parameters
     ----------
-    attacks : iterable of (song, domain, SongAttack or ExcerptAttack)
+    attacks : iterable of (song, domain, SongAttack, ExcerptAttack or WindowAttack)
+        Perturbations of the songs.
     excerpts : iterable of (song, domain, Excerpts)
+        Excerpts with counts of flipped labels.
 
     Returns
     -------
     DataFrame
-        One row for each domain, model and original label, and for all labels; songs' mean SNR, norm and updates beside. Models
-        are the detector that was attacked and, where another one is explained, that one: both success rates are told.
+        One row per domain, model and original label, and one for all labels, with mean SNR, norm and updates over songs. Models
+        are the attacked detector and, if it is different, the explained model; both success rates are reported.
     """
     effort = pd.DataFrame([{"song": song, "domain": domain, **_effort(attack)} for song, domain, attack in attacks])
     counts = pd.DataFrame([row for song, domain, item in excerpts for row in _counts(song, domain, item)])
@@ -43,7 +45,7 @@ def table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
 
 
 def _counts(song: str, domain: str, excerpts: object) -> Iterator[dict[str, object]]:
-    """Yield the counts of a song for the attacked detector and, where it is another, for the explained model."""
+    """Yield the counts of a song for the attacked detector and, if it is different, for the explained model."""
     assert isinstance(excerpts, Excerpts)
     for model, prefix in {excerpts.attacked: "detector_", excerpts.model: ""}.items():
         for label in LABELS:

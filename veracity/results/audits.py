@@ -1,4 +1,4 @@
-"""Table ``audits``: the largest difference of any tabulated value from direct evaluation."""
+"""Table ``audits``: largest differences between values of the evaluator and direct evaluation."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,18 @@ import pandas as pd
 
 
 def table(artefacts: Iterable[tuple[str, str, str, object]]) -> pd.DataFrame:
-    """Summarise the audits: (stage, song, domain, artefact) to the largest difference from direct evaluation."""
+    """Tabulate the audits of artefacts.
+
+    Parameters
+    ----------
+    artefacts : iterable of (stage, song, domain, artefact)
+        Artefacts; those without an audit are omitted.
+
+    Returns
+    -------
+    DataFrame
+        Number of audited games and largest difference in probability, one row per artefact.
+    """
     rows = []
     for stage, song, domain, item in artefacts:
         values = getattr(item, "audit", None)
@@ -19,6 +30,6 @@ def table(artefacts: Iterable[tuple[str, str, str, object]]) -> pd.DataFrame:
 
 
 def page(audits: pd.DataFrame) -> pd.DataFrame:
-    """Pool `table` over songs: games audited and the largest difference for each stage and domain."""
+    """Pool `table` over songs: audited games and largest difference for each stage and domain."""
     pooled = audits.groupby(["stage", "domain"], sort=False)
     return pooled.agg(n_games=("n_games", "sum"), largest_difference=("largest_difference", "max")).reset_index()

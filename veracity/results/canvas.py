@@ -1,7 +1,7 @@
-"""What all figures share: style, files, the note at the foot.
+"""Style, files and footnotes of all figures.
 
-Colours are those of seaborn's colour-blind palette and markers differ too, so that figures read in grey. What the paper does
-not draw (chance, bounds, exact LIME) is thin or dashed.
+Colours are from seaborn's colour-blind palette. Markers differ as well, so that figures are legible in greyscale. Curves that
+are not in the paper (chance, bounds, exact LIME) are thin or dashed.
 """
 
 import io
@@ -29,7 +29,7 @@ STYLE = {
 
 
 class Picture(Figure):
-    """A figure that a notebook shows of its own, whatever the backend of pyplot is."""
+    """Figure that notebooks display regardless of the backend of pyplot."""
 
     def _repr_png_(self) -> bytes:
         written = io.BytesIO()
@@ -38,7 +38,7 @@ class Picture(Figure):
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
-    """Write a figure to files whose suffix tells the format; equal figures give equal bytes."""
+    """Write a figure to files in the formats of their suffixes; equal figures give equal bytes."""
     for path in map(Path, paths):
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
         with replacing(path) as temporary:
@@ -46,7 +46,24 @@ def save(figure: Figure, *paths: str | os.PathLike) -> None:
 
 
 def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs: Any) -> tuple[Figure, np.ndarray]:
-    """Return a figure of this size (inches) and its axes, shape (n_rows, n_columns)."""
+    """Return a figure and its axes.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Number of rows and columns of panels.
+    size : tuple of float
+        Width and height in inches.
+    **kwargs
+        Arguments of `matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    figure : Figure
+        The figure.
+    axes : ndarray of Axes, shape (n_rows, n_columns)
+        Its panels.
+    """
     with mpl.rc_context(STYLE):
         figure = Picture(figsize=size, layout="constrained")
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **kwargs)
@@ -54,16 +71,16 @@ def new_figure(n_rows: int, n_columns: int, size: tuple[float, float], **kwargs:
 
 
 def looks(n: int) -> list[tuple[Any, str, str | None]]:
-    """Return colours, line styles and markers that tell `n` more lines apart from each other."""
+    """Return distinct colours, line styles and markers for `n` additional curves."""
     colours = sns.husl_palette(max(n, 1), s=0.85, l=0.55)
     return [(colours[i], ("-", "--", "-.")[i % 3], "svDPX<>*"[i % 8]) for i in range(n)]
 
 
 def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
-    """Say in the middle of a panel that there is nothing to show, and why."""
+    """Show the reason why a panel is empty in the middle of it."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35", backgroundcolor="white")
 
 
 def put_footnote(figure: Figure, text: str) -> None:
-    """Say at the foot of a figure what its data are."""
+    """Show a description of the data at the foot of a figure."""
     figure.supxlabel(text, fontsize=7, color="0.35", parse_math=False)

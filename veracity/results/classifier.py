@@ -1,4 +1,4 @@
-"""Table ``classifier``: what a classifier of one's own is, and how its masks are evaluated."""
+"""Table ``classifier``: properties of a user-supplied classifier and the evaluation of its masks."""
 
 import pandas as pd
 
@@ -14,16 +14,18 @@ def table(name: str, one: OneLabel, model: ExplainedModel, grid: SegmentGrid) ->
     Parameters
     ----------
     name : str
-        How the configuration names it.
+        Name of the classifier in the configuration.
     one : OneLabel
+        The classifier with its label.
     model : ExplainedModel
-        Of the same.
+        The same classifier as the explained model.
     grid : SegmentGrid
+        Segments of the representation.
 
     Returns
     -------
     DataFrame
-        One row.
+        Table with a single row.
     """
     return pd.DataFrame(
         [
@@ -46,7 +48,7 @@ def table(name: str, one: OneLabel, model: ExplainedModel, grid: SegmentGrid) ->
 
 
 def missing(model: ExplainedModel) -> dict[str, str]:
-    """Return what the model cannot give to explainers, and why; see `veracity.explainers.settings.check_needs`."""
+    """Return the reason for each capability that the model lacks; see `veracity.explainers.settings.check_needs`."""
     found = {}
     if not model.exact:
         found["the values of all masks"] = model.evaluator.reason or "lime.exact is false"
@@ -56,7 +58,7 @@ def missing(model: ExplainedModel) -> dict[str, str]:
 
 
 def check_length(one: OneLabel, attacked_seconds: float | None) -> None:
-    """Refuse an attacked part of songs that holds no excerpt."""
+    """Raise ConfigError if the attacked part of a song is shorter than an excerpt."""
     needed = one.classifier.excerpt_samples / one.classifier.sample_rate
     if attacked_seconds is not None and attacked_seconds < needed:
         raise ConfigError(
@@ -65,7 +67,7 @@ def check_length(one: OneLabel, attacked_seconds: float | None) -> None:
 
 
 def check_study(model: ExplainedModel, n_samples: list[int]) -> None:
-    """Refuse the stability study where not all masks can be evaluated."""
+    """Raise ConfigError if the stability study is requested and not all masks can be evaluated."""
     if n_samples and not model.exact:
         raise ConfigError(
             f"the stability study needs all masks, and {model.evaluator.reason or 'lime.exact is false'}: set "

@@ -1,8 +1,8 @@
-"""Table and figure ``compare``: a run and its variants side by side, with differences to the base over the same songs.
+"""Table and figure ``compare``: the base run and its variants, with differences to the base over the same songs.
 
-The unit is the song, as in `veracity.results.over_songs`. Where a variant has the base's own excerpts, each is compared with
-itself; where its attacks or its detector differ, a song with itself. Nothing is adjusted for the number of variants: all is
-description.
+The statistical unit is the song, as in `veracity.results.over_songs`. If a variant shares the excerpts of the base, differences
+are paired by excerpt. If its attacks or its detector differ, they are paired by song. The comparison is descriptive, without
+adjustment for the number of variants.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from .pooling import UNDETERMINED, Keyed
 from .study import PANEL
 
 ATTACK, FIDELITY = "attack_success", "fidelity"
-#: Measures by their titles; searched and sampled truths stand for the exact one where that is not known, and it is said.
+#: Titles of the measures. If the exact truth is not known, searched and sampled values replace it and are marked.
 MEASURES = {
     ATTACK: "attack success",
     "lime": f"LIME's {FEW} flip",
@@ -36,7 +36,7 @@ MEASURES = {
     "random": f"{FEW} at random flip",
     FIDELITY: "fidelity",
 }
-LEAST = {FIDELITY: -np.inf}  # that a measure can be, where it is not 0; the most is 1
+LEAST = {FIDELITY: -np.inf}  # lower bounds of measures, 0 if not listed; the upper bound is 1
 TIED = "\N{NO-BREAK SPACE}"
 STAND_IN = {"best_found": "best", "random_sampled": "random"}
 SHOWN = ("lime", "norm", "best", "random")
@@ -49,20 +49,22 @@ COLUMNS = [
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A run, or a variant of it, as it is compared.
+    """The base run or a variant of it, as input of the comparison.
 
     Attributes
     ----------
     name : str
-        `BASE` of the run itself.
+        Name of the variant, `BASE` for the base run.
     fill : str
-        LIME's.
+        Fill of LIME.
     n_segments : int
+        Number of segments.
     songs : mapping of str to object
-        What decides the audio of each: songs of one name may be others.
+        Identity of the audio of each song, because songs with the same name may differ between variants.
     shared : collection of (str, str)
-        Domain and song of the excerpts that are the base's own.
+        Domain and song of the excerpts that are shared with the base run.
     excerpts, explanations, flips : iterable of (song, domain, artefact)
+        Artefacts of the variant.
     """
 
     name: str
@@ -76,13 +78,20 @@ class Variant:
 
 
 def rows(variant: Variant) -> pd.DataFrame:
-    """Spread what is measured of a variant: a row for each excerpt and measure, and for each song's attack.
+    """Tabulate the measured values of a variant in long format.
+
+    Parameters
+    ----------
+    variant : Variant
+        The variant.
 
     Returns
     -------
     DataFrame
-        ``song, domain, original, excerpt, measure, k, value, n, searched``: ``value`` between 0 and 1; ``n`` excerpts, 1 but
-        for the success of attacks, which is that of a whole song (``excerpt`` -1); ``searched`` of `STAND_IN`.
+        Columns ``song, domain, original, excerpt, measure, k, value, n, searched``, with one row per excerpt and measure and
+        one per attacked song. ``value`` is the measured value, at most 1. ``n`` is the number of excerpts: 1, except for attack
+        success, which refers to a whole song (``excerpt`` -1). ``searched`` is True for values that replace the exact ones
+        (`STAND_IN`).
     """
     flips = rows_of(variant.flips)
     flips = flips[(flips.fill.isin(["", variant.fill])) & (flips.k > 0)]
@@ -111,18 +120,19 @@ def _fidelities(explanations: Keyed, fill: str) -> Iterator[dict[str, object]]:
 
 
 def curves(variants: Sequence[Variant], measured: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return what the figure shows: flips with k segments, the mean of songs.
+    """Return the data of the figure: mean flips over songs for each number of segments.
 
     Parameters
     ----------
     variants : sequence of Variant
+        Variants, with the base run first.
     measured : sequence of DataFrame
-        Of `rows`, of each of them.
+        Results of `rows` for each variant.
 
     Returns
     -------
     DataFrame
-        ``variant, domain, original, measure, k, n_songs, n_excerpts, value``.
+        Columns ``variant, domain, original, measure, k, n_songs, n_excerpts, value``.
     """
     parts = []
     for variant, found in zip(variants, measured, strict=True):
@@ -136,13 +146,23 @@ def curves(variants: Sequence[Variant], measured: Sequence[pd.DataFrame]) -> pd.
 
 
 def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed: int) -> pd.DataFrame:
-    """Compare variants with the first of them, the base; parameters as `curves`.
+    """Compare variants with the base run.
+
+    Parameters
+    ----------
+    variants : sequence of Variant
+        Variants, with the base run first.
+    measured : sequence of DataFrame
+        Results of `rows` for each variant.
+    seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        A row for each panel (domain and label before the attack), measure and variant: ``value`` is the mean of songs, with a
-        95 % interval; ``difference`` that to the base over the songs, or excerpts of songs, that both have, with its own.
+        One row per panel (domain and original label), measure and variant. ``value`` is the mean over songs with a 95 %
+        interval. ``difference`` is the mean difference to the base with its interval, over the songs, or excerpts of songs,
+        that both have.
     """
     panels = [(domain, original, name) for original in LABELS for domain in DOMAINS for name in MEASURES]
     compared = [found[(found.k == 0) | (found.k == FEW)] for found in measured]
@@ -195,7 +215,7 @@ def _difference(
 
 
 def page(found: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` for reading: a row for each panel and variant, a column for each measure."""
+    """Format `table` for display, with one row per panel and variant and one column per measure."""
     lines = []
     for (domain, original, variant), part in found.groupby([*PANEL, "variant"], sort=False):
         cells = {row.measure: row for row in part.itertuples()}
@@ -209,7 +229,7 @@ def page(found: pd.DataFrame, called: str = SING) -> pd.DataFrame:
 
 
 def _cell(row: object) -> str:
-    """Return value, difference and interval; a line may break between these alone."""
+    """Return value, difference and interval; lines may break only between these."""
     if np.isnan(row.value):  # type: ignore[attr-defined]
         return UNDETERMINED
     percent = row.measure != FIDELITY  # type: ignore[attr-defined]
@@ -227,17 +247,23 @@ def _cell(row: object) -> str:
 
 
 def plot(found: pd.DataFrame, names: Sequence[str], *, footnote: str, called: str = SING) -> Figure:
-    """Show the flip curves of every variant in small multiples, LIME's of the base behind each.
+    """Plot the flip curves of all variants as small multiples, with LIME in the base run behind each.
 
     Parameters
     ----------
     found : DataFrame
-        Of `curves`.
+        Result of `curves`.
     names : sequence of str
-        Of the variants, the base first; one that has no flips has no rows.
+        Names of the variants, with the base run first. Variants without flips have no rows in `found`.
     footnote : str
+        Text at the foot of the figure.
     called : str
-        What "sing" is called.
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row of panels per variant, one column per panel of the study.
     """
     panels = [(domain, original) for original in LABELS for domain in DOMAINS]
     figure, axes = new_figure(len(names), len(panels), (8.2, 0.9 + 1.25 * len(names)), sharey=True, sharex="row")

@@ -1,4 +1,4 @@
-"""Table ``contrasts``: the few comparisons that were declared before the run, tested; all others are description."""
+"""Table ``contrasts``: tests of the comparisons that were declared before the run; all other results are descriptive."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,16 @@ from .pooling import in_paper_order
 from .study import BOUNDS, PANEL, by_song, named
 
 LOWER_IS_BETTER = ("excess_k",)
-RANDOM = "random"  # the expectation of a random ranking
+RANDOM = "random"  # name of the expectation for a random ranking
 COLUMNS = [*PANEL, "score", "explainer", "against", "n_songs", "difference", "low", "high"]
 COLUMNS += ["p", "p_adjusted", "verdict"]
 
 
 def wanted(name: str, fill: str) -> tuple[str, str]:
-    """Return explainer and fill of a configured name: ``shapley``, of the paper's fill, or ``shapley:clean``."""
+    """Parse the configured name of an explainer into explainer and fill.
+
+    ``shapley`` refers to the default fill `fill`, and ``shapley:clean`` to the fill "clean".
+    """
     explainer, _, given = name.partition(":")
     return explainer, given or fill
 
@@ -28,32 +31,33 @@ def wanted(name: str, fill: str) -> tuple[str, str]:
 def table(
     scores: pd.DataFrame, *, score: str, tested: Sequence[str], against: Sequence[str], fill: str, margin: float, seed: int
 ) -> pd.DataFrame:
-    """Test each of some explainers against others, paired by song, in all panels at once.
+    """Test explainers against others in all panels, paired by song.
 
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     score : str
-        One of `veracity.games.scoring.SCORES`.
+        Name of the score, one of `veracity.games.scoring.SCORES`.
     tested, against : sequence of str
-        Explainers as `wanted` reads them; against "random" the expectation of a random ranking.
+        Names of explainers in the form of `wanted`. In `against`, "random" is the expectation for a random ranking.
     fill : str
-        The paper's.
+        Default fill, the paper's.
     margin : float
-        Two make no difference where the interval of their difference lies within it.
+        Equivalence margin: two explainers do not differ if the interval of their difference is within it.
     seed : int
+        Seed of bootstrap and tests.
 
     Returns
     -------
     DataFrame
-        ``difference`` over the songs that have both, its interval, p of sign flips, adjusted for all rows by step-down min-P,
-        and a verdict in words.
+        ``difference`` is the mean over the songs that have both scores, with its interval. ``p`` is the p-value of a sign-flip
+        test, adjusted for all rows by step-down min-P in ``p_adjusted``. ``verdict`` summarises the result.
 
     Raises
     ------
     ConfigError
-        When an explainer is not among the scored ones.
+        If an explainer has no scores.
     """
     if scores.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -86,10 +90,30 @@ def table(
 
 
 def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
-    """Return the rows of one explainer, named as `wanted` reads it; raises ConfigError when it is not scored."""
+    """Return the rows of one explainer.
+
+    Parameters
+    ----------
+    songs : DataFrame
+        Rows with the columns ``explainer`` and ``fill``.
+    name : str
+        Name of the explainer in the form of `wanted`.
+    fill : str
+        Default fill.
+
+    Returns
+    -------
+    DataFrame
+        Rows with the fill of the name. For a name without a fill and no such rows, those with any other fill.
+
+    Raises
+    ------
+    ConfigError
+        If the explainer has no scores.
+    """
     explainer, asked = wanted(name, fill)
     found = songs[(songs.explainer == explainer) & songs.fill.isin(["", asked])]
-    if ":" not in name and found.empty:  # asked about another game than the paper's
+    if ":" not in name and found.empty:  # the explainer used another fill than the default
         found = songs[songs.explainer == explainer]
     if found.empty:
         raise ConfigError(f"truth names the explainer '{name}', which is not scored{hint(explainer, songs.explainer.unique())}")
@@ -115,7 +139,7 @@ def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     rows = rows.assign(**{"95 %": interval_words(rows)})
     shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, called)}" for r in rows.itertuples()])
     columns = ["panel", "explainer", "against", "n_songs", "difference", "95 %", "p", "p_adjusted", "verdict"]

@@ -1,7 +1,7 @@
-"""Table and figure ``controls``: what explainers answer where the right answer, or chance, is known by construction.
+"""Table and figure ``controls``: scores of explainers where the correct result, or chance, is known by construction.
 
-Expectations are stated before the measurement, control by control (`expected_of`); an interval over songs then says whether
-they hold. At a nominal 95 % one in twenty that does hold will seem not to.
+`expected_of` states the expectation for each control before the measurement. Intervals over songs then show whether it holds.
+At a nominal 95 %, one in 20 correct expectations appears not to hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ CHANCE, ABOVE, ONE, ZERO, NONE = "chance", "above chance", "1", "0", ""
 AREA, RECALL = "normalised AUFC", "planted segments among as many first"
 OUTSIDE, QUESTION = "largest difference outside", "Shapley of the perturbation less of the fill game"
 HOLDS, FAILS, UNDETERMINED, LEFT_OUT = "as expected", "not as expected", "undetermined", "left out"
-FEWEST_THAT_AGREE = 5  # songs: where all agree there is no interval, and fewer say nothing
+FEWEST_THAT_AGREE = 5  # fewest songs with identical scores that replace an interval
 BOUNDS = {RECALL: (0.0, 1.0), AREA: (-np.inf, 1.0), QUESTION: (-np.inf, np.inf)}
 COLUMNS = [
     *("control", "domain", "explainer", "fill", "privileged", "score", "expected", "chance", "mean", "low", "high"),
@@ -40,11 +40,30 @@ TITLES = {
 
 
 def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, reads_model: bool) -> str:
-    """Return what is expected of an explainer in a control; "" where nothing is.
+    """Return the expected score of an explainer in a control.
 
-    Confined attacks: whoever measures the perturbation finds its place, and whoever is asked about it does so more often than
-    by chance; an explainer that knows the adversarial excerpt alone may not. A planted tone: whoever reads the model finds it
-    more often than by chance. Random weights: whoever reads the model and not the perturbation is at chance.
+    - Confined attacks: the norm of the perturbation finds the attacked segments, and explainers of the perturbation game find
+      them more often than chance. Explainers with access to only the adversarial excerpt need not.
+    - Planted cue: explainers that use the model find the tone more often than chance, and so does the norm.
+    - Random weights: explainers that use the model and have no access to the perturbation are at chance.
+
+    Parameters
+    ----------
+    control : str
+        Name of the control.
+    explainer : str
+        Name of the explainer.
+    fill : str
+        Fill of the explained game.
+    privileged : bool
+        Whether the explainer has access to the clean excerpt.
+    reads_model : bool
+        Whether the explainer uses the model.
+
+    Returns
+    -------
+    str
+        "chance", "above chance", "1", or "" if there is no expectation.
     """
     if explainer in BLIND:
         return CHANCE
@@ -56,17 +75,19 @@ def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, re
 
 
 def scores(controlled: Keyed) -> pd.DataFrame:
-    """Return a row for each control, domain, song, excerpt and explainer.
+    """Tabulate the scores of controls, one row per control, domain, song, excerpt and explainer.
 
     Parameters
     ----------
     controlled : iterable of (song, domain, Controlled)
+        Results of the controls.
 
     Returns
     -------
     DataFrame
-        ``value`` is the share of planted segments among as many first, or the normalised area under the flip curve where
-        nothing is planted; ``chance`` what a random ranking gets, ``outside`` the largest difference outside what was planted.
+        ``value`` is the recall: the share of planted segments among the same number of top segments. For controls without
+        planted segments it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking,
+        0 without planted segments. ``outside`` is the largest difference outside the planted segments.
     """
     parts = []
     for song, domain, item in controlled:
@@ -77,7 +98,7 @@ def scores(controlled: Keyed) -> pd.DataFrame:
         known = {"control": item.control, "domain": domain, "song": song, "n_tried": item.n_tried}
         for i, name in enumerate(item.explainers):
             who = {"explainer": str(name), "fill": str(item.fills[i]), "privileged": bool(item.privileged[i])}
-            # A song without an excerpt is a row without a value, so that who is asked and what was tried are known.
+            # A song without excerpts gets a row without a value, which retains the explainers and the number of trials.
             part = pd.DataFrame({**of_excerpts, "value": scored[i]}).reindex(range(max(1, n)))
             parts.append(part.assign(**known, **who, reads_model=bool(item.reads_model[i])))
     columns = ["control", "domain", "song", "n_tried", "outside", "excerpt", "chance", *WHO, "reads_model", "value"]
@@ -85,24 +106,25 @@ def scores(controlled: Keyed) -> pd.DataFrame:
 
 
 def table(found: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Estimate every explainer's score in every control, over songs, beside what was expected.
+    """Estimate the score of each explainer in each control over songs and compare it with the expectation.
 
     Parameters
     ----------
     found : DataFrame
-        Of `scores`.
+        Result of `scores`.
     seed : int
+        Seed of the bootstrap.
     margin : float
-        An explainer is at chance where its interval lies within so much of it.
+        Margin around chance within which an interval counts as chance.
     left_out : mapping of str to str, optional
-        Controls that were not made, and why.
+        Reasons for controls that were omitted.
 
     Returns
     -------
     DataFrame
-        A row for each control, domain and explainer; one more for what differs outside of what was planted, and for grids one
-        for the study's question (exact Shapley values of the perturbation game against those of the fill game). Both
-        directions of a song count together.
+        One row per control, domain and explainer, over both directions. Controls with planted segments have an additional row
+        for differences outside them. Grids have an additional row for exact Shapley values of the perturbation game minus those
+        of the fill game.
     """
     rows: list[dict[str, object]] = []
     for (control, domain), part in found.groupby(["control", "domain"], sort=False):
@@ -146,9 +168,25 @@ def _estimated(
 
 
 def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> str:
-    """Tell whether an estimate is as expected; an interval that says neither is said to determine nothing.
+    """Return whether an estimate agrees with the expectation.
 
-    Where all songs agree there is no interval, and the value of `FEWEST_THAT_AGREE` songs or more stands for one.
+    If all songs agree, there is no interval. Their common value replaces it for at least `FEWEST_THAT_AGREE` songs.
+
+    Parameters
+    ----------
+    found : Estimate
+        Estimate over songs.
+    expected : str
+        Expectation from `expected_of`.
+    chance : float
+        Score of a random ranking.
+    margin : float
+        Margin around chance within which an interval counts as chance.
+
+    Returns
+    -------
+    str
+        "as expected", "not as expected", "undetermined" if the interval does not decide, or "" without an expectation.
     """
     low, high = found.low, found.high
     if np.isnan(low) and found.n >= FEWEST_THAT_AGREE:
@@ -159,7 +197,7 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
         return UNDETERMINED if np.isnan(found.mean) else HOLDS if found.mean == 1 else FAILS
     if np.isnan(low) or np.isnan(chance):
         return UNDETERMINED
-    slack = 1e-9  # of rounding: an interval that ends at chance holds it
+    slack = 1e-9  # for rounding: an interval that ends at chance contains it
     if expected == ABOVE:
         return HOLDS if low > chance + slack else FAILS if high <= chance + slack else UNDETERMINED
     within = chance - margin <= low + slack and high - slack <= chance + margin
@@ -167,14 +205,14 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """Count the verdicts, in words."""
+    """Return the numbers of verdicts as text."""
     verdicts = rows.verdict[rows.verdict.isin([HOLDS, FAILS, UNDETERMINED])]
     counted = ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in (HOLDS, FAILS, UNDETERMINED))
     return f"{len(verdicts)} expectations: {counted}"
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     words = rows[["explainer", "fill", "domain", "score", "expected"]].astype(object).fillna("")
     star = ["*" if row.privileged is True else "" for row in rows.itertuples()]
     who = [f"{named(row.explainer, row.fill)}{mark}" for row, mark in zip(words.itertuples(), star, strict=True)]
@@ -198,15 +236,21 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
-    """Show measured scores and intervals by control; the marker says whether they are as expected, a dashed line is chance.
+    """Plot scores and intervals by control, with markers for the verdict and a dashed line at chance.
 
     Parameters
     ----------
     rows : DataFrame
-        Of `table`.
+        Result of `table`.
     found : DataFrame
-        Of `scores`; each song is a dot where there are few.
+        Result of `scores`. Single songs are shown as dots if there are few.
     footnote : str
+        Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        One panel per control and domain, and one for other grids.
     """
     each = rows[(rows.explainer != "") & rows.domain.notna()]
     panels = [(name, domain) for name in CONTROLS for domain in DOMAINS]

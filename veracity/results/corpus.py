@@ -1,4 +1,4 @@
-"""Table ``corpus``: what each song is, and a verdict on its audio and labels."""
+"""Table ``corpus``: properties of each song, and a verdict on its audio and labels."""
 
 import math
 from collections.abc import Iterable
@@ -35,12 +35,12 @@ def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
     Parameters
     ----------
     spectrograms : iterable of Spectrogram
-        One at a time is held.
+        Spectrograms of the songs; only one is kept in memory at a time.
 
     Returns
     -------
     DataFrame
-        One row for each song; `verdict` is "good", or what is odd of it.
+        One row per song. ``verdict`` is "good" or lists problems.
     """
     rows, found = [], []
     for song in spectrograms:
@@ -70,7 +70,7 @@ def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
 
 
 def page(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` for reading: rounded, with words for what is unknown, and without digests."""
+    """Format `table` for display: rounded, with words for unknown values, and without digests."""
     digits = {"seconds": 1, "claimed_seconds": 1, "label_end_seconds": 1, "sing_percent": 1, "sample_rate": 0, "channels": 0}
     digits |= {"peak": 3, "silent_percent": 1, "clipped_percent": 2, "dc_offset": 3, "averaging_loss_db": 1}
     titles = {
@@ -93,7 +93,7 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
 def _words(value: float, places: int) -> str:
     if pd.isna(value):
         return "unknown"
-    return f"{round(value, places) + 0.0:.{places}f}" if isfinite(value) else "all"  # + 0.0: no -0
+    return f"{round(value, places) + 0.0:.{places}f}" if isfinite(value) else "all"  # adding 0.0 avoids -0
 
 
 def _same_audio(one: dict[str, object], other: dict[str, object]) -> bool:

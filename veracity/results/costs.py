@@ -1,4 +1,4 @@
-"""Table and figure ``costs``: where time, memory and disk of a run went."""
+"""Table and figure ``costs``: time, memory and disk space of a run by stage."""
 
 import math
 from pathlib import Path
@@ -13,19 +13,23 @@ from .canvas import PALETTE, new_figure, put_footnote
 
 
 def table(results: Path) -> pd.DataFrame:
-    """Gather what the jobs of a run took, as Snakemake measured it.
+    """Collect the resources that the jobs of a run used, as measured by Snakemake and by the jobs themselves.
 
     Parameters
     ----------
     results : Path
-        The folder of a run; measurements lie in ``benchmarks/<rule>...tsv``.
+        Folder of the run. Measurements are in ``benchmarks/<rule>...tsv``.
 
     Returns
     -------
     DataFrame
-        One row for each stage that has run, the dearest first: number of jobs, their wall time in sum and at most, their CPU
-        time in sum, how much of it was start-up and what per cent was work, the largest resident memory, and the size of
-        what the stage has left on disk.
+        One row per stage, in order of decreasing wall time: number of jobs, total and largest wall time, total CPU time, CPU
+        time of start-up, share of work in per cent, peak memory, and size of the files of the stage.
+
+    Raises
+    ------
+    ArtefactError
+        If there are no measurements.
     """
     folder = results / "benchmarks"
     parts = [of_job(results, path.relative_to(folder)) for path in sorted(folder.rglob("*.tsv"))]
@@ -50,32 +54,43 @@ def table(results: Path) -> pd.DataFrame:
 
 
 def of_job(results: Path, part: Path) -> pd.DataFrame:
-    """Return what a job took, one row.
+    """Return the resources that a job used, as a single row.
 
     Parameters
     ----------
     results : Path
-        The folder of a run.
+        Folder of the run.
     part : Path
-        Of its measurement in ``benchmarks``, as ``flips/waveform/<song>.tsv``.
+        Path of the measurement within ``benchmarks``, such as ``flips/waveform/<song>.tsv``.
+
+    Returns
+    -------
+    DataFrame
+        Snakemake's measurements with the stage, the CPU time of start-up, and the job's own measurements.
     """
     log = (results / "logs" / part).with_suffix(".log")
     startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
     row = pd.read_csv(results / "benchmarks" / part, sep="\t", na_values="-")
-    # What the job has counted itself, where it has: Snakemake takes samples, and misses short jobs.
+    # Measurements of the job itself take precedence, because Snakemake samples and misses short jobs.
     own = {"cpu_time": seconds, "max_rss": peak_mb}
     counted = {column: count for column, count in own.items() if not math.isnan(count)}
     return row.assign(stage=part.with_suffix("").parts[0], startup=startup, **counted)
 
 
 def plot(costs: pd.DataFrame, *, footnote: str) -> Figure:
-    """Show where time, memory and disk of a run went.
+    """Plot time, memory and disk space by stage.
 
     Parameters
     ----------
     costs : DataFrame
-        Of `table`.
+        Result of `table`.
     footnote : str
+        Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        Three bar charts with a bar per stage.
     """
     figure, axes = new_figure(1, 3, (7.6, 0.6 + 0.22 * len(costs)), sharey=True)
     place = np.arange(len(costs))[::-1]
@@ -96,12 +111,12 @@ def plot(costs: pd.DataFrame, *, footnote: str) -> Figure:
 
 
 def _shown(value: float) -> str:
-    """Return a number with the digits that a look at it can use."""
+    """Return a number with a readable number of digits."""
     return f"{value:,.0f}".replace(",", " ") if value >= 10 else f"{value:.1f}"
 
 
 def title(costs: pd.DataFrame) -> str:
-    """Sum `table` up in a sentence."""
+    """Return a summary of `table` in one sentence."""
     work = 100 * (1 - costs.startup_cpu_seconds.sum() / costs.cpu_seconds.sum())
     jobs, seconds = costs.jobs.sum(), costs.cpu_seconds.sum()
     return f"What each stage cost: {jobs} jobs, {seconds:.0f} s of CPU time, {work:.1f} % of it work"

@@ -1,4 +1,4 @@
-"""Table ``detector``: how well the detectors detect, frame by frame."""
+"""Table ``detector``: frame-wise scores of the detectors."""
 
 from collections.abc import Mapping
 
@@ -7,23 +7,24 @@ import pandas as pd
 
 from ..detector.evaluation import Scores, mean_and_std
 
-SHARES = ("error", "recall", "specificity", "precision", "f1")  # of the detector's scores, shown in percent
+SHARES = ("error", "recall", "specificity", "precision", "f1")  # scores of the detector that are shown in per cent
 
 
 def table(scores: Mapping[str, Mapping[str, Scores]], thresholds: Mapping[str, float]) -> pd.DataFrame:
-    """Tabulate the scores of detectors, and their mean and standard deviation over seeds.
+    """Tabulate the scores of detectors, with mean and standard deviation over seeds.
 
     Parameters
     ----------
     scores : mapping
-        Split to name of the detector to its scores.
+        Scores by split and name of the detector.
     thresholds : mapping
-        Name of the detector to its threshold.
+        Decision threshold by name of the detector.
 
     Returns
     -------
     DataFrame
-        One row for each split and detector and, where there are several, one of their mean; shares in percent but AUROC.
+        One row per split and detector and, for several detectors, one row with their mean. Shares are in per cent; AUROC is
+        not.
     """
     rows = []
     for split, of_split in scores.items():
@@ -47,7 +48,7 @@ def table(scores: Mapping[str, Mapping[str, Scores]], thresholds: Mapping[str, f
 
 
 def page(table: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` for reading: mean ± standard deviation where there are several seeds."""
+    """Format `table` for display, with mean ± standard deviation for several seeds."""
 
     def cell(row: pd.Series, column: str) -> str:
         if not row.n_frames:

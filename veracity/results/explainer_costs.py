@@ -1,4 +1,4 @@
-"""Table ``explainer_costs``: what each explainer reads of the model, and how long its jobs took."""
+"""Table ``explainer_costs``: model queries and computing time of each explainer."""
 
 import os
 from pathlib import Path
@@ -14,20 +14,20 @@ COLUMNS = ["explainer", "fill", "privileged", "budget", "rows", "n", "jobs", "se
 
 
 def table(scores: pd.DataFrame, results: str | os.PathLike) -> pd.DataFrame:
-    """Gather rows from the scores and seconds from what Snakemake has measured of the jobs of the stage ``attributions``.
+    """Collect the number of queries from the scores and the time from Snakemake's measurements of the stage ``attributions``.
 
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     results : path-like
-        The folder of the run.
+        Folder of the run.
 
     Returns
     -------
     DataFrame
-        ``rows`` per excerpt; ``seconds`` of wall time of all jobs, start-up included. Without jobs of its own an explainer is
-        read off games that other stages have evaluated.
+        ``rows`` is the mean number of queries per excerpt. ``seconds`` is the wall time of all jobs including start-up. It is
+        NaN for explainers without jobs, which are computed from games that other stages evaluated.
     """
     keys = ["explainer", "fill", "privileged", "budget"]
     found = scores.groupby(keys, sort=False)["rows"].agg(["mean", "size"]).reset_index() if len(scores) else pd.DataFrame()
@@ -47,7 +47,7 @@ def _seconds(path: Path) -> float:
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     shown = {
         "explainer": [named(row.explainer, row.fill) for row in rows.itertuples()],
         "sees the clean excerpt": np.where(rows.privileged.astype(bool), "yes", "no"),

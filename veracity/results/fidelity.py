@@ -1,4 +1,4 @@
-"""Table ``fidelity``: how well LIME's surrogates fit, by what switched-off segments hold."""
+"""Table ``fidelity``: fidelity of LIME's surrogates by content of switched-off segments."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from .pooling import Keyed
 
 
 def table(explanations: Keyed) -> pd.DataFrame:
-    """Average the fidelity of LIME by domain, input, fill and method."""
+    """Return mean and standard deviation of LIME's fidelity by domain, input, fill and method."""
     rows = []
     for song, domain, item in explanations:
         assert isinstance(item, Explanations)

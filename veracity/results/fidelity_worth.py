@@ -1,4 +1,4 @@
-"""Table and figure ``fidelity_worth``: whether the fidelity of LIME tells if its answer is right."""
+"""Table and figure ``fidelity_worth``: whether the fidelity of LIME predicts correct explanations."""
 
 from collections.abc import Iterator
 
@@ -16,30 +16,32 @@ from .study import PANEL
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")
 TITLES = {"fidelity": "fidelity (R²)", "additive_share": "share that any additive surrogate explains"}
-#: Which excerpts are compared: all, or those of which some three segments flip, so that there is a right answer.
+#: Excerpts that are compared: all, or those with a flip set of at most three segments, which have a correct explanation.
 ANSWERABLE = "some three segments flip"
 COLUMNS = [*PANEL, "explainer", "fill", "predictor", "among", "n_songs", "n_right", "n_wrong", "n_wrong_unanswerable"]
 COLUMNS += ["pairs", "auc", "low", "high"]
 
 
 def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Compare right with wrong answers of LIME within songs: the share of pairs whose right one has the higher fidelity.
+    """Compare the fidelity of correct and wrong explanations of LIME within songs.
 
-    An answer is right where the first three segments flip. Only excerpts of one song and panel are compared.
+    An explanation is correct if its top three segments flip the label. Only excerpts of the same song and panel are compared.
 
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        ``auc``: that share of ``pairs``, ties half; its interval is a bootstrap over songs. 0.5 is chance. Predictors: the
-        fidelity itself, and the share of variance in LIME's kernel that the best additive surrogate explains. Panel "all"
-        adds up the pairs of all panels. Of the wrong answers ``n_wrong_unanswerable`` are to excerpts that no three segments
-        flip; rows among `ANSWERABLE` leave these out.
+        ``auc`` is the share of ``pairs`` of a correct and a wrong explanation in which the correct one has the larger
+        predictor, where ties count half. Its interval is over songs, and 0.5 is chance. Predictors are the fidelity and the
+        share of variance, under LIME's kernel, that the best additive surrogate explains. The panel "all" pools the pairs of
+        all panels. ``n_wrong_unanswerable`` counts wrong explanations of excerpts without a flip set of at most three segments;
+        rows among `ANSWERABLE` exclude these excerpts.
     """
     rows = []
     fitted = scores[scores.fidelity.notna() & ~scores.privileged.astype(bool)] if len(scores) else scores
@@ -82,7 +84,7 @@ def _pairs(part: pd.DataFrame, predictor: str) -> dict[str, float]:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     shown = {
         "panel": [_panel(row.domain, row.original, called) for row in rows.itertuples()],
         "of": [f"{row.explainer} ({row.fill})" for row in rows.itertuples()],
@@ -105,7 +107,24 @@ def _panel(domain: str, original: str, called: str) -> str:
 
 
 def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
-    """Show how well both predictors tell right from wrong answers of exact and sampled LIME, with intervals and counts."""
+    """Plot the AUC of both predictors for sampled and exact LIME, with intervals and counts.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Result of `table`.
+    fill : str
+        Fill of LIME to show.
+    footnote : str
+        Text at the foot of the figure.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per predictor.
+    """
     panels = [*((domain, original) for original in LABELS for domain in ("waveform", "spectrogram")), (ALL, ALL)]
     figure, axes = new_figure(1, len(PREDICTORS), (8.6, 3.4), sharex=True, sharey=True)
     for ax, predictor in zip(axes[0], PREDICTORS, strict=True):

@@ -1,4 +1,4 @@
-"""Figure 1: drawings that turn "no sing" into "sing", and LIME's segments; its table and its picture."""
+"""Figure 1: drawings that flip "no sing" to "sing", and the segments selected by LIME; table and plot."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from .segments import plot_segments
 
 
 def table(drawn: Sequence[tuple[str, DrawnExcerpt]]) -> pd.DataFrame:
-    """Tabulate drawings: what was drawn, P(sing), fidelity, LIME's top segments and the share of the drawing they hold."""
+    """Tabulate drawings with P(sing), fidelity, the top segments of LIME, and the share of the drawing in them."""
     rows = []
     for song, item in drawn:
         top = ranking(item.weights, "sing")[:N_TOP] if item.found else np.zeros(0, dtype=int)
@@ -48,18 +48,25 @@ def plot(
     footnote: str,
     hertz: np.ndarray | None = None,
 ) -> Figure:
-    """Show drawings that turn "no sing" into "sing", and the segments that LIME picks (paper Figure 1).
+    """Plot drawings that flip "no sing" to "sing", and the segments that LIME selects (paper Figure 1).
 
     Parameters
     ----------
     drawn : sequence of (str, DrawnExcerpt)
-        Songs and drawings that were found, one row each.
+        Songs and their drawings. Each drawing that flips the label is one row.
     grid : SegmentGrid
+        Segments of the excerpts.
     frames_per_second : float
+        Frame rate of the excerpts.
     footnote : str
-        What the data are.
+        Text at the foot of the figure.
     hertz : ndarray, shape (n_mels,), optional
-        Centres of the bands.
+        Centre frequencies of the bands in Hz. By default the axis shows band numbers.
+
+    Returns
+    -------
+    Figure
+        One row per drawing: the original, the drawing, and the top segments of LIME.
     """
     axis = "mel band" if hertz is None else "frequency [Hz]"
     rows = [(song, item) for song, item in drawn if item.found]

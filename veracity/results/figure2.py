@@ -1,4 +1,4 @@
-"""Figure 2: label flips against the number of segments; its table and its picture."""
+"""Figure 2: label flips by number of segments; table and plot."""
 
 from typing import Any, get_args
 
@@ -15,12 +15,12 @@ from .pooling import judged
 
 
 def table(rates: pd.DataFrame, *, fill: str) -> pd.DataFrame:
-    """Return what Figure 2 shows: flips with k = 1, 2, ... segments, LIME with one fill."""
+    """Return the data of Figure 2: flips for k = 1, 2, ... segments, with one fill for LIME."""
     one_of(fill, get_args(Fill), "fill")
     return rates[(rates.k >= 1) & rates.fill.isin(["", fill])]
 
 
-#: Selections of Figure 2 in drawing order: title, colour, line style, marker. The paper draws the first two.
+#: Selections of Figure 2 in drawing order: title, colour, line style, marker. The first two are in the paper.
 CURVES = {
     "lime": ("LIME", PALETTE[0], "-", "^"),
     "norm": ("norm of the perturbation", PALETTE[1], "-", "o"),
@@ -34,21 +34,27 @@ CURVES = {
 
 
 def _others(rates: pd.DataFrame) -> dict[str, tuple[str, Any, str, str | None]]:
-    """Give each explainer beside LIME a line of its own."""
+    """Return a distinct line for each explainer other than LIME."""
     names = judged(rates.selection, CURVES)
     return {name: (name, *look) for name, look in zip(names, looks(len(names)), strict=True)}
 
 
 def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show the percentage of flips against the number of segments (paper Figure 2), with bounds and chance.
+    """Plot the percentage of flips by number of segments (paper Figure 2), with bounds and chance.
 
     Parameters
     ----------
     rates : DataFrame
-        Of `table`.
+        Result of `table`.
     footnote : str
+        Text at the foot of the figure.
     called : str
-        What "sing" is called.
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
     """
     figure, axes = new_figure(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}
@@ -59,7 +65,7 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 curve = part[part.selection == selection].sort_values("k")
                 if len(curve):
                     width = 1.3 if marker else 1.0
-                    if selection in ("lime", "norm"):  # the paper's two, with the interval that the table has
+                    if selection in ("lime", "norm"):  # the two curves of the paper, with the intervals of the table
                         ax.fill_between(curve.k, curve.percent_low, curve.percent_high, color=colour, alpha=0.12, lw=0)
                     (handle,) = ax.plot(curve.k, curve.percent, style, color=colour, marker=marker, ms=4, lw=width)
                     handles.setdefault(title, handle)

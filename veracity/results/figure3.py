@@ -1,4 +1,4 @@
-"""Figure 3: how many of k perturbed segments LIME identifies; its table and its picture."""
+"""Figure 3: number of k perturbed segments that LIME identifies; table and plot."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,22 @@ from .pooling import METHODS, judged
 
 
 def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.DataFrame:
-    """Count, for Figure 3, the excerpts by how many of the k segments were found, beside what guessing would find."""
+    """Count the excerpts of Figure 3 by the number of identified segments, with the counts expected by chance.
+
+    Parameters
+    ----------
+    long : DataFrame
+        Result of `veracity.results.localised_rows.table`.
+    k_tried : sequence of int
+        Numbers of perturbed segments.
+    n_segments : int
+        Number of segments of the grid, which determines chance.
+
+    Returns
+    -------
+    DataFrame
+        One row per panel, method, k and number of identified segments.
+    """
     from scipy.stats import hypergeom
 
     rows = []
@@ -31,15 +46,21 @@ def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.
 
 
 def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show how many of k perturbed segments LIME finds (paper Figure 3), with what guessing would find.
+    """Plot the number of k perturbed segments that LIME identifies (paper Figure 3), with the counts expected by chance.
 
     Parameters
     ----------
     counts : DataFrame
-        Of `table`.
+        Result of `table`.
     footnote : str
+        Text at the foot of the figure.
     called : str
-        What "sing" is called.
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row per original label and domain, one column per k.
     """
     ks = sorted(counts.k.unique())
     settings = [(original, domain) for original in LABELS for domain in DOMAINS]
@@ -59,7 +80,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             for name, dx, (colour, _, marker) in zip(others, aside, looks(len(others)), strict=True):
                 own = part[part.method == name]
                 ax.plot(place + dx, own.excerpts, marker or "o", color=colour, ms=3.5, ls="", label=name)
-            # Counts stand under the bars, where no mark can take them for its own.
+            # Counts are below the bars, where they cannot be confused with the markers.
             counted = zip(sampled.n_found, sampled.excerpts, strict=True)
             ax.set_xticks(place, [f"{found}\n({count:.0f})" for found, count in counted])
             n = int(sampled.n.max()) if len(sampled) else 0

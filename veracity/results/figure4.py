@@ -1,4 +1,4 @@
-"""Figure 4: fidelity of explanations that found the perturbed segment, and of others; its table and its picture."""
+"""Figure 4: fidelity of explanations that identify the perturbed segment, and of others; table and plot."""
 
 import numpy as np
 import pandas as pd
@@ -10,22 +10,28 @@ from .pooling import METHODS
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:
-    """Return, for Figure 4, the fidelity of each explanation of k = 1 and whether it found the segment."""
-    kept = long[(long.k == 1) & long.method.isin(METHODS)]  # other explainers fit no surrogate
+    """Return the data of Figure 4: fidelity of each explanation for k = 1, and whether it identifies the segment."""
+    kept = long[(long.k == 1) & long.method.isin(METHODS)]  # other explainers have no surrogate
     return kept.assign(correct=kept.n_found == 1)[["song", "domain", "original", "method", "excerpt", "correct", "fidelity"]]
 
 
 def plot(fidelity: pd.DataFrame, *, footnote: str) -> Figure:
-    """Show the fidelity of explanations that found the one perturbed segment and of those that did not (paper Figure 4).
+    """Plot the fidelity of explanations that identify the single perturbed segment, and of others (paper Figure 4).
 
     Parameters
     ----------
     fidelity : DataFrame
-        Of `table`; sampled LIME is shown.
+        Result of `table`. Only sampled LIME is shown.
     footnote : str
+        Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        One panel per domain.
     """
     figure, axes = new_figure(1, len(DOMAINS), (6.4, 3.4), sharey=True)
-    rng = np.random.default_rng(0)  # only spreads the dots
+    rng = np.random.default_rng(0)  # only for the horizontal jitter of the dots
     for ax, domain in zip(axes[0], DOMAINS, strict=True):
         part = fidelity[(fidelity.domain == domain) & (fidelity.method == "sampled")]
         groups = [part[part.correct == correct].fidelity.to_numpy() for correct in (True, False)]

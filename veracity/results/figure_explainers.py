@@ -1,4 +1,4 @@
-"""Figure ``figure_explainers``: flip curves of all explainers, a column for each budget, with the bounds that none can pass."""
+"""Figure ``figure_explainers``: flip curves of all explainers with their bounds, one column per query budget."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
 from .study import ALL_MASKS, BOUNDS, BUDGETS, CLEAN, EMPTY, EXPLAINER, PANEL, named
 
-#: Bounds in drawing order: title, colour, line style.
+#: Bounds in drawing order: title, colour and line style.
 CURVES = {
     "best_set": ("best set of each k", PALETTE[2], "--"),
     "best_ranking": ("best ranking", PALETTE[2], "-"),
@@ -19,9 +19,21 @@ CURVES = {
 
 
 def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
-    """Average flip curves over the excerpts of each song, then over songs; percent for each panel, explainer and k.
+    """Return mean flip curves over the excerpts of each song, then over songs, in per cent.
 
-    Of explainers that were asked about several fills, those of the paper's `fill` and the perturbation game.
+    For explainers with several fills, only the default fill and the perturbation game are shown.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Result of `veracity.results.scores.table`.
+    fill : str
+        Default fill, the paper's.
+
+    Returns
+    -------
+    DataFrame
+        One row per panel, explainer and number of segments k.
     """
     if len(scores):
         shown = scores.fill.isin(["", fill, CLEAN])
@@ -38,7 +50,22 @@ def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show the curves: solid of explainers that see the excerpt alone, dashed of those that see the clean one, too."""
+    """Plot the flip curves, solid for explainers without and dashed for those with access to the clean excerpt.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Result of `table`.
+    footnote : str
+        Text at the foot of the figure.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row per original label and domain, one column per query budget.
+    """
     budgets = [name for name in BUDGETS if (rows.budget[~rows.explainer.isin(BOUNDS)] == name).any()] or [ALL_MASKS]
     panels = [(domain, original) for original in LABELS for domain in DOMAINS]
     figure, axes = new_figure(len(panels) + 1, len(budgets), (2.6 * len(budgets) + 0.4, 10.5), height_ratios=[1, 1, 1, 1, 0.9])

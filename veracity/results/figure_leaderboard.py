@@ -1,4 +1,4 @@
-"""Figure ``figure_leaderboard``: every explainer's area under the flip curve in each panel, with intervals and songs."""
+"""Figure ``figure_leaderboard``: area under the flip curve of each explainer by panel, with intervals and single songs."""
 
 import numpy as np
 import pandas as pd
@@ -14,21 +14,28 @@ SCORE = "aufc_normalised"
 
 
 def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """Return what the figure shows of the leaderboard: one score."""
+    """Return the data of the figure: the rows of the leaderboard for a single score."""
     return leaderboard[leaderboard.score == SCORE].reset_index(drop=True)
 
 
 def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show explainers grouped by what they read, the best on average first; songs as dots where they are few.
+    """Plot the explainers by query budget, in order of decreasing mean; single songs are dots if there are few.
 
     Parameters
     ----------
     rows : DataFrame
-        Of `table`.
+        Result of `table`.
     scores : DataFrame
-        Of `veracity.results.scores.table`; for the songs.
+        Result of `veracity.results.scores.table`, for the values of single songs.
     footnote : str
+        Text at the foot of the figure.
     called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
     """
     order = _order(rows)
     height = 1.6 + 0.17 * (len(order) + order.budget.nunique() if len(order) else 4)
@@ -75,7 +82,7 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, footnote: str, called: str
 
 
 def _order(rows: pd.DataFrame) -> pd.DataFrame:
-    """Place explainers from the top: by what they read, then by their mean over panels; a line is left for each heading."""
+    """Return the vertical positions of explainers, by query budget and mean over panels, with a line for each heading."""
     if rows.empty:
         return pd.DataFrame(columns=[*EXPLAINER, "y"])
     means = rows.groupby(EXPLAINER, sort=False)["mean"].mean().reset_index()

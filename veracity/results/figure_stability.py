@@ -1,4 +1,4 @@
-"""Figure ``figure_stability``: sampled against exact LIME."""
+"""Figure ``figure_stability``: differences between sampled and exact LIME."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -8,17 +8,23 @@ from .canvas import PALETTE, new_figure, put_footnote, say_empty
 
 
 def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote: str) -> Figure:
-    """Show how far sampled LIME is from exact LIME against the number of samples.
+    """Plot the difference between sampled and exact LIME by number of samples.
 
     Parameters
     ----------
     table : DataFrame
-        Of `veracity.results.sampling_error.table`.
+        Result of `veracity.results.sampling_error.table`.
     n_segments : int
-        For the chance lines.
+        Number of segments, which determines the chance lines.
     paper_n_samples : int
-        Marked by a line.
+        Number of samples in the paper, marked by a vertical line.
     footnote : str
+        Text at the foot of the figure.
+
+    Returns
+    -------
+    Figure
+        Three panels: error of the weights, overlap of the top three segments, and agreement of the top segment.
     """
     figure, axes = new_figure(1, 3, (8.8, 3.0))
     error, overlap, top = axes[0]
@@ -34,7 +40,7 @@ def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote
     for ax in axes[0]:
         if not len(table):
             say_empty(ax)
-            ax.set(xlim=(paper_n_samples / 8, paper_n_samples * 8), ylim=(0.01, 1))  # a logarithmic axis needs a range above 0
+            ax.set(xlim=(paper_n_samples / 8, paper_n_samples * 8), ylim=(0.01, 1))  # a logarithmic axis needs a positive range
         ax.set_xscale("log", base=2)
         ax.axvline(paper_n_samples, color="0.7", lw=1, zorder=0)
         ax.set_xlabel("number of samples $N_s$")

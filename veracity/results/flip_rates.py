@@ -1,4 +1,4 @@
-"""Table ``flip_rates``: the flips of all songs, pooled; Figure 2 and Tables 1 and 2 are read off it."""
+"""Table ``flip_rates``: flips pooled over all songs, the source of Figure 2 and Tables 1 and 2."""
 
 import numpy as np
 import pandas as pd
@@ -9,25 +9,26 @@ from ..explainers.settings import AS_MANY, POSITIVE
 from .pooling import Keyed
 from .statistics import proportion
 
-TRUTHS = ("best", "best_found", "random", "random_sampled", "worst")  # choices that need no explainer
+TRUTHS = ("best", "best_found", "random", "random_sampled", "worst")  # selections without an explainer
 
 
 def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
-    """Spread the flips of songs: one row for each excerpt, selection, fill and k.
+    """Tabulate the flips of songs in long format, one row per excerpt, selection, fill and k.
 
     Parameters
     ----------
     flips : iterable of (song, domain, Flips)
+        Flips of the songs for LIME, the norm and the bounds.
     attributions : iterable of (song, domain, Attributions)
-        What other explainers than LIME choose; the selection is the explainer's name.
+        Results of other explainers, whose names are the selections.
 
     Returns
     -------
     DataFrame
-        ``song, domain, excerpt, original, selection, fill, k, flipped``; ``k`` is a number of segments, or 0 where it is
-        "all segments with a positive weight" (``selection`` "lime_positive" and "norm_as_many", for an explainer
-        "<name>_positive" and "<name>_as_many", by norm). ``flipped`` is 0 or 1,
-        for ``random`` the share of all sets of k segments.
+        Columns ``song, domain, excerpt, original, selection, fill, k, flipped``. ``k`` is the number of segments, or 0 for "all
+        segments with a positive weight" and for the same number of segments by norm. The selections are then "lime_positive"
+        and "norm_as_many", or "<name>_positive" and "<name>_as_many" for an explainer. ``flipped`` is 0 or 1; for ``random`` it
+        is the share of all sets of k segments.
     """
     parts = []
     for song, domain, item in flips:
@@ -52,7 +53,7 @@ def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
 
 
 def _rows(song: str, domain: str, original: np.ndarray, selection: str, fill: str, values: np.ndarray) -> pd.DataFrame:
-    first = values.ndim - 1  # k counts from 1; 0 stands for "all of positive weight", which has no axis k
+    first = values.ndim - 1  # k starts at 1; 0 means "all segments of positive weight", which has no axis k
     values = values if first else values[:, None]
     excerpt, k = np.indices(values.shape)
     return pd.DataFrame(
@@ -70,7 +71,7 @@ def _rows(song: str, domain: str, original: np.ndarray, selection: str, fill: st
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:
-    """Pool the excerpts of `rows_of` over songs: percentage of flips for each setting, selection, fill and k."""
+    """Pool the rows of `rows_of` over songs: percentage of flips for each panel, selection, fill and k."""
     keys = ["domain", "original", "selection", "fill", "k"]
     pooled = long.fillna({"fill": ""}).groupby(keys, sort=False).flipped.agg(["sum", "size"])
     rows = [

@@ -1,17 +1,20 @@
-"""Table and figure ``gap``: why the paper's LIME falls short of the best ranking, as parts that add up to all of it.
+"""Table and figure ``gap``: the gap between the paper's LIME and the best ranking, decomposed into additive parts.
 
-From the paper's LIME one step leads to exact LIME (no sampling). From there five things are changed:
+The first part, *sampling*, is the difference between sampled and exact LIME. Up to five changes to exact LIME follow:
 
-- the *surrogate*, LIME's weighted ridge to Shapley values,
-- the *scale*, probability to logit,
-- *locality*, all masks to one segment off at a time (occlusion, whose ranking no surrogate and no scale changes),
-- *privilege*, access to the clean excerpt: weights of the adversarial less those of the clean excerpt, both in the fill game,
-- the *question*, the fill game to the perturbation game, whose flipping sets are the truth; it presupposes privilege.
+- *surrogate*: from LIME's weighted ridge regression to Shapley values,
+- *scale*: from probability to logit,
+- *locality*: from all masks to switching off one segment at a time (occlusion, whose ranking does not depend on surrogate and
+  scale),
+- *privilege*: access to the clean excerpt, by subtracting its weights from those of the adversarial excerpt, both in the fill
+  game,
+- *question*: from the fill game to the perturbation game, whose flip sets are the ground truth; it requires privilege.
 
-What each is worth depends on what was changed before it, so a part is the mean over all orders in which privilege comes before
-the question (a Shapley value with precedence). What then remains to the best ranking is what no such weights tell.
+The effect of a change depends on the changes before it. A part is therefore the mean effect over all orders in which privilege
+precedes the question (a Shapley value under precedence constraints). The last part, *remains*, is the rest of the gap to the
+best ranking.
 
-A run that has not scored what locality or privilege needs does without that part; without privilege the question includes it.
+If a run has no scores for locality or privilege, that part is omitted. Without privilege, the question includes it.
 
 References
 ----------
@@ -34,7 +37,7 @@ from .pooling import in_paper_order
 from .study import CLEAN, EMPTY, PANEL
 
 CHANGED = ("locality", "surrogate", "scale", "privilege", "question")
-#: Explainers of all masks by what is changed: Shapley instead of LIME, logit instead of probability.
+#: Explainers that use all masks, by two changes: Shapley values instead of LIME, and logit instead of probability.
 EXACT = {
     (False, False): "lime_exact",
     (True, False): "shapley",
@@ -51,7 +54,7 @@ TITLES = {
     "remains": "what remains",
     "gap": "the whole gap",
 }
-#: Single changes from exact LIME that the parts do not hold: explainer and fill (None: the paper's).
+#: Single changes of exact LIME that are not parts: explainer and fill (None: the default fill).
 INSTEAD = {
     "surrogate: Banzhaf values": ("banzhaf", None),
     "locality: occlusion": ("occlusion", None),
@@ -68,21 +71,22 @@ SCORE = "aufc_normalised"
 
 
 def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
-    """Decompose the gap in normalised area under the flip curve, excerpt by excerpt; means and intervals over songs.
+    """Decompose the gap in normalised area under the flip curve for each excerpt, and estimate means over songs.
 
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     fill : str
-        The paper's.
+        Default fill, the paper's.
     seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        For each panel rows of kind "part", which add up to the row of kind "gap", and of kind "instead": what one change of
-        exact LIME that is no part would bring. ``largest`` marks the largest part.
+        For each panel, rows of kind "part" that add up to the row of kind "gap". Rows of kind "instead" are the effects of
+        single changes of exact LIME that are not parts. ``largest`` marks the largest part.
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
@@ -91,7 +95,7 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
         found.append(_row("gap", "gap", 1 - cells["lime", fill]))
         for name, (explainer, given) in INSTEAD.items():
             other = fill if given is None else given
-            # The paper's own fill is no change.
+            # The default fill is not a change.
             if (explainer, other) in cells and (explainer, other) != ("lime_exact", fill):
                 found.append(_row("instead", name, cells[explainer, other] - cells["lime_exact", fill]))
         for row in found:
@@ -112,7 +116,7 @@ def _row(kind: str, name: str, values: pd.Series) -> dict[str, object]:
 
 
 def by_excerpt(scores: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return a score with a row for each song and excerpt, a column for each explainer and fill."""
+    """Return a score with one row per song and excerpt and one column per explainer and fill."""
     return scores.set_index(["song", "excerpt", "explainer", "fill"])[name].unstack(["explainer", "fill"])
 
 
@@ -122,16 +126,16 @@ def parts_of(cells: pd.DataFrame, fill: str, best: pd.Series | float = 1.0) -> d
     Parameters
     ----------
     cells : DataFrame
-        Of `by_excerpt`, of a score in which a difference of areas is linear.
+        Result of `by_excerpt` for a score that is linear in the area under the flip curve.
     fill : str
-        The paper's.
+        Default fill, the paper's.
     best : Series or float
-        That score of the best ranking.
+        The same score for the best ranking, 1 by default.
 
     Returns
     -------
     dict of str to Series
-        Parts in the order of the figure; they add up to `best` less the paper's LIME.
+        Parts in the order of the figure, which add up to `best` minus the score of the paper's LIME.
     """
     factors = _factors(cells, fill)
     orders = [order for order in itertools.permutations(factors) if _allowed(order)]
@@ -145,7 +149,7 @@ def parts_of(cells: pd.DataFrame, fill: str, best: pd.Series | float = 1.0) -> d
 
 
 def explainer_of(changed: Sequence[str], fill: str) -> tuple[str, str]:
-    """Return the explainer and the fill that exact LIME becomes when some of `CHANGED` are."""
+    """Return the explainer and the fill that result from applying the given changes to exact LIME."""
     local = "locality" in changed
     name = "occlusion" if local else EXACT["surrogate" in changed, "scale" in changed]
     if "question" in changed:
@@ -154,7 +158,7 @@ def explainer_of(changed: Sequence[str], fill: str) -> tuple[str, str]:
 
 
 def _factors(cells: pd.DataFrame, fill: str) -> tuple[str, ...]:
-    """Return the most of `CHANGED` of which every combination is scored."""
+    """Return the largest set of changes of which every allowed combination has scores."""
     for left_out in ((), ("privilege",), ("locality",), ("locality", "privilege")):
         factors = tuple(name for name in CHANGED if name not in left_out)
         if all(explainer_of(some, fill) in cells for some in _combinations(factors)):
@@ -169,12 +173,12 @@ def _combinations(factors: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _allowed(order: Sequence[str]) -> bool:
-    """Tell whether privilege, where it counts, comes before the question."""
+    """Return whether privilege, if included, precedes the question."""
     return "privilege" not in order or order.index("privilege") < order.index("question")
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     shown = {
         "panel": [f"{row.domain}, {direction_title(row.original, called)}" for row in rows.itertuples()],
         "what": [f"instead: {row.part}" if row.kind == "instead" else TITLES[row.part] for row in rows.itertuples()],
@@ -188,7 +192,22 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show the parts of each panel as steps from the paper's LIME up to the best ranking, with intervals."""
+    """Plot the parts of each panel as steps from the paper's LIME to the best ranking, with intervals.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Result of `table`.
+    footnote : str
+        Text at the foot of the figure.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
+    """
     panels = [(domain, original) for original in LABELS for domain in ("waveform", "spectrogram")]
     figure, axes = new_figure(2, 2, (8.2, 5.6), sharex=True, sharey=True)
     for ax, (domain, original) in zip(axes.ravel(), panels, strict=True):

@@ -1,4 +1,4 @@
-"""Table ``leaderboard``: each explainer's scores against the truth, over songs, beside chance."""
+"""Table ``leaderboard``: scores of each explainer against the ground truth, over songs, with chance."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from .pooling import in_paper_order
 from .study import BOUNDS, BUDGETS, EXPLAINER, PANEL, named
 
 COLUMNS = [*PANEL, *EXPLAINER, "rows", "score", "n_songs", "n", "mean", "low", "high", "chance"]
-#: Of the adversarial label: what the first three segments alone add, and what the whole loses without them.
+#: Log-odds of the adversarial label: gain from the top three segments alone, and loss without them.
 LOG_ODDS = ("sufficiency_log_odds", "comprehensiveness_log_odds")
 ESTIMATED = (*SCORES, *LOG_ODDS, "own_game_tau")
 SHOWN = ("aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "best_match_recall", "pointing", "own_game_tau")
@@ -27,14 +27,16 @@ def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        A row for each panel, explainer and score, `ESTIMATED`. ``n_songs`` songs with ``n`` excerpts have it; ``low`` and
-        ``high`` are its 95 % interval over songs (`veracity.results.over_songs.estimate`), missing where all songs agree.
+        One row per panel, explainer and score in `ESTIMATED`. ``n_songs`` and ``n`` are the numbers of songs and excerpts that
+        have the score. ``low`` and ``high`` are its 95 % interval over songs (`veracity.results.over_songs.estimate`), NaN if
+        all songs agree.
     """
     judged = scores[~scores.explainer.isin(BOUNDS)] if len(scores) else scores
     rows = pd.DataFrame(list(_rows(judged, seed)) if len(judged) else [], columns=COLUMNS)
@@ -71,7 +73,7 @@ def _chance(rows: pd.DataFrame, name: str) -> float:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read: within each panel and budget the best first, a column for each of some scores."""
+    """Format `table` for display: explainers by panel and query budget, the best first, with selected scores as columns."""
     shown = []
     for (domain, original), panel in rows.groupby(PANEL, sort=False):
         first = {"panel": f"{domain}, {direction_title(original, called)}"}

@@ -1,4 +1,4 @@
-"""Table ``listening``: what can be heard, and what the detector says of it."""
+"""Table ``listening``: sounds of the explanations, and the detector's output for them."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ TITLES = {
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange the table to be read."""
+    """Format the table for display."""
     return pd.DataFrame(
         {
             "panel": [f"{row.domain}, {direction_title(row.original)}" for row in rows.itertuples()],

@@ -1,4 +1,4 @@
-"""Table ``localisation``: what LIME finds of localised perturbations, against the truth."""
+"""Table ``localisation``: segments of localised perturbations that explainers identify, and ground truth."""
 
 import pandas as pd
 
@@ -6,7 +6,20 @@ from .pooling import in_paper_order
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:
-    """Summarise localisation against the truth: segments found, and share of the segments that were really needed."""
+    """Summarise the segments of localised perturbations that explainers identify.
+
+    Parameters
+    ----------
+    long : DataFrame
+        Result of `veracity.results.localised_rows.table`.
+
+    Returns
+    -------
+    DataFrame
+        One row per panel, k and method. ``mean_found`` is the mean number of the k segments among the top k. ``mean_needed`` is
+        the mean size of the smallest flip sets within the k segments. ``needed_found_percent`` is the mean share of such a set
+        among the top k.
+    """
     keys = ["domain", "original", "k", "method"]
     columns = {
         "n": ("n_found", "size"),

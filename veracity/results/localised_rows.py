@@ -1,4 +1,4 @@
-"""Table ``localised_rows``: localised perturbations, a row each; Figures 3 and 4 and ``localisation`` are read off it."""
+"""Table ``localised_rows``: localised perturbations in long format, the source of Figures 3 and 4 and ``localisation``."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,19 @@ from .pooling import Keyed
 
 
 def table(localised: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
-    """Spread the localised perturbations of songs: one row for each method, excerpt and k.
+    """Tabulate the localised perturbations of songs in long format, one row per method, excerpt and k.
 
     Parameters
     ----------
     localised : iterable of (song, domain, Localised)
-        Sampled and exact LIME.
+        Results of sampled and exact LIME.
     attributions : iterable of (song, domain, LocalisedAttributions)
-        Other explainers; the method is their name, and there is no fidelity.
+        Results of other explainers, whose names are the methods. They have no fidelity.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``song, domain, method, excerpt, original, k, n_found, found_flips, n_needed, needed_found, fidelity``.
     """
     parts = []
     for song, domain, item in localised:

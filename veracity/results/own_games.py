@@ -1,4 +1,4 @@
-"""Table and figure ``own_games``: how well explainers solve the game that they are asked, and what that says of the truth."""
+"""Table and figure ``own_games``: agreement of explainers with the solution of their own game, and with the ground truth."""
 
 from collections.abc import Iterable
 
@@ -14,30 +14,30 @@ from .over_songs import bootstrap_rank_correlation
 from .pooling import in_paper_order
 from .study import BOUNDS, BUDGETS, CLEAN, EMPTY, EXPLAINER, PANEL, named
 
-NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # in the figure; the table names all
+NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # labelled in the figure; the table lists all explainers
 AGREEMENT = [*PANEL, "fill", "among", "n_explainers", "n_songs", "rank_correlation", "low", "high"]
 AMONG = ("all", "those that read the model")
 ALL_FILLS = "all"
-LINE = 0.055  # height of a label, in the figure's units
-#: Which game an explainer explains, and whether it has access to the clean excerpt beside it.
+LINE = 0.055  # height of a label in data units
+#: Kinds of explainers, by the game that they explain and by access to the clean excerpt.
 KINDS = ("fill game", "fill game, privileged", "perturbation game")
 COLUMNS = [*PANEL, *EXPLAINER, "kind", "n_songs", "n"]
 COLUMNS += ["own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 
 
 def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """Put an explainer's rank agreement with the Shapley values of its own game beside its score against the truth.
+    """Combine the agreement of explainers with the Shapley values of their own game and their scores against the ground truth.
 
     Parameters
     ----------
     leaderboard : DataFrame
-        Of `veracity.results.leaderboard.table`.
+        Result of `veracity.results.leaderboard.table`.
 
     Returns
     -------
     DataFrame
-        ``own_game``: Kendall's tau, ``truth``: normalised area under the flip curve, ``kind``: one of `KINDS`; explainers of no
-        game are left out.
+        ``own_game`` is Kendall's tau, ``truth`` the normalised area under the flip curve, and ``kind`` one of `KINDS`.
+        Explainers without a game are omitted.
     """
     keys = [*PANEL, *EXPLAINER]
     own, truth = (leaderboard[leaderboard.score == score].set_index(keys) for score in ("own_game_tau", "aufc_normalised"))
@@ -50,26 +50,28 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 
 def kind_of(fill: str, *, privileged: bool) -> str:
-    """Return which of `KINDS` an explainer belongs to."""
+    """Return the element of `KINDS` to which an explainer belongs."""
     return KINDS[2] if fill == CLEAN else KINDS[int(privileged)]
 
 
 def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
-    """Correlate, over explainers, how well they solve their own game with how well they rank against the truth.
+    """Correlate the agreement of explainers with their own game and their scores against the ground truth.
 
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     fill : str
-        The paper's.
+        Default fill, the paper's.
     seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        Spearman's rank correlation over the unprivileged explainers of the fill game, of the paper's fill and of all fills, of
-        all of them and of those that read the model; intervals are bootstraps over songs, NaN where songs are few.
+        Spearman's rank correlation over the unprivileged explainers of the fill game, for the default fill and for all fills.
+        One row is for all explainers and one for those that use the model. Intervals are bootstraps over songs, NaN for few
+        songs.
     """
     rows = []
     judged = scores[~scores.explainer.isin(BOUNDS) & ~scores.privileged.astype(bool)] if len(scores) else scores
@@ -89,7 +91,7 @@ def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read: the explainers that solve their game best first."""
+    """Format `table` for display, with the explainers that agree best with their own game first."""
     order = rows.sort_values([*PANEL, "own_game"], ascending=[True, True, False], kind="stable")
     return pd.DataFrame(
         {
@@ -108,7 +110,22 @@ def _cell(mean: float, low: float, high: float) -> str:
 
 
 def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show each explainer as a point: right answers to its own question against right answers to the one that matters."""
+    """Plot each explainer by its agreement with its own game and its score against the ground truth.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Result of `table`.
+    footnote : str
+        Text at the foot of the figure.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One panel per original label and domain.
+    """
     figure, axes = new_figure(2, 2, (8.2, 7.0), sharex=True, sharey=True)
     for line, original in zip(axes, LABELS, strict=True):
         for ax, domain in zip(line, DOMAINS, strict=True):
@@ -144,7 +161,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
 
 
 def _apart(heights: Iterable[float]) -> list[float]:
-    """Return falling heights moved down until labels at them do not overlap."""
+    """Return decreasing heights, lowered where necessary so that labels do not overlap."""
     found: list[float] = []
     for height in heights:
         found.append(min(height, found[-1] - LINE) if found else height)

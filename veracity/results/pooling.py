@@ -1,4 +1,4 @@
-"""What several tables share: artefacts keyed by song and domain, and the paper's order of rows and columns."""
+"""Functions shared by tables: selections, the paper's order of rows and columns, reading, and display."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -13,41 +13,46 @@ from ..labels import LABELS, SING, title
 Keyed = Iterable[tuple[str, str, object]]  # song, domain, artefact
 
 
-UNDETERMINED = "none"  # in a page, where there is no number
+UNDETERMINED = "none"  # displayed in place of a missing number
 
-#: Columns of tables that hold words.
+#: Columns of tables that contain text.
 TEXTS = (
     *("song", "domain", "original", "direction", "scope", "model", "selection", "fill", "method", "stage", "input", "corpus"),
     *("explainer", "budget", "score", "against", "verdict", "what", "kind", "part", "predictor", "where", "among"),
 )
 
-#: How segments are chosen in the flip experiments, in the order of figures.
+#: Selections of segments in the flip experiments, in the order of figures.
 SELECTIONS = ("lime", "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst")
-WIDE = 9  # selections: more than that a page shows as rows, not as columns
-METHODS = ("sampled", "exact")  # of LIME, in tables of localised perturbations
+WIDE = 9  # largest number of selections that are displayed as columns instead of rows
+METHODS = ("sampled", "exact")  # methods of LIME in tables of localised perturbations
 
 
 def judged(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Return the explainers among the selections or methods of a table: what is not known by another name, each once."""
+    """Return the explainers among the selections or methods of a table, without `known` names and without duplicates."""
     others = [name for name in dict.fromkeys(names) if name not in set(known)]
     return [name for name in others if not name.endswith((POSITIVE, AS_MANY, f"{AS_MANY}_exact"))]
 
 
 def in_paper_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows by original label and domain, as the paper does."""
+    """Sort rows by original label and domain, as in the paper."""
     order = table.assign(_o=table.original.map(LABELS.index), _d=table.domain.map(DOMAINS.index))
     return order.sort_values(["_o", "_d"], kind="stable").drop(columns=["_o", "_d"]).reset_index(drop=True)
 
 
 def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.DataFrame:
-    """Arrange a table as the paper prints it: a row for each direction, a column for each domain and selection.
+    """Arrange a table as in the paper, with one row per direction and one column per domain and selection.
 
     Parameters
     ----------
     table : DataFrame
-        Of `veracity.results.table1.table` or `veracity.results.table2.table`.
+        Result of `veracity.results.table1.table` or `veracity.results.table2.table`.
     selections : mapping
-        Selections to show and their titles.
+        Titles of the selections to show.
+
+    Returns
+    -------
+    DataFrame
+        Table of text. With more than `WIDE` selections, it is transposed.
     """
     rows = []
     for direction, part in table.groupby("direction", sort=False):
@@ -59,13 +64,13 @@ def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.Dat
                     one = cell.iloc[0]
                     row[f"{domain}: {heading}"] = f"{one.percent:.0f} % ({one.flipped:.3g} of {one.n})"
         rows.append(row)
-    if len(selections) > WIDE:  # many explainers: one below the other
+    if len(selections) > WIDE:  # many explainers are rows
         return _turned(rows, selections.values())
     return pd.DataFrame(rows)
 
 
 def _turned(rows: list[dict[str, str]], headings: Iterable[str]) -> pd.DataFrame:
-    """Arrange with a row for each selection, a column for each domain and direction."""
+    """Arrange a table with one row per selection and one column per domain and direction."""
     turned = []
     for heading in headings:
         cells = {f"{d}: {row['direction']}": row.get(f"{d}: {heading}", UNDETERMINED) for d in DOMAINS for row in rows}
@@ -75,7 +80,7 @@ def _turned(rows: list[dict[str, str]], headings: Iterable[str]) -> pd.DataFrame
 
 
 def in_words(table: pd.DataFrame, called: str) -> pd.DataFrame:
-    """Return a table whose labels have the words of the classifier: what "sing" is `called`, and "no" and that."""
+    """Return a table with display names of labels: `called` for "sing", and "no" followed by `called` for "nosing"."""
     if called == SING or "original" not in table:
         return table
     words = {name: title(name, called) for name in LABELS}
@@ -83,15 +88,32 @@ def in_words(table: pd.DataFrame, called: str) -> pd.DataFrame:
 
 
 def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
-    """Read a table back that a rule has written, with the types that its columns have when it holds rows.
+    """Read a table that a rule has written, with the types that its columns have when it is not empty.
 
-    An empty CSV tells no types: then what is no text is a number.
+    An empty CSV file does not determine types. Columns other than `TEXTS` are then numeric.
+
+    Parameters
+    ----------
+    path : path-like
+        Path to the CSV file.
+    called : str
+        Display name of "sing" in the file, which is replaced by "sing" and "nosing".
+
+    Returns
+    -------
+    DataFrame
+        The table.
+
+    Raises
+    ------
+    ArtefactError
+        If the file is damaged.
     """
     try:
         columns = pd.read_csv(path, nrows=0).columns
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
         raise ArtefactError(f"{path} is damaged and holds no table: delete it, and its rule makes it again") from None
-    missing = {column: ["", "nan"] for column in columns if column not in TEXTS}  # a note may say NA
+    missing = {column: ["", "nan"] for column in columns if column not in TEXTS}  # texts may contain NA
     table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing)
     if called != SING and "original" in table:
         codes = {title(name, called): name for name in LABELS}
@@ -106,7 +128,7 @@ NO_TRUTH = (
 
 
 def as_markdown(page: pd.DataFrame, empty: str = NOTHING) -> str:
-    """Write a table for reading; what its data do not determine is said in words."""
+    """Format a table as Markdown; `empty` replaces a table without rows, and undetermined values are displayed as text."""
     if page.empty:
         return empty
     shown = page.copy()
@@ -117,5 +139,5 @@ def as_markdown(page: pd.DataFrame, empty: str = NOTHING) -> str:
     for column in shown.columns:
         shown[column] = [value.replace("|", r"\|") if isinstance(value, str) else value for value in shown[column]]
     shown.columns = [str(column).replace("|", r"\|") for column in shown]
-    texts = [i for i, column in enumerate(shown) if column in TEXTS]  # a song may be called 01, or 1e5
+    texts = [i for i, column in enumerate(shown) if column in TEXTS]  # the name of a song may be 01 or 1e5
     return shown.to_markdown(index=False, floatfmt=".4g", disable_numparse=texts)

@@ -1,8 +1,9 @@
-"""Table ``published``: every number that the paper published beside this run's, with a verdict.
+"""Table ``published``: all published numbers of the paper and those of this run, with a verdict.
 
 References
 ----------
-V. Praher, K. Prinz, A. Flexer, G. Widmer, ISMIR 2021: Tables 1 and 2; Figures 2, 3 and 4 as read off (counts +-1).
+V. Praher, K. Prinz, A. Flexer, G. Widmer, ISMIR 2021: Tables 1 and 2; Figures 2, 3 and 4, read off with an error of up to 1 in
+counts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,38 +19,43 @@ from ..songs.settings import FrontEnd
 from .pooling import METHODS
 from .statistics import proportion
 
-#: The paper's songs in its splits.
+#: Number of songs of the paper by split.
 SONGS = {"train": 61, "valid": 16, "test": 16}
 Panel = tuple[Domain, Label]
 PANELS: tuple[Panel, ...] = (("waveform", "nosing"), ("spectrogram", "nosing"), ("waveform", "sing"), ("spectrogram", "sing"))
-#: Per cent of labels that flip, panels as above. Table 1: LIME's first three segments.
+#: Table 1: percentage of labels that flip with the top three segments of LIME, in the order of `PANELS`.
 TABLE1 = dict(zip(PANELS, (53, 41, 21, 32), strict=True))
-#: Table 2: all segments of positive weight by LIME, and as many by norm.
+#: Table 2: percentages for all segments of positive weight by LIME, and for the same number by norm.
 TABLE2 = dict(zip(PANELS, ((86, 99), (91, 98), (49, 74), (44, 55)), strict=True))
-#: Figure 2: by norm with 1, 3 and 5 segments.
+#: Figure 2: percentages for 1, 3 and 5 segments by norm.
 FIGURE2 = dict(zip(PANELS, ((20, 64, 85), (14, 48, 74), (7, 21, 39), (20, 46, 64)), strict=True))
-#: Figure 3: excerpts by how many of k segments were found, from all k to none.
+#: Figure 3: number of excerpts by number of identified segments, from k to 0.
 FIGURE3: dict[Panel, dict[int, tuple[int, ...]]] = {
     ("waveform", "nosing"): {1: (13, 19), 3: (9, 41, 36, 16), 5: (2, 17, 30, 50, 31, 7)},
     ("spectrogram", "nosing"): {1: (11, 11), 3: (8, 26, 27, 16), 5: (1, 22, 31, 29, 22, 14)},
     ("waveform", "sing"): {1: (1, 10), 3: (1, 13, 15, 5), 5: (0, 2, 12, 19, 18, 11)},
     ("spectrogram", "sing"): {1: (12, 18), 3: (2, 23, 31, 13), 5: (1, 14, 29, 36, 14, 2)},
 }
-#: Figure 4: median fidelity of explanations that found the segment, and of others.
+#: Figure 4: median fidelity of explanations that identify the segment, and of others.
 FIGURE4: dict[Domain, tuple[float, float]] = {"waveform": (0.68, 0.71), "spectrogram": (0.67, 0.74)}
 COLUMNS = ["where", "domain", "original", "what", "published", "ours", "low", "high", "n", "verdict"]
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "nothing to compare: no excerpt"
 
 
 def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[str]:
-    """Say in what a run is another experiment than the paper's; empty where its numbers may be compared.
+    """Return the differences between the experiment of a run and that of the paper; empty if their numbers are comparable.
 
     Parameters
     ----------
     config : mapping
-        The whole configuration.
+        Complete configuration of the run.
     n_songs : mapping
-        Songs of each split.
+        Number of songs by split.
+
+    Returns
+    -------
+    list of str
+        Description of each difference.
     """
     model, lime, attacks = config["model"], config["lime"], config["attacks"]
     found = []
@@ -92,25 +98,24 @@ def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, differing: list[str]) -> pd.DataFrame:
-    """Put each published number beside ours.
+    """Compare each published number with that of the run.
 
     Parameters
     ----------
     rates : DataFrame
-        Of `veracity.results.flip_rates.table`.
+        Result of `veracity.results.flip_rates.table`.
     localised : DataFrame
-        Of `veracity.results.localised_rows.table`.
+        Result of `veracity.results.localised_rows.table`.
     fill : str
-        Of LIME.
+        Fill of LIME.
     differing : list of str
-        Of `differences`.
+        Result of `differences`.
 
     Returns
     -------
     DataFrame
-        Percentages with Wilson's 95 % interval over excerpts, medians with the order statistics of a 95 % interval. The
-        published value *agrees* where it lies in ours. Where the run is another experiment, the verdict says why it is not
-        comparable.
+        Percentages with Wilson's 95 % interval over excerpts, and medians with an order-statistic interval of 95 %. A published
+        value *agrees* if it is within the interval. If the experiments differ, the verdict gives the reasons instead.
     """
     rows = [*_flips(rates, fill), *_found(localised), *_fidelity(localised)]
     found = pd.DataFrame(rows, columns=COLUMNS)
@@ -162,7 +167,7 @@ def _fidelity(localised: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _median_interval(ordered: np.ndarray) -> tuple[float, float]:
-    """Return the order statistics between which the median lies with 95 %; NaN where there are too few."""
+    """Return order statistics that contain the median with a confidence of 95 %, or NaN for too few values."""
     from scipy.stats import binom
 
     n = len(ordered)
@@ -183,7 +188,7 @@ def _verdict(row: Any, differing: list[str]) -> str:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     panels = [
         row.domain if row.original == "all" else f"{row.domain}, {direction_title(row.original, called)}"
         for row in rows.itertuples()

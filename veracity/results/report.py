@@ -1,4 +1,4 @@
-"""One HTML page of a run: figures, tables, provenance; it needs no network and no other file."""
+"""Report of a run as a single HTML page with figures, tables and provenance, which requires no network and no other files."""
 
 import base64
 import math
@@ -18,7 +18,7 @@ from ..labels import direction_title
 from .listening import TITLES as HEARD
 from .pooling import read_table
 
-#: What each figure and table shows, in the order of the page.
+#: Captions of figures and tables, in the order of the page.
 CAPTIONS = {
     "figure1": "A drawing turns “no sing” into “sing”: original, drawn on, LIME's first three segments (paper Figure 1).",
     "figure2": "Label flips when only k segments of a perturbation are added, chosen by LIME or by norm (paper Figure 2), and "
@@ -171,24 +171,24 @@ def write_report(
     inputs: Mapping[str, str] | None = None,
     sounds: str | os.PathLike | None = None,
 ) -> None:
-    """Write the page.
+    """Write the report.
 
     Parameters
     ----------
     path : path-like
-        The HTML file.
+        Path to the HTML file.
     figures : mapping
-        Name, one of `CAPTIONS`, to a PNG file.
+        PNG file of each figure; names are keys of `CAPTIONS`.
     tables : mapping
-        Name, one of `CAPTIONS`, to the page of a table for reading (Markdown).
+        Formatted table (Markdown) of each table; names are keys of `CAPTIONS`.
     configuration : mapping
-        The whole configuration of the run, which holds ``run`` and ``corpus.note``.
+        Complete configuration of the run, including ``run`` and ``corpus.note``.
     warnings : sequence of str
-        Of the run's jobs; they stand on top.
+        Warnings of the jobs, which are shown at the top.
     inputs : mapping of str to str, optional
-        What the run has read from outside, and digests of it.
+        Digests of the external inputs of the run.
     sounds : path-like, optional
-        The folder of FLAC files of the table ``listening``, whose CSV lies beside its page.
+        Folder of the FLAC files of the table ``listening``. Its CSV file must be next to its Markdown file.
     """
     corpus = configuration["corpus"]
     assert isinstance(corpus, Mapping)
@@ -210,7 +210,7 @@ def write_report(
 
 
 def _sounds(path: Path, folder: Path) -> list[tuple[str, list[dict[str, str]]]]:
-    """Return a heading and the players of each excerpt that can be heard."""
+    """Return a heading and the players for each excerpt with sounds."""
     groups: dict[str, list[dict[str, str]]] = {}
     for row in read_table(path).itertuples():
         panel = f"{row.domain}, {direction_title(row.original)}: {row.song} at {row.seconds:.1f} s"
@@ -229,7 +229,7 @@ def _flips(value: float) -> str:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    # A name without a caption is an error, not a figure that is left out.
+    # A name without a caption raises an error, so that no figure is omitted silently.
     return sorted(names, key=list(CAPTIONS).index)
 
 
@@ -241,7 +241,7 @@ class _Table:
 
 
 def _table(path: str | os.PathLike) -> _Table:
-    """Read a table's page for reading back: its cells, or the sentence that stands there instead."""
+    """Read the cells of a Markdown table, or the sentence that replaces an empty table."""
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     cells = [
         [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -250,5 +250,5 @@ def _table(path: str | os.PathLike) -> _Table:
     ]
     if not cells:
         return _Table([], [], " ".join(line for line in lines[3:] if line))
-    n_rows = len(cells) - 2  # less headings and the line below them
+    n_rows = len(cells) - 2  # without the headings and the line below them
     return _Table(cells[0], cells[2:], f"({n_rows} {'row' if n_rows == 1 else 'rows'}.)")

@@ -1,4 +1,4 @@
-"""Table ``sampling_error``: how far sampled LIME is from exact LIME, against the number of samples."""
+"""Table ``sampling_error``: difference between sampled and exact LIME by number of samples."""
 
 import numpy as np
 import pandas as pd
@@ -8,13 +8,18 @@ from .pooling import Keyed
 
 
 def table(studies: Keyed) -> pd.DataFrame:
-    """Summarise sampling error against N_s, pooled over songs, domains and excerpts.
+    """Summarise the sampling error by number of samples, pooled over songs and excerpts.
+
+    Parameters
+    ----------
+    studies : iterable of (song, domain, Stability)
+        Results of the stability study.
 
     Returns
     -------
     DataFrame
-        For each domain and N_s: mean relative error of the weights with its 5 % and 95 % quantiles over excerpts and
-        repeats, mean overlap of the top three, chance that the top segment is that of exact LIME.
+        One row per domain and N_s: mean relative error of the weights with its 5 % and 95 % quantiles over excerpts and
+        repeats, mean overlap of the top three segments, and percentage of fits with the same top segment as exact LIME.
     """
     parts = []
     for _, domain, item in studies:

@@ -1,8 +1,8 @@
-"""Table ``scores``: every explainer's answer to every excerpt, scored against the truth that all masks tell.
+"""Table ``scores``: scores of every explainer against the exact flips of all masks, one row per excerpt and explainer.
 
-A row for each excerpt and explainer. Exact explainers are read off the games that the stages ``explanations`` and ``flips``
-have evaluated already; the others are the stage ``attributions``. Two games are asked about: in the *fill* game absent segments
-hold a fill; in the *perturbation* game (fill ``clean``) the clean excerpt, and its flipping sets are the truth.
+Baselines are computed from the games that the stages ``explanations`` and ``flips`` evaluate. All other explainers come from
+the stage ``attributions``. Explainers explain one of two games. In the *fill game*, switched-off segments hold a fill. In the
+*perturbation game* (fill ``clean``), they hold the clean excerpt, and its flip sets are the ground truth.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,36 +23,38 @@ from .leaderboard import LOG_ODDS
 from .pooling import Keyed
 from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, STORED, budget_of
 
-#: Exact weights of the fill games, by name, and the fields of `Explanations` that hold them for each fill.
+#: Exact solutions of the fill games, named as the fields of `Explanations` that contain them.
 EXACT = ("shapley", "banzhaf")
 LOGIT = ("lime_logit", "shapley_logit", "banzhaf_logit")
 KEYS = ["song", "domain", "excerpt", "original", *EXPLAINER, "rows"]
-#: Columns of the table beside scores.
+#: Numeric columns of the table other than scores.
 NUMBERS = ["own_game_tau", "fidelity", "additive_share", "smallest_size", "n_segments"]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """One explainer's answers to the excerpts of a song.
+    """Attributions of one explainer for the excerpts of a song.
 
     Attributes
     ----------
     explainer : str
+        Name of the explainer.
     fill : str
-        Of the game that it was asked about; "" where it was asked about none.
+        Fill of the explained game; "" for explainers without a game.
     privileged : bool
-        Whether it saw the clean excerpt.
+        Whether the explainer has access to the clean excerpt.
     rows : ndarray of int, shape (n_excerpts,)
-        Of the model that it has read.
+        Number of model queries.
     weights : ndarray, shape (n_excerpts, n_segments)
-        Oriented towards the adversarial label.
+        Weights, larger for more evidence for the adversarial label.
     ranking : ndarray of int, shape (n_excerpts, n_segments)
+        Segments from most to least responsible.
     fidelity : ndarray, shape (n_excerpts,), or None
-        Of a surrogate.
+        Fidelity of the surrogate; None for explainers without one.
     answered : ndarray of bool, shape (n_excerpts,), or None
-        Where it has an answer; None: everywhere.
+        Whether there is an attribution; None if there is one for every excerpt.
     stored : bool
-        Computed elsewhere, so that nobody knows what was read for it.
+        Whether the attributions were computed elsewhere, so that the number of queries is unknown.
     """
 
     explainer: str
@@ -74,18 +76,21 @@ def table(
     Parameters
     ----------
     flips, explanations, attributions : iterable of (song, domain, artefact)
+        Artefacts of the stages of the same names.
     seed : int
+        Seed for breaking ties and for random rankings.
     n_samples : int
-        Of sampled LIME.
+        Number of masks of sampled LIME.
     n_rankings : int
-        Random rankings, for the chance of two scores.
+        Number of random rankings for the chance of two scores.
 
     Returns
     -------
     DataFrame
-        Columns `KEYS`, the keys of `veracity.games.scoring.SCORES`, the same with ``chance_`` before (see there),
-        `LOG_ODDS` (of the adversarial label: what the first three segments alone add to the clean excerpt's, and what the whole
-        loses without them), `NUMBERS`, and ``flips_1`` ... for the curve. No rows where not all masks are known.
+        Columns are `KEYS`, the scores of `veracity.games.scoring.SCORES`, their chance with the prefix ``chance_``, `LOG_ODDS`,
+        `NUMBERS`, and the flip curve as ``flips_1``, .... The log-odds of the adversarial label measure the gain of the clean
+        excerpt from the top three segments and the loss of the adversarial excerpt without them. Excerpts are omitted if not
+        all masks are known.
     """
     explained = {(song, domain): item for song, domain, item in explanations}
     judged: dict[tuple[str, str], list[Attributions]] = {}
@@ -108,7 +113,7 @@ def table(
     if not parts:
         return pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
     found = pd.concat(parts, ignore_index=True)
-    # One group for an explainer, by the most that it has read: a search may stop early where it is easy.
+    # The largest number of queries determines the group of an explainer, because a search may stop early.
     most = found.groupby(["explainer", "fill", "privileged"])["rows"].transform("max")
     known = found.budget != STORED
     groups = [budget_of(int(rows), int(n)) for rows, n in zip(most[known], found.n_segments[known], strict=True)]
@@ -124,8 +129,27 @@ def answers_of(
     *,
     n_samples: int,
 ) -> Iterator[Answers]:
-    """Yield what every explainer says of a song's excerpts, exact ones read off the games that were evaluated."""
-    sign = np.where(flips.original == SING, -1.0, 1.0)[:, None]  # towards the adversarial label
+    """Yield the attributions of every explainer for the excerpts of a song.
+
+    Parameters
+    ----------
+    flips : Flips
+        Flips of the song.
+    explanations : Explanations
+        LIME and exact solutions of the fill games of the song.
+    attributions : sequence of Attributions
+        Results of the stage ``attributions`` for the song.
+    ties : Generator
+        Source of randomness for breaking ties.
+    n_samples : int
+        Number of masks of sampled LIME.
+
+    Yields
+    ------
+    Answers
+        Attributions of one explainer for one game.
+    """
+    sign = np.where(flips.original == SING, -1.0, 1.0)[:, None]  # sign in favour of the adversarial label
     n_excerpts, n = flips.squared_norm.shape
     everything = 1 << n
 
@@ -148,7 +172,7 @@ def answers_of(
             yield answers(name, fill, sign * explanations.along(name, fill=fill), everything)
         for name in LOGIT:
             yield answers(name, fill, sign * _of_fill(explanations, name, fill), everything)
-        # Where the fill alone decides so, or no set does, there is no smallest set to be named.
+        # There is no smallest set if the fill alone or no set decides for the label.
         asked = answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
         yield replace(asked, answered=_of_fill(explanations, "smallest_set_size", fill) > 0)
     for name in WEIGHTS:
@@ -205,12 +229,12 @@ def _of_excerpt(
 
 
 def _curve(flips: np.ndarray) -> dict[str, float]:
-    """Return a flip curve as columns; with all segments every curve flips."""
+    """Return a flip curve as columns, without the full set, which always flips."""
     return {f"flips_{k + 1}": float(flip) for k, flip in enumerate(flips[:-1])}
 
 
 def _own_games(item: Flips, explanation: Explanations, e: int) -> Mapping[str, np.ndarray]:
-    """Return the exact solution of each game of an excerpt, towards the adversarial label: its Shapley values."""
+    """Return the exact Shapley values of each game of an excerpt, signed in favour of the adversarial label."""
     sign = -1.0 if item.original[e] == SING else 1.0
     assert item.shapley is not None
     fills = {str(fill): sign * explanation.along("shapley", fill=fill)[e] for fill in explanation.fills}
@@ -223,7 +247,7 @@ def _log_odds(logits: Mapping[int, float], ranking: np.ndarray, n: int) -> dict[
 
 
 def _tau(weights: np.ndarray | None, solution: np.ndarray | None) -> float:
-    """Return Kendall's rank correlation of weights with a game's solution; NaN where one is constant or missing."""
+    """Return Kendall's rank correlation of weights with the solution of a game; NaN if either is constant or missing."""
     from scipy.stats import kendalltau
 
     if weights is None or solution is None or not np.ptp(weights) or not np.ptp(solution):

@@ -1,4 +1,4 @@
-"""An excerpt as a picture, with some of its segments in the light and the others in the shade."""
+"""Display of an excerpt with selected segments highlighted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from ..games.grid import SegmentGrid
 from .canvas import PALETTE
 
-HERTZ = (100, 300, 1000, 3000, 8000)  # that are named where bands have frequencies
+HERTZ = (100, 300, 1000, 3000, 8000)  # tick labels if the frequencies of the bands are known
 
 
 def plot_segments(
@@ -25,26 +25,29 @@ def plot_segments(
     high: float | None = None,
     hertz: np.ndarray | None = None,
 ) -> AxesImage:
-    """Draw an excerpt.
+    """Draw an excerpt with selected segments highlighted.
 
     Parameters
     ----------
     ax : Axes
+        Axes to draw on.
     excerpt : ndarray, shape (n_frames, n_bands)
+        Excerpt to show.
     grid : SegmentGrid
+        Segments of the excerpt.
     segments : sequence of int, optional
-        Those that are shown; the others are covered. Without them the whole excerpt is shown.
+        Segments to highlight; all others are covered. By default the whole excerpt is shown.
     seconds : float
-        Length of the excerpt.
+        Length of the excerpt in seconds.
     low, high : float, optional
-        What is black and what is brightest.
+        Values at the ends of the colour scale, by default the extrema of the excerpt.
     hertz : ndarray, shape (n_bands,), optional
-        Centres of the bands; without them the axis counts bands.
+        Centre frequencies of the bands in Hz. By default the axis shows band numbers.
 
     Returns
     -------
     AxesImage
-        For a colour bar.
+        Image for a colour bar.
     """
     place: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": (0, seconds, 0, grid.n_mels)}
     image = ax.imshow(excerpt.T, cmap="magma", vmin=low, vmax=high, **place)

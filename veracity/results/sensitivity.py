@@ -1,12 +1,13 @@
-"""Table ``sensitivity``: what the estimates of the truth study become when they are made in another, declared way.
+"""Table ``sensitivity``: estimates of the truth study under alternative, declared methods.
 
-The normalised area under the flip curve divides by what lies between a random and the best ranking, and explodes where that is
-little. Songs of one artist are not independent. So beside the estimate of the other tables (``songs``) each is made again:
+The normalised area under the flip curve divides by the difference between the best and a random ranking, so it is unstable if
+that difference is small. Songs of one artist are not independent. Each estimate of the other tables (``songs``) is therefore
+repeated:
 
-- ``ratio of sums``: areas above random, summed over a panel's excerpts, over the sum of what the best ranking has above random,
-- ``area``: differences of the area itself, not divided, means of songs,
-- ``artists``: the mean of songs, with an interval over artists (Student's where they are few, as everywhere),
-- ``artists, bootstrap``: the same with a BCa bootstrap over artists, which covers less than it promises where they are few.
+- ``ratio of sums``: areas above random, summed over a panel's excerpts, divided by the sum for the best ranking,
+- ``area``: differences of the unnormalised area, as means over songs,
+- ``artists``: the mean over songs, with an interval over artists (a t interval for few artists, as in the other tables),
+- ``artists, bootstrap``: the same with a BCa bootstrap over artists, whose coverage is below the nominal level for few artists.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,24 +37,26 @@ def table(
     groups: Mapping[str, str],
     seed: int,
 ) -> pd.DataFrame:
-    """Estimate explainers, declared contrasts and the parts of the gap in each of `METHODS`.
+    """Estimate explainers, declared contrasts and the parts of the gap with each of `METHODS`.
 
     Parameters
     ----------
     scores : DataFrame
-        Of `veracity.results.scores.table`.
+        Result of `veracity.results.scores.table`.
     tested, against : sequence of str
         Explainers of the contrasts, as in `veracity.results.contrasts.table`.
     fill : str
-        The paper's; explainers of other fills are left out.
+        Default fill, the paper's. Explainers with other fills are omitted.
     groups : mapping of str to str
-        Artist of each song; a song that is not named is an artist of its own.
+        Artist of each song. A song without an entry counts as a separate artist.
     seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
     DataFrame
-        ``n_units``: songs, or artists, of the interval; ``n``: excerpts.
+        One row per panel, estimate and method. ``n_units`` is the number of songs or artists of the interval, and ``n`` the
+        number of excerpts.
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
@@ -74,7 +77,7 @@ def table(
 def _areas(
     cells: pd.DataFrame, best: pd.Series, tested: Sequence[str], against: Sequence[str], fill: str
 ) -> Iterator[tuple[str, str, pd.Series]]:
-    """Yield what is estimated as a difference of areas in each excerpt: kind, name, values."""
+    """Yield kind, name and values of each estimated difference of areas by excerpt."""
     shown = [(name, other) for name, other in cells if other in ("", fill, CLEAN)]
     for name, other in shown:
         yield EXPLAINER, named(name, other), cells[name, other]
@@ -89,7 +92,7 @@ def _areas(
 
 
 def _column(cells: pd.DataFrame, name: str, fill: str) -> pd.Series:
-    """Return the values of an explainer of the configuration, named as tables name it; 0 for the random ranking."""
+    """Return the values of a configured explainer under its name in tables; 0 for the random ranking."""
     if name == RANDOM:
         return pd.Series(0.0, cells.index, name=RANDOM)
     found = of_explainer(cells.columns.to_frame(index=False), name, fill).iloc[0]
@@ -114,7 +117,7 @@ def _estimated(area: pd.Series, best: pd.Series, method: str, groups: Mapping[st
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read: a row for each estimate, a column for each way to make it."""
+    """Format `table` for display, with one row per estimate and one column per method."""
     shown: dict[tuple[str, ...], dict[str, object]] = {}
     for row, interval in zip(rows.itertuples(), interval_words(rows.rename(columns={"n_units": "n_songs"})), strict=True):
         panel = f"{row.domain}, {direction_title(row.original, called)}"

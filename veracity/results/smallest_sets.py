@@ -1,4 +1,4 @@
-"""Table ``smallest_sets``: how few segments of a perturbation flip the label, and whether that is known for certain."""
+"""Table ``smallest_sets``: sizes of the smallest flip sets, and whether they are proved."""
 
 import numpy as np
 import pandas as pd
@@ -11,19 +11,21 @@ COLUMNS = ("domain", "original", "n", "n_proved", "size_mean", "size_median", "s
 
 
 def table(flips: Keyed) -> pd.DataFrame:
-    """Pool the excerpts of all songs.
+    """Pool the smallest flip sets over the excerpts of all songs.
 
     Parameters
     ----------
     flips : iterable of (song, domain, Flips)
+        Flips of the songs.
 
     Returns
     -------
     DataFrame
-        A row for each domain and direction. ``n`` excerpts, of ``n_proved`` the size is proved (all masks are known, or a
-        search has tried all smaller sets); of the others it is an upper bound, and so are mean, median, least and largest size
-        where ``n_proved`` is less than ``n``. ``n_unique``: excerpts with one smallest set, which only all masks tell.
-        ``n_queries``: masks evaluated by the search, on average.
+        One row per domain and direction. ``n`` is the number of excerpts, and ``n_proved`` the number with a proved size: all
+        masks are known, or a search has tried all smaller sets. Other sizes are upper bounds. If ``n_proved`` is less than
+        ``n``, the mean, median, minimum and maximum of the size are upper bounds, too. ``n_unique`` is the number of excerpts
+        with a single smallest set, which requires all masks. ``n_queries`` is the mean number of masks that the search
+        evaluated.
     """
     rows = []
     for _, domain, item in flips:
@@ -59,7 +61,7 @@ def _of_excerpt(item: Flips, e: int) -> dict[str, float]:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read."""
+    """Format `table` for display."""
     bound = np.where(rows.n_proved < rows.n, "at most ", "")
     shown = {
         "direction": [direction_title(original, called) for original in rows.original],

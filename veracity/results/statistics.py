@@ -1,10 +1,10 @@
-"""Statistics of the tables: proportions with their intervals."""
+"""Proportions with confidence intervals for tables."""
 
 import numpy as np
 
 
 def proportion(successes: float, n: int) -> dict[str, float]:
-    """Return ``n``, ``percent`` and its 95 % interval (Wilson's), NaN when there is nothing to count.
+    """Return ``n``, ``percent`` and its 95 % interval (Wilson's); NaN for n = 0.
 
     Examples
     --------

@@ -14,7 +14,24 @@ TITLES |= {"best_found": "best 3 found", "random_sampled": "sampled 3"}
 
 
 def table(rates: pd.DataFrame, *, fill: str, k: int = 3, called: str = SING) -> pd.DataFrame:
-    """Return Table 1: flips with the k most relevant segments by LIME (sampled and exact), by other explainers, and bounds."""
+    """Return Table 1: flips with the top k segments of LIME (sampled and exact) and of other explainers, with bounds.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Result of `veracity.results.flip_rates.table`.
+    fill : {"mean", "zero", "min"}
+        Fill of LIME.
+    k : int
+        Number of segments, 3 by default.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    DataFrame
+        One row per panel and selection.
+    """
     one_of(fill, get_args(Fill), "fill")
     shown = [*SELECTIONS, *judged(rates.selection, SELECTIONS)]
     kept = rates[(rates.k == k) & rates.selection.isin(shown) & rates.fill.isin(["", fill])]
@@ -22,5 +39,5 @@ def table(rates: pd.DataFrame, *, fill: str, k: int = 3, called: str = SING) -> 
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` as the paper prints it."""
+    """Format `table` as in the paper."""
     return as_paper_table(rows, TITLES | {name: name for name in judged(rows.selection, SELECTIONS)})

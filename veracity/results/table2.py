@@ -14,15 +14,30 @@ TITLES = {"lime_positive": "LIME", "norm_as_many": "norm"}
 
 
 def table(rates: pd.DataFrame, *, fill: str, called: str = SING) -> pd.DataFrame:
-    """Return Table 2: flips with all segments of positive weight, and with as many chosen by norm."""
+    """Return Table 2: flips with all segments of positive weight, and with the same number of segments by norm.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Result of `veracity.results.flip_rates.table`.
+    fill : {"mean", "zero", "min"}
+        Fill of LIME.
+    called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    DataFrame
+        One row per panel and selection.
+    """
     one_of(fill, get_args(Fill), "fill")
     paper = (rates.fill == fill) & rates.selection.isin(TITLES)
-    kept = rates[(rates.k == 0) & (paper | (rates.fill == ""))]  # the explainers beside LIME have no choice of fills
+    kept = rates[(rates.k == 0) & (paper | (rates.fill == ""))]  # rows of explainers other than LIME have no fill
     return in_paper_order(kept.assign(direction=[direction_title(original, called) for original in kept.original]))
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` as the paper prints it."""
+    """Format `table` as in the paper."""
     names = [name.removesuffix(POSITIVE) for name in dict.fromkeys(rows.selection) if name.endswith(POSITIVE)]
     others = [name for name in names if f"{name}{AS_MANY}" in set(rows.selection)]
     positive = {f"{name}{POSITIVE}": name for name in others}

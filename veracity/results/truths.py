@@ -1,4 +1,4 @@
-"""Table and figure ``truths``: the truth itself; which sets of a perturbation's segments flip the label."""
+"""Table and figure ``truths``: the exact flip sets of perturbations."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from .over_songs import Estimate, estimate
 from .pooling import Keyed, in_paper_order
 from .study import EMPTY, PANEL
 
-#: What is told of each excerpt.
+#: Quantities for each excerpt.
 NUMBERS = {
     "smallest_size": "segments of a smallest flipping set",
     "n_smallest": "smallest flipping sets",
@@ -35,7 +35,7 @@ COLUMNS = [*PANEL, "what", "n_songs", "n", "mean", "low", "high", "median", "lea
 
 
 def rows_of(flips: Keyed) -> pd.DataFrame:
-    """Tell the truth of each excerpt: a row for each, with `NUMBERS`; none where not all masks are known."""
+    """Return the quantities `NUMBERS` of each excerpt, one row per excerpt for which all masks are known."""
     rows = []
     for song, domain, item in flips:
         assert isinstance(item, Flips)
@@ -68,7 +68,7 @@ def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
 
 
 def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Pool the excerpts of `rows_of`: the mean over songs with its interval, median and range over excerpts."""
+    """Pool the rows of `rows_of`: mean over songs with its interval, and median and range over excerpts."""
     found = []
     for panel, part in rows.groupby(PANEL, sort=False) if len(rows) else ():
         for name in NUMBERS:
@@ -94,7 +94,7 @@ def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
-    """Arrange `table` to be read: a row for each number, a column for each panel."""
+    """Format `table` for display, with one row per quantity and one column per panel."""
     shown: dict[str, dict[str, str]] = {name: {"of an excerpt": words} for name, words in NUMBERS.items()}
     for row in rows.itertuples():
         heading = f"{row.domain}, {direction_title(row.original, called)} ({row.n} excerpts of {row.n_songs} songs)"
@@ -104,14 +104,21 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Show how few segments flip, how many sets do, and how far flips are from being monotone.
+    """Plot the sizes of smallest flip sets, the numbers of minimal flip sets, and the shares of non-monotone flips.
 
     Parameters
     ----------
     rows : DataFrame
-        Of `rows_of`.
+        Result of `rows_of`.
     footnote : str
+        Text at the foot of the figure.
     called : str
+        Display name of "sing".
+
+    Returns
+    -------
+    Figure
+        One row per original label, one column per quantity.
     """
     figure, axes = new_figure(2, 3, (9.2, 5.2))
     for line, original in zip(axes, LABELS, strict=True):

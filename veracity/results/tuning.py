@@ -1,4 +1,4 @@
-"""Table ``tuning``: which setting of the attacks flips most."""
+"""Table ``tuning``: success of the attacks by setting."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from ..errors import ArtefactError
 
 
 def read_run(path: str | os.PathLike) -> dict[str, object]:
-    """Read one attack run, as the rule ``tuning_runs`` writes it; raises ArtefactError when it is damaged."""
+    """Read an attack run written by the rule ``tuning_runs``, or raise ArtefactError if it is damaged."""
     try:
         row = json.loads(Path(path).read_text(encoding="utf-8"))
         if not 0 <= row["flipped"] <= row["n"]:
@@ -23,12 +23,17 @@ def read_run(path: str | os.PathLike) -> dict[str, object]:
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    """Pool attack runs over songs: one row for each domain and setting, most flipped excerpts first.
+    """Pool attack runs over songs, one row per domain and setting, in order of decreasing number of flipped excerpts.
 
     Parameters
     ----------
     rows : sequence of mapping
-        ``domain, eps, eta, alpha, song, n, flipped, snr_db`` of each run.
+        Values of ``domain, eps, eta, alpha, song, n, flipped, snr_db`` for each run.
+
+    Returns
+    -------
+    DataFrame
+        Pooled runs. ``best`` marks the setting of each domain that flips most excerpts.
     """
     keys = ["domain", "eps", "eta", "alpha"]
     pooled = pd.DataFrame(rows).groupby(keys, sort=False)

@@ -1,4 +1,4 @@
-"""Table ``variant_costs``: what variants of a run have cost, and what each would have cost alone."""
+"""Table ``variant_costs``: computing time of the variants of a run, and of each without shared stages."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,19 +12,20 @@ from .costs import of_job
 
 
 def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Add up what the jobs have taken that each variant needs for the comparison, wherever they ran.
+    """Add up the computing time of all jobs that each variant needs for the comparison.
 
     Parameters
     ----------
     runs : iterable of mapping
-        Of the run and each variant: ``name`` and ``needed``, all artefacts as (folder of who makes it, path).
+        Base run and variants, each with its ``name`` and with ``needed``, all required artefacts as (folder of the run that
+        creates it, path).
 
     Returns
     -------
     DataFrame
-        One row for each and one for all: ``jobs_alone`` and ``cpu_seconds_alone`` of all that is needed, ``jobs`` and
-        ``cpu_seconds`` of what nobody before it needs, and ``shared_percent`` of the CPU time. NaN where a job has not been
-        measured.
+        One row per run and one for all. ``jobs_alone`` and ``cpu_seconds_alone`` refer to all required artefacts, ``jobs`` and
+        ``cpu_seconds`` to those that no previous run requires. ``shared_percent`` is the shared part of the CPU time. Times are
+        NaN if a job has not been measured.
     """
     measured: dict[tuple[str, str], float] = {}
     rows: list[dict[str, object]] = []
@@ -48,7 +49,7 @@ def _seconds(folder: Path, path: Path) -> float:
 
 
 def page(found: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `table` for reading."""
+    """Format `table` for display."""
     return pd.DataFrame(
         {
             "variant": found.variant,

@@ -1,4 +1,4 @@
-"""From a corpus, or none, to the spectrograms of its songs."""
+"""Corpora, audio, labels, the front end, and the spectrograms of songs."""
 
 import pkgutil
 

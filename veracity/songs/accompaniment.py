@@ -1,4 +1,4 @@
-"""What sounds beneath the voice in the synthetic corpus: chords, pad, bass and drums."""
+"""Accompaniment of the synthetic corpus: chords, pad, bass and drums."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,22 @@ KICK, SNARE, HAT = range(3)
 def draw_instrument(
     rng: np.random.Generator, sample_rate: int, *, decay_seconds: float, attack_seconds: float, length_seconds: float
 ) -> Callable[[int], np.ndarray]:
-    """Draw a plucked, struck or sustained instrument; returns what renders a note of a MIDI pitch."""
+    """Draw a plucked, struck or sustained instrument.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the timbre.
+    sample_rate : int
+        Sample rate in Hz.
+    decay_seconds, attack_seconds, length_seconds : float
+        Decay time constant, attack time and total length of a note in seconds.
+
+    Returns
+    -------
+    callable
+        Function from a MIDI pitch to the samples of a note.
+    """
     slope, n_drawn, damping = rng.uniform(0.7, 1.8), int(rng.integers(5, 15)), rng.uniform(0.3, 3.0)
     seconds = np.arange(int(length_seconds * sample_rate)) / sample_rate
     fall = np.minimum((length_seconds - seconds) / max(0.02, attack_seconds), 1)
@@ -24,7 +39,7 @@ def draw_instrument(
 
     def render(pitch: int) -> np.ndarray:
         f0_hz = 440 * 2 ** ((pitch - 69) / 12)
-        fundamental = np.exp((2j * np.pi * f0_hz - damping) * seconds)  # harmonic k, its k-th power, fades k times as fast
+        fundamental = np.exp((2j * np.pi * f0_hz - damping) * seconds)  # its k-th power is harmonic k, decaying k times as fast
         total = np.zeros_like(fundamental)
         for k in range(min(n_drawn, int(0.45 * sample_rate / f0_hz)), 0, -1):
             total = (total + k**-slope) * fundamental
@@ -34,7 +49,7 @@ def draw_instrument(
 
 
 def draw_drums(rng: np.random.Generator, sample_rate: int) -> Callable[[int], np.ndarray]:
-    """Draw a drum kit; returns what renders `KICK`, `SNARE` or `HAT`."""
+    """Draw a drum kit, and return a function that renders `KICK`, `SNARE` or `HAT`."""
     seconds = np.arange(int(0.3 * sample_rate)) / sample_rate
     noise = rng.standard_normal(len(seconds))
     drop = rng.uniform(15, 35)
@@ -46,7 +61,22 @@ def draw_drums(rng: np.random.Generator, sample_rate: int) -> Callable[[int], np
 
 
 def accompany(rng: np.random.Generator, key: Key, clock: Clock) -> np.ndarray:
-    """Play chords, bass and mostly pad and drums through the whole song; shape (n_samples,), RMS 1."""
+    """Render chords and bass, and usually pad and drums, for a whole song.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    key : Key
+        Tempo and harmony.
+    clock : Clock
+        Length and sample rate of the song.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Mix with an RMS of 1.
+    """
     bar_seconds = 4 * key.beat_seconds
     bars = range(int(np.ceil(clock.n_samples / clock.sample_rate / bar_seconds)))
     chord_rhythm, bass_rhythm, kick_rhythm = (RHYTHMS[i] for i in rng.integers(len(RHYTHMS), size=3))
@@ -57,7 +87,7 @@ def accompany(rng: np.random.Generator, key: Key, clock: Clock) -> np.ndarray:
     plucked = instrument(decay_seconds=rng.uniform(0.25, 1), attack_seconds=0.005, length_seconds=rng.uniform(0.8, 1.4))
     bass = instrument(decay_seconds=rng.uniform(0.2, 0.6), attack_seconds=0.006, length_seconds=key.beat_seconds)
     pad = instrument(decay_seconds=30.0, attack_seconds=rng.uniform(0.1, 0.4), length_seconds=bar_seconds + 0.2)
-    parts = [  # what sounds, (beat, pitch) of a bar, probability, level in dB
+    parts = [  # sound, function from a bar to its notes (beat, pitch), probability, level in dB
         (plucked, lambda bar: [(beat, p) for beat in chord_rhythm for p in key.chord(bar, lowest)], 1.0, 0.0),
         (bass, lambda bar: [(beat, key.chord(bar, 31)[0]) for beat in bass_rhythm], 1.0, -1.0),
         (pad, lambda bar: [(0.0, p) for p in key.chord(bar, lowest)], 0.6, -5.0),

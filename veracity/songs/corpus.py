@@ -1,9 +1,9 @@
-"""A corpus in the layout of Jamendo: audio, labels, and lists of the songs of each split.
+"""Corpora in the layout of Jamendo: audio, labels, and file lists of each split.
 
-A folder, or the only folder in it, holds ``audio/*.{ogg,mp3,flac,wav}``, ``labels/<same stem>.lab`` and
+The folder, or its only subfolder, contains ``audio/*.{ogg,mp3,flac,wav}``, ``labels/<same stem>.lab`` and
 ``filelists/{train,valid,test}`` (or ``filelist/``) with one audio file name per line. A label file has a line ``start end
-label`` for each interval, in seconds, without gaps, with the labels ``sing`` and ``nosing``; other formats are told in
-`veracity.songs.label_files`. Any other folder of audio is a corpus of songs to be attacked, see `read_audio_folder`.
+label`` for each interval, in seconds and without gaps, with the labels ``sing`` and ``nosing``. `veracity.songs.label_files`
+describes other formats. Any other folder of audio files can be used as a corpus of songs to attack; see `read_audio_folder`.
 
 References
 ----------
@@ -23,25 +23,27 @@ from ..errors import CorpusError, shortened
 from .label_files import LABEL_SUFFIXES, find_labels, text_lines
 from .splits import SPLITS as SPLITS
 
-MAX_NAME = 80  # names of artefacts add folders, suffixes and, while they are written, more; file systems admit 255 bytes
-DIGITS = 8  # hexadecimal, of a digest in a name
+MAX_NAME = 80  # artefacts add suffixes to names, and file systems allow 255 bytes
+DIGITS = 8  # number of hexadecimal digits of a digest in a name
 MISSING = ("nan", "null")
-REPETITIVE = re.compile(r"(.+?)\1{15,}$")  # Snakemake refuses 20 times
-AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order in which the stem of an old list's .trs is looked for
+REPETITIVE = re.compile(r"(.+?)\1{15,}$")  # Snakemake rejects 20 repetitions
+AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order of search for names that end in .trs
 
 
 @dataclass(frozen=True)
 class Song:
-    """One song of a corpus.
+    """Song of a corpus.
 
     Attributes
     ----------
     name : str
-        What its artefacts are called: lower-case letters, digits and hyphens.
+        Name for artefacts: lower-case letters, digits and hyphens.
     audio : Path
+        Path to the audio file.
     labels : Path or None
-        None for a song without labels.
+        Path to the label file; None for a song without labels.
     split : {"train", "valid", "test"}
+        Split of the corpus to which the song belongs.
     """
 
     name: str
@@ -51,11 +53,11 @@ class Song:
 
 
 def song_name(file: str | os.PathLike) -> str:
-    """Return a file's stem in lower-case ASCII letters, digits and single hyphens, at most `MAX_NAME` of them.
+    """Return the stem of a file as lower-case ASCII letters, digits and single hyphens, at most `MAX_NAME` characters.
 
-    Accents are dropped. A stem gets a digest where the rest would say little or could not be used: letters of other scripts,
-    a long one, one that ends in many repetitions (which Snakemake takes for an endless loop), or a word that stands for a
-    missing value in tables.
+    Accents are removed. A digest is appended if the name would be ambiguous or unusable otherwise: for letters of other
+    scripts, long stems, stems that end in many repetitions (which Snakemake rejects as cyclic), and words that denote missing
+    values in tables.
 
     Examples
     --------
@@ -72,7 +74,7 @@ def song_name(file: str | os.PathLike) -> str:
 
 
 def _distinct_names(files: Iterable[str]) -> dict[str, str]:
-    """Return a name for each file; files that would share one get a digest each, as long as it takes."""
+    """Return a name for each file; names shared by several files get a digest that is long enough to distinguish them."""
     names = {file: song_name(file) for file in files}
     digits = dict.fromkeys(names, 0)
     while shared := {name for name, count in Counter(names.values()).items() if count > 1}:
@@ -88,17 +90,17 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
     Parameters
     ----------
     folder : path-like
-        The corpus, or a folder that holds nothing else.
+        Folder of the corpus, or a folder whose only subfolder is the corpus.
 
     Returns
     -------
     list of Song
-        In the order of the lists: train, valid, test. Names differ: where two files would share one, each gets a digest.
+        Songs in the order of the lists (train, valid, test) with distinct names.
 
     Raises
     ------
     CorpusError
-        When a folder or list is missing, a list names a song that is absent, or a song is listed twice.
+        If a folder or list is missing, a listed song is missing or has no labels, or a song is listed twice.
     """
     root = find_root(folder)
     audio, labels = _files(root / "audio"), _files(root / "labels")
@@ -124,22 +126,23 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
 
 
 def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
-    """Find the audio of any folder, in folders below it too; it needs neither lists nor labels.
+    """Find the audio files of a folder and its subfolders; neither lists nor labels are required.
 
     Parameters
     ----------
     folder : path-like
+        Folder of audio files.
 
     Returns
     -------
     list of Song
-        In the order of their paths, all of the split "test"; with the label file of the same stem beside each, where there is
-        one (see `veracity.songs.label_files.find_labels`). Hidden files and folders are left out.
+        Songs in the order of their paths, all in the split "test". A label file with the same stem in the same folder is used
+        if there is one (see `veracity.songs.label_files.find_labels`). Hidden files and folders are ignored.
 
     Raises
     ------
     CorpusError
-        When there is no folder, or no audio in it.
+        If the folder does not exist or contains no audio.
     """
     root = Path(folder)
     if not os.path.isdir(root):  # noqa: PTH112 - no name is too long for it
@@ -148,7 +151,7 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
     seen: set[str] = set()
     in_folder: dict[Path, list[Path]] = {}
     for base, folders, files in os.walk(root, followlinks=True):
-        if os.path.realpath(base) in seen:  # a link that leads back
+        if os.path.realpath(base) in seen:  # a symbolic link to a folder that was visited already
             folders.clear()
             continue
         seen.add(os.path.realpath(base))
@@ -164,17 +167,17 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
 
 
 def songs_of(kind: str, folder: str | os.PathLike) -> list[Song]:
-    """Find the songs of a corpus of a kind: ``folder``, in the layout of Jamendo, or ``audio``, any folder of audio."""
+    """Find the songs of a corpus, whose kind is ``folder`` (layout of Jamendo) or ``audio`` (any folder of audio files)."""
     return read_audio_folder(folder) if kind == "audio" else read_corpus(folder)
 
 
 def find_root(folder: str | os.PathLike) -> Path:
-    """Return the folder that holds ``audio/``: `folder`, or the only folder in it.
+    """Return the folder that contains ``audio/``, which is `folder` or its only subfolder.
 
     Raises
     ------
     CorpusError
-        When there is none.
+        If neither contains ``audio/``.
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # noqa: PTH112 - no name is too long for it
@@ -192,7 +195,7 @@ def _digest(text: str) -> str:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return the files of a folder by composed (NFC) name; what macOS leaves in archives is no file."""
+    """Return the files of a folder by composed (NFC) name, without hidden files."""
     if not folder.is_dir():
         raise CorpusError(f"There is no folder {folder}: a corpus needs audio/, labels/ and filelists/.")
     files: dict[str, Path] = {}
@@ -212,7 +215,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _find_audio(listed: str, audio: dict[str, Path]) -> Path | None:
-    """Return the file that a line of a list means: of that name, or of its stem where the name ends in .trs."""
+    """Return the file that a line of a list names; a name that ends in .trs refers to an audio file of the same stem."""
     stem, _, suffix = listed.rpartition(".")
     candidates = [listed] if suffix != "trs" else [stem + other for other in AUDIO_SUFFIXES]
     return next((audio[name] for name in candidates if name in audio), None)

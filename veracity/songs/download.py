@@ -1,4 +1,4 @@
-"""Fetching the archive of a corpus."""
+"""Download of the archive of a corpus."""
 
 import errno
 import ftplib
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ..errors import CorpusError, shortened
 from .corpus import find_root
 
-MAX_BYTES = 200 * 10**9  # of what is unpacked; Jamendo takes 0.4 GB
+MAX_BYTES = 200 * 10**9  # largest unpacked size; Jamendo takes 0.4 GB
 MAX_MEMBERS = 200_000
 CHUNK = 2**20
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -23,30 +23,30 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 
 
 def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = None) -> Path:
-    """Download a zip archive and unpack it to a folder; nothing happens where the folder holds a corpus already.
+    """Download a zip archive and unpack it to a folder, unless the folder already contains a corpus.
 
-    The archive is fetched and unpacked beside the folder and renamed when whole, so that a killed download leaves no
-    half of a corpus.
+    The archive is downloaded and unpacked next to the folder and moved when complete, so that an interrupted download leaves no
+    partial corpus.
 
     Parameters
     ----------
     url : str
-        http, https or ftp.
+        Address of the archive, with the scheme http, https or ftp.
     folder : path-like
-        Where the corpus shall lie.
+        Folder in which to store the corpus.
     sha256 : str, optional
-        Digest that the archive must have.
+        Expected digest of the archive, not checked by default.
 
     Returns
     -------
     Path
-        `folder`.
+        The folder of the corpus.
 
     Raises
     ------
     CorpusError
-        When the folder holds something else or cannot be written, or the archive cannot be fetched, has another digest, is no
-        zip archive that can be unpacked there, or holds no corpus.
+        If the folder has other content or cannot be written, or the archive cannot be fetched, has another digest, cannot be
+        unpacked safely, or contains no corpus.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
@@ -83,7 +83,7 @@ def _fetch(url: str, folder: Path, sha256: str | None) -> Path:
     try:
         return Path(pooch.retrieve(url, sha256 and f"sha256:{sha256}", fname="archive.zip", path=folder))
     except (RequestException, ftplib.Error, EOFError, OSError) as error:
-        if getattr(error, "filename", None) or getattr(error, "errno", None) in DISK:  # not the network
+        if getattr(error, "filename", None) or getattr(error, "errno", None) in DISK:  # a disk error, not a network error
             raise
         raise CorpusError(
             f"{url} cannot be fetched ({shortened(str(error))}): check the address, or download it by hand."
@@ -95,7 +95,8 @@ def _fetch(url: str, folder: Path, sha256: str | None) -> Path:
 def _unpack(archive: Path, folder: Path, url: str) -> None:
     """Unpack a zip archive to a folder that does not exist yet.
 
-    Names are checked before anything is written: links, devices and names with .. are refused, not unpacked as something else.
+    All names are checked before anything is written. Links, devices and names with .. are rejected instead of being unpacked as
+    something else.
     """
     try:
         with zipfile.ZipFile(archive) as content:
@@ -117,7 +118,7 @@ def _unpack(archive: Path, folder: Path, url: str) -> None:
             f"{url} is no whole zip archive ({shortened(str(error))}): check the address and try again."
         ) from None
     except OSError as error:
-        if error.errno is None:  # a decompressor's
+        if error.errno is None:  # an error of the decompressor
             raise CorpusError(
                 f"{url} is no whole zip archive ({shortened(str(error))}): check the address and try again."
             ) from None

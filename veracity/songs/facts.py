@@ -1,4 +1,4 @@
-"""What decoding a song tells about its audio: plain numbers, which its spectrogram carries on to the table ``corpus``."""
+"""Measurements of the audio of a song from decoding, which its spectrogram passes on to the table ``corpus``."""
 
 from dataclasses import dataclass
 from math import nan
@@ -8,7 +8,7 @@ from ..jobs.store import note
 
 @dataclass(frozen=True, kw_only=True)
 class AudioFacts:
-    """Measures of a song's audio as its file holds it; numbers that nobody has measured are NaN."""
+    """Measurements of a song's audio file; NaN for numbers that were not measured."""
 
     seconds: float = note("length of the decoded audio", default=nan)
     claimed_seconds: float = note("length that the file claims, or its contents suggest; NaN: neither", default=nan)

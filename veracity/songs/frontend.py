@@ -1,8 +1,8 @@
-"""Front end: from audio to the log-mel spectrogram that the detector sees (paper section 4.2).
+"""Front end: from audio to the log-mel spectrogram, the input of the detector (paper section 4.2).
 
-Axis 0 (or -2) of a spectrogram is time, axis 1 (or -1) is frequency, low first. Frame ``i`` belongs to time
-``i / frames_per_second`` seconds: frames are centred, the audio is reflected at its ends. Magnitudes are linear, log-mel is the
-natural logarithm. Everything here is differentiable.
+Axis 0 (or -2) of a spectrogram is time, and axis 1 (or -1) is frequency, low first. Frame ``i`` is centred at ``i /
+frames_per_second`` seconds, and the audio is reflected at its ends. Magnitudes are linear, and log-mel is the natural logarithm
+of mel magnitude. All functions are differentiable.
 """
 
 import functools
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Its settings and what follows from them alone need no torch; whoever works with tensors finds everything here.
+# The settings module does not import torch. Its functions are re-exported here for code that uses tensors.
 from .settings import FrontEnd as FrontEnd
 from .settings import excerpt_samples as excerpt_samples
 from .settings import mel_filterbank as mel_filterbank
@@ -24,7 +24,9 @@ def magnitudes(audio: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
     Parameters
     ----------
     audio : Tensor or ndarray, shape (..., n_samples)
+        Audio at the sample rate of the front end.
     frontend : FrontEnd
+        Settings of the front end.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def magnitudes(audio: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
 
 
 def excerpt_magnitudes(audio: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
-    """Compute the magnitudes of audio that already holds half a window on both sides (see `excerpt_samples`)."""
+    """Compute the magnitudes of audio that includes half a window on both sides (see `excerpt_samples`)."""
     return _stft(torch.as_tensor(audio), frontend, center=False)
 
 
@@ -59,8 +61,9 @@ def log_mel(magnitude: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
     Parameters
     ----------
     magnitude : Tensor or ndarray, shape (..., n_frames, n_bins)
-        Linear magnitudes; values that an attack has pushed below zero are absorbed by the floor.
+        Linear magnitudes. Negative values, which an attack may produce, are absorbed by the floor.
     frontend : FrontEnd
+        Settings of the front end.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def log_mel(magnitude: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
 
 @functools.lru_cache(maxsize=8)
 def _filterbank_tensor(frontend: FrontEnd, device: torch.device, dtype: torch.dtype) -> Tensor:
-    with torch.inference_mode(mode=False):  # kept for others, who may want gradients
+    with torch.inference_mode(mode=False):  # the cached tensor must be usable in computations with gradients
         return torch.as_tensor(mel_filterbank(frontend)).to(device=device, dtype=dtype)
 
 
@@ -84,16 +87,33 @@ def pad_silence(log_mel_frames: Tensor, frontend: FrontEnd) -> Tensor:
     Parameters
     ----------
     log_mel_frames : Tensor, shape (n_frames, n_mels)
+        Log-mel spectrogram of a song.
     frontend : FrontEnd
+        Settings of the front end.
 
     Returns
     -------
     Tensor, shape (n_frames + excerpt_frames - 1, n_mels)
-        Excerpt ``i`` is ``[i : i + excerpt_frames]`` and its centre is frame ``i`` of the song.
+        Padded spectrogram. Excerpt ``i`` is ``[i : i + excerpt_frames]``, and its centre is frame ``i`` of the song.
     """
     return silence_around(log_mel_frames, frontend.half_excerpt, frontend.half_excerpt, frontend)
 
 
 def silence_around(log_mel_frames: Tensor, before: int, after: int, frontend: FrontEnd) -> Tensor:
-    """Add so many frames of digital silence before and after others."""
+    """Add frames of digital silence at both ends of a log-mel spectrogram.
+
+    Parameters
+    ----------
+    log_mel_frames : Tensor, shape (n_frames, n_mels)
+        Log-mel spectrogram.
+    before, after : int
+        Number of frames to add at the start and at the end.
+    frontend : FrontEnd
+        Settings of the front end, which determine the value of silence.
+
+    Returns
+    -------
+    Tensor, shape (before + n_frames + after, n_mels)
+        Padded spectrogram.
+    """
     return torch.nn.functional.pad(log_mel_frames, (0, 0, before, after), value=frontend.silence)

@@ -1,8 +1,8 @@
-"""Label files: intervals of a song with what is sung in them, and the label of each frame.
+"""Label files: labelled intervals of a song, and the label of each frame.
 
-A ``.lab`` file has a line ``start end label`` for each interval, in seconds, without gaps. A label track of Audacity (``.txt``)
-and a table (``.csv``, with columns start, end, label, with or without their names) may leave gaps, which are not sung. Labels
-are ``sing`` and ``nosing``, or words of one's own.
+A ``.lab`` file has a line ``start end label`` for each interval, in seconds and without gaps. A label track of Audacity
+(``.txt``) and a table (``.csv`` with the columns start, end and label, with or without a header) may have gaps, which count as
+``nosing``. Labels are ``sing`` and ``nosing``, or configured words.
 """
 
 import codecs
@@ -20,19 +20,27 @@ from ..errors import CorpusError, shortened
 from ..jobs.files import replacing
 from ..labels import LABELS, Label
 
-GAP_SECONDS = 0.01  # smaller gaps and overlaps of intervals are rounding
-MIN_EXTENT, MAX_EXTENT = 0.5, 3.0  # of labels, in lengths of the audio: half of a file that was cut is said, not refused
-MAX_BYTES = 2**24  # of a file of labels or a list
+GAP_SECONDS = 0.01  # smaller gaps and overlaps of intervals are rounding errors
+MIN_EXTENT, MAX_EXTENT = 0.5, 3.0  # allowed end of labels relative to the length of the audio
+MAX_BYTES = 2**24  # largest size of a label file or list
 NUMBER = r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"  # float() also reads 1_0, digits of other scripts and nan
 
 
-LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order of what is said of two
+LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order of their names in an error about two files
 Words = Mapping[Label, Sequence[str]]
 WORDS: Words = {"sing": ("sing",), "nosing": ("nosing",)}
 
 
 class Interval(NamedTuple):
-    """One line of a label file; the label is one of `veracity.labels.LABELS`."""
+    """Labelled interval of a song, which is one line of a label file.
+
+    Attributes
+    ----------
+    start_seconds, end_seconds : float
+        Start and end in seconds.
+    label : str
+        One of `veracity.labels.LABELS`.
+    """
 
     start_seconds: float
     end_seconds: float
@@ -40,19 +48,25 @@ class Interval(NamedTuple):
 
 
 def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]:
-    """Read and check a label file.
+    """Read and validate a label file.
 
     Parameters
     ----------
     path : path-like
-        Its suffix tells the format.
+        Path to the label file, whose suffix determines the format.
     words : mapping of str to sequence of str
-        What the file calls the labels ``sing`` and ``nosing``.
+        Words in the file for the labels ``sing`` and ``nosing``, by default the labels themselves.
+
+    Returns
+    -------
+    list of Interval
+        Intervals without gaps, starting at 0 seconds.
 
     Raises
     ------
     CorpusError
-        When the file is missing or empty, a line is malformed, or the intervals are unsorted, overlap or leave a gap.
+        If the file is missing or empty, a line is malformed, or intervals are unsorted, overlap or, in a ``.lab`` file, leave a
+        gap.
     """
     label_of = {word.strip(): label for label in LABELS for word in words[label]}
     gaps_are_nosing = Path(path).suffix.lower() in (".txt", ".csv")
@@ -82,29 +96,34 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """Yield number, text and parts of each line that holds an interval."""
+    """Yield number, text and fields of each line that contains an interval."""
     suffix, lines = path.suffix.lower(), text_lines(path)
     delimiter = next((sign for sign in (";", "\t", ",") if lines and sign in lines[0]), ",")
     for number, line in enumerate(lines, 1):
         if suffix == ".csv":
             parts = [part.strip() for part in next(csv.reader([line], delimiter=delimiter), [])]
             if number == 1 and [part.lower() for part in parts[:2]] in (["start", "end"], ["start_seconds", "end_seconds"]):
-                continue  # names of columns
+                continue  # header
         elif suffix == ".txt":
             parts = [part.strip() for part in line.split("\t", 2)] if "\t" in line else line.split()
             if line.startswith("\\"):
-                continue  # Audacity's frequencies of the label above
+                continue  # frequency range of the previous label in Audacity's format
         else:
             parts = line.split(maxsplit=2)
-            parts[2:] = [part.strip() for part in parts[2:]]  # a word of one's own may be two: lead vocals
+            parts[2:] = [part.strip() for part in parts[2:]]  # a configured word may contain spaces, such as lead vocals
         if any(parts):
             yield number, line, parts
 
 
 def find_labels(audio: Path, files: Iterable[Path] | None = None) -> Path | None:
-    """Return the label file beside a song's audio, of the same stem; None where there is none. `files`: those of its folder.
+    """Return the label file with the stem of an audio file in the same folder, or None; `files` are the files of that folder.
 
-    A text that begins with no number is no label track (a song's words, say).
+    A ``.txt`` file that does not begin with a number is not a label track (it may contain lyrics, for example).
+
+    Raises
+    ------
+    CorpusError
+        If there are two label files.
     """
     found = [
         path
@@ -117,7 +136,7 @@ def find_labels(audio: Path, files: Iterable[Path] | None = None) -> Path | None
 
 
 def _beside(audio: Path, folder: Iterable[Path]) -> list[Path]:
-    """Return the files beside a song that have its name, in whatever way that is written, and the suffix of labels."""
+    """Return the files with a suffix of labels and the stem of an audio file, regardless of Unicode normalisation."""
     stem = unicodedata.normalize("NFC", audio.stem)
     files = [path for path in folder if path.suffix.lower() in LABEL_SUFFIXES and path.is_file()]
     named = [path for path in files if unicodedata.normalize("NFC", path.stem) == stem]
@@ -129,15 +148,24 @@ def _begins_with_number(path: Path) -> bool:
 
 
 def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.PathLike) -> None:
-    """Refuse labels that cannot be those of audio that long: in another unit, or of another recording.
+    """Raise CorpusError if labels cannot belong to the audio, because of another unit or another recording.
+
+    Parameters
+    ----------
+    intervals : sequence of Interval
+        Labels of the song.
+    seconds : float
+        Length of the audio in seconds.
+    path : path-like
+        Path to the label file.
 
     Raises
     ------
     CorpusError
-        When they end behind three times its length, or before half of it.
+        If the labels end after three times the length of the audio. For ``.lab`` files, also if they end before half of it.
     """
     end = intervals[-1].end_seconds
-    least = 0 if Path(path).suffix.lower() in (".txt", ".csv") else MIN_EXTENT  # what follows their last label is not sung
+    least = 0 if Path(path).suffix.lower() in (".txt", ".csv") else MIN_EXTENT  # audio after their last label counts as nosing
     if least <= end / seconds <= MAX_EXTENT:
         return
     wrong = f"{path} ends at {end:.6g} where the audio lasts {seconds:.2f} s"
@@ -148,7 +176,25 @@ def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.P
 
 
 def to_the_end(intervals: list[Interval], seconds: float, path: str | os.PathLike) -> list[Interval]:
-    """Return intervals that last as long as the audio: behind the last label of Audacity or a table nothing is sung."""
+    """Return intervals extended to the end of the audio.
+
+    The extension of ``.txt`` and ``.csv`` labels is "nosing". Labels of ``.lab`` files are returned unchanged, because their
+    last label extends to the end (see `frame_labels`).
+
+    Parameters
+    ----------
+    intervals : list of Interval
+        Labels of the song.
+    seconds : float
+        Length of the audio in seconds.
+    path : path-like
+        Path to the label file, whose suffix determines the format.
+
+    Returns
+    -------
+    list of Interval
+        Labels with an additional interval if necessary.
+    """
     end = intervals[-1].end_seconds
     if Path(path).suffix.lower() == ".lab" or end >= seconds:
         return intervals
@@ -156,21 +202,31 @@ def to_the_end(intervals: list[Interval], seconds: float, path: str | os.PathLik
 
 
 def write_labels(path: str | os.PathLike, intervals: Iterable[tuple[float, float, str]]) -> None:
-    """Write a label file, times to a millisecond."""
+    """Write a label file, with times rounded to milliseconds."""
     with replacing(path) as temporary:
         lines = (f"{start:.3f} {end:.3f} {label}\n" for start, end, label in intervals)
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def frame_labels(intervals: Sequence[Interval], n_frames: int, *, frames_per_second: float) -> np.ndarray:
-    """Return whether each frame is sung.
+    """Return whether the label of each frame is "sing".
 
-    Frame i belongs to time i / `frames_per_second`; an interval holds its start and not its end; the last label goes on
+    Frame i is at i / `frames_per_second` seconds. An interval includes its start and excludes its end. The last label extends
     to the end of the audio.
+
+    Parameters
+    ----------
+    intervals : sequence of Interval
+        Labels of the song.
+    n_frames : int
+        Number of frames.
+    frames_per_second : float
+        Frame rate.
 
     Returns
     -------
     ndarray of bool, shape (n_frames,)
+        Whether each frame is labelled "sing".
     """
     starts = np.array([interval.start_seconds for interval in intervals])
     is_sing = np.array([interval.label == "sing" for interval in intervals])
@@ -179,17 +235,17 @@ def frame_labels(intervals: Sequence[Interval], n_frames: int, *, frames_per_sec
 
 
 def label_overhang_seconds(intervals: Sequence[Interval], seconds: float) -> float:
-    """Return how far labels run past the end of audio that long; negative where they end before it."""
+    """Return the time in seconds by which labels exceed the audio; negative if they end before it."""
     return float(intervals[-1].end_seconds - seconds)
 
 
 def text_lines(path: Path) -> list[str]:
-    """Read the lines of a small text file: of this century, of Windows (UTF-16), or (Latin-1) of the last.
+    """Read the lines of a small text file, encoded as UTF-8, UTF-16 with a byte order mark, or Latin-1.
 
     Raises
     ------
     CorpusError
-        When there is none, or it holds no text.
+        If the file does not exist, cannot be read, or is not text.
     """
     try:
         if not path.is_file():

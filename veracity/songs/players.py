@@ -1,10 +1,10 @@
-"""Singers and lead instruments of the synthetic corpus: one synthesiser for both (see `veracity.songs.synthesis`)."""
+"""Singers and lead instruments of the synthetic corpus, which share one synthesiser (see `veracity.songs.synthesis`)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# Formants 1-3 in Hz; gains of the harmonics, of breath through the formants and of frication; the frication's centre in Hz.
+# Formants 1-3 in Hz; gains of harmonics, of breath through the formants, and of frication; centre of the frication in Hz.
 PHONEMES = {
     "a": (730, 1090, 2440, 1.0, 0.0, 0.0, 4000),
     "e": (530, 1840, 2480, 1.0, 0.0, 0.0, 4000),
@@ -21,38 +21,46 @@ PHONEMES = {
     "k": (350, 2000, 2500, 0.0, 0.3, 1.2, 2000),
     "stop": (350, 1500, 2500, 0.0, 0.0, 0.0, 4000),
 }
-ONSETS = ((), ("m",), ("n",), ("l",), ("z",), ("s",), ("h",), ("stop", "t"), ("stop", "k"))  # what may precede a vowel
+ONSETS = ((), ("m",), ("n",), ("l",), ("z",), ("s",), ("h",), ("stop", "t"), ("stop", "k"))  # phonemes that may precede a vowel
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Samples and control frames of one stretch of audio; windows of about 23 ms, a quarter of one apart."""
+    """Samples and control frames of a section of audio, with windows of about 23 ms and a hop of a quarter window.
+
+    Attributes
+    ----------
+    n_samples : int
+        Length of the section in samples.
+    sample_rate : int
+        Sample rate in Hz.
+    """
 
     n_samples: int
     sample_rate: int
 
     @property
     def window_samples(self) -> int:
-        """Length of a window, a power of two."""
+        """Length of a window in samples, a power of two."""
         return int(2 ** np.round(np.log2(0.023 * self.sample_rate)))
 
     @property
     def hop_samples(self) -> int:
-        """Samples from frame to frame."""
+        """Hop between frames in samples."""
         return self.window_samples // 4
 
     @property
     def frame_seconds(self) -> np.ndarray:
-        """Times of the frames, shape (n_frames,), as `scipy.signal.stft` places them."""
+        """Times of the frames in seconds, shape (n_frames,), as in `scipy.signal.stft`."""
         return np.arange(-(-self.n_samples // self.hop_samples) + 1) * (self.hop_samples / self.sample_rate)
 
     @property
     def bins_hz(self) -> np.ndarray:
-        """Frequencies of the bins, shape (n_bins,), Hz."""
+        """Frequencies of the bins in Hz, shape (n_bins,)."""
         return np.fft.rfftfreq(self.window_samples, 1 / self.sample_rate)
 
     def smooth(self, tracks: np.ndarray, seconds: float) -> np.ndarray:
-        """Smooth tracks of shape (n_frames, ...) over time by a Gaussian of this standard deviation."""
+        """Smooth tracks of shape (n_frames, ...) over time with a Gaussian whose standard deviation is `seconds`."""
         from scipy.ndimage import gaussian_filter1d
 
         return gaussian_filter1d(tracks, seconds * self.sample_rate / self.hop_samples, axis=0, mode="nearest")
@@ -60,7 +68,19 @@ class Clock:
 
 @dataclass(frozen=True)
 class Key:
-    """Tempo and harmony: one chord of the progression per bar of four beats."""
+    """Tempo and harmony, with one chord of the progression per bar of four beats.
+
+    Attributes
+    ----------
+    beat_seconds : float
+        Length of a beat in seconds.
+    root : int
+        Pitch class of the root, 0 for C.
+    scale : tuple of int
+        Semitones of the seven degrees above the root.
+    progression : tuple of int
+        Degree of the chord of each bar, counted from 0; repeated over the song.
+    """
 
     beat_seconds: float
     root: int
@@ -68,35 +88,35 @@ class Key:
     progression: tuple[int, ...]
 
     def chord(self, bar: int, lowest: int) -> np.ndarray:
-        """Return the three pitches of a bar's triad, root first, each within the octave above `lowest`."""
+        """Return the three pitches of the triad of a bar, root first, each within the octave above `lowest`."""
         degrees = self.progression[bar % len(self.progression)] + np.array([0, 2, 4])
         return lowest + (self.root + np.array(self.scale)[degrees % 7] - lowest) % 12
 
 
 @dataclass(frozen=True)
 class Player:
-    """A singer or a lead instrument.
+    """Singer or lead instrument.
 
     Attributes
     ----------
     low : int
-        Lowest pitch of a range of 16 semitones.
+        Lowest MIDI pitch of a range of 16 semitones.
     glide_seconds : float
-        Portamento between notes (standard deviation of the smoothing of pitch).
+        Portamento between notes in seconds (standard deviation of the smoothing of pitch).
     vibrato_hz, vibrato_semitones : float
-        Rate and depth.
+        Rate and depth of the vibrato.
     tilt_db : float
-        Slope of the source, dB per octave.
+        Spectral slope of the source in dB per octave.
     noise : float
-        Breath, or the noise of a bow, relative to the harmonics.
+        Level of breath or bow noise relative to the harmonics.
     formant_scale : float
-        Multiplies all resonances (a shorter vocal tract has a larger one).
+        Factor of all resonance frequencies, which is larger for a shorter vocal tract.
     body_hz : tuple of float or None
-        The three lowest resonances of an instrument; None for a singer, who moves them.
+        Three lowest resonances of an instrument in Hz; None for a singer, whose resonances vary.
     sweep_octaves : float
-        How far an instrument (through a wah-wah pedal) moves its resonances up and down, all together.
+        Range in octaves over which an instrument shifts all resonances together, like a wah-wah pedal.
     tongued : bool
-        Whether an instrument's notes begin with a gap and a puff of noise.
+        Whether the notes of an instrument begin with a gap and a burst of noise.
     """
 
     low: int
@@ -112,7 +132,7 @@ class Player:
 
 
 def draw_player(rng: np.random.Generator, *, sings: bool) -> Player:
-    """Draw a singer or a lead; both have the same ranges, so that no single sound tells which it is."""
+    """Draw a singer or a lead instrument from the same ranges, so that a single sound does not distinguish them."""
     low = int(rng.integers(44, 62))
     return Player(
         low=low,
@@ -129,10 +149,29 @@ def draw_player(rng: np.random.Generator, *, sings: bool) -> Player:
 
 
 def compose(rng: np.random.Generator, player: Player, key: Key, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Walk up and down the scale within the player's range; returns the notes' starts in seconds and their pitches."""
+    """Draw a melody as a random walk on the scale within the range of a player.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of rhythm and pitches.
+    player : Player
+        Singer or lead instrument.
+    key : Key
+        Tempo and scale.
+    seconds : float
+        Length of the phrase in seconds.
+
+    Returns
+    -------
+    starts : ndarray, shape (n_notes,)
+        Start of each note in seconds.
+    pitches : ndarray, shape (n_notes,)
+        MIDI pitch of each note.
+    """
     values = rng.choice([0.5, 0.5, 0.5, 1.0, 1.0, 1.5, 2.0], size=int(seconds / (0.5 * key.beat_seconds)) + 1)
     starts = np.concatenate([[0.0], np.cumsum(values * key.beat_seconds)])
-    starts = starts[starts < max(seconds - 0.18, 1e-3)]  # a shorter last note would hold a consonant and no vowel
+    starts = starts[starts < max(seconds - 0.18, 1e-3)]  # a shorter last note would contain a consonant but no vowel
 
     pitches = np.arange(player.low, player.low + 17)
     ladder = pitches[np.isin((pitches - key.root) % 12, key.scale)]
@@ -143,7 +182,22 @@ def compose(rng: np.random.Generator, player: Player, key: Key, seconds: float) 
 
 
 def articulate_syllables(rng: np.random.Generator, note_starts: np.ndarray, clock: Clock) -> np.ndarray:
-    """Sing a syllable on each note, most with a consonant, some with two vowels; (n_frames, 7), columns as in `PHONEMES`."""
+    """Draw a syllable for each note, most with a consonant and some with two vowels.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the syllables.
+    note_starts : ndarray, shape (n_notes,)
+        Start of each note in seconds.
+    clock : Clock
+        Length and sample rate of the phrase.
+
+    Returns
+    -------
+    ndarray, shape (n_frames, 7)
+        Articulation of each frame, with the columns of `PHONEMES`.
+    """
     starts: list[float] = []
     phonemes: list[str] = []
     ends = np.append(note_starts[1:], clock.n_samples / clock.sample_rate)
@@ -163,7 +217,24 @@ def articulate_syllables(rng: np.random.Generator, note_starts: np.ndarray, cloc
 
 
 def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Player, clock: Clock) -> np.ndarray:
-    """Play notes on an instrument; returns the columns of `articulate_syllables`."""
+    """Return the articulation of instrument notes.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of the sweep of resonances.
+    since_start : ndarray, shape (n_frames,)
+        Time since the start of the current note in seconds.
+    lead : Player
+        Lead instrument.
+    clock : Clock
+        Length and sample rate of the phrase.
+
+    Returns
+    -------
+    ndarray, shape (n_frames, 7)
+        Articulation of each frame, with the columns of `PHONEMES`.
+    """
     times = clock.frame_seconds
     attack = lead.tongued * (since_start < 0.04)
     sweep = 2 ** (lead.sweep_octaves * np.sin(2 * np.pi * (rng.uniform(0.7, 2.0) * times + rng.random())))
@@ -172,7 +243,24 @@ def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Pl
 
 
 def play_phrase(rng: np.random.Generator, player: Player, key: Key, clock: Clock) -> np.ndarray:
-    """Sing or play a phrase that fills the clock; shape (n_samples,), zero at both ends, of RMS about 1."""
+    """Render a phrase that fills the clock.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    player : Player
+        Singer or lead instrument.
+    key : Key
+        Tempo and harmony.
+    clock : Clock
+        Length and sample rate of the phrase.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Audio with zeros at both ends and an RMS of about 1.
+    """
     from scipy.signal import istft, stft
 
     times = clock.frame_seconds
@@ -180,7 +268,7 @@ def play_phrase(rng: np.random.Generator, player: Player, key: Key, clock: Clock
     note = np.searchsorted(starts, times, side="right") - 1
     since_start = times - starts[note]
 
-    # Notes glide into each other; vibrato sets in during the first half second of each, and pitch and rate drift a little.
+    # Notes glide into each other. Vibrato starts within the first half second of a note, and pitch and rate drift slightly.
     drift, rate_drift = (clock.smooth(rng.standard_normal(len(times)), seconds) for seconds in (0.03, 0.1))
     onset = np.clip((since_start - 0.12) / 0.35, 0, 1)
     cycles = np.cumsum(player.vibrato_hz * (1 + 0.3 * rate_drift)) * clock.hop_samples / clock.sample_rate + rng.random()
@@ -213,7 +301,7 @@ def play_phrase(rng: np.random.Generator, player: Player, key: Key, clock: Clock
 
 
 def cascade_gains(resonances_hz: np.ndarray, clock: Clock) -> np.ndarray:
-    """Compute the magnitude, shape (n_frames, n_bins), of resonators in a row at centres of shape (n_frames, n_resonances)."""
+    """Compute the magnitude response of resonators in series, centres of (n_frames, n_resonances) to (n_frames, n_bins)."""
     squared = np.ones((len(resonances_hz), len(clock.bins_hz)))
     for centre in resonances_hz.T[:, :, None]:  # (n_frames, 1)
         bandwidth = 50 + centre / 20
@@ -222,7 +310,7 @@ def cascade_gains(resonances_hz: np.ndarray, clock: Clock) -> np.ndarray:
 
 
 def pulses(f0_hz: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Sum the cosines of equal amplitude that fit below 0.45 of the sample rate, in closed form (Dirichlet kernel)."""
+    """Sum cosines of equal amplitude at all harmonics below 0.45 of the sample rate, in closed form (Dirichlet kernel)."""
     phase = (2 * np.pi / sample_rate * np.cumsum(f0_hz)) % (2 * np.pi)
     count = np.floor(0.45 * sample_rate / f0_hz)
     sine = np.sin(phase / 2)
@@ -231,6 +319,6 @@ def pulses(f0_hz: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def at_level(stem: np.ndarray, level_db: float) -> np.ndarray:
-    """Scale a stem so that its RMS where it sounds is so many dB above 1; silence stays silence."""
+    """Scale a stem to an RMS of `level_db` dB relative to 1 over its non-zero samples; silence stays silent."""
     sounding = stem[stem != 0]
     return stem * (10 ** (level_db / 20) / np.sqrt(np.mean(sounding**2))) if len(sounding) else stem

@@ -1,20 +1,20 @@
-"""What a user should know of a song that is read all the same: said in its job's log and in the table ``corpus``."""
+"""Remarks on songs that are accepted but unusual, for the job's log and the table ``corpus``."""
 
 from math import isfinite, log10
 
 from .spectra import Spectrogram
 
-ROUNDING_SECONDS = 0.1  # labels may end that far from the audio: old tools round to a decimal
+ROUNDING_SECONDS = 0.1  # tolerance for the end of labels, because old tools round to one decimal
 CLAIM_SECONDS = 0.05
-PEAK = 1.5  # decoders of ogg and mp3 overshoot full scale: to 1.39 in Jamendo
+PEAK = 1.5  # decoders of ogg and mp3 exceed full scale, with peaks up to 1.39 in Jamendo
 CLIPPED_SHARE = 0.01
 SILENT_SHARE = 0.5
 DC_OFFSET = 0.05
-EARLY = 0.5  # of the song: labels that leave so much of it out
+EARLY = 0.5  # share of the song after the last label that suggests another unit of time
 
 
 def remarks(song: Spectrogram) -> list[str]:
-    """Return what is odd of a song's audio and labels, a short phrase each; nothing of what has not been measured."""
+    """Return short texts about unusual audio and labels of a song; properties that were not measured are skipped."""
     overhang, found = song.label_overhang_seconds, []
     if abs(overhang) > ROUNDING_SECONDS:
         end, cure = ("run {:.1f} s past", "they are clipped") if overhang > 0 else ("end {:.1f} s before", "the last goes on")

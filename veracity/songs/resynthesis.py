@@ -1,7 +1,7 @@
-"""Sounds of parts of a perturbation: segments of an excerpt taken from its perturbed version, the rest left as it was.
+"""Resynthesis of partial perturbations and of drawings as audio.
 
-Both versions are taken apart into the frames and bins of the front end, mixed bin by bin, and put together again with their own
-phases; where only magnitudes were perturbed, the phase is the original's, since they have none.
+Audio is decomposed into the frames and bins of the front end, modified or mixed bin by bin, and reconstructed with the original
+phases. If only magnitudes are perturbed, they get the phase of the clean audio.
 """
 
 from typing import Any
@@ -16,22 +16,25 @@ from .settings import FrontEnd, mel_filterbank
 def confined(
     clean: np.ndarray, perturbed: np.ndarray | Tensor, chosen: np.ndarray, frontend: FrontEnd, *, first_frame: int = 0
 ) -> np.ndarray:
-    """Return audio that is perturbed in some points of an excerpt alone.
+    """Return audio that is perturbed only at some points of an excerpt.
 
     Parameters
     ----------
     clean : ndarray, shape (n_samples,)
+        Clean audio.
     perturbed : ndarray, shape (n_samples,) or (n_frames_in_all, n_bins)
-        Audio, or magnitudes of all of its frames, which get the phase of `clean`.
+        Perturbed audio, or perturbed magnitudes of all frames, which get the phase of `clean`.
     chosen : ndarray of bool, shape (n_frames, n_mels)
-        Which points of the excerpt are taken from `perturbed`; all outside of it are clean.
+        Points of the excerpt to take from `perturbed`; all others are clean.
     frontend : FrontEnd
+        Settings of the front end.
     first_frame : int
-        Of the excerpt.
+        First frame of the excerpt, 0 by default.
 
     Returns
     -------
     ndarray, shape (n_samples,), float32
+        Partially perturbed audio.
     """
     original = _spectrum(torch.as_tensor(clean, dtype=torch.float32), frontend)
     other = torch.as_tensor(perturbed, dtype=torch.float32)
@@ -45,23 +48,26 @@ def confined(
 def redrawn(
     audio: np.ndarray, before: np.ndarray, after: np.ndarray, frontend: FrontEnd, *, first_frame: int = 0
 ) -> np.ndarray:
-    """Return audio whose excerpt sounds as it was drawn: every bin grows as its mel band has grown.
+    """Return audio in which each bin of an excerpt is amplified like its mel band in a drawing.
 
-    The original's bins are amplified, so the phase is the original's: a drawing has none. Where the song held nothing of what
-    was drawn that is an invention, and digital silence stays silent.
+    The phase is that of the original, because a drawing has none. Where the song has almost no energy in the drawn bands, the
+    amplified sound is arbitrary. Digital silence stays silent.
 
     Parameters
     ----------
     audio : ndarray, shape (n_samples,)
+        Audio of the song.
     before, after : ndarray, shape (n_frames, n_mels)
-        Natural log of mel magnitude of the excerpt, and of what was drawn on it.
+        Natural log of mel magnitude of the excerpt before and after drawing.
     frontend : FrontEnd
+        Settings of the front end.
     first_frame : int
-        Of the excerpt.
+        First frame of the excerpt, 0 by default.
 
     Returns
     -------
     ndarray, shape (n_samples,), float32
+        Audio with the drawing.
     """
     spectrum = _spectrum(torch.as_tensor(audio, dtype=torch.float32), frontend)
     gain = np.exp((after.astype(np.float64) - before)[:, band_of_bin(frontend)]).T
@@ -71,7 +77,7 @@ def redrawn(
 
 
 def band_of_bin(frontend: FrontEnd) -> np.ndarray:
-    """Return the mel band that each bin counts most in, shape (n_bins,); bins beyond the bands go with the nearest."""
+    """Return the mel band with the largest weight for each bin, shape (n_bins,); bins outside all bands get the nearest."""
     filters = mel_filterbank(frontend)
     heard = filters.max(axis=1) > 0
     bins = np.flatnonzero(heard)

@@ -1,4 +1,4 @@
-"""Settings of the front end, and what follows from them alone (paper section 4.2); needs no torch."""
+"""Settings of the front end, and functions that depend only on them (paper section 4.2); this module does not import torch."""
 
 import functools
 from typing import Annotated
@@ -36,7 +36,7 @@ class FrontEnd:
     f_min: Annotated[float, between(0, 1e6)] = 27.5
     f_max: Annotated[float, between(0, 1e6)] = 8000.0
     excerpt_frames: Annotated[int, between(1, 2000)] = 115
-    floor: Annotated[float, between(1e-37, 0.1)] = 1e-7  # float32 holds nothing smaller
+    floor: Annotated[float, between(1e-37, 0.1)] = 1e-7  # the lower limit is close to the smallest normal float32
 
     def __post_init__(self) -> None:
         if not self.f_min < self.f_max:
@@ -73,12 +73,12 @@ class FrontEnd:
 
     @property
     def half_excerpt(self) -> int:
-        """Frames before (and after) the centre frame of an excerpt."""
+        """Number of frames before (and after) the centre frame of an excerpt."""
         return self.excerpt_frames // 2
 
     @property
     def excerpt_seconds(self) -> float:
-        """Length of an excerpt, seconds."""
+        """Length of an excerpt in seconds."""
         return self.excerpt_frames / self.frames_per_second
 
     @property
@@ -88,13 +88,13 @@ class FrontEnd:
 
 
 def n_frames(n_samples: int, frontend: FrontEnd) -> int:
-    """Return the number of frames of so many samples."""
+    """Return the number of frames of audio with `n_samples` samples."""
     return 1 + (n_samples - frontend.frame_samples % 2) // frontend.hop_samples
 
 
 @functools.lru_cache(maxsize=8)
 def band_hz(frontend: FrontEnd) -> np.ndarray:
-    """Return the centre of each mel band in Hz, shape (n_mels,)."""
+    """Return the centre frequency of each mel band in Hz, shape (n_mels,)."""
     return _snapped_edges(frontend, frontend.n_mels)[1][1:-1]
 
 
@@ -104,14 +104,15 @@ def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
     Parameters
     ----------
     frontend : FrontEnd
+        Settings of the front end.
 
     Returns
     -------
     ndarray, shape (n_bins, n_mels), float32
-        Each column sums to one. Edges lie at equal distances in mel = 1127 ln(1 + f / 700). Bit-equal to the filters of
-        the published implementation.
+        Filters whose columns sum to one. The edges are equidistant on the scale mel = 1127 ln(1 + f / 700). The values equal
+        those of the published implementation bit by bit.
     """
-    # Each slope runs along the exact frequencies, but where it starts and how wide it counts is snapped to FFT bins.
+    # Slopes are computed from exact frequencies, but their start and their width are rounded to FFT bins.
     bins_hz, edges_hz, snapped = _snapped_edges(frontend, frontend.n_mels)
     left, top, right = snapped[:-2], snapped[1:-1], snapped[2:]
     bins = np.arange(frontend.n_bins)[:, None]
@@ -122,7 +123,7 @@ def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
 
 
 def _snapped_edges(frontend: FrontEnd, n_mels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the frequencies of bins and of the edges of so many bands in Hz, and the first bin at or above each edge."""
+    """Return the frequencies of bins and of band edges in Hz, and the first bin at or above each edge."""
     mel_edges = 1127 * np.log1p(np.array([frontend.f_min, frontend.f_max]) / 700)
     edges_hz = 700 * np.expm1(np.linspace(mel_edges[0], mel_edges[1], n_mels + 2) / 1127)
     bins_hz = np.arange(frontend.n_bins) * (frontend.sample_rate / frontend.frame_samples)
@@ -130,7 +131,7 @@ def _snapped_edges(frontend: FrontEnd, n_mels: int) -> tuple[np.ndarray, np.ndar
 
 
 def _n_silent(frontend: FrontEnd, n_mels: int) -> int:
-    """Return how many of so many bands hear no bin: both slopes are zero where they are highest."""
+    """Return the number of bands without a bin of positive weight, because both slopes are zero at their highest bins."""
     bins_hz, edges_hz, snapped = _snapped_edges(frontend, n_mels)
     left, top, right = snapped[:-2], snapped[1:-1], snapped[2:]
     last = len(bins_hz) - 1
@@ -140,22 +141,40 @@ def _n_silent(frontend: FrontEnd, n_mels: int) -> int:
 
 
 def excerpt_samples(start_frame: int, frontend: FrontEnd) -> slice:
-    """Return the samples that an excerpt's frames see, for `excerpt_magnitudes`; negative at a song's very start."""
+    """Return the samples that the frames of an excerpt cover, for `excerpt_magnitudes`.
+
+    The start may be negative for excerpts at the very start of a song.
+    """
     start = start_frame * frontend.hop_samples - frontend.frame_samples // 2
     return slice(start, start + (frontend.excerpt_frames - 1) * frontend.hop_samples + frontend.frame_samples)
 
 
 def excerpt_windows(audio: np.ndarray, start_frames: np.ndarray, frontend: FrontEnd) -> np.ndarray:
-    """Return what the frames of some excerpts see, shape (n_excerpts, n_samples); each must lie wholly inside the audio."""
+    """Return the samples that the frames of excerpts cover.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,)
+        Audio of a song.
+    start_frames : ndarray of int, shape (n_excerpts,)
+        First frame of each excerpt. All analysis windows must be completely inside the audio.
+    frontend : FrontEnd
+        Settings of the front end.
+
+    Returns
+    -------
+    ndarray, shape (n_excerpts, n_excerpt_samples)
+        Samples of each excerpt; see `excerpt_samples`.
+    """
     return np.stack([audio[excerpt_samples(int(start), frontend)] for start in start_frames])
 
 
 def first_inner_frame(frontend: FrontEnd) -> int:
-    """Return the first frame whose analysis window lies wholly inside the audio."""
+    """Return the first frame whose analysis window is completely inside the audio."""
     return -(-(frontend.frame_samples // 2) // frontend.hop_samples)
 
 
 def inner_start_frames(n_samples: int, frontend: FrontEnd) -> np.ndarray:
-    """Return the first frames of all excerpts whose analysis windows lie wholly inside the audio."""
+    """Return the start frames of all excerpts whose analysis windows are completely inside the audio."""
     first, last = first_inner_frame(frontend), excerpt_samples(0, frontend).stop
     return np.arange(first, max(first, (n_samples - last) // frontend.hop_samples + 1))

@@ -1,7 +1,7 @@
-"""The spectrogram of a song as an artefact: what training, predictions and drawings read.
+"""The spectrogram of a song as an artefact, which training, predictions and drawings read.
 
-Apart from `veracity.songs.spectrograms`, which makes it, so that a change in how audio and labels are read trains nothing anew
-unless it has changed a spectrogram.
+This module is separate from `veracity.songs.spectrograms`, which computes spectrograms. Changes in the reading of audio and
+labels therefore cause a new training only if they change a spectrogram.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrogram(AudioFacts):
-    """Spectrograms of one song, and what is sung in it: magnitudes as training holds them, and what the detector sees."""
+    """Magnitude and log-mel spectrograms of one song with its labels."""
 
-    # What decoding has told of its audio (the fields of AudioFacts) is carried along, for the table `corpus`.
+    # The inherited fields of AudioFacts are for the table `corpus`.
 
     song: str = note("name of the song")
     split: str = note("train, valid or test")
@@ -39,7 +39,7 @@ class Spectrogram(AudioFacts):
 
 
 def padded_log_mel(spectrogram: Spectrogram, frontend: FrontEnd) -> torch.Tensor:
-    """Return the log-mel spectrogram with silence around, shape (n_frames + excerpt_frames - 1, n_mels)."""
+    """Return the log-mel spectrogram padded with silence, shape (n_frames + excerpt_frames - 1, n_mels)."""
     import torch
 
     from .frontend import pad_silence

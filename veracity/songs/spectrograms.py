@@ -1,4 +1,4 @@
-"""From a song's audio and labels to its spectrogram with a label for each frame (stage ``spectrograms``)."""
+"""Computation of the spectrogram of a song with a label for each frame (stage ``spectrograms``)."""
 
 import logging
 import math
@@ -14,23 +14,30 @@ from .remarks import remarks
 from .spectra import Spectrogram
 
 log = logging.getLogger(__name__)
-EARLY = 0.1  # of a song: labels of Audacity or a table that end before may be in minutes
+EARLY = 0.1  # .txt and .csv labels that end before this share of a song may be in minutes
 
 
 def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) -> Spectrogram:
-    """Decode a song, compute its magnitudes and align its labels; what is odd of them is logged as a warning.
+    """Decode a song, compute its magnitudes and align its labels; remarks are logged as warnings.
 
     Parameters
     ----------
     song : Song
+        Song of a corpus.
     frontend : FrontEnd
+        Settings of the front end.
     words : mapping
-        What label files call "sing" and "nosing"; see `veracity.songs.label_files.read_labels`.
+        Words in label files for "sing" and "nosing"; see `veracity.songs.label_files.read_labels`.
+
+    Returns
+    -------
+    Spectrogram
+        Spectrogram with labels, if the song has any.
 
     Raises
     ------
     CorpusError
-        When audio or labels cannot be used, or cannot belong to each other, or the audio is shorter than one excerpt.
+        If audio or labels cannot be used or do not belong together, or the audio is shorter than one excerpt.
     """
     intervals = read_labels(song.labels, words) if song.labels else None
     audio, facts = load_audio_and_facts(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)

@@ -1,3 +1,3 @@
-"""The parts of a corpus: what is trained on, what thresholds and attacks are tuned on, what is tested."""
+"""Splits of a corpus: for training, for tuning thresholds and attacks, and for testing."""
 
 SPLITS = ("train", "valid", "test")

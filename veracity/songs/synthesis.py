@@ -1,21 +1,21 @@
-"""A synthetic corpus: songs with exact labels, made in seconds, so that everything runs without a download.
+"""Synthetic corpus with exact labels, generated in seconds, so that everything runs without a download.
 
-A song is an accompaniment (chords, pad, bass, drums), sung phrases, and lead instruments that play in most rests of the
-voice and beneath some of its phrases. Voice and leads go through one synthesiser, a harmonic source with glides and vibrato
-plus noise, shaped by resonances, at the same levels. What tells them apart is what should: the voice moves its formants
-from vowel to vowel and has consonants; a lead keeps its resonances (which may well be those of a vowel) or sweeps all of
-them together. Neither loudness, harmonics, glides, vibrato nor bursts of noise suffice.
+A song consists of an accompaniment (chords, pad, bass, drums), sung phrases, and lead instruments. Leads play in most rests of
+the voice and during some of its phrases. Voice and leads use the same synthesiser at the same levels: a harmonic source with
+glides and vibrato plus noise, filtered by resonances. They differ as singing differs from instruments. The voice moves its
+formants from vowel to vowel and has consonants. A lead keeps its resonances, which may equal those of a vowel, or shifts all of
+them together. Loudness, harmonics, glides, vibrato or bursts of noise alone do not distinguish them.
 
-Conventions: audio is mono; "frames" are control frames, `Clock.hop_samples` apart, the first centred on sample 0; pitches
-are MIDI numbers (69 is 440 Hz). A phrase is sung without a rest from its label's start to its end: stop gaps of a
-twentieth of a second belong to it. SciPy and soundfile are imported where they are used, because every job of the workflow
-imports this module for `song_names`.
+Audio is mono. "Frames" are control frames with a hop of `Clock.hop_samples`, the first of which is centred on sample 0. Pitches
+are MIDI numbers (69 is 440 Hz). A phrase is sung without a rest from the start to the end of its label, apart from stop gaps of
+about 50 ms. SciPy and soundfile are imported inside functions, because every job of the workflow imports this module for
+`song_names`.
 
 References
 ----------
-D. H. Klatt, "Software for a cascade/parallel formant synthesizer", J. Acoust. Soc. Am. 67(3), 1980 (the cascade of
-resonators). G. E. Peterson and H. L. Barney, "Control methods used in a study of the vowels", J. Acoust. Soc. Am. 24(2),
-1952 (the men's formants in `PHONEMES`).
+D. H. Klatt, "Software for a cascade/parallel formant synthesizer", J. Acoust. Soc. Am. 67(3), 1980 (the cascade of resonators).
+G. E. Peterson and H. L. Barney, "Control methods used in a study of the vowels", J. Acoust. Soc. Am. 24(2), 1952 (the men's
+formants in `PHONEMES`).
 """
 
 import io
@@ -35,7 +35,7 @@ from .corpus import SPLITS
 from .label_files import Interval, write_labels
 from .players import Clock, Key, Player, at_level, draw_player, play_phrase
 
-Seconds = Annotated[float, between(4, 7200)]  # of a song that holds a phrase and a rest
+Seconds = Annotated[float, between(4, 7200)]  # the shortest song has room for a phrase and a rest
 
 
 @settings("corpus.synthetic")
@@ -68,18 +68,18 @@ class SynthesisSettings:
 
 @dataclass(frozen=True)
 class SyntheticSong:
-    """A song and what is known about it.
+    """Synthetic song with its stems and labels.
 
     Attributes
     ----------
     audio : ndarray, shape (n_samples,), float32
-        The mix, in [-1, 1].
+        Mix in [-1, 1].
     voice, leads : ndarray, shape (n_samples,), float32
-        As they are in the mix; the voice is exactly zero outside the sung intervals.
+        Stems at their level in the mix. The voice is exactly zero outside the sung intervals.
     intervals : tuple of Interval
-        Gap-free, alternating, from 0 to the song's end.
+        Alternating intervals without gaps, from 0 to the end of the song.
     sample_rate : int
-        Hz.
+        Sample rate in Hz.
     """
 
     audio: np.ndarray
@@ -90,7 +90,7 @@ class SyntheticSong:
 
 
 def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, ...]:
-    """Divide a song into alternating intervals, 45 to 55 % of it sung, most of them 1.5 to 5 s long."""
+    """Divide a song into alternating intervals, of which 45 to 55 % are sung and most are 1.5 to 5 s long."""
     n_pairs = max(1, round(seconds / 6.5))
     share = rng.uniform(0.45, 0.55)
     lengths = rng.uniform(0.5, 1.5, size=(n_pairs, 2))
@@ -106,7 +106,26 @@ def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, 
 def play_phrases(
     rng: np.random.Generator, players: list[Player], key: Key, clock: Clock, spans: list[tuple[float, float]]
 ) -> np.ndarray:
-    """Let one of the players fill each span (start and end in seconds); shape (n_samples,), RMS 0.8 to 1.8."""
+    """Render a phrase in each span by a random player.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    players : list of Player
+        Players to choose from.
+    key : Key
+        Tempo and harmony.
+    clock : Clock
+        Length and sample rate of the song.
+    spans : list of (float, float)
+        Start and end of each phrase in seconds.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        Stem whose RMS is 3 to 8 dB above 1 over its non-zero samples.
+    """
     stem = np.zeros(clock.n_samples)
     for span in spans:
         start, stop = np.clip(np.round(np.array(span) * clock.sample_rate).astype(int), 0, clock.n_samples)
@@ -116,7 +135,22 @@ def play_phrases(
 
 
 def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: int) -> SyntheticSong:
-    """Make one song; all that it is follows from the state of `rng`. The peak of its audio lies between 0.5 and 0.95."""
+    """Synthesise a song, which depends only on the arguments; the peak of its audio is between 0.5 and 0.95.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all random choices.
+    seconds : float
+        Length of the song in seconds.
+    sample_rate : int
+        Sample rate in Hz.
+
+    Returns
+    -------
+    SyntheticSong
+        Song with its stems and labels.
+    """
     clock = Clock(round(seconds * sample_rate), sample_rate)
     progression = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
     key = Key(60 / rng.uniform(72, 132), int(rng.integers(12)), SCALES[rng.integers(len(SCALES))], progression)
@@ -124,7 +158,7 @@ def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: in
 
     sung = [(start, end) for start, end, label in intervals if label == "sing"]
     voice = play_phrases(rng, [draw_player(rng, sings=True)], key, clock, sung)
-    # Leads enter and leave near the bounds of the phrases, not at them: their edges must not tell where the voice's are.
+    # Leads start and end near the bounds of phrases but not at them, so that they do not reveal the bounds of the voice.
     led = [
         (start + rng.uniform(-0.3, 0.3), end + rng.uniform(-0.3, 0.3))
         for start, end, label in intervals
@@ -139,23 +173,24 @@ def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: in
 
 
 def song_names(settings: SynthesisSettings) -> dict[str, tuple[str, ...]]:
-    """Name the songs of each split: ``synthetic-train-01`` and so on."""
+    """Return the names of the songs of each split, such as ``synthetic-train-01``."""
     counts = zip(SPLITS, (settings.n_train, settings.n_valid, settings.n_test), strict=True)
     return {split: tuple(f"synthetic-{split}-{i:02d}" for i in range(1, count + 1)) for split, count in counts}
 
 
 def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed: int) -> None:
-    """Write the whole corpus in the layout of Jamendo; a second call writes the same bytes.
+    """Write the corpus in the layout of Jamendo; repeated calls write identical bytes.
 
-    Each song follows from the seed, its name, its length and its sample rate, whatever else the corpus holds.
+    A song depends only on the seed, its name, its length and its sample rate.
 
     Parameters
     ----------
     folder : path-like
-        Made when missing; files of the same names are replaced, others are left alone.
+        Folder of the corpus, which is created if it is missing. Files of the same names are replaced, others are kept.
     settings : SynthesisSettings
+        Size of the corpus.
     seed : int
-        The seed of the run.
+        Seed of the run.
     """
     import soundfile
 
@@ -164,7 +199,7 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
             rng = rng_for(seed, "synthesis", name)
             song = synthesise_song(rng, seconds=settings.seconds, sample_rate=settings.sample_rate)
             with replacing(Path(folder, "audio", f"{name}.flac")) as path:
-                encoded = io.BytesIO()  # a full disk is told by Python, not in libsndfile's words
+                encoded = io.BytesIO()  # encoding in memory, because Python reports a full disk more clearly than libsndfile
                 soundfile.write(encoded, song.audio, song.sample_rate, format="FLAC", subtype="PCM_16")
                 path.write_bytes(encoded.getvalue())
             write_labels(Path(folder, "labels", f"{name}.lab"), song.intervals)
