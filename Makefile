@@ -10,7 +10,7 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
 	notebook plain_stacks readouts searching seeds store summaries tables))
 
-.PHONY: all page test test-all test-lowest check docs setup bench clean
+.PHONY: all page test test-all fast-tests all-tests test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
@@ -22,11 +22,19 @@ page: $(if $(wildcard $(VENV)/ready),setup,$(VENV)/page)
 # Tests of one file stay on one process, so that what a file shares is made once; the files that take longest begin.
 PYTEST = $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 20
 
-test: setup check
+# The checks and the site are made beside the tests, which leave cores idle now and then.
+test: setup
+	$(MAKE) --no-print-directory --jobs check fast-tests
+
+test-all: setup
+	$(MAKE) --no-print-directory --jobs check docs all-tests
+	$(BIN)/pytest tests/test_site.py
+
+fast-tests: setup
 	$(PYTEST) -m "not slow"
 
-test-all: setup check docs
-	$(PYTEST)
+all-tests: setup
+	$(PYTEST) --ignore tests/test_site.py
 
 # The library with the lowest versions that are claimed; gigabytes to download, since only the newest torch has a small build here.
 test-lowest:
