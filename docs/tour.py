@@ -4,8 +4,8 @@
 # This notebook attacks a song, explains one adversarial excerpt of it, and compares the explanation with the exact truth.
 #
 # A barely audible perturbation flips the decision of a singing voice detector. *Which part of the perturbation is responsible?*
-# The excerpt of 1.64 s is divided into 5 x 4 segments. All 2^20 subsets of the 20 segments of the perturbation are evaluated. The
-# answer is therefore known exactly, and an explanation can be checked against it.
+# The excerpt of 1.64 s is divided into 5 x 4 segments. All 2^20 subsets of the 20 segments of the perturbation are evaluated.
+# The answer is therefore known exactly, and an explanation can be checked against it.
 #
 # The song and the detector below are created by the notebook. The song is synthetic and contains no singing. The detector is
 # trained for a minute or two on such songs and predicts "sing" almost everywhere. **Their results say nothing about music.**
