@@ -60,8 +60,8 @@ artefacts that the variant does not share with the run.
 
 Each HDF5 file has these attributes: the name of its `artefact`, the `settings` that produced it (JSON), the `seed` of
 the run, the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of each of its `inputs`. Each
-dataset has the attributes `axes`, `unit` and `description`. Read a file with `veracity.jobs.store.read(path,
-veracity.experiments.flips.Flips)`, with h5py or with `h5dump`.
+dataset has the attributes `axes`, `unit` and `description`. Read a file with h5py, with `h5dump` or with
+`veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`.
 
 - **Reproducibility.** Files contain no time and no absolute path. The same seed on the same machine gives the same
   bytes on a CPU.
