@@ -35,39 +35,59 @@ FILES = {
     Stability: "stability/{domain}/{song}.h5",
     DrawnExcerpt: "drawings/{song}.h5",
 }
-INTRODUCTION = """# What each artefact holds
+INTRODUCTION = """# Artefacts
 
-Written by `python docs/artefacts.py` from the dataclasses that the stages write, each beside what computes it; a test
-compares them.
+This page lists the files that a run writes, and the contents of each HDF5 file. `python docs/artefacts.py` generates it
+from the dataclasses of the stages; a test checks that it is up to date.
 
-Everything that a run makes lies under `results/<run>/`. The folder is the name of the rule, which is the name of its script
-in `workflow/scripts/`. `{domain}` is `waveform` or `spectrogram`, `{song}` the song's name in lower-case letters, digits and
-hyphens, `{detector}` is `seed0`, `seed1`, ... or `checkpoint`, `{explainer}` a name from
-`explainers`.
+## Paths
 
-Every HDF5 file carries, as attributes, the name of its `artefact`, the `settings` that made it (JSON), the `seed` of the run,
-the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of each of its `inputs`. Every dataset carries
-`axes`, `unit` and `description`. Read one with `veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`, or with h5py
-or `h5dump`. Files hold no time and no absolute path: the same seed on the same machine gives the same bytes on a CPU.
+All results of a run are in `results/<run>/`. The folder of an artefact has the name of its rule, which is also the name
+of the script in `workflow/scripts/`. The paths below contain these placeholders:
 
-Text stands before the HDF5 part of a file (its user block, which h5py and h5dump skip): the attributes and SHA-256 digests,
-which are compared when a file is read; datasets of numbers carry HDF5's own checksum (fletcher32). What is damaged, was
-changed, or was made from another version of an input is refused, with the cure.
+| placeholder | value |
+|---|---|
+| `{domain}` | `waveform` or `spectrogram` |
+| `{song}` | name of the song in lower-case letters, digits and hyphens |
+| `{detector}` | `seed0`, `seed1`, ... or `checkpoint` |
+| `{explainer}` | a name from `explainers` |
+| `{control}` | `confined`, `cue`, `random_weights`, or `grid_` and a grid |
 
-Segments are numbered time * n_band + band, band 0 lowest. A set of segments is a *mask index*: bit i is set when segment i is
-in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
+A [variant](variants.md) of a run has a folder of the same structure, `results/<run>/variants/<name>`. It contains the
+artefacts that the variant does not share with the run.
 
-A variant of a run has a folder of the same kind, `results/<run>/variants/<name>`, of what it does not share with the run
-([variants](variants.md)).
+## Format of the HDF5 files
 
-Beside the HDF5 files: `synthetic_corpus/` (audio, labels and lists in the Jamendo layout), `training/seed0.pt` (a
-checkpoint that carries its architecture, front end and settings, read with `veracity.detector.checkpoints.load_checkpoint`) and
-`training/seed0.csv` (its training curve), `*.state.pt` beside what a training or an attack will write, while it runs
-(`damaged.*.state.pt` where one could not be read again),
-`tables/*.csv` with a page to read (`.md`) each, `figures/*.{png,pdf}` with the numbers they show (`.csv`), `logs/` and
-`benchmarks/` (one for each job: what it said, and the time and memory that Snakemake measured), `report.html` (target
-`report`). Checkpoints and states have digests, too. CSV and JSON have none, so that one can edit them: what is changed there
-by hand is believed.
+Each HDF5 file has these attributes: the name of its `artefact`, the `settings` that produced it (JSON), the `seed` of
+the run, the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of each of its `inputs`. Each
+dataset has the attributes `axes`, `unit` and `description`. Read a file with h5py, with `h5dump` or with
+`veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`.
+
+- **Reproducibility.** Files contain no time and no absolute path. The same seed on the same machine gives the same
+  bytes on a CPU.
+- **Integrity.** The user block of a file, a text before the HDF5 part that h5py and h5dump skip, contains the
+  attributes and SHA-256 digests. They are compared when the file is read. Datasets of numbers have the checksum of HDF5
+  (fletcher32). A file that is damaged, was changed, or was made from another version of an input is rejected with
+  instructions.
+- **Segments.** They are numbered time * n_band + band, where band 0 is the lowest. A set of segments is a *mask index*:
+  bit i is set if segment i is in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
+
+## Other files
+
+| path | content |
+|---|---|
+| `synthetic_corpus/` | audio, labels and lists in the Jamendo layout |
+| `training/seed0.pt` | checkpoint with architecture, front end and settings (`veracity.detector.checkpoints.load_checkpoint`) |
+| `training/seed0.csv` | training curve |
+| `*.state.pt` | saved state of a running training or attack, next to its output |
+| `damaged.*.state.pt` | saved state that could not be read again |
+| `tables/*.csv`, `tables/*.md` | tables as data and as pages to read |
+| `figures/*.{png,pdf}`, `figures/*.csv` | figures and the numbers that they show |
+| `logs/`, `benchmarks/` | for each job its log, and the time and memory measured by Snakemake |
+| `report.html` | report (target `report`) |
+
+Checkpoints and states also have digests. CSV and JSON files have none, so they can be edited. Changes by hand are
+accepted without a check.
 """
 
 

@@ -1,16 +1,18 @@
 # %% [markdown]
-# # A tour: one excerpt of one song
+# # Tour: one excerpt of one song
 #
-# An attack turns a detector's decision on a song round by a perturbation that one hardly hears. *Which part of the perturbation
-# did it?* An excerpt of 1.64 s is cut into 5 x 4 segments. Here the answer is known: all 2^20 ways to take
-# some of the perturbation's 20 segments are evaluated. So one can see whether an explanation finds it.
+# This notebook attacks a song, explains one adversarial excerpt of it, and compares the explanation with the exact truth.
 #
-# The song and the detector below are made on the spot: a synthetic song in which nobody sings, and a detector that was trained
-# for a minute or two on such songs and hears "sing" nearly everywhere. **What they show says nothing about music.** Put your
-# own in: `song = "my song.mp3"`, `detector = "detector.pt"` ([your own model](model.md) says which are read; `notebook.explain`
-# takes any classifier).
+# A barely audible perturbation flips the decision of a singing voice detector. *Which part of the perturbation is responsible?*
+# The excerpt of 1.64 s is divided into 5 x 4 segments. All 2^20 subsets of the 20 segments of the perturbation are evaluated.
+# The answer is therefore known exactly, and an explanation can be checked against it.
 #
-# This page is `docs/tour.py`: VS Code and PyCharm open it as it is, Jupyter with `pip install jupytext`.
+# The song and the detector below are created by the notebook. The song is synthetic and contains no singing. The detector is
+# trained for a minute or two on such songs and predicts "sing" almost everywhere. **Their results say nothing about music.**
+# To use your own, set `song = "my song.mp3"` and `detector = "detector.pt"`. [Custom models](model.md) lists the supported
+# models; `notebook.explain` takes any classifier.
+#
+# This page is `docs/tour.py`. VS Code and PyCharm open it directly, Jupyter after `pip install jupytext`.
 
 # %%
 import numpy as np
@@ -24,16 +26,17 @@ from veracity.songs.audio import write_audio
 song, detector = notebook.example("results/example")
 
 # %% [markdown]
-# ## What the detector says of the song
+# ## Predictions of the detector
 
 # %%
 seconds, p = notebook.p_sing(song, detector)
 print(f"P(sing) of the excerpt around 5 s: {p[np.searchsorted(seconds, 5)]:.3f}")
 
 # %% [markdown]
-# ## Attack three seconds, and explain one excerpt of them
+# ## Attack three seconds and explain one excerpt
 #
-# One call attacks, evaluates all masks, and asks LIME, from 8192 samples and from all masks. `at` is where the excerpt begins.
+# One call attacks the song around the excerpt, evaluates all masks and runs LIME, on 8192 sampled masks and on all masks.
+# `at` is the start of the excerpt in seconds.
 
 # %%
 found = notebook.explain(song, detector, at=5.0)
@@ -44,26 +47,29 @@ print(f"signal over perturbation: {found.snr_db:.0f} dB")
 notebook.plot(found)
 
 # %% [markdown]
-# Before and after, to be heard; and a file of them, in 32-bit floats, so that nothing is rounded away:
+# Listen to the clean and the adversarial audio, one after the other:
 
 # %%
 both = np.concatenate([found.audio, found.adversarial_audio])
 Audio(both, rate=found.sample_rate)
 
 # %% [markdown]
-# The song with the perturbation of LIME's first three segments alone:
+# The song with only LIME's first three segments of the perturbation:
 
 # %%
 Audio(found.sound(found.top(3)), rate=found.sample_rate)
+
+# %% [markdown]
+# Save the adversarial audio in 32-bit floats, so that the perturbation is not rounded:
 
 # %%
 write_audio("results/example/adversarial.wav", found.adversarial_audio, found.sample_rate)
 
 # %% [markdown]
-# ## Does LIME find it?
+# ## Compare LIME with the truth
 #
-# `smallest_sets` are the fewest segments of the perturbation that alone turn the decision round. LIME is asked about the
-# adversarial excerpt; do the segments that it names first turn it round?
+# `smallest_sets` are the smallest flip sets: the fewest segments of the perturbation that suffice to flip the decision. LIME
+# explains the adversarial excerpt. The loop tests whether the segments that it ranks first also flip the decision.
 
 # %%
 for k in (1, 2, 3, 5):
@@ -77,8 +83,8 @@ print(f"weights from 8192 samples and from all masks: correlation {correlation:.
 # %% [markdown]
 # ## Another explainer
 #
-# Some thirty come along ([all of them](explainers.md)), a few of them by `pip install ".[explainers]"`; any function from a
-# question to weights is one.
+# About thirty explainers are built in ([list](explainers.md)); some need `pip install ".[explainers]"`. Any function from a
+# question to weights is an explainer, too.
 
 # %%
 model = explained_model(detector, found.grid)
@@ -86,4 +92,4 @@ asked = {"threshold": found.threshold, "rng": np.random.default_rng(0)}
 answer = ask("occlusion", model, found.adversarial, found.grid, found.label, **asked)
 three = answer.ranking[:3]
 print("occlusion's first three:", three, "flip:", found.flip(three))
-print("read for it:", answer.rows, "predictions")
+print("rows of the model:", answer.rows)

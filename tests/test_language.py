@@ -1,0 +1,127 @@
+"""Idioms that read as translated stay out of the prose of the documentation.
+
+To check more text, extend `GLOBS`; to forbid another idiom, add a line to `IDIOMS`. Code and quotations are exempt: code
+blocks, text in backticks, block quotes and the targets of links. Patterns are conservative. Each one matches phrases without
+a legitimate use in technical prose, and has an example that it must find.
+"""
+
+import bisect
+import itertools
+import re
+
+import pytest
+from workspaces import ROOT
+
+#: Files to check. Of Python files the comments are checked, which are the text of a notebook in the percent format.
+GLOBS = ["docs/*.md", "docs/tour.py"]
+#: Files that are generated from text elsewhere, which has not been rewritten yet.
+EXCLUDED = {"docs/artefacts.md", "docs/configuration.md", "docs/findings.md"}
+PROGRAM = "(?:bench|classifier|configuration|detector|explainer|function|LIME|model|module|page|program|script|table|workflow)"
+#: Pattern, example that it must find, plain English. Patterns are matched to words with single spaces between them.
+IDIOMS = [
+    # Lead with the verb and the field's term.
+    (r"\bturn(?:s|ed|ing)? (?:[\w'-]+ ){1,4}round\b", "turns the detector's decision round", "flips the decision"),
+    (r"\b(?:is|are|was|were) told\b", "both success rates are told", "are reported"),
+    (r"\bit is said\b|\bis said of\b", "what is said of odd audio", "is reported for"),
+    (r"\b(?:say|tell)s? (?:what|which|whether|how|why|who|whose)\b", "the dry run says how many", "lists, reports, shows"),
+    (rf"\b{PROGRAM}s? (?:hear|know|believe|think)s?\b", "the model hears the sound", "receives, has access to"),
+    (rf"\b(?:{PROGRAM}s? (?:is|are)|who is|one is) asked\b", "an explainer is asked about it", "is evaluated on"),
+    (r"\bwho (?:reads the|knows|hears|sees)\b", "who reads the model", "explainers that use the model"),
+    (r"\bgo(?:es)? on (?:with|where|from)\b|\bwent on\b", "it goes on where it was", "resumes, continues"),
+    (r"\bcom(?:es?|ing) along\b", "the explainers that come along", "built-in"),
+    (r"\bmakes? of (?:it|them)\b", "what your GPU makes of it", "a noun phrase"),
+    (r"\bwhat lies\b|\blies? (?:beside|on the desk)\b", "what lies on the desk", "is in, is next to"),
+    (r"\bmend(?:s|ed|ing)?\b", "mend it", "fix, correct"),
+    (r"\banew\b", "makes it anew", "again, re-runs"),
+    (r"\bon the spot\b", "made on the spot", "created by the notebook"),
+    (r"\bhardly (?:hears?|notices?|sees?|knows?)\b", "a perturbation that one hardly hears", "barely audible"),
+    (r"\bsome (?:two|three|four|five|six|eight|ten|fifteen|twenty|thirty|forty|fifty) \w+", "some thirty explainers", "about"),
+    # Noun phrases instead of "one's own".
+    (r"\bone's own\b", "a classifier of one's own", "your own, custom"),
+    # "is not a", "must be", "except".
+    (r"(?<![Tt]here )\b(?:is|are) no (?!(?:longer|more|less|fewer|better|worse|such)\b)\w+", "it is no folder", "is not a"),
+    (r"\b(?:all|any|every|everything|none|nothing|same|zero) [^.;:|]{0,40}\bbut for\b", "all the rest but for one", "except"),
+    (r"\b(?:of|every|in) so (?:many|much)\b", "a margin of so much", "the number, by this amount"),
+    (r"\bas many as (?:it|they) (?:takes?|likes?)\b", "as many as it takes", "without a limit"),
+]
+#: Headings are noun phrases or imperatives, not free relatives; questions are accepted.
+HEADING = re.compile(r"#+ (?:What|Where|Who|Whose|Which|How|Why|When)\b[^?]*$")
+CODE = [(r"^```.*?^```", re.DOTALL), (r"<!--.*?-->", re.DOTALL), (r"^>.*?$", 0), (r"``[^`]+``", 0), (r"`[^`]+`", 0)]
+
+
+def prose(text, suffix=".md"):
+    """Return the lines of a text without code and quotations."""
+
+    def blank(found):
+        return "\N{MIDDLE DOT}" + "\n" * found[0].count("\n")
+
+    if suffix == ".py":
+        text = re.sub(r"^(?!# (?!%%)).*$", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^# ", "", text, flags=re.MULTILINE)
+    for pattern, flag in (*CODE, (r"\]\([^)\s]*\)", 0)):
+        text = re.sub(pattern, blank, text, flags=re.MULTILINE | flag)
+    return text.splitlines()
+
+
+def idioms(text, suffix=".md"):
+    """Return (line, phrase, plain English) of every idiom in the prose of a text."""
+    lines = prose(text, suffix)
+    found = [(number, line, "a noun phrase or an imperative") for number, line in enumerate(lines, 1) if HEADING.match(line)]
+    # A phrase may continue on the next line, but not in the next paragraph.
+    words = [(word, number) for number, line in enumerate(lines, 1) for word in line.split() or [";"]]
+    starts = list(itertools.accumulate((len(word) + 1 for word, _ in words), initial=0))
+    joined = " ".join(word for word, _ in words)
+    for pattern, _, plain in IDIOMS:
+        for match in re.finditer(pattern, joined):
+            found.append((words[bisect.bisect_right(starts, match.start()) - 1][1], match[0], plain))
+    return sorted(found)
+
+
+CHECKED = [path for glob in GLOBS for path in sorted(ROOT.glob(glob)) if str(path.relative_to(ROOT)) not in EXCLUDED]
+
+
+def test_language_globs_match_pages():
+    assert {"explainers.md", "glossary.md", "tour.py"} <= {path.name for path in CHECKED}
+    assert all((ROOT / name).is_file() for name in EXCLUDED)
+
+
+@pytest.mark.parametrize("path", CHECKED, ids=lambda path: path.name)
+def test_language_page_has_no_idioms(path):
+    found = idioms(path.read_text(encoding="utf-8"), path.suffix)
+    assert not found, "\n".join(f"{path.name}:{line}: {phrase!r}, write: {plain}" for line, phrase, plain in found)
+
+
+@pytest.mark.parametrize(("pattern", "example"), [(pattern, example) for pattern, example, _ in IDIOMS])
+def test_language_planted_idiom_is_found(pattern, example):
+    assert re.search(pattern, example)
+    page = (ROOT / "docs" / "explainers.md").read_text(encoding="utf-8")
+    assert idioms(page) == []
+    planted = page.replace("\n## Scores\n", f"\n{example}.\n\n## Scores\n")
+    line = planted.splitlines().index(f"{example}.") + 1
+    assert [number for number, *_ in idioms(planted)] == [line]
+
+
+def test_language_free_relative_as_heading_is_found():
+    assert [line for line, *_ in idioms("# Title\n\n## What it takes\n\n## Who decides?\n\n## Start\n")] == [3]
+
+
+def test_language_idiom_across_lines_is_found():
+    assert idioms("- A classifier of one's\n  own.\n") == [(1, "one's own", "your own, custom")]
+    assert [line for line, *_ in idioms("# %%\nx = 1  # it is told\n\n# %% [markdown]\n# Both are told.\n", ".py")] == [5]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The word `anew`, and ``is told``.",
+        "> It is told anew.",
+        "```\nmend it anew\n```",
+        "[a link](mend.md) <!-- anew -->",
+        "The interval lies within the margin, not for speech but for music.",
+        "There is no detector. It is no longer needed. It is no more than 3, and is no better.",
+        "As many segments by norm as LIME has; so many songs that it takes hours. This is to be expected.",
+        "Distinguish right answers from wrong ones. Round the value. The user is asked for a path.",
+    ],
+)
+def test_language_plain_text_is_accepted(text):
+    assert idioms(text + "\n") == []
