@@ -13,7 +13,7 @@ import pytest
 from workspaces import ROOT
 
 #: Files to check. Of Python files the comments are checked, which are the text of a notebook in the percent format.
-GLOBS = ["docs/*.md", "docs/tour.py"]
+GLOBS = ["CONTRIBUTING.md", "README.md", "docs/*.md", "docs/tour.py"]
 #: Files that are generated from text elsewhere, which has not been rewritten yet.
 EXCLUDED = {"docs/artefacts.md", "docs/configuration.md", "docs/findings.md"}
 PROGRAM = "(?:bench|classifier|configuration|detector|explainer|function|LIME|model|module|page|program|script|table|workflow)"

@@ -26,7 +26,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONT
 COMMANDS = ("snakemake ", "make ", "rm ", "python ", "pip ", "veracity ")
 #: Every block that is no list of commands, by page and first line, and what runs it.
 RUN_BY = {
-    ("README.md", "from veracity import notebook"): "test_the_readme_explains",
+    ("running.md", "from veracity import notebook"): "test_the_notebook_of_the_docs_explains",
     ("corpus.md", "# config/songs.yaml"): "test_configurations_are_accepted",
     ("corpus.md", "my_corpus/"): "test_a_corpus_as_it_is_drawn_is_read",
     ("corpus.md", "0.000 12.345 nosing"): "test_a_corpus_as_it_is_drawn_is_read",
@@ -112,10 +112,10 @@ def test_a_corpus_as_it_is_drawn_is_read(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_readme_explains(tmp_path, monkeypatch, capsys):
+def test_the_notebook_of_the_docs_explains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 10)
-    exec(block(("README.md", "from veracity import notebook")), {})
+    exec(block(("running.md", "from veracity import notebook")), {})
     assert "LIME's first three" in capsys.readouterr().out
     assert (tmp_path / "explained.png").stat().st_size > 10_000
 
