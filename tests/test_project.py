@@ -113,12 +113,16 @@ def test_packaging_finds_every_module(tmp_path):
 
 def test_every_rule_has_a_script_of_its_name():
     scripts = {path.stem for path in (ROOT / "workflow" / "scripts").glob("[!_]*.py")}
-    text = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
-    rules = {line.removeprefix("rule ").rstrip(":") for line in text.splitlines() if line.startswith("rule ")}
-    assert rules == scripts
-    for name in rules:
-        body = text.split(f"rule {name}:")[1].split("\nrule ")[0]
-        assert f'"../scripts/{name}.py"' in body
+    text = "\n".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    explicit = re.findall(r"^rule (\w+):", text, re.MULTILINE)
+    for name in explicit:
+        assert f'"../scripts/{name}.py"' in text.split(f"rule {name}:")[1].split("\nrule ")[0]
+    tables = [re.search(rf"^{name} = {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)[1] for name in ("EXPLAINING", "PAGES")]
+    looped = re.findall(r'^    "(\w+)": ', "".join(tables), re.MULTILINE) + re.findall(
+        r'^ *PAGES\["(\w+)"\]', text, re.MULTILINE
+    )
+    assert len(looped) > 40
+    assert {*explicit, *looped} == scripts
 
 
 def test_the_page_of_artefacts_is_up_to_date():
