@@ -41,7 +41,7 @@ def runs_of(config: Mapping[str, Any]) -> dict[str, "Run"]:
     VeracityError
         When a key is unknown or impossible, or songs are missing; variants are named.
     """
-    return _runs_of(json.dumps(config))  # each module of the Snakefile asks for them
+    return _runs_of(json.dumps(config, default=str))  # once, because each module of the Snakefile needs them
 
 
 @functools.cache
