@@ -11,17 +11,10 @@ from pathlib import Path
 from ..errors import ArtefactError
 
 CURES = {
-    errno.ENOSPC: "Free some space",
-    errno.EDQUOT: "Free some space",
-    errno.EFBIG: "Raise the limit (ulimit -f)",
-    errno.EROFS: "Choose a folder that can be written to",
-    errno.EACCES: "Change the permissions of its folder",
-    errno.EPERM: "Change the permissions of its folder",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space or raise the limit"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Choose a folder that you may write to"),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), "Move away what is in the way"),
     errno.ENAMETOOLONG: "Shorten the names of file and folders",
-    errno.EISDIR: "Move away what is in the way",
-    errno.ENOTDIR: "Move away what is in the way",
-    errno.EEXIST: "Move away what is in the way",
-    errno.ELOOP: "Move away what is in the way",
     errno.EIO: "Check the disk",
 }
 #: Files that users often give for others: where and how they begin, in lower case.

@@ -112,12 +112,10 @@ def _write_group(group: h5py.Group, artefact: Any) -> None:
 def _write_dataset(group: h5py.Group, field: dataclasses.Field, value: np.ndarray) -> None:
     if value.dtype.kind == "U" or (field.metadata["unit"] in TEXTS and not value.size):  # to NumPy, no texts are floats
         value = value.astype(h5py.string_dtype())
-    packing: dict[str, Any] = {}
-    if value.nbytes > 65536:  # the shuffle filter lets compression see the exponents of floats beside each other
-        packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    if value.size and value.dtype.kind != "O":  # HDF5 has no checksum for texts
-        packing["fletcher32"] = True
-    dataset = group.create_dataset(field.name, data=value, **packing)
+    # The shuffle filter lets compression see the exponents of floats beside each other.
+    packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if value.nbytes > 65536 else {}
+    has_checksum = value.size > 0 and value.dtype.kind != "O"  # HDF5 has none for texts
+    dataset = group.create_dataset(field.name, data=value, fletcher32=has_checksum, **packing)
     dataset.attrs.update(_described(field))
 
 
@@ -204,13 +202,9 @@ def layout(kind: type) -> list[tuple[str, str, str, str]]:
     """List what an artefact holds: name, axes, unit and description of each field, for documentation."""
     rows = []
     for field in dataclasses.fields(kind):
-        axes = field.metadata.get("axes")
         hint = typing.get_type_hints(kind)[field.name]
-        if axes is not None:
-            rows.append((field.name, ", ".join(axes), field.metadata["unit"], field.metadata["doc"]))
-        elif typing.get_origin(hint) is dict:
-            member = typing.get_args(hint)[1].__name__
-            rows.append((field.name, f"group of {member}", "", field.metadata.get("doc", "")))
-        else:
-            rows.append((field.name, "attribute", "", field.metadata.get("doc", "")))
+        is_group = typing.get_origin(hint) is dict
+        form = f"group of {typing.get_args(hint)[1].__name__}" if is_group else "attribute"
+        axes = ", ".join(field.metadata.get("axes", ())) or form
+        rows.append((field.name, axes, field.metadata.get("unit", ""), field.metadata.get("doc", "")))
     return rows

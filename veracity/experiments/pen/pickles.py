@@ -58,23 +58,14 @@ class _ArraysOnly(pickle.Unpickler):
         stand_ins = {
             ("numpy", "ndarray"): PickledArray,
             ("numpy", "dtype"): _Dtype,
-            ("numpy._core.multiarray", "_reconstruct"): self._reconstruct,
-            ("numpy._core.multiarray", "scalar"): self._scalar,
+            ("numpy._core.multiarray", "_reconstruct"): lambda *_: PickledArray(),
+            ("numpy._core.multiarray", "scalar"): lambda dtype, data: PickledArray(data, dtype, ()).values().item(),
             ("numpy._core.numeric", "_frombuffer"): PickledArray,
-            ("_codecs", "encode"): self._encode,
+            ("_codecs", "encode"): lambda text, _: text,  # with it, pickles before protocol 3 write bytes as latin1
         }
         if (module, name) not in stand_ins:
             raise RefusedError(f"it asks for {shortened(f'{module}.{name}')}, and only arrays are admitted from pickles")
         return stand_ins[module, name]
-
-    def _reconstruct(self, *_: Any) -> PickledArray:
-        return PickledArray()
-
-    def _scalar(self, dtype: _Dtype, data: Any) -> Any:
-        return PickledArray(data, dtype, ()).values().item()
-
-    def _encode(self, text: str, encoding: str) -> str:
-        return text  # as pickles before protocol 3 write bytes, always as latin1
 
 
 def read_pickle(data: bytes) -> Any:
