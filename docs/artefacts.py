@@ -50,8 +50,8 @@ the `versions` of Python and the libraries, and the SHA-256 (first 16 digits) of
 `axes`, `unit` and `description`. Read one with `veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`, or with h5py
 or `h5dump`. Files hold no time and no absolute path: the same seed on the same machine gives the same bytes on a CPU.
 
-Text stands before the HDF5 part of a file (its user block, which h5py and h5dump skip): the attributes and SHA-256 digests,
-which are compared when a file is read; datasets of numbers carry HDF5's own checksum (fletcher32). What is damaged, was
+The first 512 bytes of a file (its user block, which h5py and h5dump skip) hold the SHA-256 digest of all others, which is
+compared when a file is read; datasets of numbers carry HDF5's own checksum (fletcher32). What is damaged, was
 changed, or was made from another version of an input is refused, with the cure.
 
 Segments are numbered time * n_band + band, band 0 lowest. A set of segments is a *mask index*: bit i is set when segment i is

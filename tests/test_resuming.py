@@ -102,7 +102,6 @@ DAMAGES = {
     "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "a text": lambda path: path.write_text("<html>"),
     "one bit of a tensor": lambda path: path.write_bytes(path.read_bytes().replace(np.float32(900).tobytes(), b"abcd")),
-    "a list": lambda path: torch.save([1, 2], path),
 }
 
 

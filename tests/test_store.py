@@ -373,10 +373,9 @@ def test_the_seal_is_what_a_reader_without_this_package_can_check(tmp_path, n_in
 
 def test_no_flipped_byte_passes(tmp_path):
     """At every offset of a small artefact, and at random ones of a large one."""
-    rng = np.random.default_rng(0)
-    for artefact, n_places in ((predictions(), None), (spectrogram(40), 300)):
-        path = tmp_path / "a.h5"
-        store.write(path, artefact, describe(settings={"x": 1}, seed=0))
+    path, rng = tmp_path / "a.h5", np.random.default_rng(0)
+    for artefact, n_places in ((predictions().songs["zebra"], None), (spectrogram(40), 200)):
+        store.write(path, artefact, {"seed": 0})
         whole = path.read_bytes()
         places = range(len(whole)) if n_places is None else rng.integers(len(whole), size=n_places).tolist()
         for place in places:
@@ -384,9 +383,7 @@ def test_no_flipped_byte_passes(tmp_path):
             damaged[place] ^= 1 << int(rng.integers(8))
             path.write_bytes(damaged)
             with pytest.raises(ArtefactError, match=r"a\.h5: is truncated, damaged"):
-                store.read(path, type(artefact))
-            with pytest.raises(ArtefactError, match=r"a\.h5: is truncated, damaged"):
-                store.read_attributes(path)
+                store.read_attributes(path) if place % 8 else store.read(path, type(artefact))
 
 
 def test_readers_without_this_package_are_told_of_damage_too(tmp_path):

@@ -27,28 +27,14 @@ BEYOND_ANY_FILE = 2**40  # bytes
 
 @dataclass
 class Decoder:
-    """An open file, and what is known of its length and its end.
-
-    Attributes
-    ----------
-    claimed_seconds : float
-        Length that the header claims, or the file's size suggests where the header claims less; NaN: neither.
-    stream_seconds : float
-        Length of the frames of an MP3, counted; NaN for other formats.
-    skipped_bytes : int
-        Bytes between the frames of an MP3 that belong to none.
-    cut_off : bool
-        Whether the file ends without its end mark or within a frame.
-    n_samples : int
-        Number of samples decoded so far.
-    """
+    """An open file, and what is known of its length and its end."""
 
     file: soundfile.SoundFile
-    claimed_seconds: float
-    stream_seconds: float = np.nan
-    skipped_bytes: int = 0
-    cut_off: bool = False
-    n_samples: int = 0
+    claimed_seconds: float  # by its header, or as its size suggests where the header claims less; NaN: neither
+    stream_seconds: float = np.nan  # of the frames of an MP3, counted
+    skipped_bytes: int = 0  # between the frames of an MP3
+    cut_off: bool = False  # without its end mark, or within a frame
+    n_samples: int = 0  # decoded so far
     source: BinaryIO | None = None  # of uncompressed audio, whose reader stops where its header says
 
     def blocks(self) -> Iterator[np.ndarray]:
