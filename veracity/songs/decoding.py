@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -119,7 +119,7 @@ class _Endless(io.BytesIO):
             return super().seek(BEYOND_ANY_FILE + offset)
         return super().seek(offset, whence)
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         if self.tell() < BEYOND_ANY_FILE // 2:
             return super().readinto(buffer)
         buffer[:] = bytes(len(buffer))  # mpg123 insists on reading what may be a tag at the end

@@ -87,6 +87,6 @@ def read_pickle(data: bytes) -> Any:
         When it asks for anything else, or for too much. Damaged pickles raise exceptions of any kind.
     """
     for n_steps, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if n_steps == MOST_STEPS or ("PUT" in opcode.name and argument > MOST_STEPS):  # room is made for as many
+        if n_steps == MOST_STEPS or ("PUT" in opcode.name and (argument or 0) > MOST_STEPS):  # room is made for as many
             raise RefusedError(f"it takes more than {MOST_STEPS} steps to read")
     return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()  # latin1: arrays that Python 2 pickled
