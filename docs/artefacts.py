@@ -65,10 +65,9 @@ dataset has the attributes `axes`, `unit` and `description`. Read a file with h5
 
 - **Reproducibility.** Files contain no time and no absolute path. The same seed on the same machine gives the same
   bytes on a CPU.
-- **Integrity.** The user block of a file, a text before the HDF5 part that h5py and h5dump skip, contains the
-  attributes and SHA-256 digests. They are compared when the file is read. Datasets of numbers have the checksum of HDF5
-  (fletcher32). A file that is damaged, was changed, or was made from another version of an input is rejected with
-  instructions.
+- **Integrity.** The first 512 bytes of a file (its user block, which h5py and h5dump skip) contain the SHA-256 digest of
+  the rest, which is compared when the file is read. Datasets of numbers have the checksum of HDF5 (fletcher32). A file
+  that is damaged, was changed, or was made from another version of an input is rejected with instructions.
 - **Segments.** They are numbered time * n_band + band, where band 0 is the lowest. A set of segments is a *mask index*:
   bit i is set if segment i is in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from veracity.errors import CheckpointError
-from veracity.jobs.files import HOST
+from veracity.jobs.files import replacing
 from veracity.jobs.resuming import SavedState
 from veracity.jobs.tensors import load_tensors, save_tensors
 
@@ -101,8 +101,7 @@ DAMAGES = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
     "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "a text": lambda path: path.write_text("<html>"),
-    "a state without a digest": lambda path: torch.save({"identity": {**IDENTITY, "made_by": ""}, "state": {}}, path),
-    "a list": lambda path: torch.save([1, 2], path),
+    "one bit of a tensor": lambda path: path.write_bytes(path.read_bytes().replace(np.float32(900).tobytes(), b"abcd")),
 }
 
 
@@ -157,8 +156,12 @@ def test_the_state_of_other_work_stays_where_it_is_and_is_not_gone_on_from(tmp_p
 def test_what_a_killed_process_was_writing_is_cleared_at_the_next_start(tmp_path):
     with subprocess.Popen(["true"]) as process:
         process.wait()
-    half = tmp_path / f".a.state.{HOST}-{process.pid}.pt"
-    being_written = tmp_path / f".a.state.{HOST}-{os.getppid()}.pt"
+    with replacing(tmp_path / "a.state.pt") as temporary:
+        temporary.touch()
+    (tmp_path / "a.state.pt").unlink()
+    half, being_written = (
+        temporary.with_name(temporary.name.replace(f"-{os.getpid()}-", f"-{writer}-")) for writer in (process.pid, os.getppid())
+    )
     for begin in (lambda: SavedState(tmp_path / "a.state.pt").restore(IDENTITY), SavedState(tmp_path / "a.state.pt").remove):
         half.write_bytes(b"half")
         being_written.write_bytes(b"half")
@@ -173,50 +176,14 @@ def test_no_path_saves_nothing():
     kept.remove()
 
 
-# --- Digests of tensors
+def test_tensors_of_earlier_versions_are_read_without_their_digest(tmp_path):
+    torch.save({"a": 1, "veracity digest": "0123"}, tmp_path / "a.pt")
+    assert load_tensors(tmp_path / "a.pt") == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ({"a": 1}, {"a": 1.0}),
-        ({"a": 1}, {"a": True}),
-        ({"a": "1"}, {"a": 1}),
-        ({"a": [1]}, {"a": (1,)}),
-        ({"a": [[1], 2]}, {"a": [[1, 2]]}),
-        ({"a": ["b", "c"]}, {"a": ["b\nstr 'c'"]}),
-        ({"a": torch.zeros(2)}, {"a": torch.zeros(1, 2)}),
-        ({"a": torch.zeros(2)}, {"a": torch.zeros(2, dtype=torch.int32)}),
-        ({"a": torch.zeros(2)}, {"a": -torch.zeros(2)}),
-    ],
-)
-def test_contents_that_differ_have_digests_that_differ(tmp_path, one, other):
-    for name, content in (("one", one), ("other", other)):
-        save_tensors(tmp_path / name, content)
-    one, other = (torch.load(tmp_path / name, weights_only=True)["veracity digest"] for name in ("one", "other"))
-    assert one != other
-
-
-def test_a_digest_that_does_not_fit_is_refused(tmp_path):
-    save_tensors(tmp_path / "a.pt", {"a": torch.zeros(2)})
-    content = torch.load(tmp_path / "a.pt", weights_only=True)
-    torch.save({**content, "a": torch.ones(2)}, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match="its content is not what was written"):
-        load_tensors(tmp_path / "a.pt")
-
-
-def test_references_to_one_list_do_not_grow_without_end(tmp_path):
-    nested = [1] * 100
-    for _ in range(8):
-        nested = [nested] * 100
-    torch.save({"a": nested}, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError):
-        load_tensors(tmp_path / "a.pt")
-
-
-def test_a_list_in_itself_is_refused(tmp_path):
-    nested = []
-    nested.append(nested)
-    torch.save({"a": nested}, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError):
+def test_a_flipped_bit_of_a_tensor_is_refused(tmp_path):
+    save_tensors(tmp_path / "a.pt", {"a": torch.full((3,), 1.5)})
+    whole = (tmp_path / "a.pt").read_bytes()
+    (tmp_path / "a.pt").write_bytes(whole.replace(np.float32(1.5).tobytes(), np.float32(1.75).tobytes(), 1))
+    with pytest.raises(CheckpointError, match=r"a\.pt: is damaged, its checksums do not fit\. Get it again"):
         load_tensors(tmp_path / "a.pt")

@@ -1,45 +1,43 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and recognising files of other kinds by how they begin."""
 
 import contextlib
 import errno
 import hashlib
 import os
-import platform
-import re
-import time
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ArtefactError
 
-#: Process numbers tell a dead writer only on the machine that gave them.
-HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-ORPHANED_AFTER = 24 * 3600  # seconds; another machine's temporary file of that age has no writer any more
-
-AGAIN = "and run the same command again"
-SAID = {
-    errno.ENOSPC: f"does not fit on its disk: free some space {AGAIN}",
-    errno.EDQUOT: f"does not fit into the quota of your files: free some space {AGAIN}",
-    errno.EFBIG: f"is larger than a file may be there: raise the limit (ulimit -f) or choose another disk {AGAIN}",
-    errno.EROFS: f"lies on a disk that is read-only: choose another folder, or mount it for writing {AGAIN}",
-    errno.EACCES: f"cannot be written without permission: change the rights of its folder, or choose another, {AGAIN}",
-    errno.EPERM: f"cannot be written without permission: change the rights of its folder, or choose another, {AGAIN}",
-    errno.ENAMETOOLONG: f"has a name that is too long for its disk: shorten the names of file and folders {AGAIN}",
-    errno.EISDIR: f"cannot be written since a folder of that name is in the way: move it away {AGAIN}",
-    errno.ENOTDIR: f"cannot be written since a file lies where one of its folders should be: move it away {AGAIN}",
-    errno.ELOOP: f"cannot be written since a link in its path leads back to itself: mend the link {AGAIN}",
-    errno.EIO: f"could not be written, its disk failed: look at the disk or choose another {AGAIN}",
+CURES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space or raise the limit"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Choose a folder that you may write to"),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), "Move away what is in the way"),
+    errno.ENAMETOOLONG: "Shorten the names of file and folders",
+    errno.EIO: "Check the disk",
+}
+#: Files that users often give for others: where and how they begin, in lower case.
+KINDS = {
+    (0, b"version https://git-lfs"): "a pointer of git-lfs and not the file that it stands for",
+    (0, b"<"): "a web page",
+    (0, b"pk\x03\x04"): "a zip archive",
+    (0, b"\x1f\x8b"): "a gzip archive",
+    (0, b"\x89hdf"): "an HDF5 file",
+    (4, b"ftyp"): "an MPEG-4 file (m4a, mp4)",
+    (0, b"\xff\xf1"): "an AAC file",
+    (0, b"\xff\xf9"): "an AAC file",
+    (0, b"\x1ae\xdf\xa3"): "a Matroska or WebM file",
+    (0, b"0&\xb2u"): "a Windows Media file",
 }
 
 
-@contextmanager
+@contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary name beside `path` and rename it to `path` when the block ends well.
+    """Provide a temporary name beside `path`, which is renamed to `path` when the block ends without an error.
 
-    A reader never sees half a file, and a killed or failed writer, or lost power, leaves what was there before or all of
-    what is new. The temporary name keeps the suffix (libraries choose formats by it) and tells the process, so that an orphan
-    of a killed run and its successor do not write to the same file; orphans of `path` are removed.
+    A reader never gets half a file, and a writer that is killed or fails leaves the previous file as it was. Temporary names
+    are unique, so that two writers of one path never share a file; those of killed writers of `path` are removed.
 
     Parameters
     ----------
@@ -49,7 +47,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Yields
     ------
     Path
-        Where to write.
+        The temporary name, with the suffix of `path`, by which libraries choose formats.
 
     Raises
     ------
@@ -58,80 +56,52 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         something is in the way.
     """
     path = Path(path)
-    temporary = _temporary(path)
+    temporary = path.with_name(f"{_beginning(path)}{os.getpid()}-{secrets.token_hex(4)}{path.suffix[:16]}")
     try:
-        _make_folder(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         clear_orphans(path)
         yield temporary
-        _synchronise(temporary)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
         temporary.replace(path)
-        with contextlib.suppress(OSError):  # not every file system can; the file itself is safe
-            _synchronise(path.parent)
     except OSError as error:
-        if error.errno not in SAID or not _concerns(error, path, temporary):
+        concerned = temporary if error.filename is None else Path(os.fsdecode(error.filename))
+        if error.errno not in CURES or concerned not in (temporary, path, *path.parents):
             raise
-        raise ArtefactError(f"{path} {SAID[error.errno]}") from None
+        raise ArtefactError(
+            f"{path}: cannot be written ({error.strerror}). {CURES[error.errno]} and run the same command again."
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def clear_orphans(path: str | os.PathLike) -> None:
-    """Remove the temporary files that killed writers of `path` have left; those of living ones stay."""
-    path = Path(path)
-    before, after = _around(path)
-    orphan = re.compile(re.escape(before) + r"(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,9})" + re.escape(after))
-    with contextlib.suppress(OSError), os.scandir(path.parent) as found:
-        for entry in found:
-            match = orphan.fullmatch(entry.name)
-            if match and not _is_written(entry, match["host"], int(match["process"])):
-                Path(entry).unlink(missing_ok=True)
+    """Remove the temporary files of killed writers of `path`, except those of processes that are alive."""
+    beginning = _beginning(Path(path))
+    with contextlib.suppress(OSError):
+        for other in Path(path).parent.iterdir():
+            if other.name.startswith(beginning) and not _is_alive(int(other.name[len(beginning) :].split("-")[0])):
+                other.unlink(missing_ok=True)
 
 
-def _temporary(path: Path) -> Path:
-    before, after = _around(path)
-    return path.with_name(f"{before}{HOST}-{os.getpid()}{after}")
+def kind_of(path: str | os.PathLike) -> str | None:
+    """Return which kind of file is often given in place of another, in words, if `path` begins like one; else None."""
+    with Path(path).open("rb") as file:
+        head = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return next((kind for (at, magic), kind in KINDS.items() if head.startswith(magic, at)), None)
 
 
-def _around(path: Path) -> tuple[str, str]:
-    """Return what stands before and after host and process in the temporary names of a file."""
-    stem, suffix = path.stem, path.suffix
-    if len(os.fsencode(path.name)) > 200:  # a name may have 255 bytes, the temporary one too
-        suffix = suffix if len(os.fsencode(suffix)) <= 16 else ""
-        stem = f"{stem[:24]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}"
-    return f".{stem}.", suffix
+def _beginning(path: Path) -> str:
+    """Return how all temporary names of a file begin; short, because a name may have 255 bytes."""
+    return f".{path.stem[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
 
 
-def _is_written(entry: os.DirEntry, host: str, process: int) -> bool:
-    if host != HOST:
-        return time.time() - entry.stat(follow_symlinks=False).st_mtime < ORPHANED_AFTER
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)  # signal 0 is never delivered
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     return True
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:  # of a file
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from None
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-
-
-def _synchronise(path: Path) -> None:
-    """Wait until a file or folder has reached its disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _concerns(error: OSError, path: Path, temporary: Path) -> bool:
-    """Tell whether an error is about writing `path`, and not about something else that was opened meanwhile."""
-    return error.filename is None or Path(os.fsdecode(error.filename)) in (temporary, path, *path.parents)

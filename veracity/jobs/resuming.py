@@ -50,7 +50,7 @@ class SavedState:
         if not self.path.is_file():
             return None
         try:
-            content = load_tensors(self.path, sealed=True)
+            content = load_tensors(self.path)
         except CheckpointError as error:
             self._put_aside(error)
             return None

@@ -4,34 +4,32 @@ A field that is an array becomes a dataset with the attributes ``axes``, ``unit`
 becomes an attribute of the file; a dictionary of artefacts becomes a group with one subgroup for each key. Provenance
 (settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives identical bytes.
 
-Lines of text stand before the HDF5 part, in its user block: the attributes once more, and digests of them and of that part.
-What was damaged or changed since it was written is refused when it is read. Datasets of numbers carry HDF5's own checksum too
-(fletcher32), for readers without this package.
+The first 512 bytes (HDF5's user block) hold the SHA-256 digest of all others, which is compared whenever a file is read.
+Datasets also carry HDF5's own checksum (fletcher32), for readers without this package.
 """
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
-import re
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
 
-from ..errors import ArtefactError
+from ..errors import ArtefactError, shortened
 from .files import replacing
-from .structure import TEXTS, MisfitError, check, is_group, plain_type
+from .structure import TEXTS, MisfitError, check, plain_type
 
 T = TypeVar("T")
 
-SEAL = "veracity artefact 1, HDF5 after {:9} bytes of text:"
-_FIRST_LINE = re.compile(rb"veracity artefact 1, HDF5 after +(\d+) bytes of text:\n")
-SMALLEST_BLOCK = 512  # HDF5 looks for its beginning after this many bytes and after each doubling
+SEAL = "veracity artefact 2, SHA-256 of all that follows these 512 bytes:\n{}\n"
+SEAL_BYTES = 512  # the smallest user block of HDF5
 
 
 def array(*axes: str, unit: str, doc: str, of: type = float, optional: bool = False) -> Any:
@@ -76,65 +74,54 @@ def write(path: str | os.PathLike, artefact: Any, provenance: Mapping[str, Any] 
     ------
     ValueError
         When the artefact is not what its dataclass declares.
+    ArtefactError
+        When the file cannot be written, as `veracity.jobs.files.replacing` describes.
     """
+    check(artefact)
     # By way of memory: where the disk is full, HDF5 itself fails at closing the file and then takes the process with it.
-    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+    memory = io.BytesIO()
+    with h5py.File(memory, "w", userblock_size=SEAL_BYTES) as file:
         _write_group(file, artefact)
         for key, value in (provenance or {}).items():
             file.attrs[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-        check(file, type(artefact))
-        file.flush()
-        content = file.id.get_file_image()
-        seal = _sealed(dict(file.attrs), content)
-    with replacing(path) as temporary, temporary.open("wb") as out:
-        out.write(seal)
-        out.write(content)
+    content = memory.getbuffer()
+    content[:SEAL_BYTES] = _seal(content[SEAL_BYTES:])
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def _sealed(attributes: Mapping[str, Any], content: bytes) -> bytes:
-    """Return the text that stands before the content of a file."""
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in attributes.items()}
-    said = {"attributes": plain, "n_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return _block(json.dumps(said, sort_keys=True).encode())
-
-
-def _block(said: bytes) -> bytes:
-    text = said + b"\n" + hashlib.sha256(said).hexdigest().encode() + b"\n"
-    size = SMALLEST_BLOCK
-    while size < len(SEAL.format(0)) + 1 + len(text) + 1:  # a line break after the first line, and one at the end
-        size *= 2
-    return (SEAL.format(size).encode() + b"\n" + text).ljust(size - 1) + b"\n"
+def _seal(content: memoryview) -> bytes:
+    return SEAL.format(hashlib.sha256(content).hexdigest()).encode().ljust(SEAL_BYTES)
 
 
 def _write_group(group: h5py.Group, artefact: Any) -> None:
     group.attrs["artefact"] = type(artefact).__name__
     for field in dataclasses.fields(artefact):
         value = getattr(artefact, field.name)
-        if value is None:
-            continue
         if isinstance(value, Mapping):
             subgroup = group.create_group(field.name)
             subgroup.attrs["description"] = field.metadata.get("doc", "")
             for key, member in value.items():
                 _write_group(subgroup.create_group(key), member)
-        elif "axes" in field.metadata:
+        elif value is not None and "axes" in field.metadata:
             _write_dataset(group, field, np.asarray(value))
-        else:
+        elif value is not None:
             group.attrs[field.name] = value
 
 
 def _write_dataset(group: h5py.Group, field: dataclasses.Field, value: np.ndarray) -> None:
     if value.dtype.kind == "U" or (field.metadata["unit"] in TEXTS and not value.size):  # to NumPy, no texts are floats
         value = value.astype(h5py.string_dtype())
-    # Compression pays for what is large; the shuffle filter lets it see the exponents of floats beside each other.
-    is_large = value.nbytes > 65536
-    packing: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_large else {}
-    if value.size and value.dtype.kind in "biuf":  # HDF5 sums up numbers only, and in chunks only
-        packing |= {"fletcher32": True, "chunks": True if is_large else value.shape}
-    dataset = group.create_dataset(field.name, data=value, **packing)
-    dataset.attrs["axes"] = ", ".join(field.metadata["axes"])
-    dataset.attrs["unit"] = field.metadata["unit"]
-    dataset.attrs["description"] = field.metadata["doc"]
+    # The shuffle filter lets compression see the exponents of floats beside each other.
+    packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if value.nbytes > 65536 else {}
+    has_checksum = value.size > 0 and value.dtype.kind != "O"  # HDF5 has none for texts
+    dataset = group.create_dataset(field.name, data=value, fletcher32=has_checksum, **packing)
+    dataset.attrs.update(_described(field))
+
+
+def _described(field: dataclasses.Field) -> dict[str, str]:
+    metadata = field.metadata
+    return {"axes": ", ".join(metadata["axes"]), "unit": metadata["unit"], "description": metadata["doc"]}
 
 
 def read(path: str | os.PathLike, kind: type[T]) -> T:
@@ -152,97 +139,72 @@ def read(path: str | os.PathLike, kind: type[T]) -> T:
     ArtefactError
         When the file is missing, damaged or was changed, is not what the dataclass declares, or holds another artefact.
     """
-    with _told(path):
-        with Path(path).open("rb") as sealed:
-            if _read_seal(sealed)["sha256"] != hashlib.file_digest(sealed, "sha256").hexdigest():
-                raise MisfitError("its content is not what was written")
-        with h5py.File(path, "r") as file:
-            check(file, kind)
-            return _read_group(file, kind)
+    with _opened(path) as file:
+        return _read_group(file, kind)
 
 
 def read_attributes(path: str | os.PathLike) -> dict[str, Any]:
     """Read the attributes of an artefact: numbers, texts and provenance.
 
-    It takes no longer for a large file: arrays are neither read nor checked.
-
     Raises
     ------
     ArtefactError
-        When the file is missing, none of ours, truncated, or its attributes were damaged or changed.
+        When the file is missing, damaged or was changed.
     """
-    with _told(path), Path(path).open("rb") as file:
-        return _read_seal(file)["attributes"]
+    with _opened(path) as file:
+        return dict(file.attrs)
 
 
 @contextmanager
-def _told(path: str | os.PathLike) -> Iterator[None]:
-    """Tell in one sentence why an artefact cannot be read."""
+def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open an artefact whose content is what was written, and explain in one sentence why it cannot be read."""
     if not Path(path).is_file():
-        what = "is no file: move it away" if Path(path).exists() else "does not exist: run snakemake for it"
-        raise ArtefactError(f"{path} {what}")
+        raise ArtefactError(f"{path}: does not exist or is not a file. Run snakemake for it.")
     try:
-        yield
-    except PermissionError:
-        raise ArtefactError(f"{path} cannot be read without permission: change its rights and run snakemake again") from None
-    # What HDF5 and NumPy say of a strange file is of many kinds, and means nothing to who did not write it.
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
-        why = str(error) if isinstance(error, MisfitError) else "HDF5 cannot read it"
+        content = Path(path).read_bytes()
+        if content[:SEAL_BYTES] != _seal(memoryview(content)[SEAL_BYTES:]):
+            raise MisfitError("its digest does not fit its content")
+        with h5py.File(io.BytesIO(content), "r") as file:
+            yield file
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be read ({error.strerror}). Check the file and its permissions.") from None
+    except MisfitError as error:
         raise ArtefactError(
-            f"{path} is truncated, damaged or not one of our HDF5 files ({why}): delete it and run snakemake again"
-        ) from error
-
-
-def _read_seal(file: BinaryIO) -> dict[str, Any]:
-    """Read and check the text before the content of a file, and leave the file at that."""
-    head = file.read(SMALLEST_BLOCK)
-    first_line = _FIRST_LINE.match(head)
-    if first_line is None:
-        raise MisfitError("it has no seal, as those of earlier versions")
-    size, there = int(first_line[1]), os.fstat(file.fileno()).st_size
-    head += file.read(max(min(size, there) - len(head), 0))
-    text = head[first_line.end() :].partition(b"\n")[0]
-    if head != _block(text):
-        raise MisfitError("its attributes are not what was written")
-    said = json.loads(text)
-    if there != size + said["n_bytes"]:
-        raise MisfitError("it is shorter or longer than what was written")
-    return said
+            f"{path}: is truncated, damaged or not an artefact of this version ({error}). Delete it and run snakemake again."
+        ) from None
 
 
 def _read_group(group: h5py.Group, kind: type[T]) -> T:
-    hints = typing.get_type_hints(kind)
-    values = {f.name: _read_value(group, f, hints[f.name]) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return kind(**values)
+    if group.attrs.get("artefact") != kind.__name__:
+        raise MisfitError(f"it holds {shortened(group.attrs.get('artefact'))} where {kind.__name__} is expected")
+    hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)  # type: ignore[arg-type]
+    if unknown := sorted(set(group) - {field.name for field in fields}):
+        raise MisfitError(f"{unknown[0]} is unknown")
+    artefact = kind(**{field.name: _read_value(group, field, hints[field.name]) for field in fields})
+    check(artefact)
+    return artefact
 
 
 def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
-    if field.name not in group and field.name not in group.attrs:
-        return None  # `check` has seen that it may be absent
-    if "axes" in field.metadata:
-        return _read_dataset(group[field.name])
-    if is_group(hint):
-        return {key: _read_group(subgroup, typing.get_args(hint)[1]) for key, subgroup in group[field.name].items()}
-    return plain_type(hint)(group.attrs[field.name])
-
-
-def _read_dataset(dataset: h5py.Dataset) -> np.ndarray:
-    if h5py.check_string_dtype(dataset.dtype) is not None:
-        return dataset.asstr()[...].astype(str)
-    return dataset[...]
+    if "axes" not in field.metadata and field.name in group.attrs:
+        return plain_type(hint)(group.attrs[field.name])
+    if field.name not in group:
+        return None  # `check` refuses it where it must be there
+    member = group[field.name]
+    if isinstance(member, h5py.Group):
+        return {key: _read_group(subgroup, typing.get_args(hint)[1]) for key, subgroup in member.items()}
+    if dict(member.attrs) != _described(field):
+        raise MisfitError(f"{field.name} has other axes or another unit than declared")
+    return member.asstr()[...].astype(str) if h5py.check_string_dtype(member.dtype) else member[...]
 
 
 def layout(kind: type) -> list[tuple[str, str, str, str]]:
     """List what an artefact holds: name, axes, unit and description of each field, for documentation."""
     rows = []
     for field in dataclasses.fields(kind):
-        axes = field.metadata.get("axes")
         hint = typing.get_type_hints(kind)[field.name]
-        if axes is not None:
-            rows.append((field.name, ", ".join(axes), field.metadata["unit"], field.metadata["doc"]))
-        elif is_group(hint):
-            member = typing.get_args(hint)[1].__name__
-            rows.append((field.name, f"group of {member}", "", field.metadata.get("doc", "")))
-        else:
-            rows.append((field.name, "attribute", "", field.metadata.get("doc", "")))
+        is_group = typing.get_origin(hint) is dict
+        form = f"group of {typing.get_args(hint)[1].__name__}" if is_group else "attribute"
+        axes = ", ".join(field.metadata.get("axes", ())) or form
+        rows.append((field.name, axes, field.metadata.get("unit", ""), field.metadata.get("doc", "")))
     return rows

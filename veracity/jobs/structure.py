@@ -1,63 +1,49 @@
-"""What the HDF5 file of an artefact must look like, from its dataclass: checked before any of its numbers is read.
-
-What is checked is the file's own account of itself: groups and datasets, links, storage, types and shapes. A file that would
-have another file read, or more memory than it has bytes for, is refused.
-"""
+"""What an artefact must look like by its dataclass: checked before it is written and after it was read."""
 
 import dataclasses
-import math
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
 from ..errors import shortened
 
-#: What the kinds of HDF5's types may stand for: NumPy's letters for them.
+#: What numbers may be stored where a type is declared: NumPy's letters for their kinds.
 KINDS = {bool: "b", int: "iu", float: "iuf", complex: "iufc"}
 TEXTS = ("name", "label")  # units of arrays of texts
-MOST_DEFLATED = 1032  # bytes that gzip can make of one
 
 
 class MisfitError(ValueError):
-    """A file is not what the dataclass declares; a clause that says in what."""
+    """An artefact is not what its dataclass declares; a clause that says in what."""
 
 
-def check(group: h5py.Group, kind: type) -> None:
-    """Check an artefact's group against its dataclass.
+def check(artefact: Any) -> None:
+    """Check an artefact against its dataclass.
 
     Raises
     ------
     MisfitError
-        When a member is missing, unknown, of another sort, type or shape, lies outside the file, or is not there as a whole.
+        When a value is missing or of another type, or an array has other axes than declared, or another length along an axis
+        than others along the axis of that name.
     """
-    if group.attrs.get("artefact") != kind.__name__:
-        raise MisfitError(f"it holds {shortened(group.attrs.get('artefact'))} where {kind.__name__} is expected")
-    hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
-    members = {field.name for field in fields if "axes" in field.metadata or is_group(hints[field.name])}
-    if unknown := sorted(set(group) - members):
-        raise MisfitError(f"{shortened(unknown[0])} is unknown")
+    hints = typing.get_type_hints(type(artefact))
     lengths: dict[str, int] = {}
-    for field in fields:
-        name, hint = field.name, hints[field.name]
-        if name not in (set(group) if name in members else group.attrs):
+    for field in dataclasses.fields(artefact):
+        name, hint, value = field.name, hints[field.name], getattr(artefact, field.name)
+        if value is None:
             if types.NoneType not in typing.get_args(hint):
                 raise MisfitError(f"{name} is missing")
-        elif is_group(hint):
-            members_of = _member(group, name, h5py.Group)
-            for key in members_of:
-                check(_member(members_of, key, h5py.Group), typing.get_args(hint)[1])
-        elif name in members:
-            _check_dataset(_member(group, name, h5py.Dataset), field, lengths)
+        elif isinstance(value, Mapping):
+            for member in value.values():
+                check(member)
+        elif "axes" in field.metadata:
+            _check_array(np.asarray(value), field, lengths)
         else:
-            _check_attribute(name, group.attrs[name], hint)
-
-
-def is_group(hint: Any) -> bool:
-    """Tell whether a field is a dictionary of artefacts."""
-    return typing.get_origin(hint) is dict
+            kinds = "U" if (declared := plain_type(hint)) is str else KINDS[declared]
+            if np.ndim(value) or np.asarray(value).dtype.kind not in kinds:
+                raise MisfitError(f"{name} is {shortened(value)}, which is no {declared.__name__}")
 
 
 def plain_type(hint: Any) -> type:
@@ -65,49 +51,13 @@ def plain_type(hint: Any) -> type:
     return next((member for member in typing.get_args(hint) if member is not types.NoneType), hint)
 
 
-def _member(group: h5py.Group, name: str, sort: type) -> Any:
-    """Return a member that lies in the group itself and is a group, or a dataset, as it should."""
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise MisfitError(f"{shortened(name)} is a link")
-    member = group[name]
-    if not isinstance(member, sort):
-        raise MisfitError(f"{shortened(name)} is no {sort.__name__.lower()}")
-    return member
-
-
-def _check_attribute(name: str, value: Any, hint: Any) -> None:
-    declared = plain_type(hint)
-    is_number = isinstance(value, np.generic) and value.dtype.kind in KINDS.get(declared, "")
-    if not (isinstance(value, str) if declared is str else is_number):
-        raise MisfitError(f"{name} is {shortened(value)}, which is no {declared.__name__}")
-
-
-def _check_dataset(dataset: h5py.Dataset, field: dataclasses.Field, lengths: dict[str, int]) -> None:
-    name, axes, unit = field.name, field.metadata["axes"], field.metadata["unit"]
-    if dataset.is_virtual or dataset.external is not None:
-        raise MisfitError(f"{name} lies in another file")
-    if unit in TEXTS:
-        fits = h5py.check_string_dtype(dataset.dtype) is not None
-    else:
-        fits = dataset.dtype.kind in KINDS[field.metadata["of"]] + "b" * (field.metadata["of"] is float)
-    if not fits:
-        raise MisfitError(f"{name} holds values of type {shortened(str(dataset.dtype))}")
-    if dataset.shape is None or len(dataset.shape) != len(axes):
-        raise MisfitError(f"{name} has shape {dataset.shape}, declared axes are {axes}")
-    for said, declared in (("axes", ", ".join(axes)), ("unit", unit)):
-        if dataset.attrs.get(said) != declared:
-            raise MisfitError(f"{name} says {said} {shortened(dataset.attrs.get(said))}, declared is {declared}")
-    for axis, n in zip(axes, dataset.shape, strict=True):
+def _check_array(values: np.ndarray, field: dataclasses.Field, lengths: dict[str, int]) -> None:
+    name, axes, of = field.name, field.metadata["axes"], field.metadata["of"]
+    kinds = "U" if field.metadata["unit"] in TEXTS else KINDS[of] + "b" * (of is float)
+    if values.size and values.dtype.kind not in kinds:  # to NumPy, no texts are floats
+        raise MisfitError(f"{name} holds values of type {values.dtype}")
+    if values.ndim != len(axes):
+        raise MisfitError(f"{name} has shape {values.shape}, declared axes are {axes}")
+    for axis, n in zip(axes, values.shape, strict=True):
         if "|" not in axis and lengths.setdefault(axis, n) != n:
             raise MisfitError(f"{name} has {n} along {axis}, where others have {lengths[axis]}")
-    if not _is_whole(dataset):
-        raise MisfitError(f"{name} lacks a part of its {dataset.size} values")
-
-
-def _is_whole(dataset: h5py.Dataset) -> bool:
-    """Tell whether the file has bytes for all values; what is left out would be made up, in any size."""
-    n_bytes, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
-    if dataset.chunks is None:
-        return stored >= n_bytes
-    n_chunks = math.prod(-(-n // chunk) for n, chunk in zip(dataset.shape, dataset.chunks, strict=True))
-    return dataset.id.get_num_chunks() == n_chunks and stored * MOST_DEFLATED >= n_bytes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigError, CorpusError
-from ..jobs.files import replacing
+from ..jobs.files import kind_of, replacing
 from .facts import AudioFacts
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
         raise CorpusError(f"There is no audio file {path}: add it, or remove its line from the corpus's lists.")
     where = ""
     try:
-        if what := decoding.other_kind(path):
-            raise CorpusError(f"{path} is {what}: replace it by an ogg, mp3, flac or wav file.")
+        if kind := kind_of(path):
+            raise CorpusError(f"{path} is {kind}: replace it by an ogg, mp3, flac or wav file.")
         with decoding.opened(path) as decoder:
             rate = decoder.file.samplerate
             if not MIN_RATE <= rate <= MAX_RATE:

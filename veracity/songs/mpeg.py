@@ -5,10 +5,8 @@ References
 ISO/IEC 11172-3 and 13818-3, audio layer III; the Xing header is that of the encoders.
 """
 
-import functools
 from typing import NamedTuple
 
-SYNC = b"\xff"
 KBITS = {  # by version of MPEG (bits of the header: 3 for 1, 2 for 2, 0 for 2.5)
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -17,7 +15,7 @@ RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8
 
 
 class Frames(NamedTuple):
-    """What a walk from frame to frame has found: where the first begins, what is in them, and what lies between."""
+    """Frames of a file: start of the first in bytes, length of all, bytes between them that belong to none."""
 
     start: int
     seconds: float
@@ -32,9 +30,9 @@ def walk(data: bytes) -> Frames | None:
     Frames count that share version and sampling rate with the first; where they do not follow one another, the next two
     that do are looked for.
     """
-    at = _behind_tags(data)
+    at = behind_tags(data)
     start, end, n_samples, skipped, rate = -1, -1, 0, 0, 0
-    while (at := data.find(SYNC, at)) >= 0:
+    while (at := data.find(b"\xff", at)) >= 0:
         size, samples, own_rate = _frame(data, at)
         follows = at == end or _frame(data, at + size)[1:] == (samples, own_rate)
         if not size or not follows or rate not in (0, own_rate):
@@ -48,19 +46,18 @@ def walk(data: bytes) -> Frames | None:
         at = end = at + size
     if start < 0:
         return None
-    first = data[start : start + _frame(data, start)[0]]
-    tag = max(first.find(b"Xing", 0, 42), first.find(b"Info", 0, 42))
-    has_count = tag > 0 and bool(first[tag + 7 : tag + 8]) and bool(first[tag + 7] & 1)
+    head = data[start : start + 48]
+    tag = max(head.find(b"Xing"), head.find(b"Info"))
     if tag > 0:
         n_samples -= _frame(data, start)[1]  # a frame of its own, which is not played
-    return Frames(start, n_samples / rate, has_count, skipped, end > len(data))
+    return Frames(start, n_samples / rate, tag > 0 and bool(head[tag + 7] & 1), skipped, end > len(data))
 
 
-def _behind_tags(data: bytes) -> int:
-    """Return where ID3v2 tags at the beginning end."""
+def behind_tags(data: bytes) -> int:
+    """Return where ID3v2 tags at the beginning end: their lengths stand in four bytes of seven bits."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
-        size = functools.reduce(lambda high, byte: high << 7 | byte & 0x7F, data[at + 6 : at + 10], 0)
+        size = sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[at + 6 : at + 10]))
         at += size + (20 if data[at + 5] & 0x10 else 10)  # header, and footer
     return at
 

@@ -1,5 +1,6 @@
 """Drawings made elsewhere, as the authors' own: read without running code from the file, and within bounds."""
 
+import contextlib
 import io
 import os
 import zipfile
@@ -11,8 +12,10 @@ import numpy as np
 
 from ...errors import shortened
 from .fitting import DrawingError
-from .pickles import MOST_BYTES, MOST_STEPS, PickledArray, RefusedError, read_pickle
+from .pickles import PickledArray, RefusedError, read_pickle
 
+MOST_BYTES = 64 * 2**20  # of a file, and of what an archive unpacks to
+MOST_VALUES = 1_000_000  # members of containers
 DEEPEST = 4  # levels of containers in files of drawings
 MOST_DRAWINGS = 1000  # each is tried at every strength on every song
 LONGEST_NAME = 300  # characters; a file's name has up to 255
@@ -28,8 +31,8 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
 
     Pickles are read by an unpickler that builds arrays in dictionaries, lists and tuples and refuses all else, so that
     a file from a stranger runs no code (`veracity.experiments.pen.pickles`). Numbers and texts beside the arrays are left
-    out. Bounds keep any file within seconds and some hundred MiB: 64 MiB for a file and for what it unpacks to, 1000
-    drawings, a million members of containers, nested 4 deep.
+    out. Bounds: 64 MiB for a file and for what an archive or image unpacks to, 1000 drawings, 50 000 steps of a pickle, a
+    million members of containers, nested 4 deep.
 
     Parameters
     ----------
@@ -54,17 +57,19 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     path = Path(path)
     drawings: dict[str, np.ndarray] = {}
     for file in _files(path):
-        steps = iter(range(MOST_STEPS))
-        for name, values in _arrays_in(_contents(file, n_frames, n_mels), file.stem, file, n_frames, n_mels, steps):
-            if len(name) > LONGEST_NAME or not name.isprintable():
-                raise DrawingError(
-                    f"{file} holds a drawing whose name is too long or cannot be printed ({shortened(name)}): rename it"
-                )
-            if name in drawings:
-                raise DrawingError(f"{file} holds a second drawing named {name}: rename one of them")
-            if len(drawings) == MOST_DRAWINGS:
-                raise DrawingError(f"{path} holds more than {MOST_DRAWINGS} drawings: choose some of them")
-            drawings[name] = _scaled(values, name, file, n_frames, n_mels)
+        steps = iter(range(MOST_VALUES))
+        with _explained(file):
+            content = _READERS[file.suffix.lower()](_bytes_of(file), n_frames, n_mels)
+            for name, values in _arrays_in(content, file.stem, file, n_frames, n_mels, steps):
+                if len(name) > LONGEST_NAME or not name.isprintable():
+                    raise DrawingError(
+                        f"{file} holds a drawing whose name is too long or cannot be printed ({shortened(name)}): rename it"
+                    )
+                if name in drawings:
+                    raise DrawingError(f"{file} holds a second drawing named {name}: rename one of them")
+                if len(drawings) == MOST_DRAWINGS:
+                    raise DrawingError(f"{path} holds more than {MOST_DRAWINGS} drawings: choose some of them")
+                drawings[name] = _scaled(values, name, file, n_frames, n_mels)
     if not drawings:
         raise DrawingError(f"{path} holds no drawing: give arrays of {n_frames} frames x {n_mels} bands")
     return drawings
@@ -83,10 +88,13 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _contents(path: Path, n_frames: int, n_mels: int) -> Any:
-    """Read an array, or dictionaries, lists and tuples of arrays."""
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Explain in one sentence why a file cannot be read."""
     try:
-        return _READERS[path.suffix.lower()](_bytes_of(path), n_frames, n_mels)
+        yield
+    except DrawingError:
+        raise
     except RefusedError as error:
         raise DrawingError(f"{path} cannot be read as drawings ({error}): export the drawings as .npy or .png") from error
     except Exception as error:  # these files come from strangers: their readers may raise anything, and in any words
@@ -177,9 +185,9 @@ def _arrays_in(
     if depth > DEEPEST:
         raise DrawingError(f"{path} nests its arrays more than {DEEPEST} deep: give a dictionary of arrays")
     if next(steps, None) is None:  # few bytes are enough: a list may hold another one thousands of times
-        raise DrawingError(f"{path} holds more than {MOST_STEPS} values: give a dictionary of arrays")
+        raise DrawingError(f"{path} holds more than {MOST_VALUES} values: give a dictionary of arrays")
     if isinstance(content, PickledArray):
-        content = content.values
+        content = content.values()
     if isinstance(content, Mapping | list | tuple):
         members = content.items() if isinstance(content, Mapping) else enumerate(content)
         for key, member in members:
