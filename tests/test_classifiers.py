@@ -403,7 +403,7 @@ def test_speech_of_espeak_is_speech_and_an_attack_undoes_it(tmp_path):
     explained = explanations.compute(excerpts, model, SMALL, seed=0, song="speech")
     result = flips.compute(excerpts, explained, model, SMALL, seed=0, song="speech")
     assert result.best[:, -1].all()
-    assert (result.smallest_size >= 1).all()
+    assert (result.sets.smallest_size >= 1).all()
 
 
 def test_silero_is_a_classifier_of_speech():

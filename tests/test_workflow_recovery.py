@@ -21,7 +21,7 @@ def test_single_excerpts_can_be_attacked(copy):
     assert done.returncode == 0, done.stdout + done.stderr
     excerpts = store.read(copy.folder / RESULTS / "excerpts" / "waveform" / song, Excerpts)
     assert excerpts.scope == "excerpt"
-    assert excerpts.n_sing + excerpts.n_nosing == 6
+    assert excerpts.n[-1].sum() == 6
 
 
 @pytest.mark.parametrize("rule", ["training", "perturbations"])

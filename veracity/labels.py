@@ -24,6 +24,11 @@ def opposite(name: Label) -> Label:
     return "nosing" if one_of(name, LABELS, "label") == "sing" else "sing"
 
 
+def towards(name: Label) -> int:
+    """Return 1 where P(sing) grows towards a label, and -1 where it falls."""
+    return 1 if one_of(name, LABELS, "label") == "sing" else -1
+
+
 def title(name: Label, called: str = SING) -> str:
     """Return a label as it is shown: what "sing" is `called`, or "no" and that."""
     return called if one_of(name, LABELS, "label") == "sing" else f"no {called}"

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from ..errors import ConfigError, hint, one_of, quoted, within
 
 QuestionFill = Literal["mean", "zero", "min", "clean"]
+CLEAN = "clean"  # the fill of the perturbation game
 LIME = "lime"  # the paper's, which is a stage of its own
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: What tables call something else.
@@ -27,6 +28,8 @@ READ_OFF = (
     *("norm", "lime", "lime_exact", "lime_difference", "lime_exact_difference", "shapley", "banzhaf"),
     *("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set"),
 )
+#: What every control reads off its games, beside what it asks.
+IN_ANY_CASE = ("norm", LIME, "lime_exact", "shapley")
 POSITIVE, AS_MANY = "_positive", "_as_many"  # endings of what tables make of a name
 
 
@@ -83,7 +86,7 @@ class ExplainerSettings:
             raise ConfigError(f"the explainer '{self.name}' is stored, and asked nothing: leave options, budget, fill out")
         if (self.call is None) == (self.stored is None):
             raise ConfigError(f"the explainer '{self.name}' needs either call, as in my_module:explain, or stored, a folder")
-        if self.fill == "clean" and not self.privileged:
+        if self.fill == CLEAN and not self.privileged:
             raise ConfigError(
                 f"the explainer '{self.name}' is asked with the clean excerpt as fill, and is not privileged to see it: "
                 "set privileged: true, or another fill"
@@ -101,7 +104,7 @@ def _ready(module: str, function: str, **settings: Any) -> dict[str, Any]:
     return {"call": f"veracity.explainers.{module}:{function}", **settings}
 
 
-_CLEAN = {"fill": "clean", "privileged": True}
+_CLEAN = {"fill": CLEAN, "privileged": True}
 #: The explainers that come with veracity, by name; what is given in the configuration takes precedence.
 READY: dict[str, dict[str, Any]] = {
     "lime_perturbation": _ready("surrogate", "lime", budget=8192, **_CLEAN),

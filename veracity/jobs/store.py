@@ -1,8 +1,9 @@
 """Artefacts: frozen dataclasses of arrays, written to and read from HDF5 with one layout.
 
 A field that is an array becomes a dataset with the attributes ``axes``, ``unit`` and ``description``; a number or a text
-becomes an attribute of the file; a dictionary of artefacts becomes a group with one subgroup for each key. Provenance
-(settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives identical bytes.
+becomes an attribute of the file; an artefact becomes a group, and a dictionary of artefacts a group with one subgroup for each
+key. Provenance (settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives
+identical bytes.
 
 Lines of text stand before the HDF5 part, in its user block: the attributes once more, and digests of them and of that part.
 What was damaged or changed since it was written is refused when it is read. Datasets of numbers carry HDF5's own checksum too
@@ -25,7 +26,7 @@ import numpy as np
 
 from ..errors import ArtefactError
 from .files import replacing
-from .structure import TEXTS, MisfitError, check, is_group, plain_type
+from .structure import TEXTS, MisfitError, check, is_group, kind_of, parts, plain_type
 
 T = TypeVar("T")
 
@@ -112,15 +113,22 @@ def _write_group(group: h5py.Group, artefact: Any) -> None:
         value = getattr(artefact, field.name)
         if value is None:
             continue
-        if isinstance(value, Mapping):
-            subgroup = group.create_group(field.name)
-            subgroup.attrs["description"] = field.metadata.get("doc", "")
+        if dataclasses.is_dataclass(value):
+            _write_group(_described_group(group, field), value)
+        elif isinstance(value, Mapping):
+            subgroup = _described_group(group, field)
             for key, member in value.items():
                 _write_group(subgroup.create_group(key), member)
         elif "axes" in field.metadata:
             _write_dataset(group, field, np.asarray(value))
         else:
             group.attrs[field.name] = value
+
+
+def _described_group(group: h5py.Group, field: dataclasses.Field) -> h5py.Group:
+    subgroup = group.create_group(field.name)
+    subgroup.attrs["description"] = field.metadata.get("doc", "")
+    return subgroup
 
 
 def _write_dataset(group: h5py.Group, field: dataclasses.Field, value: np.ndarray) -> None:
@@ -223,6 +231,8 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
         return _read_dataset(group[field.name])
     if is_group(hint):
         return {key: _read_group(subgroup, typing.get_args(hint)[1]) for key, subgroup in group[field.name].items()}
+    if kinds := parts(hint):
+        return _read_group(group[field.name], kind_of(group[field.name], *kinds))
     return plain_type(hint)(group.attrs[field.name])
 
 
@@ -240,9 +250,9 @@ def layout(kind: type) -> list[tuple[str, str, str, str]]:
         hint = typing.get_type_hints(kind)[field.name]
         if axes is not None:
             rows.append((field.name, ", ".join(axes), field.metadata["unit"], field.metadata["doc"]))
-        elif is_group(hint):
-            member = typing.get_args(hint)[1].__name__
-            rows.append((field.name, f"group of {member}", "", field.metadata.get("doc", "")))
+        elif kinds := [typing.get_args(hint)[1]] if is_group(hint) else parts(hint):
+            named = " or ".join(kind.__name__ for kind in kinds)
+            rows.append((field.name, f"group of {named}", "", field.metadata.get("doc", "")))
         else:
             rows.append((field.name, "attribute", "", field.metadata.get("doc", "")))
     return rows

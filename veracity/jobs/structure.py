@@ -25,21 +25,20 @@ class MisfitError(ValueError):
     """A file is not what the dataclass declares; a clause that says in what."""
 
 
-def check(group: h5py.Group, kind: type) -> None:
-    """Check an artefact's group against its dataclass.
+def check(group: h5py.Group, *kinds: type, lengths: dict[str, int] | None = None) -> None:
+    """Check an artefact's group against its dataclass, one of `kinds`; `lengths` are those of axes that it shares with others.
 
     Raises
     ------
     MisfitError
         When a member is missing, unknown, of another sort, type or shape, lies outside the file, or is not there as a whole.
     """
-    if group.attrs.get("artefact") != kind.__name__:
-        raise MisfitError(f"it holds {shortened(group.attrs.get('artefact'))} where {kind.__name__} is expected")
+    kind = kind_of(group, *kinds)
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
-    members = {field.name for field in fields if "axes" in field.metadata or is_group(hints[field.name])}
+    members = {f.name for f in fields if "axes" in f.metadata or is_group(hints[f.name]) or parts(hints[f.name])}
     if unknown := sorted(set(group) - members):
         raise MisfitError(f"{shortened(unknown[0])} is unknown")
-    lengths: dict[str, int] = {}
+    lengths = {} if lengths is None else lengths
     for field in fields:
         name, hint = field.name, hints[field.name]
         if name not in (set(group) if name in members else group.attrs):
@@ -49,6 +48,8 @@ def check(group: h5py.Group, kind: type) -> None:
             members_of = _member(group, name, h5py.Group)
             for key in members_of:
                 check(_member(members_of, key, h5py.Group), typing.get_args(hint)[1])
+        elif of_part := parts(hint):
+            check(_member(group, name, h5py.Group), *of_part, lengths=lengths)
         elif name in members:
             _check_dataset(_member(group, name, h5py.Dataset), field, lengths)
         else:
@@ -58,6 +59,21 @@ def check(group: h5py.Group, kind: type) -> None:
 def is_group(hint: Any) -> bool:
     """Tell whether a field is a dictionary of artefacts."""
     return typing.get_origin(hint) is dict
+
+
+def parts(hint: Any) -> list[type]:
+    """Return the artefacts that a field may hold as its part: a dataclass, or those of a union."""
+    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return [choice for choice in choices if dataclasses.is_dataclass(choice)]
+
+
+def kind_of(group: h5py.Group, *kinds: type) -> type:
+    """Return which of some dataclasses a group says that it holds; raises MisfitError where that is none of them."""
+    said = group.attrs.get("artefact")
+    for kind in kinds:
+        if kind.__name__ == said:
+            return kind
+    raise MisfitError(f"it holds {shortened(said)} where {' or '.join(kind.__name__ for kind in kinds)} is expected")
 
 
 def plain_type(hint: Any) -> type:

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from ..explainers.settings import BOUNDS as BOUNDS  # what no explainer can be
+from ..explainers.settings import CLEAN as CLEAN
 
 PANEL = ["domain", "original"]
 EXPLAINER = ["explainer", "fill", "privileged", "budget"]
-CLEAN = "clean"  # the fill of the perturbation game
 #: What an explainer may read of the model for an excerpt, from the least on; explainers are compared within one group.
 LIMITS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
 MORE, ALL_MASKS, STORED = "more rows", "all masks", "unknown (stored)"

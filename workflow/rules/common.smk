@@ -12,7 +12,7 @@ from snakemake.settings.enums import Quietness
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.experiments.control_names import PLANTED
+from veracity.experiments.controlled import PLANTED
 from veracity.explainers.settings import LIME, explainers_of, stored_file
 from veracity.jobs import runs
 from veracity.jobs.callables import callable_source, path_of_jobs
