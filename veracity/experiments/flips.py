@@ -188,7 +188,8 @@ def _of_tried(flip: Flip, values: GameValues, budget: int, rng: np.random.Genera
     rankings = rng.permuted(np.tile(np.arange(n), (RANDOM_SETS, 1)), axis=1)
     masks = np.concatenate([first_masks(ranking) for ranking in rankings])
     flips = flip.has_flipped(values.of(masks)).reshape(RANDOM_SETS, n)
-    found = smallest_flip_set(lambda masks: flip.sign * values.of(masks), lambda p: flip.has_flipped(flip.sign * p), n, budget)
+    sign = flip.sign
+    found = smallest_flip_set(lambda masks: sign * values.of(masks), lambda p: flip.has_flipped(sign * p), n, budget)
     return {
         "best_found": flips.any(axis=0) | found.best[1:],
         "random_sampled": flips.mean(axis=0),

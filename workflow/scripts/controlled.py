@@ -32,11 +32,8 @@ with job(snakemake):
         known = {"candidates": own["candidates"], "per_direction": own["per_direction"], "threshold": threshold, **named}
         case = controlled.confined(audio, detector, grid, attack, n_segments=own["confined"]["segments"], **known)
     elif control == "cue":
-        planted, kept = (
-            load_checkpoint(snakemake.input.planted),
-            4 * own["per_direction"],
-        )  # few songs are beside those taught on
-        known = {"candidates": max(own["candidates"], 2 * kept), "kept": kept, **named}
+        planted, kept = load_checkpoint(snakemake.input.planted), 4 * own["per_direction"]
+        known = {"candidates": max(own["candidates"], 2 * kept), "kept": kept, **named}  # few songs are left beside those taught on
         case = controlled.with_planted_cue(audio, planted, grid, CueSettings(**own["cue"]), **known)
         detector = planted.detector
     else:
@@ -46,6 +43,5 @@ with job(snakemake):
         case = controlled.chosen(excerpts, own["per_direction"], grid.n_segments, flips)
     model = explained_model(detector.to(network.device), grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
     asked = explainers_of([LIME, *own.get("explainers", [])])
-    store.write(
-        snakemake.output[0], controlled.compute(control, case, model, asked, lime, grid, **named), provenance(snakemake)
-    )
+    result = controlled.compute(control, case, model, asked, lime, grid, **named)
+    store.write(snakemake.output[0], result, provenance(snakemake))
