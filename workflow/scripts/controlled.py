@@ -32,8 +32,9 @@ with job(snakemake):
         known = {"candidates": own["candidates"], "per_direction": own["per_direction"], "threshold": threshold, **named}
         case = controlled.confined(audio, detector, grid, attack, n_segments=own["confined"]["segments"], **known)
     elif control == "cue":
+        # Few songs are left beside those that it was taught on: more excerpts of each are kept.
         planted, kept = load_checkpoint(snakemake.input.planted), 4 * own["per_direction"]
-        known = {"candidates": max(own["candidates"], 2 * kept), "kept": kept, **named}  # few songs are left beside those taught on
+        known = {"candidates": max(own["candidates"], 2 * kept), "kept": kept, **named}
         case = controlled.with_planted_cue(audio, planted, grid, CueSettings(**own["cue"]), **known)
         detector = planted.detector
     else:
