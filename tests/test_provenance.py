@@ -257,7 +257,7 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
         (
             "explainers/lime.py",
             "attributions audits classifier compare controlled controls drawings explanations fidelity figure1 flip_rates "
-            "flips listening localised localised_attributions localised_rows plan sampling_error scores smallest_sets "
+            "flips listening localised localised_attributions localised_rows plan report sampling_error scores smallest_sets "
             "stability truths",
         ),
         ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
@@ -268,12 +268,12 @@ def test_scripts_of_the_workflow_reach_what_they_compute_with():
             "compare controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
             "figure_stability gap own_games plan sensitivity truths variant_costs",
         ),
-        ("games/scoring.py", "controlled controls fidelity_worth leaderboard listening plan scores truths"),
+        ("games/scoring.py", "controlled controls fidelity_worth leaderboard listening plan report scores truths"),
         (
             "results/over_songs.py",
             "compare contrasts controls fidelity_worth figure_leaderboard gap leaderboard own_games scores sensitivity truths",
         ),
-        ("songs/resynthesis.py", "listening"),
+        ("songs/resynthesis.py", "listening report"),
         ("detector/planted.py", "controlled controls plan planted"),
         ("planning/work.py", "plan"),
     ],

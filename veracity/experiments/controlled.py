@@ -362,8 +362,8 @@ def compute(
                 clean=excerpts.clean[e],
             )
             given.append((_named(one), answer.ranking))
-        for one, ranking in given:
-            rankings[one].append(ranking)
+        for asked, ranking in given:
+            rankings[asked].append(ranking)
         scored = scoring.truth_of(flips) if flips is not None and flips[-1] and not flips[0] else None
         area.append([scoring.scores(scored, r)["aufc_normalised"] if scored else np.nan for _, r in given])
     outside = [_outside(excerpts, e, case.planted[e], grid) for e in range(len(excerpts.original))]

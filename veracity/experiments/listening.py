@@ -10,26 +10,28 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import soundfile
-import torch
 
 from ..attacks.excerpts import Excerpts
 from ..attacks.perturbations import ExcerptAttack, SongAttack
 from ..detector.decisions import Flip, probability
-from ..detector.network import Network
 from ..explainers import lime
 from ..games.grid import SegmentGrid, masks_of
 from ..games.scoring import TOP
 from ..jobs.files import replacing
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, direction_title
-from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes
-from ..songs.resynthesis import confined
+from ..songs.settings import FrontEnd, excerpt_samples
 from .explanations import Explanations
 from .flips import Flips
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..detector.network import Network
 
 COLUMNS = [
     *("domain", "original", "song", "seconds", "sound", "segments", "gain_db", "p_sing", "flips"),
@@ -112,7 +114,7 @@ def write_sounds(
     e: int,
     explanations: Explanations,
     flips: Flips,
-    network: Network,
+    network: "Network",
     frontend: FrontEnd,
     grid: SegmentGrid,
     *,
@@ -166,6 +168,8 @@ def _as_set(segments: tuple[int, ...]) -> str:
 
 
 def _write_flac(path: Path, audio: np.ndarray, sample_rate: int) -> None:
+    import soundfile
+
     encoded = io.BytesIO()
     soundfile.write(encoded, audio, sample_rate, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
@@ -179,7 +183,7 @@ def sounds_of(
     e: int,
     flips: Flips,
     ranking: np.ndarray,
-    network: Network,
+    network: "Network",
     frontend: FrontEnd,
     grid: SegmentGrid,
 ) -> Iterator[Sound]:
@@ -200,6 +204,10 @@ def sounds_of(
     frontend : FrontEnd
     grid : SegmentGrid
     """
+    import torch
+
+    from ..songs.resynthesis import confined
+
     first = int(excerpts.start_frame[e])
     perturbed = perturbed_audio(audio, attack, first, frontend)
     everything = np.ones((grid.n_frames, grid.n_mels), dtype=bool)
@@ -229,6 +237,8 @@ def part_heard(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
 
 def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first: int, frontend: FrontEnd) -> np.ndarray:
     """Return perturbed audio, or the perturbed magnitudes of all of its frames."""
+    from ..songs.frontend import magnitudes
+
     if isinstance(attack, SongAttack):
         if attack.domain == "waveform":
             return audio + attack.delta[:, 0]
@@ -246,14 +256,24 @@ def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first
 
 
 def _sound(
-    name: str, audio: np.ndarray, gain_db: float, segments: tuple[int, ...], p_sing: float, network: Network, frontend: FrontEnd
+    name: str,
+    audio: np.ndarray,
+    gain_db: float,
+    segments: tuple[int, ...],
+    p_sing: float,
+    network: "Network",
+    frontend: FrontEnd,
 ) -> Sound:
+    from ..songs.frontend import excerpt_magnitudes, log_mel
+
     written = (np.round(np.clip(audio, -1, 1) * FULL_SCALE) / FULL_SCALE).astype(np.float32)
     frames = log_mel(excerpt_magnitudes(written, frontend), frontend)
     return Sound(name, written, float(gain_db), segments, p_sing, _p_sing(frames[None], network))
 
 
-def _p_sing(frames: torch.Tensor, network: Network) -> float:
+def _p_sing(frames: "Tensor", network: "Network") -> float:
+    import torch
+
     with torch.no_grad():
         return float(probability(network.logits(frames.to(network.device)).cpu().numpy())[0])
 

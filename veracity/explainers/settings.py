@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from ..errors import ConfigError, hint, one_of, quoted, within
 
 QuestionFill = Literal["mean", "zero", "min", "clean"]
-CLEAN = "clean"  # the fill of the perturbation game
+CLEAN: Final = "clean"  # the fill of the perturbation game
 LIME = "lime"  # the paper's, which is a stage of its own
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: What tables call something else.

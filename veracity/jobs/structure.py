@@ -64,7 +64,7 @@ def is_group(hint: Any) -> bool:
 def parts(hint: Any) -> list[type]:
     """Return the artefacts that a field may hold as its part: a dataclass, or those of a union."""
     choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return [choice for choice in choices if dataclasses.is_dataclass(choice)]
+    return [choice for choice in choices if isinstance(choice, type) and dataclasses.is_dataclass(choice)]
 
 
 def kind_of(group: h5py.Group, *kinds: type) -> type:
