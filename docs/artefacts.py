@@ -9,7 +9,7 @@ from veracity.experiments.attributions import Attributions
 from veracity.experiments.controlled import Controlled
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.experiments.explanations import Explanations
-from veracity.experiments.flips import Flips
+from veracity.experiments.flips import AllSets, Flips, TriedSets
 from veracity.experiments.localised import Localised
 from veracity.experiments.localised_attributions import LocalisedAttributions
 from veracity.experiments.stability import Stability
@@ -28,6 +28,8 @@ FILES = {
     Excerpts: "excerpts/{domain}/{song}.h5",
     Explanations: "explanations/{domain}/{song}.h5",
     Flips: "flips/{domain}/{song}.h5",
+    AllSets: "flips/{domain}/{song}.h5, group sets, where all masks could be evaluated",
+    TriedSets: "flips/{domain}/{song}.h5, group sets, where only single masks could be",
     Localised: "localised/{domain}/{song}.h5",
     Attributions: "attributions/{explainer}/{domain}/{song}.h5",
     LocalisedAttributions: "localised_attributions/{explainer}/{domain}/{song}.h5",

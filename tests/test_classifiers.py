@@ -157,7 +157,7 @@ def test_attacks_turn_decisions_round_in_both_scopes_and_domains(make, domain, s
     model = explained_classifier(one, grid)
     told = explanations.compute(excerpts, model, SMALL, seed=0, song="s")
     flipped = flips.compute(excerpts, told, model, SMALL, seed=0, song="s")
-    assert flipped.best[:, -1].all()
+    assert flipped.sets.best[:, -1].all()
     near = localised.compute(excerpts, flipped, model, SMALL, k_tried=[6], seed=0, song="s")
     assert len(near.k) == len(excerpts.original)
     for explainer in explainers_of(["lime", "integrated_gradients", "smoothgrad", "saliency", "energy", "perturbation_norm"]):
@@ -402,8 +402,8 @@ def test_speech_of_espeak_is_speech_and_an_attack_undoes_it(tmp_path):
     model = explained_classifier(one, grid)
     explained = explanations.compute(excerpts, model, SMALL, seed=0, song="speech")
     result = flips.compute(excerpts, explained, model, SMALL, seed=0, song="speech")
-    assert result.best[:, -1].all()
-    assert (result.smallest_size >= 1).all()
+    assert result.sets.best[:, -1].all()
+    assert (result.sets.smallest_size >= 1).all()
 
 
 def test_silero_is_a_classifier_of_speech():

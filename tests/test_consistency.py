@@ -19,8 +19,8 @@ from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import AttackSettings
 from veracity.attacks.song_scope import attack_song
 from veracity.classifiers.building import ModelSettings
-from veracity.detector.cue import CueSettings
 from veracity.detector.model import Detector
+from veracity.detector.planted import CueSettings
 from veracity.detector.settings import STEPS, Architecture, TrainingSettings, checked_frames, left_of
 from veracity.errors import ConfigError, one_of, plain, quoted, shortened, within
 from veracity.explainers.lime import LimeSettings

@@ -7,11 +7,10 @@ from networks import flipping_excerpts, random_detector, standardised_detector
 
 from veracity.attacks.settings import AttackSettings
 from veracity.detector.checkpoints import Checkpoint
-from veracity.detector.cue import CueSettings
 from veracity.detector.model import Detector
-from veracity.detector.planted import plant, with_cue
+from veracity.detector.planted import CueSettings, plant, with_cue
 from veracity.errors import ConfigError
-from veracity.experiments import controls, explanations, flips
+from veracity.experiments import controlled, explanations, flips
 from veracity.experiments.controlled import Controlled
 from veracity.explainers.lime import LimeSettings
 from veracity.explainers.settings import explainers_of
@@ -59,7 +58,7 @@ def tabled(items, **changes):
 def test_allowed_bins_are_heard_in_the_segments_alone():
     segments = np.zeros(20, dtype=bool)
     segments[[1, 10]] = True  # time 0 band 1, time 2 band 2
-    allowed = controls.allowed_bins(segments, GRID, FRONTEND)
+    allowed = controlled.allowed_bins(segments, GRID, FRONTEND)
     magnitude = np.abs(RNG.normal(size=(115, FRONTEND.n_bins))).astype(np.float32) + 1
     changed = magnitude + allowed * np.float32(5)
     difference = (log_mel(changed, FRONTEND) - log_mel(magnitude, FRONTEND)).numpy()
@@ -73,27 +72,27 @@ def test_allowed_bins_are_heard_in_the_segments_alone():
 def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_start):
     detector, threshold = random_start
     known = {"n_segments": 2, "candidates": 6, "per_direction": 3, "threshold": threshold, "seed": 0, "song": "a"}
-    case = controls.confined(songs[0], detector, SMALL, ATTACK, **known)
+    case = controlled.confined(songs[0], detector, SMALL, ATTACK, **known)
     assert case.n_tried == 6
     assert len(case.excerpts.original) > 0
     assert case.planted.sum(axis=1).tolist() == [2] * len(case.planted)
     model = explained_model(detector, SMALL)
     asked = explainers_of(["lime", "constant", "occlusion"])
-    found = controls.compute("confined", case, model, asked, LIME, SMALL, seed=0, song="a")
+    found = controlled.compute("confined", case, model, asked, LIME, SMALL, seed=0, song="a")
     assert found.outside.max() == 0
     names = list(zip(found.explainers, found.fills, strict=True))
     assert names[:5] == [("norm", ""), ("lime", "mean"), ("lime_exact", "mean"), ("shapley", "mean"), ("shapley", "clean")]
     np.testing.assert_array_equal(found.recall[0], 1)  # the norm of what is nowhere else
     assert found.reads_model.tolist() == [False, True, True, True, True, False, True]
-    more = controls.compute(
+    more = controlled.compute(
         "confined", case, model, explainers_of(["lime", "energy", "random_order", "constant"]), LIME, SMALL, seed=0, song="a"
     )
     row = list(more.explainers).index("constant")  # whoever else is asked changes nothing
     np.testing.assert_array_equal(more.recall[row], found.recall[names.index(("constant", "mean"))])
-    again = controls.confined(songs[0], detector, SMALL, ATTACK, **known)
+    again = controlled.confined(songs[0], detector, SMALL, ATTACK, **known)
     np.testing.assert_array_equal(again.excerpts.adversarial, case.excerpts.adversarial)
     with pytest.raises(ConfigError, match=r"controls.confined.segments 7 is none of 1 to 6"):
-        controls.confined(songs[0], detector, SMALL, ATTACK, **known | {"n_segments": 7})
+        controlled.confined(songs[0], detector, SMALL, ATTACK, **known | {"n_segments": 7})
 
 
 def test_a_song_too_short_for_an_inner_excerpt_gives_an_empty_case():
@@ -101,11 +100,11 @@ def test_a_song_too_short_for_an_inner_excerpt_gives_an_empty_case():
     short = np.zeros(115 * 315, dtype=np.float32)
     known = {"candidates": 2, "seed": 0, "song": "a"}
     cases = [
-        controls.confined(short, detector, SMALL, ATTACK, n_segments=1, per_direction=1, threshold=0.5, **known),
-        controls.with_planted_cue(short, Checkpoint(detector, threshold=0.5), SMALL, CueSettings(), kept=2, **known),
+        controlled.confined(short, detector, SMALL, ATTACK, n_segments=1, per_direction=1, threshold=0.5, **known),
+        controlled.with_planted_cue(short, Checkpoint(detector, threshold=0.5), SMALL, CueSettings(), kept=2, **known),
     ]
     for case in cases:
-        found = controls.compute("cue", case, explained_model(detector, SMALL), [], LIME, SMALL, seed=0, song="a")
+        found = controlled.compute("cue", case, explained_model(detector, SMALL), [], LIME, SMALL, seed=0, song="a")
         assert found.recall.shape == (5, 0)
         table = tabled([("a", "waveform", found)])
         assert table[table.expected != ""].verdict.tolist() == ["undetermined"] * 5
@@ -145,8 +144,8 @@ def test_the_cue_is_found_by_who_can_see_it_and_not_by_who_cannot(songs, random_
     model, settings = explained_model(planted, GRID), LimeSettings(n_samples=512, fills=("mean",))
     for i in range(5):  # parts of an unseen song
         audio = songs[2][i * 22050 : i * 22050 + 4 * 22050]
-        case = controls.with_planted_cue(audio, planted, GRID, cue, candidates=6, kept=2, seed=0, song=f"part-{i}")
-        found = controls.compute("cue", case, model, asked, settings, GRID, seed=0, song=f"part-{i}")
+        case = controlled.with_planted_cue(audio, planted, GRID, cue, candidates=6, kept=2, seed=0, song=f"part-{i}")
+        found = controlled.compute("cue", case, model, asked, settings, GRID, seed=0, song=f"part-{i}")
         assert len(found.original) == 2
         items.append((f"part-{i}", "waveform", found))
     table = tabled(items).set_index(["explainer", "fill"])
@@ -182,24 +181,23 @@ def test_a_cue_that_an_excerpt_cannot_hold_is_refused():
 def test_random_weights_are_others_and_are_scored_against_the_trained_ones_truth():
     detector = random_detector(seed=3)
     network = detector.network()
-    other = controls.untrained(detector, seed=0, song="a")
-    assert not torch.equal(controls.untrained(detector, seed=0, song="b").conv1.weight, other.conv1.weight)
+    other = controlled.untrained(detector, seed=0, song="a")
+    assert not torch.equal(controlled.untrained(detector, seed=0, song="b").conv1.weight, other.conv1.weight)
     assert torch.equal(other.freq_norm.running_mean, detector.freq_norm.running_mean)
     assert not torch.equal(other.conv1.weight, detector.conv1.weight)
-    assert torch.equal(controls.untrained(detector, seed=0, song="a").conv1.weight, other.conv1.weight)
+    assert torch.equal(controlled.untrained(detector, seed=0, song="a").conv1.weight, other.conv1.weight)
     excerpts, model = flipping_excerpts(network), explained_model(network, SMALL)
     explained = explanations.compute(excerpts, model, LIME, seed=0, song="a")
     flipped = flips.compute(excerpts, explained, model, LIME, seed=0, song="a")
-    numbers = controls.some_of(excerpts, 1)
-    assert numbers.tolist() == [0, 2]
-    case = controls.chosen(excerpts, numbers, SMALL.n_segments)
-    truth = controls.truth_of(flipped, numbers)
-    of_trained = controls.compute("x", case, model, [], LIME, SMALL, seed=0, song="a", truth=truth)
-    by_itself = controls.compute("x", case, model, [], LIME, SMALL, seed=0, song="a")
+    case = controlled.chosen(excerpts, 1, SMALL.n_segments, flipped)
+    assert case.excerpts.start_frame.tolist() == [0, 2]
+    of_trained = controlled.compute("x", case, model, [], LIME, SMALL, seed=0, song="a")
+    own = controlled.chosen(excerpts, 1, SMALL.n_segments)
+    by_itself = controlled.compute("x", own, model, [], LIME, SMALL, seed=0, song="a")
     np.testing.assert_array_equal(of_trained.aufc_normalised, by_itself.aufc_normalised)
     np.testing.assert_array_equal(of_trained.recall, np.nan)
     untrained = explained_model(other.network(), SMALL)
-    found = controls.compute("random_weights", case, untrained, [], LIME, SMALL, seed=0, song="a", truth=truth)
+    found = controlled.compute("random_weights", case, untrained, [], LIME, SMALL, seed=0, song="a")
     np.testing.assert_array_equal(found.aufc_normalised[0], of_trained.aufc_normalised[0])  # the norm sees no model
     assert not np.array_equal(found.aufc_normalised[-1], of_trained.aufc_normalised[-1])
 
@@ -222,7 +220,7 @@ def test_borders_of_a_shifted_grid_lie_half_a_segment_later():
     ],
 )
 def test_controls_name_their_grid(control, grid):
-    found = controls.grid_of(control, LimeSettings(), 115, 80)
+    found = controlled.grid_of(control, LimeSettings(), 115, 80)
     assert found == grid
     assert type(found) is type(grid)
 

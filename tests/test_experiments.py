@@ -12,7 +12,7 @@ from veracity.experiments import drawings, stability
 from veracity.experiments import explanations as explanations_stage
 from veracity.experiments import flips as flips_stage
 from veracity.experiments import localised as localised_stage
-from veracity.experiments.flips import all_flips
+from veracity.experiments.flips import TriedSets, all_flips
 from veracity.experiments.perturbation_games import squared_norms
 from veracity.explainers.lime import LimeSettings
 from veracity.games.models import explained_model
@@ -39,7 +39,7 @@ def excerpts(network) -> Excerpts:
 def none(excerpts) -> Excerpts:
     """Give the excerpts of a song on which the attack has flipped nothing."""
     fields = ("start_frame", "original", "clean", "adversarial", "clean_p", "adversarial_p")
-    return replace(excerpts, n_nosing_flipped=0, n_sing_flipped=0, **{name: getattr(excerpts, name)[:0] for name in fields})
+    return replace(excerpts, n_flipped=0 * excerpts.n_flipped, **{name: getattr(excerpts, name)[:0] for name in fields})
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,9 @@ def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, net
         truth = direct_flips(excerpts, network, e)
         for k in range(1, N + 1):
             sets = [truth[sum(1 << s for s in chosen)] for chosen in itertools.combinations(range(N), k)]
-            assert flips.best[e, k - 1] == any(sets)
-            assert flips.worst[e, k - 1] == all(sets)
-            assert flips.random[e, k - 1] == pytest.approx(np.mean(sets))
+            assert flips.sets.best[e, k - 1] == any(sets)
+            assert flips.sets.worst[e, k - 1] == all(sets)
+            assert flips.sets.random[e, k - 1] == pytest.approx(np.mean(sets))
             loudest = np.argsort(-flips.squared_norm[e], kind="stable")[:k]
             assert flips.by_norm[e, k - 1] == truth[(1 << loudest).sum()]
             weights = explanations.along("weights", fill="mean")[e]
@@ -91,7 +91,7 @@ def test_flip_curves_are_those_of_brute_force(excerpts, flips, explanations, net
         favoured = np.flatnonzero(sign * weights > 0)
         assert flips.n_positive[0, 0, e] == len(favoured)
         assert flips.positive_by_lime[0, 0, e] == truth[(1 << favoured).sum()]
-        assert flips.smallest_size[e] == min(index.bit_count() for index in np.flatnonzero(truth).tolist())
+        assert flips.sets.smallest_size[e] == min(index.bit_count() for index in np.flatnonzero(truth).tolist())
 
 
 def test_without_all_masks_random_sets_bound_the_best(excerpts, network, flips):
@@ -99,11 +99,12 @@ def test_without_all_masks_random_sets_bound_the_best(excerpts, network, flips):
     sampled_model = explained_model(network, SMALL.grid(*SHAPE), exact=False)
     explained = explanations_stage.compute(excerpts, sampled_model, settings, seed=0, song="song")
     sampled = flips_stage.compute(excerpts, explained, sampled_model, settings, seed=0, song="song")
-    assert sampled.best is sampled.random is None
-    assert (sampled.best_found <= flips.best).all()
-    assert sampled.best_found[:, -1].all()
-    assert sampled.random_sampled[:, -1].tolist() == [1] * 4
-    np.testing.assert_allclose(sampled.random_sampled, flips.random, atol=4 * 0.5 / np.sqrt(32))  # 32 sets of each size
+    assert isinstance(sampled.sets, TriedSets)
+    assert (sampled.sets.best_found <= flips.sets.best).all()
+    assert sampled.sets.best_found[:, -1].all()
+    assert sampled.sets.random_sampled[:, -1].tolist() == [1] * 4
+    scatter = 4 * 0.5 / np.sqrt(32)  # of 32 sets of each size
+    np.testing.assert_allclose(sampled.sets.random_sampled, flips.sets.random, atol=scatter)
     named = set(flip_rates.rows_of([("song", "waveform", sampled)]).selection)
     assert {"best_found", "random_sampled", "lime", "norm"} <= named
     assert not named & {"best", "random", "worst"}
@@ -112,9 +113,9 @@ def test_without_all_masks_random_sets_bound_the_best(excerpts, network, flips):
 def test_all_segments_always_flip(flips):
     assert flips.by_lime[..., -1].all()
     assert flips.by_norm[:, -1].all()
-    assert flips.best[:, -1].all()
-    assert (flips.best >= flips.random).all()
-    assert (flips.random >= flips.worst).all()
+    assert flips.sets.best[:, -1].all()
+    assert (flips.sets.best >= flips.sets.random).all()
+    assert (flips.sets.random >= flips.sets.worst).all()
 
 
 def test_tables_and_single_passes_agree(excerpts, explanations, network):

@@ -10,11 +10,11 @@ from sklearn.metrics import r2_score
 
 from veracity.detector.decisions import flipped
 from veracity.errors import ConfigError
-from veracity.explainers.lime import LimeSettings, fit_exact, fit_sampled, kernel, positive, ranking, sample_masks
+from veracity.explainers.lime import LimeSettings, fit_exact, fit_sampled, kernel, ranking, sample_masks
 from veracity.games.game import fill_game
 from veracity.games.grid import SegmentGrid, indices_of, masks_of
 from veracity.games.models import network_evaluator
-from veracity.labels import direction_title, opposite
+from veracity.labels import direction_title, opposite, towards
 
 PUBLISHED = [(start, fill) for start in (40, 140) for fill in ("mean", "zero", "min")]
 
@@ -251,12 +251,10 @@ def test_sampled_lime_has_no_bias_besides_its_shrinkage():
 # --- Both labels
 
 
-def test_ranking_and_positive_for_both_labels():
+def test_ranking_for_both_labels():
     weights = np.array([0.1, -0.3, 0.0, 0.7, -0.05])
     assert ranking(weights, "sing").tolist() == [3, 0, 2, 4, 1]
     assert ranking(weights, "nosing").tolist() == [1, 4, 2, 0, 3]
-    assert positive(weights, "sing").tolist() == [True, False, False, True, False]
-    assert positive(weights, "nosing").tolist() == [False, True, False, False, True]
 
 
 def test_ranking_works_along_the_last_axis_and_breaks_ties_by_index():
@@ -271,7 +269,6 @@ def test_explaining_no_sing_is_explaining_the_complement():
     np.testing.assert_allclose(complement.weights, -fit.weights, atol=1e-12)
     assert complement.fidelity == pytest.approx(fit.fidelity, abs=1e-12)
     np.testing.assert_array_equal(ranking(complement.weights, "sing"), ranking(fit.weights, "nosing"))
-    np.testing.assert_array_equal(positive(complement.weights, "sing"), positive(fit.weights, "nosing"))
 
 
 def test_decisions_are_strict():
@@ -282,7 +279,7 @@ def test_decisions_are_strict():
 @pytest.mark.parametrize("label", ["no sing", "Sing", "", None, True, ["sing"], "no_sing"])
 def test_labels_that_there_are_not_are_refused(label):
     weights = np.array([0.5, -0.1, 0.0])
-    for function in (lambda x: ranking(weights, x), lambda x: positive(weights, x), opposite, direction_title):
+    for function in (lambda x: ranking(weights, x), towards, opposite, direction_title):
         with pytest.raises(ConfigError, match=r"unknown label .*: choose nosing or sing"):
             function(label)
 

@@ -16,7 +16,6 @@ from veracity.attacks.song_scope import attack_song
 from veracity.experiments import explanations, flips, listening
 from veracity.explainers.lime import LimeSettings
 from veracity.games.models import explained_model
-from veracity.results.listening import COLUMNS, page
 from veracity.songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes
 
 FRONTEND = FrontEnd()
@@ -49,7 +48,7 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     attack, excerpts, explained, flipped = attacked(domain, scope)
     known = {"fill": "mean", "threshold": THRESHOLD, "song": "a", "start_seconds": 3.0}
     read = AUDIO, attack, excerpts, 0, explained, flipped, NETWORK, FRONTEND, GRID
-    rows = pd.DataFrame(listening.write_sounds(tmp_path, *read, **known), columns=COLUMNS).set_index("sound")
+    rows = pd.DataFrame(listening.write_sounds(tmp_path, *read, **known), columns=listening.COLUMNS).set_index("sound")
     assert list(rows.index) == ["original", "adversarial", "perturbation", "lime", "best"]
     sounds = {name: soundfile.read(tmp_path / row.file, dtype="float32") for name, row in rows.iterrows()}
     assert {rate for _, rate in sounds.values()} == {22050}
@@ -80,8 +79,8 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     assert rows.flips[["original", "adversarial", "best"]].tolist() == [0, 1, 1]
     assert rows.p_heard["original"] == pytest.approx(rows.p_sing["original"], abs=0.02)
     best = np.array([int(text) for text in rows.segments["best"].strip("{}").split(",")])
-    assert len(best) == flipped.smallest_size[0]
-    shown = page(rows.reset_index()).set_index("heard")
+    assert len(best) == flipped.sets.smallest_size[0]
+    shown = listening.page(rows.reset_index()).set_index("heard")
     assert shown.loc["smallest flipping set", "flips"] == "yes"
     assert shown.loc["perturbation alone", "flips"] == ""
 

@@ -22,13 +22,27 @@ from hypothesis.extra.numpy import arrays
 from veracity.attacks.excerpts import Excerpts
 from veracity.detector.predictions import Predictions, SongPrediction
 from veracity.errors import ArtefactError
-from veracity.experiments.flips import Flips
+from veracity.experiments.flips import AllSets
 from veracity.jobs import store, structure
 from veracity.jobs.provenance import describe
 from veracity.jobs.tensors import load_tensors, save_tensors
 from veracity.songs.spectra import Spectrogram
 
 KINDS = list(runpy.run_path(str(Path(__file__).resolve().parents[1] / "docs" / "artefacts.py"))["FILES"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Long:
+    """A part of an artefact."""
+
+    more: np.ndarray = store.array("row", unit="1", doc="numbers along an axis of the whole")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short:
+    """What may stand in its place."""
+
+    why: str = store.note("a text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +60,7 @@ class Everything:
     whole: np.ndarray = store.array("part", unit="1", doc="whole numbers", of=int)
     truths: np.ndarray = store.array("part", unit="1", doc="truths that are declared", of=bool)
     extra: np.ndarray | None = store.array("row", unit="s", doc="may be absent", optional=True)
+    part: Long | Short = store.note("one of two parts")
 
 
 def everything(**changes):
@@ -60,6 +75,7 @@ def everything(**changes):
         "flags": np.array([True, False]),
         "whole": np.array([-1, 2]),
         "truths": np.array([False, True]),
+        "part": Long(more=np.ones(len(changes.get("flags", "ab")))),
     }
     return Everything(**{**values, **changes})
 
@@ -90,6 +106,8 @@ def assert_same(one, other):
         a, b = getattr(one, field.name), getattr(other, field.name)
         if isinstance(a, np.ndarray):
             np.testing.assert_array_equal(a, b, strict=a.dtype.kind != "U")
+        elif dataclasses.is_dataclass(a):
+            assert_same(a, b)
         elif isinstance(a, dict):
             assert a.keys() == b.keys()
             for key in a:
@@ -107,7 +125,9 @@ def filled(kind, rng):
             hint = structure.plain_type(typing.get_type_hints(kind)[name])
             values[name] = {str: "some text", int: 7, float: 0.25, bool: False}[hint]
         elif axes.startswith("group of"):
-            values[name] = {"a-song": filled({kind.__name__: kind for kind in KINDS}[axes.removeprefix("group of ")], rng)}
+            hint = typing.get_type_hints(kind)[name]
+            first = next(iter(structure.parts(hint)), None)
+            values[name] = filled(first, rng) if first else {"a-song": filled(typing.get_args(hint)[1], rng)}
         else:
             of = str if unit in structure.TEXTS else kind.__dataclass_fields__[name].metadata["of"]
             values[name] = (2 * rng.random((2,) * len(axes.split(", ")))).astype(of)
@@ -136,7 +156,8 @@ def test_a_large_array_comes_back_bit_for_bit(tmp_path):
 
 @pytest.mark.parametrize("extra", [None, np.array([1.5, np.nan])])
 def test_every_sort_of_field_comes_back_with_its_type(tmp_path, extra):
-    artefact = everything(extra=extra, perhaps=None if extra is None else 2.5)
+    changes = {} if extra is None else {"extra": extra, "perhaps": 2.5, "part": Short(why="none")}
+    artefact = everything(**changes)
     store.write(tmp_path / "a.h5", artefact)
     assert_same(store.read(tmp_path / "a.h5", Everything), artefact)
 
@@ -213,7 +234,7 @@ def test_layout_lists_every_field():
     rows = {name: rest for name, *rest in store.layout(Predictions)}
     assert rows["threshold"] == ["attribute", "", "sing is P(sing) > threshold"]
     assert rows["songs"] == ["group of SongPrediction", "", "one group for each song"]
-    assert ("best", "excerpt, k", "1", "does any set of 1, 2, ... segments flip?") in store.layout(Flips)
+    assert ("best", "excerpt, k", "1", "does any set of 1, 2, ... segments flip?") in store.layout(AllSets)
     assert [row[0] for row in store.layout(Everything)] == [field.name for field in dataclasses.fields(Everything)]
 
 
@@ -465,6 +486,8 @@ def assert_same_fields(one, other):
         ({"ratio": None}, "ratio is missing"),
         ({"yes": 1}, "yes is 1, which is no bool"),
         ({"text": 3}, "text is 3, which is no str"),
+        ({"part": None}, "part is missing"),
+        ({"part": Long(more=np.zeros(3))}, "more has 3 along row, where others have 2"),
     ],
 )
 def test_what_is_not_as_declared_is_not_written(tmp_path, changes, words):

@@ -8,7 +8,7 @@ import pytest
 
 from veracity.detector.evaluation import Scores
 from veracity.errors import ArtefactError, ConfigError
-from veracity.experiments.flips import Flips
+from veracity.experiments.flips import Flips, TriedSets
 from veracity.experiments.localised import Localised
 from veracity.experiments.stability import Stability
 from veracity.results import (
@@ -50,6 +50,14 @@ def flips(original=("nosing", "nosing", "sing")) -> Flips:
         n_positive=positive * 2,
         positive_by_lime=positive,
         positive_by_norm=1 - positive,
+        sets=TriedSets(
+            best_found=np.ones((3, 3)),
+            random_sampled=np.ones((3, 3)),
+            found_size=np.ones(3, dtype=int),
+            found_set=np.ones(3, dtype=int),
+            found_proved=np.ones(3, dtype=bool),
+            found_queries=np.ones(3, dtype=int),
+        ),
     )
 
 

@@ -449,9 +449,10 @@ def test_costs_tell_rows_and_seconds(table, tmp_path):
 
 
 def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
-    from dataclasses import replace
+    from dataclasses import fields, replace
 
-    bare = [(song, domain, replace(item, flips_packed=None)) for song, domain, item in artefacts["flips"]]
+    tried = flips.TriedSets(**{field.name: np.zeros(0) for field in fields(flips.TriedSets)})
+    bare = [(song, domain, replace(item, sets=tried)) for song, domain, item in artefacts["flips"]]
     found = scores.table(bare, artefacts["explanations"], [], seed=0, n_samples=256, n_rankings=100)
     assert found.empty
     path = tmp_path / "empty.csv"

@@ -246,15 +246,19 @@ def test_the_numbers_are_those_of_the_artefacts(compared):
             for original in ("sing", "nosing"):
                 mine = flips.original == original
                 here = rows.loc[name, domain, original]
-                n = getattr(excerpts, f"detector_n_{original}")
-                hits = getattr(excerpts, f"detector_n_{original}_flipped")
+                n, hits = (counts[0, ("nosing", "sing").index(original)] for counts in (excerpts.n, excerpts.n_flipped))
                 np.testing.assert_allclose(here.value["attack_success"], hits / n if n else np.nan, rtol=1e-5)
                 assert here.n_excerpts["attack_success"] == n
                 assert (here.n_excerpts[["lime", "norm", "best", "random", FIDELITY]] == mine.sum()).all()
                 if mine.any():
                     some = True
                     lime = flips.by_lime[list(flips.fills).index("mean"), list(flips.methods).index("sampled"), mine, 2]
-                    expected = [lime.mean(), flips.by_norm[mine, 2].mean(), flips.best[mine, 2].mean(), fidelity[mine].mean()]
+                    expected = [
+                        lime.mean(),
+                        flips.by_norm[mine, 2].mean(),
+                        flips.sets.best[mine, 2].mean(),
+                        fidelity[mine].mean(),
+                    ]
                     np.testing.assert_allclose(here.value[["lime", "norm", "best", FIDELITY]], expected, rtol=1e-5)
     assert some
     pairs = rows[rows.index.get_level_values("variant") != BASE].paired_by.groupby("variant").unique()

@@ -22,7 +22,7 @@ def test_single_excerpts_can_be_attacked(copy):
     assert done.returncode == 0, done.stdout + done.stderr
     excerpts = store.read(copy.folder / RESULTS / "excerpts" / "waveform" / song, Excerpts)
     assert excerpts.scope == "excerpt"
-    assert excerpts.n_sing + excerpts.n_nosing == 6
+    assert excerpts.n[-1].sum() == 6
 
 
 def test_a_run_that_is_killed_twice_resumes_on_one_core_to_the_bytes_of_an_undisturbed_one(finished_run, tmp_path):

@@ -24,6 +24,11 @@ def opposite(name: Label) -> Label:
     return "nosing" if one_of(name, LABELS, "label") == "sing" else "sing"
 
 
+def towards(name: Label) -> int:
+    """Return 1 where P(sing) grows towards a label, and -1 where it falls."""
+    return 1 if one_of(name, LABELS, "label") == "sing" else -1
+
+
 def title(name: Label, called: str = SING) -> str:
     """Return the display name of a label, which is `called` for "sing" and "no" followed by `called` for "nosing"."""
     return called if one_of(name, LABELS, "label") == "sing" else f"no {called}"

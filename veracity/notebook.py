@@ -26,7 +26,7 @@ from .games import readouts
 from .games.game import Fill, Game, fill_game
 from .games.grid import SegmentGrid, masks_of
 from .jobs.seeds import rng_for
-from .labels import LABELS, SING, Label, in_figure, title
+from .labels import LABELS, SING, Label, in_figure, title, towards
 from .labels import label as label_of
 
 if TYPE_CHECKING:
@@ -301,7 +301,7 @@ def explain(
     sampled, exact = lime.fits(filled, asked, rng_for(seed, "notebook"))
     assert sampled is not None
     assert exact is not None
-    sign = 1 if of == SING else -1
+    sign = towards(of)
     return Explained(
         label=of,
         called=called,

@@ -23,7 +23,7 @@ from .settings import CPU_EXCERPTS, DOMAINS, AttackSettings, Domain, Precision
 
 
 class AttackedExcerpts(Attacked):
-    """Excerpts as items that are attacked one beside the other."""
+    """Excerpts as items that are attacked one beside the other; a perturbation without a gradient stays 0."""
 
     def __init__(
         self,
@@ -32,14 +32,16 @@ class AttackedExcerpts(Attacked):
         frontend: FrontEnd,
         domain: Domain,
         precision: Precision,
-        threads: Workers | None = None,
+        threads: Workers,
+        allowed: np.ndarray | None,
     ) -> None:
-        self.threads = threads or Workers()
+        self.threads = threads
         self.at_once = CPU_EXCERPTS if network.device.type == "cpu" else len(windows)
         samples = torch.as_tensor(windows, device=network.device)
         self.domain, self.network, self.frontend = domain, network, frontend
         self.fast = of_updates(network, precision)
         self.clean = samples if domain == "waveform" else excerpt_magnitudes(samples, frontend)
+        self.allowed = None if allowed is None else torch.as_tensor(allowed, device=network.device)
 
     def log_mel(self, x: Tensor) -> Tensor:
         """Compute the excerpts' log-mel frames, shape (n_excerpts, excerpt_frames, n_mels)."""
@@ -56,7 +58,8 @@ class AttackedExcerpts(Attacked):
 
         parts = zip((self.clean + delta).split(self.at_once), target.split(self.at_once), strict=True)
         logits, slopes = zip(*self.threads.map(of_some, list(parts)), strict=True)
-        return torch.cat(logits), torch.cat(slopes)
+        slope = torch.cat(slopes)
+        return torch.cat(logits), slope if self.allowed is None else slope.mul_(self.allowed)
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See `Attacked`."""
@@ -89,6 +92,7 @@ def attack_excerpts(
     start_seconds: float = 0.0,
     saved: SavedState | None = None,
     threads: int | None = None,
+    allowed: np.ndarray | None = None,
 ) -> ExcerptAttack:
     """Find a perturbation of its own for each of some excerpts; parameters as `veracity.attacks.song_scope.attack_song`.
 
@@ -96,6 +100,8 @@ def attack_excerpts(
     ----------
     start_frames : ndarray of int, shape (n_excerpts,)
         First frame of each excerpt; see `inner_start_frames`.
+    allowed : ndarray of bool, shape (n_excerpts, n_frames, n_bins), optional
+        Magnitudes that may be changed, of an attack on the spectrogram; by default all.
 
     Returns
     -------
@@ -119,7 +125,7 @@ def attack_excerpts(
     windows = excerpt_windows(audio, start_frames, frontend)
     with workers(threads, network.device) as of_excerpts:
         result = attack(
-            AttackedExcerpts(windows, network, frontend, domain, settings.precision, of_excerpts),
+            AttackedExcerpts(windows, network, frontend, domain, settings.precision, of_excerpts, allowed),
             settings,
             threshold=threshold,
             saved=saved,

@@ -7,16 +7,16 @@ replacement, wholly inside the attacked part of the song, and every pick is veri
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..detector.decisions import flipped, is_sing, probability
+from ..detector.decisions import Flip, flipped, is_sing, probability
 from ..detector.predictions import predict_excerpts
 from ..errors import ConfigError
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from ..labels import LABELS, SING, Label, opposite
+from ..labels import LABELS, SING, opposite
 from .perturbations import ExcerptAttack, SongAttack, WindowAttack
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ class Excerpts:
     label: str = note("what `sing` stands for in this file: the label that is explained against the rest", default=SING)
     threshold: float = note("of the explained model: sing is P(sing) > threshold")
     start_seconds: float = note("where the attacked part begins in the song, seconds")
-    n_nosing: int = note("excerpts of the attacked part that were no sing to the explained model")
-    n_sing: int = note("excerpts of the attacked part that were sing to the explained model")
-    n_nosing_flipped: int = note("of the no-sing excerpts, how many the attack turned to sing")
-    n_sing_flipped: int = note("of the sing excerpts, how many the attack turned to no sing")
-    detector_n_nosing: int = note("the same of the attacked detector, whatever model is explained: no sing")
-    detector_n_sing: int = note("sing")
-    detector_n_nosing_flipped: int = note("no sing turned to sing")
-    detector_n_sing_flipped: int = note("sing turned to no sing")
+    n: np.ndarray = array(
+        "model",
+        "label",
+        unit="excerpts",
+        of=int,
+        doc="of the attacked part, no sing and sing: to the attacked model, and to the explained one where that is another",
+    )
+    n_flipped: np.ndarray = array("model", "label", unit="excerpts", of=int, doc="how many of these the attack turned round")
     start_frame: np.ndarray = array(
         "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: its number there)"
     )
@@ -67,13 +67,14 @@ class Excerpts:
     clean_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), clean excerpts")
     adversarial_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), perturbed excerpts")
 
-    def target(self, excerpt: int) -> Label:
-        """Return the label that the attack has given an excerpt."""
-        return opposite(self.original[excerpt])
+    @property
+    def flips(self) -> list[Flip]:
+        """The label that the attack has given each excerpt, and the threshold: what is explained, and what masks must flip."""
+        return [Flip(opposite(original), self.threshold) for original in self.original]
 
-    def flipped(self, excerpt: int, p_sing: Any) -> Any:
-        """Tell whether P(sing) lies on the other side of the threshold than the decision on the clean excerpt."""
-        return flipped(p_sing, self.threshold, self.original[excerpt] == "sing")
+    def first(self, per_direction: int) -> np.ndarray:
+        """Return the numbers of the first excerpts of each direction."""
+        return np.sort(np.concatenate([np.flatnonzero(self.original == label)[:per_direction] for label in LABELS]))
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,6 @@ class _Decisions:
     def of(cls, p_clean: np.ndarray, p_adversarial: np.ndarray, threshold: float) -> "_Decisions":
         was_sing = is_sing(p_clean, threshold)
         return cls(was_sing, flipped(p_adversarial, threshold, was_sing))
-
-    def counts(self, prefix: str = "") -> dict[str, int]:
-        """Return the fields of `Excerpts` that count."""
-        parts = {"nosing": ~self.was_sing, "sing": self.was_sing}
-        return {
-            **{f"{prefix}n_{label}": int(part.sum()) for label, part in parts.items()},
-            **{f"{prefix}n_{label}_flipped": int((part & self.flipped).sum()) for label, part in parts.items()},
-        }
 
 
 def pick_excerpts(
@@ -144,6 +137,7 @@ def pick_excerpts(
     if model:
         p_clean, p_adversarial = (predict_excerpts(x, predict_logits) for x in (clean, adversarial))
         explained = _Decisions.of(p_clean, p_adversarial, threshold)
+    counted = [attacked, explained] if model else [attacked]
     attacked_model = attack.model if isinstance(attack, WindowAttack) else ATTACKED
     picks = []
     for label in LABELS:
@@ -168,8 +162,8 @@ def pick_excerpts(
         attacked=attacked_model,
         threshold=threshold,
         start_seconds=attack.start_seconds,
-        **explained.counts(),
-        **attacked.counts("detector_"),
+        n=np.array([np.bincount(one.was_sing, minlength=2) for one in counted]),
+        n_flipped=np.array([np.bincount(one.was_sing[one.flipped], minlength=2) for one in counted]),
         start_frame=starts[chosen][verified],
         original=np.repeat(LABELS, [len(pick) for pick in picks])[verified],
         clean=kept_clean[verified],

@@ -3,9 +3,12 @@
 `is_sing` and `flipped` accept NumPy arrays and torch tensors. Comparisons with the threshold are strict, as in the paper.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from ..labels import SING, Label, towards
 
 
 def probability(logits: np.ndarray) -> np.ndarray:
@@ -43,3 +46,28 @@ def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
     [True, True, False]
     """
     return is_sing(p_sing, threshold) != was_sing
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The label that is explained of an excerpt, and where a model decides on it: all that masks are asked about.
+
+    Attributes
+    ----------
+    label : {"sing", "nosing"}
+        The label of the adversarial excerpt, which the clean one has not.
+    threshold : float
+        Of the model's decisions.
+    """
+
+    label: Label
+    threshold: float
+
+    @property
+    def sign(self) -> int:
+        """1 where P(sing) grows towards the label, -1 where it falls."""
+        return towards(self.label)
+
+    def has_flipped(self, p_sing: Any) -> Any:
+        """Tell whether P(sing) means the label."""
+        return flipped(p_sing, self.threshold, was_sing=self.label != SING)

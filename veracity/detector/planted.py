@@ -1,27 +1,71 @@
 """Detector with a planted cue, trained to predict "sing" exactly where a short tone sounds.
 
 The cause of each decision is known by construction, so the detector is a control for explainers. It does not detect singing.
+The settings need no torch, which is imported where a detector is trained.
 """
 
 import copy
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from ..errors import ConfigError
+from ..errors import ConfigError, plain
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for, seed_for
-from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
-from ..songs.settings import band_hz, excerpt_windows, inner_start_frames
-from .checkpoints import Checkpoint
-from .cue import CueSettings
-from .model import Detector
-from .settings import TrainingSettings
-from .training import train_step
+from ..settings import between, settings
+from ..songs.settings import FrontEnd, band_hz, excerpt_windows, inner_start_frames
+from .settings import Batch, TrainingSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .checkpoints import Checkpoint
+    from .model import Detector
 
 N_TUNED = 32  # number of excerpts with the tone, and as many without, that determine the threshold
+
+
+@settings("controls.cue")
+class CueSettings:
+    """Tone that decides, and the training of a detector on it.
+
+    Attributes
+    ----------
+    mel : int
+        Mel band whose centre frequency the tone has.
+    seconds : float
+        Length of the tone in seconds, with the rise and fall of a Hann window.
+    level_db : float
+        Level of the tone over that of the excerpt that it is added to, in dB.
+    n_updates, batch : int
+        Number of updates of the training, and excerpts of each; half of a batch holds the tone.
+    learning_rate : float
+        Learning rate of Adam.
+    """
+
+    mel: Annotated[int, between(0, 999)] = 50
+    seconds: Annotated[float, between(0.01, 10)] = 0.2
+    level_db: Annotated[float, between(-60, 40)] = 0.0
+    n_updates: Annotated[int, between(0, 10**6)] = 100
+    batch: Batch = 16
+    learning_rate: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.001
+
+    def n_samples(self, frontend: FrontEnd, n_time: int = 1) -> int:
+        """Return how many samples the tone lasts; raises ConfigError when one of `n_time` parts cannot hold it."""
+        if self.mel >= frontend.n_mels:
+            raise ConfigError(f"controls.cue.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
+        n = round(self.seconds * frontend.sample_rate)
+        held = (frontend.excerpt_frames // n_time - 1) * frontend.hop_samples - frontend.frame_samples
+        if n > held:
+            most = max(0, held) / frontend.sample_rate
+            raise ConfigError(
+                f"controls.cue.seconds: more than a segment holds with the windows around it, got {plain(self.seconds)}. "
+                f"Give at most {math.floor(1000 * most) / 1000}, or lower lime.n_time."
+            )
+        return n
 
 
 def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend: FrontEnd) -> np.ndarray:
@@ -54,7 +98,7 @@ def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend
     return sounding
 
 
-def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> Checkpoint:
+def plant(detector: "Detector", songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> "Checkpoint":
     """Train a copy of a detector to predict "sing" if and only if the tone sounds.
 
     Parameters
@@ -78,6 +122,12 @@ def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, 
     ConfigError
         If every song is shorter than an excerpt, or an excerpt cannot contain the tone.
     """
+    import torch
+
+    from ..songs.frontend import excerpt_magnitudes, log_mel
+    from .checkpoints import Checkpoint
+    from .training import train_step
+
     frontend, planted = detector.frontend, copy.deepcopy(detector)
     starts = [inner_start_frames(len(song), frontend) for song in songs]
     places = [(song, int(start)) for song, held in enumerate(starts) for start in held]
@@ -89,7 +139,7 @@ def plant(detector: Detector, songs: Sequence[np.ndarray], cue: CueSettings, *, 
     planted.freq_norm.eval()
     target = torch.tensor(TrainingSettings().targets, device=device).repeat_interleave(half)
 
-    def without_and_with(rng: np.random.Generator, size: int) -> Tensor:
+    def without_and_with(rng: np.random.Generator, size: int) -> "Tensor":
         chosen = [places[i] for i in rng.integers(len(places), size=size)]
         clean = np.concatenate([excerpt_windows(songs[song], np.array([start]), frontend) for song, start in chosen])
         onsets = rng.integers(clean.shape[1] - n, size=size)

@@ -75,11 +75,12 @@ def compute(
     answers = list(_answers(excerpts, model, explainer, grid, seed=seed, domain=domain, song=song))
     flips = np.zeros((n_excerpts, n), dtype=bool)
     positive = np.zeros((n_excerpts, 2), dtype=bool)
-    for e, (answer, game) in enumerate(zip(answers, perturbation_games(excerpts, grid), strict=True)):
+    games = zip(answers, excerpts.flips, perturbation_games(excerpts, grid), strict=True)
+    for e, (answer, flip, game) in enumerate(games):
         in_favour = answer.weights > 0
         as_many = masks_of(np.array([mask_index(by_norm[e][: in_favour.sum()])]), n)
         masks = np.concatenate([first_masks(answer.ranking), in_favour[None], as_many])
-        flipped = excerpts.flipped(e, next(model.evaluator.probabilities([game], masks)))
+        flipped = flip.has_flipped(next(model.evaluator.probabilities([game], masks)))
         flips[e], positive[e] = flipped[:n], flipped[n:]
     names = list(dict.fromkeys(name for answer in answers for name in answer.noted))
     return Attributions(
@@ -116,7 +117,8 @@ def _answers(
 ) -> Iterator[Attribution]:
     stored = _stored(explainer, excerpts, grid.n_segments, domain, song) if explainer.stored else None
     with Progress(len(excerpts.original), f"{explainer.name} on {song}") as progress:
-        for e, (adversarial, clean) in enumerate(zip(excerpts.adversarial, excerpts.clean, strict=True)):
+        asked = zip(excerpts.adversarial, excerpts.clean, excerpts.flips, strict=True)
+        for e, (adversarial, clean, flip) in enumerate(asked):
             rng = rng_for(seed, "explainer", explainer.name, domain, song, int(excerpts.start_frame[e]))
             if stored is not None:
                 weights = checked_weights(stored[e], grid.n_segments, explainer.name)
@@ -127,8 +129,8 @@ def _answers(
                     model,
                     adversarial,
                     grid,
-                    excerpts.target(e),
-                    threshold=excerpts.threshold,
+                    flip.label,
+                    threshold=flip.threshold,
                     rng=rng,
                     clean=clean,
                 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..attacks.excerpts import Excerpts
-from ..detector.decisions import is_sing, probability
+from ..detector.decisions import Flip, probability
 from ..explainers import lime
 from ..explainers.exact import set_before_others
 from ..explainers.lime import LimeSettings
@@ -15,7 +15,6 @@ from ..games.game import fill_game
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from ..labels import SING
 from .perturbation_games import check_same_model
 
 INPUTS = ("clean", "adversarial")
@@ -98,7 +97,7 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
     check_same_model(excerpts, model)
     n_excerpts, n_frames, n_mels = excerpts.clean.shape
     grid = settings.grid(n_frames, n_mels)
-    arrays = empty(len(settings.fills), n_excerpts, grid.n_segments)
+    arrays, flips = empty(len(settings.fills), n_excerpts, grid.n_segments), excerpts.flips
     with Progress(n_excerpts * len(INPUTS) * len(settings.fills), f"explaining {song}") as progress:
         for i, log_mel in enumerate((excerpts.clean, excerpts.adversarial)):
             for f, fill in enumerate(settings.fills):
@@ -108,7 +107,7 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
                     _keep(arrays, (i, f, e), fits, values.all_values)
                     if values.all_logits is not None and INPUTS[i] == "adversarial":
                         ties = rng_for(seed, "ties", *names)
-                        _keep_adversarial(arrays, (f, e), values.all_logits, settings, excerpts, ties)
+                        _keep_adversarial(arrays, (f, e), values.all_logits, settings, flips[e], ties)
                     arrays["audit"][i, f, e] = values.audited(rng_for(seed, "audit", *names))
                     progress.advance()
     return Explanations(
@@ -139,17 +138,17 @@ def _keep_adversarial(
     game: tuple[int, int],
     logits: np.ndarray,
     settings: LimeSettings,
-    excerpts: Excerpts,
+    flip: Flip,
     ties: np.random.Generator,
 ) -> None:
     """Write what only the adversarial excerpt is asked: the other scale, the smallest set, how additive the game is."""
-    p, label = probability(logits), excerpts.target(game[1])
-    sign = 1 if label == SING else -1
+    p = probability(logits)
     arrays["lime_logit"][game] = lime.fit_all(logits, settings).weights
     arrays["shapley_logit"][game] = readouts.shapley(logits)
     arrays["banzhaf_logit"][game] = readouts.banzhaf(logits)
-    sets = readouts.smallest_flip_sets(is_sing(p, excerpts.threshold) == (label == SING))
-    arrays["smallest_set"][game] = set_before_others(sign * logits, sets, sign * arrays["shapley"][(1, *game)], ties)
+    sets = readouts.smallest_flip_sets(flip.has_flipped(p))
+    shapley = flip.sign * arrays["shapley"][(1, *game)]
+    arrays["smallest_set"][game] = set_before_others(flip.sign * logits, sets, shapley, ties)
     if len(sets):
         arrays["smallest_set_size"][game] = int(sets[0]).bit_count()
     best = lime.fit_exact(p, kernel_width=settings.kernel_width, alpha=1e-12, n_samples=None)  # no penalty: the best there is

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..attacks.excerpts import Excerpts
+from ..detector.decisions import Flip
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
 from ..games import readouts
@@ -14,7 +16,6 @@ from ..games.grid import masks_of
 from ..games.searching import smallest_flip_set
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from ..labels import SING
 from .explanations import Explanations
 from .perturbation_games import check_same_model, first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
@@ -25,11 +26,77 @@ SEARCH_BUDGET = 8192  # sets that a search may try of an excerpt: as many as LIM
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flips:
-    """Which segments of a perturbation flip the label: by LIME, by norm, and in truth.
+class AllSets:
+    """What all sets of a perturbation's segments do, where all masks could be evaluated."""
 
-    The truth needs all masks; its fields are absent where only single masks could be evaluated.
-    """
+    CURVES: ClassVar = ("best", "random", "worst")
+
+    best: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="does any set of 1, 2, ... segments flip?")
+    worst: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="do all sets of 1, 2, ... segments flip?")
+    random: np.ndarray = array("excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip")
+    smallest_size: np.ndarray = array("excerpt", unit="segments", of=int, doc="of the smallest flip sets")
+    smallest_sets: np.ndarray = array("set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts")
+    smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="the excerpt of each of them")
+    n_minimal_sets: np.ndarray = array(
+        "excerpt", "size", unit="sets", of=int, doc="inclusion-minimal flip sets of 0, 1, 2, ... segments"
+    )
+    core: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="is the segment in every smallest flip set?")
+    necessary: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="does taking it alone out undo the flip?")
+    shapley: np.ndarray = array(
+        "excerpt", "segment", unit="probability", doc="exact Shapley values of the perturbation's segments"
+    )
+    shapley_logit: np.ndarray = array("excerpt", "segment", unit="logit", doc="exact Shapley values of the logit")
+    banzhaf: np.ndarray = array("excerpt", "segment", unit="probability", doc="exact Banzhaf values")
+    banzhaf_logit: np.ndarray = array("excerpt", "segment", unit="logit", doc="exact Banzhaf values of the logit")
+    lime: np.ndarray = array("excerpt", "segment", unit="probability", doc="exact LIME of the perturbation's segments")
+    lime_logit: np.ndarray = array("excerpt", "segment", unit="logit", doc="exact LIME of the logit")
+    few_masks: np.ndarray = array(
+        "mask", unit="mask index", of=int, doc="all sets of at most 3 segments, and their complements"
+    )
+    few_logits: np.ndarray = array("excerpt", "mask", unit="logit", doc="of P(sing) under these masks")
+    flips_packed: np.ndarray = array(
+        "excerpt", "byte", unit="bits", of=int, doc="does each mask flip? numpy.unpackbits(..., bitorder='little')"
+    )
+    audit: np.ndarray = array("excerpt", unit="probability", doc="largest difference from direct evaluation")
+
+    def flips(self, excerpt: int) -> np.ndarray:
+        """Return whether each mask flips the label of an excerpt, shape (2**n_segments,)."""
+        return np.unpackbits(self.flips_packed[excerpt], bitorder="little", count=1 << self.core.shape[1]).astype(bool)
+
+    def smallest(self, excerpt: int) -> np.ndarray:
+        """Return the smallest flip sets of an excerpt as mask indices."""
+        return self.smallest_sets[self.smallest_sets_excerpt == excerpt]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedSets:
+    """What those sets of a perturbation's segments do that were tried, where only single masks could be evaluated."""
+
+    CURVES: ClassVar = ("best_found", "random_sampled")
+
+    best_found: np.ndarray = array(
+        "excerpt", "k", unit="1", doc="does any set of 1, 2, ... segments flip that was tried, by search and at random?"
+    )
+    random_sampled: np.ndarray = array(
+        "excerpt", "k", unit="1", doc="share of some random sets of 1, 2, ... segments that flip"
+    )
+    found_size: np.ndarray = array(
+        "excerpt", unit="segments", of=int, doc="of the smallest flip set that a search has found; -1: none"
+    )
+    found_set: np.ndarray = array("excerpt", unit="mask index", of=int, doc="that set")
+    found_proved: np.ndarray = array(
+        "excerpt", unit="1", of=bool, doc="were all smaller sets tried? if not, the size is an upper bound"
+    )
+    found_queries: np.ndarray = array("excerpt", unit="masks", of=int, doc="sets that the search has tried")
+
+    def smallest(self, excerpt: int) -> np.ndarray:
+        """Return the smallest flip set that was found of an excerpt as a mask index; 0 where none was."""
+        return self.found_set[excerpt : excerpt + 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flips:
+    """Which segments of a perturbation flip the label: by LIME, by norm, and in truth."""
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments in LIME")
@@ -43,86 +110,7 @@ class Flips:
     n_positive: np.ndarray = array("fill", "method", "excerpt", unit="segments", doc="segments that LIME counts in favour")
     positive_by_lime: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do all segments in favour flip?")
     positive_by_norm: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do as many segments by norm flip?")
-    best: np.ndarray | None = array(
-        "excerpt", "k", unit="1", of=bool, doc="does any set of 1, 2, ... segments flip?", optional=True
-    )
-    worst: np.ndarray | None = array(
-        "excerpt", "k", unit="1", of=bool, doc="do all sets of 1, 2, ... segments flip?", optional=True
-    )
-    random: np.ndarray | None = array(
-        "excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip", optional=True
-    )
-    best_found: np.ndarray | None = array(
-        "excerpt",
-        "k",
-        unit="1",
-        doc="does any set of 1, 2, ... segments flip that was tried, by search and at random? (instead of best)",
-        optional=True,
-    )
-    random_sampled: np.ndarray | None = array(
-        "excerpt",
-        "k",
-        unit="1",
-        doc="share of some random sets of 1, 2, ... segments that flip (instead of random)",
-        optional=True,
-    )
-    smallest_size: np.ndarray | None = array("excerpt", unit="segments", of=int, doc="of the smallest flip sets", optional=True)
-    smallest_sets: np.ndarray | None = array(
-        "set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts", optional=True
-    )
-    smallest_sets_excerpt: np.ndarray | None = array("set", unit="1", of=int, doc="the excerpt of each of them", optional=True)
-    found_size: np.ndarray | None = array(
-        "excerpt", unit="segments", of=int, doc="of the smallest flip set that a search has found; -1: none", optional=True
-    )
-    found_set: np.ndarray | None = array("excerpt", unit="mask index", of=int, doc="that set", optional=True)
-    found_proved: np.ndarray | None = array(
-        "excerpt", unit="1", of=bool, doc="were all smaller sets tried? if not, the size is an upper bound", optional=True
-    )
-    found_queries: np.ndarray | None = array(
-        "excerpt", unit="masks", of=int, doc="sets that the search has tried", optional=True
-    )
-    n_minimal_sets: np.ndarray | None = array(
-        "excerpt", "size", unit="sets", of=int, doc="inclusion-minimal flip sets of 0, 1, 2, ... segments", optional=True
-    )
-    core: np.ndarray | None = array(
-        "excerpt", "segment", unit="1", of=bool, doc="is the segment in every smallest flip set?", optional=True
-    )
-    necessary: np.ndarray | None = array(
-        "excerpt", "segment", unit="1", of=bool, doc="does taking it alone out undo the flip?", optional=True
-    )
-    shapley: np.ndarray | None = array(
-        "excerpt",
-        "segment",
-        unit="probability",
-        doc="exact Shapley values of the perturbation's segments",
-        optional=True,
-    )
-    shapley_logit: np.ndarray | None = array(
-        "excerpt", "segment", unit="logit", doc="exact Shapley values of the logit", optional=True
-    )
-    banzhaf: np.ndarray | None = array("excerpt", "segment", unit="probability", doc="exact Banzhaf values", optional=True)
-    banzhaf_logit: np.ndarray | None = array(
-        "excerpt", "segment", unit="logit", doc="exact Banzhaf values of the logit", optional=True
-    )
-    lime: np.ndarray | None = array(
-        "excerpt", "segment", unit="probability", doc="exact LIME of the perturbation's segments", optional=True
-    )
-    lime_logit: np.ndarray | None = array("excerpt", "segment", unit="logit", doc="exact LIME of the logit", optional=True)
-    few_masks: np.ndarray | None = array(
-        "mask", unit="mask index", of=int, doc="all sets of at most 3 segments, and their complements", optional=True
-    )
-    few_logits: np.ndarray | None = array("excerpt", "mask", unit="logit", doc="of P(sing) under these masks", optional=True)
-    flips_packed: np.ndarray | None = array(
-        "excerpt",
-        "byte",
-        unit="bits",
-        of=int,
-        doc="does each mask flip? numpy.unpackbits(..., bitorder='little')",
-        optional=True,
-    )
-    audit: np.ndarray | None = array(
-        "excerpt", unit="probability", doc="largest difference from direct evaluation", optional=True
-    )
+    sets: AllSets | TriedSets = note("what all sets of segments do, or those that were tried, where not all could be")
 
 
 def compute(
@@ -146,21 +134,15 @@ def compute(
     squared_norm = squared_norms(excerpts, grid)
     by_norm = norm_ranking(squared_norm)
     weights = explanations.weights[list(explanations.inputs).index("adversarial")]  # (fill, method, excerpt, segment)
-    chosen, truths = _empty(weights.shape), []
-    if not model.exact:
-        chosen |= {name: np.zeros(squared_norm.shape) for name in ("best_found", "random_sampled")}
-        chosen |= {f"found_{name}": np.zeros(len(squared_norm), dtype=np.int64) for name in ("size", "set", "queries")}
-        chosen["found_proved"] = np.zeros(len(squared_norm), dtype=bool)
-    for e, values in enumerate(model.values(perturbation_games(excerpts, grid))):
-        _flip_chosen(chosen, e, weights[:, :, e], by_norm[e], excerpts, values)
+    chosen, of_sets = _empty(weights.shape), []
+    games = zip(excerpts.flips, model.values(perturbation_games(excerpts, grid)), strict=True)
+    for e, (flip, values) in enumerate(games):
+        _flip_chosen(chosen, e, weights[:, :, e], by_norm[e], flip, values)
         names = excerpts.domain, song, int(excerpts.start_frame[e])
-        if values.all_values is None:
-            _flip_random(chosen, e, excerpts, values, rng_for(seed, "random flips", *names))
-            _flip_found(chosen, e, excerpts, values, search_budget)
+        if model.exact:
+            of_sets.append(_of_all(flip, values, settings, rng_for(seed, "audit flips", *names)))
         else:
-            rng = rng_for(seed, "audit flips", *names)
-            flips = excerpts.flipped(e, values.all_values)
-            truths.append(_truth(values, flips, settings, values.audited(rng)))
+            of_sets.append(_of_tried(flip, values, search_budget, rng_for(seed, "random flips", *names)))
     return Flips(
         evaluator=model.evaluator.name,
         fills=explanations.fills,
@@ -168,7 +150,7 @@ def compute(
         original=excerpts.original,
         squared_norm=squared_norm,
         **chosen,
-        **(_truth_fields(truths, grid.n_segments) if model.exact else {}),
+        sets=(_all_sets if model.exact else _tried_sets)(of_sets, grid.n_segments),
     )
 
 
@@ -184,67 +166,66 @@ def _empty(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 
 
 def _flip_chosen(
-    chosen: dict[str, np.ndarray], e: int, weights: np.ndarray, by_norm: np.ndarray, excerpts: Excerpts, values: GameValues
+    chosen: dict[str, np.ndarray], e: int, weights: np.ndarray, by_norm: np.ndarray, flip: Flip, values: GameValues
 ) -> None:
     """Add the segments that norm and LIME's weights, shape (fill, method, segment), choose to one excerpt."""
-    label, n = excerpts.target(e), len(by_norm)
-    chosen["by_norm"][e] = excerpts.flipped(e, values.of(first_masks(by_norm)))
+    chosen["by_norm"][e] = flip.has_flipped(values.of(first_masks(by_norm)))
     for f, m in np.ndindex(weights.shape[:2]):
         if np.isnan(weights[f, m]).any():
             continue
-        positive = lime.positive(weights[f, m], label)
+        positive = flip.sign * weights[f, m] > 0
         count = int(positive.sum())
-        as_many = masks_of(np.array([mask_index(by_norm[:count])]), n)[0]
-        flips = excerpts.flipped(e, values.of(first_masks(lime.ranking(weights[f, m], label))))
-        both = excerpts.flipped(e, values.of(np.stack([positive, as_many])))
-        chosen["by_lime"][f, m, e], chosen["n_positive"][f, m, e] = flips, count
+        as_many = masks_of(np.array([mask_index(by_norm[:count])]), len(by_norm))[0]
+        chosen["by_lime"][f, m, e] = flip.has_flipped(values.of(first_masks(lime.ranking(weights[f, m], flip.label))))
+        chosen["n_positive"][f, m, e] = count
+        both = flip.has_flipped(values.of(np.stack([positive, as_many])))
         chosen["positive_by_lime"][f, m, e], chosen["positive_by_norm"][f, m, e] = both
 
 
-def _flip_random(
-    chosen: dict[str, np.ndarray], e: int, excerpts: Excerpts, values: GameValues, rng: np.random.Generator
-) -> None:
-    """Add random sets of 1, 2, ... segments to one excerpt, where not all can be known: chance."""
+def _of_tried(flip: Flip, values: GameValues, budget: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Add random sets of 1, 2, ... segments to one excerpt (chance), and search for the smallest set that flips it."""
     n = values.game.grid.n_segments
     rankings = rng.permuted(np.tile(np.arange(n), (RANDOM_SETS, 1)), axis=1)
     masks = np.concatenate([first_masks(ranking) for ranking in rankings])
-    flips = excerpts.flipped(e, values.of(masks)).reshape(RANDOM_SETS, n)
-    chosen["best_found"][e], chosen["random_sampled"][e] = flips.any(axis=0), flips.mean(axis=0)
+    flips = flip.has_flipped(values.of(masks)).reshape(RANDOM_SETS, n)
+    sign = flip.sign
+    found = smallest_flip_set(lambda masks: sign * values.of(masks), lambda p: flip.has_flipped(sign * p), n, budget)
+    return {
+        "best_found": flips.any(axis=0) | found.best[1:],
+        "random_sampled": flips.mean(axis=0),
+        "found_size": found.size,
+        "found_set": found.mask,
+        "found_proved": found.proved,
+        "found_queries": found.n_queries,
+    }
 
 
-def _flip_found(chosen: dict[str, np.ndarray], e: int, excerpts: Excerpts, values: GameValues, budget: int) -> None:
-    """Search for the smallest set that flips one excerpt."""
-    sign = 1 if excerpts.target(e) == SING else -1
-    found = smallest_flip_set(
-        lambda masks: sign * values.of(masks), lambda p: excerpts.flipped(e, sign * p), values.game.grid.n_segments, budget
-    )
-    chosen["best_found"][e] = np.logical_or(chosen["best_found"][e], found.best[1:])
-    chosen["found_size"][e], chosen["found_set"][e] = found.size, found.mask
-    chosen["found_proved"][e], chosen["found_queries"][e] = found.proved, found.n_queries
-
-
-@dataclass(frozen=True)
-class _Truth:
-    flips: np.ndarray
-    weights: dict[str, np.ndarray]
-    few_logits: np.ndarray
-    audit: float
-
-
-def _truth(values: GameValues, flips: np.ndarray, settings: LimeSettings, audit: float) -> _Truth:
-    """Read off all masks of a perturbation what each exact explainer would say of it."""
-    p, logits = values.all_values, values.all_logits
+def _of_all(flip: Flip, values: GameValues, settings: LimeSettings, rng: np.random.Generator) -> dict[str, Any]:
+    """Read off all masks of one perturbation which sets flip, and what each exact explainer would say of it."""
+    p, logits, n = values.all_values, values.all_logits, values.game.grid.n_segments
     assert p is not None
     assert logits is not None
-    weights = {
+    flips, size = flip.has_flipped(p), readouts.sizes(n)
+    curve, smallest, minimal = readouts.flip_curve(flips), readouts.smallest_flip_sets(flips), readouts.minimal_flip_sets(flips)
+    return {
+        "best": curve.best[1:],
+        "worst": curve.worst[1:],
+        "random": curve.mean[1:],
+        "smallest_size": size[smallest[0]],
+        "smallest_sets": smallest,
+        "n_minimal_sets": np.bincount(size[minimal], minlength=n + 1),
+        "core": masks_of(np.array([readouts.core(smallest)]), n)[0],
+        "necessary": readouts.necessary(flips),
         "shapley": readouts.shapley(p),
         "shapley_logit": readouts.shapley(logits),
         "banzhaf": readouts.banzhaf(p),
         "banzhaf_logit": readouts.banzhaf(logits),
         "lime": lime.fit_all(p, settings).weights,
         "lime_logit": lime.fit_all(logits, settings).weights,
+        "few_logits": logits[few_masks(n)],
+        "flips_packed": np.packbits(flips, bitorder="little"),
+        "audit": values.audited(rng),
     }
-    return _Truth(flips, weights, logits[few_masks(values.game.grid.n_segments)], audit)
 
 
 def few_masks(n_segments: int) -> np.ndarray:
@@ -253,36 +234,36 @@ def few_masks(n_segments: int) -> np.ndarray:
     return np.flatnonzero((size <= FEW) | (size >= n_segments - FEW))
 
 
-def _truth_fields(truths: Sequence[_Truth], n: int) -> dict[str, np.ndarray]:
-    """Read out of all masks which sets of segments flip, for the fields of `Flips`."""
-    curves = [readouts.flip_curve(t.flips) for t in truths]
-    smallest = [readouts.smallest_flip_sets(t.flips) for t in truths]
-    minimal = [readouts.minimal_flip_sets(t.flips) for t in truths]
-    count = readouts.sizes(n)
+def _all_sets(rows: Sequence[dict[str, Any]], n: int) -> AllSets:
+    of_excerpts, few = [row["smallest_sets"] for row in rows], few_masks(n)
+    return AllSets(
+        smallest_sets=np.concatenate([*of_excerpts, np.zeros(0, dtype=np.int64)]),
+        smallest_sets_excerpt=np.repeat(np.arange(len(rows)), [len(sets) for sets in of_excerpts]),
+        few_masks=few,
+        **_stacked(rows, bool, "best", "worst", "core", "necessary", width=n),
+        **_stacked(rows, float, "random", *WEIGHTS, width=n),
+        **_stacked(rows, int, "n_minimal_sets", width=n + 1),
+        **_stacked(rows, np.float32, "few_logits", width=len(few)),
+        **_stacked(rows, np.uint8, "flips_packed", width=max(1, (1 << n) // 8)),
+        **_stacked(rows, int, "smallest_size"),
+        **_stacked(rows, float, "audit"),
+    )
 
-    def stack(rows: list[np.ndarray], width: int, dtype: type = float) -> np.ndarray:
-        return np.array(rows, dtype=dtype).reshape(len(truths), width)
 
-    return {
-        "best": stack([c.best[1:] for c in curves], n, bool),
-        "worst": stack([c.worst[1:] for c in curves], n, bool),
-        "random": stack([c.mean[1:] for c in curves], n),
-        "smallest_size": np.array([count[sets[0]] for sets in smallest], dtype=np.int64),
-        "smallest_sets": np.concatenate([*smallest, np.zeros(0, dtype=np.int64)]),
-        "smallest_sets_excerpt": np.repeat(np.arange(len(truths)), [len(sets) for sets in smallest]),
-        "n_minimal_sets": stack([np.bincount(count[sets], minlength=n + 1) for sets in minimal], n + 1, int),
-        "core": stack([masks_of(np.array([readouts.core(sets)]), n)[0] for sets in smallest], n, bool),
-        "necessary": stack([readouts.necessary(t.flips) for t in truths], n, bool),
-        **{name: stack([t.weights[name] for t in truths], n) for name in WEIGHTS},
-        "few_masks": few_masks(n),
-        "few_logits": stack([t.few_logits for t in truths], len(few_masks(n)), np.float32),
-        "flips_packed": stack([np.packbits(t.flips, bitorder="little") for t in truths], max(1, (1 << n) // 8), np.uint8),
-        "audit": np.array([t.audit for t in truths]),
-    }
+def _tried_sets(rows: Sequence[dict[str, Any]], n: int) -> TriedSets:
+    return TriedSets(
+        **_stacked(rows, float, "best_found", "random_sampled", width=n),
+        **_stacked(rows, int, "found_size", "found_set", "found_queries"),
+        **_stacked(rows, bool, "found_proved"),
+    )
+
+
+def _stacked(rows: Sequence[dict[str, Any]], dtype: type, *names: str, width: int | None = None) -> dict[str, np.ndarray]:
+    """Stack what is known of each excerpt, arrays of a width or single numbers; of no excerpt, too."""
+    shape = (len(rows),) if width is None else (len(rows), width)
+    return {name: np.array([row[name] for row in rows], dtype=dtype).reshape(shape) for name in names}
 
 
 def all_flips(flips: Flips, excerpt: int) -> np.ndarray | None:
     """Return whether each mask flips the label of an excerpt, shape (2**n_segments,); None when not all are known."""
-    if flips.flips_packed is None:
-        return None
-    return np.unpackbits(flips.flips_packed[excerpt], bitorder="little", count=1 << flips.squared_norm.shape[1]).astype(bool)
+    return flips.sets.flips(excerpt) if isinstance(flips.sets, AllSets) else None

@@ -1,4 +1,4 @@
-"""Explanations that can be heard: an excerpt, its adversarial version, the perturbation alone, and chosen segments of it.
+"""Explanations that can be heard: an excerpt, its adversarial version, the perturbation, parts of it (stage ``listening``).
 
 Segments are put together from the frames and bins of both versions; a perturbation of magnitudes has no phase, and gets that of
 the original. What the detector says of such a sound may differ a little from what it says of the same segments mixed in what it
@@ -7,29 +7,43 @@ sees, which is what the experiments do; both are told.
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
-import torch
+import pandas as pd
 
 from ..attacks.excerpts import Excerpts
 from ..attacks.perturbations import ExcerptAttack, SongAttack
-from ..detector.decisions import flipped, probability
-from ..detector.network import Network
+from ..detector.decisions import Flip, probability
 from ..explainers import lime
 from ..games.grid import SegmentGrid, masks_of
 from ..games.scoring import TOP
 from ..jobs.files import replacing
 from ..jobs.seeds import rng_for
-from ..labels import LABELS
-from ..songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes
-from ..songs.resynthesis import confined
+from ..labels import LABELS, direction_title
+from ..songs.settings import FrontEnd, excerpt_samples
 from .explanations import Explanations
 from .flips import Flips
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..detector.network import Network
+
+COLUMNS = [
+    *("domain", "original", "song", "seconds", "sound", "segments", "gain_db", "p_sing", "flips"),
+    *("p_heard", "flips_heard", "file"),
+]
+TITLES = {
+    "original": "original",
+    "adversarial": "adversarial",
+    "perturbation": "perturbation alone",
+    "lime": "LIME's first segments",
+    "best": "smallest flipping set",
+}
 PEAK = 0.5  # full scale, of what is amplified
 MOST_DB = 60.0  # of gain: a perturbation that is weaker is as good as none
 FULL_SCALE = 2**15 - 1  # of 16 bits
@@ -100,7 +114,7 @@ def write_sounds(
     e: int,
     explanations: Explanations,
     flips: Flips,
-    network: Network,
+    network: "Network",
     frontend: FrontEnd,
     grid: SegmentGrid,
     *,
@@ -125,7 +139,8 @@ def write_sounds(
         Where `audio` begins in the song.
     """
     weights = explanations.along("weights", input="adversarial", fill=fill, method="sampled")[e]
-    ranking, was_sing = lime.ranking(weights, excerpts.target(e)), excerpts.original[e] == "sing"
+    flip = Flip(excerpts.flips[e].label, threshold)
+    ranking = lime.ranking(weights, flip.label)
     first = int(excerpts.start_frame[e])
     known: dict[str, object] = {"domain": excerpts.domain, "original": str(excerpts.original[e]), "song": song}
     known |= {"seconds": start_seconds + first / frontend.frames_per_second}
@@ -140,10 +155,10 @@ def write_sounds(
             "file": file,
         }
         said |= {"p_sing": sound.p_sing, "p_heard": sound.p_heard}
-        said["flips"] = np.nan if np.isnan(sound.p_sing) else float(flipped(sound.p_sing, threshold, was_sing))
+        said["flips"] = np.nan if np.isnan(sound.p_sing) else float(flip.has_flipped(sound.p_sing))
         # The perturbation alone is another sound, not the excerpt with another label.
         heard = sound.name != "perturbation"
-        said["flips_heard"] = float(flipped(sound.p_heard, threshold, was_sing)) if heard else np.nan
+        said["flips_heard"] = float(flip.has_flipped(sound.p_heard)) if heard else np.nan
         rows.append({**known, **said})
     return rows
 
@@ -153,6 +168,8 @@ def _as_set(segments: tuple[int, ...]) -> str:
 
 
 def _write_flac(path: Path, audio: np.ndarray, sample_rate: int) -> None:
+    import soundfile
+
     encoded = io.BytesIO()
     soundfile.write(encoded, audio, sample_rate, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
@@ -166,7 +183,7 @@ def sounds_of(
     e: int,
     flips: Flips,
     ranking: np.ndarray,
-    network: Network,
+    network: "Network",
     frontend: FrontEnd,
     grid: SegmentGrid,
 ) -> Iterator[Sound]:
@@ -187,6 +204,10 @@ def sounds_of(
     frontend : FrontEnd
     grid : SegmentGrid
     """
+    import torch
+
+    from ..songs.resynthesis import confined
+
     first = int(excerpts.start_frame[e])
     perturbed = perturbed_audio(audio, attack, first, frontend)
     everything = np.ones((grid.n_frames, grid.n_mels), dtype=bool)
@@ -194,11 +215,11 @@ def sounds_of(
     original, adversarial = (part_heard(x, first, frontend) for x in (audio, whole))
     difference = adversarial - original
     gain_db = min(MOST_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
-    best = _best(flips, e)
+    best = np.flatnonzero(masks_of(flips.sets.smallest(e)[:1], grid.n_segments)[0])  # empty where no set was found
     yield _sound("original", original, 0.0, (), float(excerpts.clean_p[e]), network, frontend)
     yield _sound("adversarial", adversarial, 0.0, (), float(excerpts.adversarial_p[e]), network, frontend)
     yield _sound("perturbation", difference * 10 ** (gain_db / 20), gain_db, (), np.nan, network, frontend)
-    for name, segments in (("lime", tuple(ranking[:TOP].tolist())), ("best", best)):
+    for name, segments in (("lime", tuple(ranking[:TOP].tolist())), ("best", tuple(best.tolist()))):
         if not segments:
             continue
         inside = np.isin(grid.segment_map(), segments)
@@ -216,6 +237,8 @@ def part_heard(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
 
 def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first: int, frontend: FrontEnd) -> np.ndarray:
     """Return perturbed audio, or the perturbed magnitudes of all of its frames."""
+    from ..songs.frontend import magnitudes
+
     if isinstance(attack, SongAttack):
         if attack.domain == "waveform":
             return audio + attack.delta[:, 0]
@@ -232,24 +255,47 @@ def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first
     return np.maximum(found, 0)
 
 
-def _best(flips: Flips, e: int) -> tuple[int, ...]:
-    """Return a smallest flipping set, or the smallest that was found."""
-    n = flips.squared_norm.shape[1]
-    if flips.smallest_sets is not None and flips.smallest_sets_excerpt is not None:
-        known = flips.smallest_sets[flips.smallest_sets_excerpt == e]
-    else:
-        known = flips.found_set[e : e + 1] if flips.found_set is not None else np.zeros(0, dtype=np.int64)
-    return tuple(np.flatnonzero(masks_of(known[:1], n)[0]).tolist()) if len(known) else ()
-
-
 def _sound(
-    name: str, audio: np.ndarray, gain_db: float, segments: tuple[int, ...], p_sing: float, network: Network, frontend: FrontEnd
+    name: str,
+    audio: np.ndarray,
+    gain_db: float,
+    segments: tuple[int, ...],
+    p_sing: float,
+    network: "Network",
+    frontend: FrontEnd,
 ) -> Sound:
+    from ..songs.frontend import excerpt_magnitudes, log_mel
+
     written = (np.round(np.clip(audio, -1, 1) * FULL_SCALE) / FULL_SCALE).astype(np.float32)
     frames = log_mel(excerpt_magnitudes(written, frontend), frontend)
     return Sound(name, written, float(gain_db), segments, p_sing, _p_sing(frames[None], network))
 
 
-def _p_sing(frames: torch.Tensor, network: Network) -> float:
+def _p_sing(frames: "Tensor", network: "Network") -> float:
+    import torch
+
     with torch.no_grad():
         return float(probability(network.logits(frames.to(network.device)).cpu().numpy())[0])
+
+
+def page(rows: pd.DataFrame) -> pd.DataFrame:
+    """Arrange the table to be read."""
+    return pd.DataFrame(
+        {
+            "panel": [f"{row.domain}, {direction_title(row.original)}" for row in rows.itertuples()],
+            "song": rows.song,
+            "from (s)": rows.seconds.round(2),
+            "heard": [TITLES[name] for name in rows["sound"]],
+            "segments": rows.segments,
+            "amplified (dB)": rows.gain_db.round(1),
+            "f(x)": rows.p_sing.round(3),
+            "flips": _yes(rows.flips),
+            "f(x) of the sound": rows.p_heard.round(3),
+            "sound flips": _yes(rows.flips_heard),
+            "file": rows.file,
+        }
+    )
+
+
+def _yes(values: Sequence[object]) -> list[str]:
+    return ["" if pd.isna(value) else "yes" if value else "no" for value in values]

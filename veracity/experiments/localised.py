@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..attacks.excerpts import Excerpts
+from ..detector.decisions import Flip
 from ..errors import ConfigError
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
@@ -73,7 +74,7 @@ def compute(
     """
     check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
-    perturbations = perturbation_games(excerpts, grid)
+    perturbations, decided = perturbation_games(excerpts, grid), excerpts.flips
     confined = _confined(flips, k_tried, grid.n_segments)
     games = [fill_game(perturbations[c.excerpt].inputs(_mask(c.kept, grid))[0], grid, settings.fill) for c in confined]
     found = []
@@ -82,7 +83,8 @@ def compute(
             names = (excerpts.domain, song, int(excerpts.start_frame[one.excerpt]), one.k)
             fits = lime.fits(values, settings, rng_for(seed, "lime localised", *names))
             flip_sets = all_flips(flips, one.excerpt)
-            scores = [_score(fit, one, excerpts, flip_sets, perturbations[one.excerpt], model) for fit in fits]
+            asked = one, decided[one.excerpt], flip_sets, perturbations[one.excerpt], model
+            scores = [_score(fit, *asked) for fit in fits]
             p_sing = values.of(np.ones((1, grid.n_segments), dtype=bool))[0]
             found.append(_Found(p_sing, scores, values.audited(rng_for(seed, "audit localised", *names))))
             progress.advance()
@@ -145,7 +147,7 @@ def _mask(index: int, grid: SegmentGrid) -> np.ndarray:
 def _score(
     fit: lime.LimeFit | None,
     confined: Confined,
-    excerpts: Excerpts,
+    flip: Flip,
     flip_sets: np.ndarray | None,
     perturbation: Game,
     model: ExplainedModel,
@@ -153,14 +155,14 @@ def _score(
     """Compare LIME's first k segments with the k that hold the perturbation, and with those that were needed."""
     if fit is None:
         return _Score(np.full(perturbation.grid.n_segments, np.nan))
-    ranking = lime.ranking(fit.weights, excerpts.target(confined.excerpt))
-    return _Score(fit.weights, fit.fidelity, **finding(ranking, confined, excerpts, flip_sets, perturbation, model))
+    ranking = lime.ranking(fit.weights, flip.label)
+    return _Score(fit.weights, fit.fidelity, **finding(ranking, confined, flip, flip_sets, perturbation, model))
 
 
 def finding(
     ranking: np.ndarray,
     confined: Confined,
-    excerpts: Excerpts,
+    flip: Flip,
     flip_sets: np.ndarray | None,
     perturbation: Game,
     model: ExplainedModel,
@@ -171,7 +173,8 @@ def finding(
     ----------
     ranking : ndarray of int, shape (n_segments,)
     confined : Confined
-    excerpts : Excerpts
+    flip : Flip
+        Of the excerpt.
     flip_sets : ndarray of bool, shape (2**n_segments,), or None
         Which masks of the whole perturbation flip, where that is known.
     perturbation : Game
@@ -187,7 +190,7 @@ def finding(
     found = top & confined.kept
     if flip_sets is None:
         p = next(model.evaluator.probabilities([perturbation], _mask(found, perturbation.grid)))[0]
-        return {"n_found": found.bit_count(), "found_flips": excerpts.flipped(confined.excerpt, p)}
+        return {"n_found": found.bit_count(), "found_flips": flip.has_flipped(p)}
     needed = readouts.smallest_flip_sets(readouts.within(flip_sets, confined.kept))
     n_needed = int(needed[0]).bit_count()
     share = max((top & int(one)).bit_count() for one in needed) / n_needed

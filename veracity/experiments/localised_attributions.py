@@ -54,7 +54,7 @@ def compute(
     localised : Localised
         Tells which perturbations there are.
     """
-    perturbations, rows = perturbation_games(excerpts, grid), []
+    perturbations, flips_of, rows = perturbation_games(excerpts, grid), excerpts.flips, []
     with Progress(len(localised.k), f"{explainer.name} on localised {song}") as progress:
         for row, (k, e, kept) in enumerate(zip(localised.k, localised.excerpt, localised.kept, strict=True)):
             perturbed = perturbations[e].inputs(masks_of(np.array([kept]), grid.n_segments))[0]
@@ -64,13 +64,13 @@ def compute(
                 model,
                 perturbed,
                 grid,
-                excerpts.target(e),
-                threshold=excerpts.threshold,
+                flips_of[e].label,
+                threshold=flips_of[e].threshold,
                 rng=rng,
                 clean=excerpts.clean[e],
             )
             one = Confined(int(k), int(e), int(localised.kept[row]))
-            found = finding(answer.ranking, one, excerpts, all_flips(flips, e), perturbations[e], model)
+            found = finding(answer.ranking, one, flips_of[e], all_flips(flips, e), perturbations[e], model)
             rows.append({"ranking": answer.ranking, "n_needed": np.nan, "needed_found": np.nan, **found})
             progress.advance()
     found_of = ("n_found", "found_flips", "n_needed", "needed_found")

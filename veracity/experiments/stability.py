@@ -14,7 +14,7 @@ from ..games.game import fill_game
 from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from ..labels import LABELS, Label
+from ..labels import Label
 from .perturbation_games import check_same_model
 
 MEASURES = ("weight_error", "top_right", "top_overlap", "fidelity")  # of a sampled fit, against the exact one
@@ -69,10 +69,10 @@ def compute(
         raise ConfigError("the stability study needs all masks: set stability.n_samples to [] for this model")
     check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
-    chosen = np.sort(np.concatenate([np.flatnonzero(excerpts.original == label)[:n_per_direction] for label in LABELS]))
+    chosen = excerpts.first(n_per_direction)
     measures = np.zeros((len(MEASURES), len(chosen), len(n_samples), n_repeats))
     fidelity_exact, audits = np.zeros(len(chosen)), np.zeros(len(chosen))
-    games = [fill_game(excerpts.adversarial[e], grid, settings.fill) for e in chosen]
+    flips, games = excerpts.flips, [fill_game(excerpts.adversarial[e], grid, settings.fill) for e in chosen]
     with Progress(len(chosen), f"stability {song}") as progress:
         for i, values in enumerate(model.values(games)):
             assert values.all_values is not None
@@ -81,7 +81,7 @@ def compute(
             fidelity_exact[i] = exact.fidelity
             for s, size in enumerate(n_samples):
                 rngs = [rng_for(seed, "stability", *names, size, repeat) for repeat in range(n_repeats)]
-                measures[:, i, s] = _scatter(values, settings, size, excerpts.target(chosen[i]), rngs)
+                measures[:, i, s] = _scatter(values, settings, size, flips[chosen[i]].label, rngs)
             audits[i] = values.audited(rng_for(seed, "audit stability", *names))
             progress.advance()
     return Stability(

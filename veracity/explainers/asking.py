@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..detector.decisions import Flip
 from ..errors import ConfigError, VeracityError, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
 from ..jobs.callables import as_it_was, callable_source, imported, told
 from ..labels import Label
 from .question import Explainer, Meter, Question
-from .settings import ExplainerSettings, ready
+from .settings import CLEAN, ExplainerSettings, ready
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,13 +108,11 @@ def explain(
         excerpt=game.on.clone(),
         off=game.off.clone(),
         grid=grid,
-        label=label,
         clean=torch.as_tensor(clean).clone() if settings.privileged and clean is not None else None,
         rng=own_rng,
         meter=meter,
         _model=model,
-        _sign=1 if label == "sing" else -1,
-        _threshold=threshold,
+        _flip=Flip(label, threshold),
     )
     weights = _weights(function, question, settings)
     ranking = np.lexsort((order_rng.random(len(weights)), -weights))
@@ -140,7 +139,7 @@ def _settings_of(function: Explainer) -> ExplainerSettings:
 
 
 def _game(settings: ExplainerSettings, excerpt: Tensor, clean: Any, grid: SegmentGrid) -> Game:
-    if settings.fill != "clean":
+    if settings.fill != CLEAN:
         return fill_game(excerpt, grid, settings.fill)
     if clean is None:
         raise ConfigError(f"the explainer '{settings.name}' is asked about the perturbation: give the clean excerpt, too")

@@ -4,8 +4,7 @@ The surrogate predicts P(sing) of a masked excerpt from its mask. It is a weight
 intercept, where masks close to the whole excerpt have larger weights. Sampled LIME fits N_s random masks, as in the paper.
 Exact LIME fits all 2**n_segments masks in closed form and is the limit of sampled LIME for large N_s.
 
-The surrogate for "no sing" has the same weights with the opposite sign, so one fit serves both labels; see `ranking` and
-`positive`.
+The surrogate for "no sing" has the same weights with the opposite sign, so one fit serves both labels; see `ranking`.
 
 References
 ----------
@@ -19,11 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from ..errors import ConfigError, one_of, shortened, within
+from ..errors import ConfigError, shortened, within
 from ..games.game import Fill
 from ..games.grid import SegmentGrid
 from ..games.readouts import n_segments_of, sizes, sums_where_on
-from ..labels import LABELS, Label
+from ..labels import Label, towards
 from ..settings import Several, between, settings
 
 if TYPE_CHECKING:
@@ -328,13 +327,7 @@ def ranking(weights: np.ndarray, label: Label) -> np.ndarray:
     >>> ranking(np.array([0.1, -0.3, 0.2]), "sing").tolist(), ranking(np.array([0.1, -0.3, 0.2]), "nosing").tolist()
     ([2, 0, 1], [1, 0, 2])
     """
-    falling = one_of(label, LABELS, "label") == "sing"
-    return np.argsort(-weights if falling else weights, axis=-1, kind="stable")
-
-
-def positive(weights: np.ndarray, label: Label) -> np.ndarray:
-    """Return whether each segment favours a label: weight > 0 for "sing", weight < 0 for "nosing"; shape as `weights`."""
-    return weights < 0 if one_of(label, LABELS, "label") == "nosing" else weights > 0
+    return np.argsort(-towards(label) * weights, axis=-1, kind="stable")
 
 
 def fits(values: "GameValues", settings: LimeSettings, rng: np.random.Generator) -> list[LimeFit | None]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..detector.decisions import is_sing, probability
+from ..detector.decisions import Flip, probability
 from ..errors import ConfigError
 from ..games.evaluators import checked_for_all
 from ..games.game import Game
@@ -67,8 +67,6 @@ class Question:
         Content of switched-off segments: a fill or the clean excerpt. It corresponds to captum's baselines.
     grid : SegmentGrid
         Segments of the excerpt. ``torch.as_tensor(grid.segment_map())`` corresponds to captum's feature mask.
-    label : {"sing", "nosing"}
-        The explained label.
     clean : Tensor, shape (n_frames, n_bands), or None
         Excerpt before the attack for privileged explainers; None for all others.
     rng : Generator
@@ -82,14 +80,17 @@ class Question:
     excerpt: Tensor
     off: Tensor
     grid: SegmentGrid
-    label: str
     clean: Tensor | None
     rng: np.random.Generator
     meter: Meter = field(repr=False)
     _model: ExplainedModel = field(repr=False)
-    _sign: int = field(repr=False)
-    _threshold: float = field(repr=False)
+    _flip: Flip = field(repr=False)
     _noted: dict[str, float] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        """The explained label."""
+        return self._flip.label
 
     @property
     def budget(self) -> int | None:
@@ -124,7 +125,7 @@ class Question:
             )
         self.meter.add(len(rows))
         game = Game(self.excerpt if on is None else on, self.off if off is None else off, self.grid)
-        return self._sign * next(self._model.evaluator.logits([game], rows)).astype(np.float64)
+        return self._flip.sign * next(self._model.evaluator.logits([game], rows)).astype(np.float64)
 
     def all_values(self) -> np.ndarray:
         """Return the logit of the explained label for all masks, in the order of their indices.
@@ -146,12 +147,11 @@ class Question:
             )
         self.meter.add(1 << checked_for_all(self.grid))
         game = Game(self.excerpt, self.off, self.grid)
-        return self._sign * next(self._model.evaluator.logits([game])).astype(np.float64)
+        return self._flip.sign * next(self._model.evaluator.logits([game])).astype(np.float64)
 
     def decides(self, values: np.ndarray) -> np.ndarray:
         """Return whether the model decides for the explained label given logits of that label; shape as `values`, bool."""
-        p_sing = probability(self._sign * np.asarray(values, dtype=np.float64))
-        return is_sing(p_sing, self._threshold) == (self._sign > 0)
+        return self._flip.has_flipped(probability(self._flip.sign * np.asarray(values, dtype=np.float64)))
 
     def logits(self, excerpts: Tensor) -> Tensor:
         """Return the differentiable logit of the explained label for any excerpts.
@@ -173,7 +173,7 @@ class Question:
         """
         self._check_differentiable()
         self.meter.add(len(excerpts))
-        answer = self._sign * self._model.predict_logits(excerpts)
+        answer = self._flip.sign * self._model.predict_logits(excerpts)
         return self._metered(answer)
 
     @property
@@ -222,7 +222,7 @@ class Question:
 
     def _hooked(self, module: nn.Module) -> nn.Module:
         module.register_forward_pre_hook(lambda _, inputs: self.meter.add(len(inputs[0])))
-        module.register_forward_hook(lambda _, inputs, answer: self._metered(self._sign * answer))
+        module.register_forward_hook(lambda _, inputs, answer: self._metered(self._flip.sign * answer))
         return module
 
 

@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from ..errors import ConfigError, hint, one_of, quoted, within
 
 QuestionFill = Literal["mean", "zero", "min", "clean"]
+CLEAN: Final = "clean"  # name of the fill that defines the perturbation game
 LIME = "lime"  # LIME as in the paper, computed by a separate stage
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: Reference curves, which are not explainers: the best ranking, and the best, random (expected) and worst set of each k.
@@ -29,6 +30,8 @@ READ_OFF = (
     *("norm", "lime", "lime_exact", "lime_difference", "lime_exact_difference", "shapley", "banzhaf"),
     *("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set"),
 )
+#: Baselines that every control computes from its games, in addition to the configured explainers.
+IN_ANY_CASE = ("norm", LIME, "lime_exact", "shapley")
 POSITIVE, AS_MANY = "_positive", "_as_many"  # suffixes that tables append to the name of an explainer
 
 
@@ -85,7 +88,7 @@ class ExplainerSettings:
             raise ConfigError(f"the explainer '{self.name}' is stored, and asked nothing: leave options, budget, fill out")
         if (self.call is None) == (self.stored is None):
             raise ConfigError(f"the explainer '{self.name}' needs either call, as in my_module:explain, or stored, a folder")
-        if self.fill == "clean" and not self.privileged:
+        if self.fill == CLEAN and not self.privileged:
             raise ConfigError(
                 f"the explainer '{self.name}' is asked with the clean excerpt as fill, and is not privileged to see it: "
                 "set privileged: true, or another fill"
@@ -103,7 +106,7 @@ def _ready(module: str, function: str, **settings: Any) -> dict[str, Any]:
     return {"call": f"veracity.explainers.{module}:{function}", **settings}
 
 
-_CLEAN = {"fill": "clean", "privileged": True}
+_CLEAN = {"fill": CLEAN, "privileged": True}
 #: Built-in explainers by name. Settings in the configuration take precedence.
 READY: dict[str, dict[str, Any]] = {
     "lime_perturbation": _ready("surrogate", "lime", budget=8192, **_CLEAN),

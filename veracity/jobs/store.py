@@ -1,8 +1,9 @@
 """Artefacts: frozen dataclasses of arrays, written to and read from HDF5 with one layout.
 
 A field that is an array becomes a dataset with the attributes ``axes``, ``unit`` and ``description``; a number or a text
-becomes an attribute of the file; a dictionary of artefacts becomes a group with one subgroup for each key. Provenance
-(settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives identical bytes.
+becomes an attribute of the file; an artefact becomes a group, and a dictionary of artefacts a group with one subgroup for each
+key. Provenance (settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives
+identical bytes.
 
 The first 512 bytes (HDF5's user block) hold the SHA-256 digest of all others, which is compared whenever a file is read.
 Datasets also carry HDF5's own checksum (fletcher32), for readers without this package.
@@ -24,7 +25,7 @@ import numpy as np
 
 from ..errors import ArtefactError, shortened
 from .files import replacing
-from .structure import TEXTS, MisfitError, check, plain_type
+from .structure import TEXTS, MisfitError, check, parts, plain_type
 
 T = TypeVar("T")
 
@@ -98,15 +99,22 @@ def _write_group(group: h5py.Group, artefact: Any) -> None:
     group.attrs["artefact"] = type(artefact).__name__
     for field in dataclasses.fields(artefact):
         value = getattr(artefact, field.name)
-        if isinstance(value, Mapping):
-            subgroup = group.create_group(field.name)
-            subgroup.attrs["description"] = field.metadata.get("doc", "")
+        if dataclasses.is_dataclass(value):
+            _write_group(_described_group(group, field), value)
+        elif isinstance(value, Mapping):
+            subgroup = _described_group(group, field)
             for key, member in value.items():
                 _write_group(subgroup.create_group(key), member)
         elif value is not None and "axes" in field.metadata:
             _write_dataset(group, field, np.asarray(value))
         elif value is not None:
             group.attrs[field.name] = value
+
+
+def _described_group(group: h5py.Group, field: dataclasses.Field) -> h5py.Group:
+    subgroup = group.create_group(field.name)
+    subgroup.attrs["description"] = field.metadata.get("doc", "")
+    return subgroup
 
 
 def _write_dataset(group: h5py.Group, field: dataclasses.Field, value: np.ndarray) -> None:
@@ -174,9 +182,11 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         ) from None
 
 
-def _read_group(group: h5py.Group, kind: type[T]) -> T:
-    if group.attrs.get("artefact") != kind.__name__:
-        raise MisfitError(f"it holds {shortened(group.attrs.get('artefact'))} where {kind.__name__} is expected")
+def _read_group(group: h5py.Group, *kinds: type[T]) -> T:
+    said = group.attrs.get("artefact")
+    kind = next((kind for kind in kinds if kind.__name__ == said), None)
+    if kind is None:
+        raise MisfitError(f"it holds {shortened(said)} where {' or '.join(kind.__name__ for kind in kinds)} is expected")
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)  # type: ignore[arg-type]
     if unknown := sorted(set(group) - {field.name for field in fields}):
         raise MisfitError(f"{unknown[0]} is unknown")
@@ -191,6 +201,8 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
     if field.name not in group:
         return None  # `check` refuses it where it must be there
     member = group[field.name]
+    if kinds := parts(hint):
+        return _read_group(member, *kinds)
     if isinstance(member, h5py.Group):
         return {key: _read_group(subgroup, typing.get_args(hint)[1]) for key, subgroup in member.items()}
     if dict(member.attrs) != _described(field):
@@ -203,8 +215,8 @@ def layout(kind: type) -> list[tuple[str, str, str, str]]:
     rows = []
     for field in dataclasses.fields(kind):
         hint = typing.get_type_hints(kind)[field.name]
-        is_group = typing.get_origin(hint) is dict
-        form = f"group of {typing.get_args(hint)[1].__name__}" if is_group else "attribute"
+        kinds = [typing.get_args(hint)[1]] if typing.get_origin(hint) is dict else parts(hint)
+        form = f"group of {' or '.join(kind.__name__ for kind in kinds)}" if kinds else "attribute"
         axes = ", ".join(field.metadata.get("axes", ())) or form
         rows.append((field.name, axes, field.metadata.get("unit", ""), field.metadata.get("doc", "")))
     return rows

@@ -19,8 +19,8 @@ class MisfitError(ValueError):
     """An artefact is not what its dataclass declares; a clause that says in what."""
 
 
-def check(artefact: Any) -> None:
-    """Check an artefact against its dataclass.
+def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
+    """Check an artefact against its dataclass; `lengths` are those of axes that it shares with the artefact it is part of.
 
     Raises
     ------
@@ -29,21 +29,31 @@ def check(artefact: Any) -> None:
         than others along the axis of that name.
     """
     hints = typing.get_type_hints(type(artefact))
-    lengths: dict[str, int] = {}
+    lengths = {} if lengths is None else lengths
     for field in dataclasses.fields(artefact):
         name, hint, value = field.name, hints[field.name], getattr(artefact, field.name)
         if value is None:
             if types.NoneType not in typing.get_args(hint):
                 raise MisfitError(f"{name} is missing")
+        elif kinds := parts(hint):
+            if type(value) not in kinds:
+                raise MisfitError(f"{name} is no {' or '.join(kind.__name__ for kind in kinds)}")
+            check(value, lengths)
         elif isinstance(value, Mapping):
             for member in value.values():
                 check(member)
         elif "axes" in field.metadata:
             _check_array(np.asarray(value), field, lengths)
         else:
-            kinds = "U" if (declared := plain_type(hint)) is str else KINDS[declared]
-            if np.ndim(value) or np.asarray(value).dtype.kind not in kinds:
+            letters = "U" if (declared := plain_type(hint)) is str else KINDS[declared]
+            if np.ndim(value) or np.asarray(value).dtype.kind not in letters:
                 raise MisfitError(f"{name} is {shortened(value)}, which is no {declared.__name__}")
+
+
+def parts(hint: Any) -> list[type]:
+    """Return the artefacts that a field may hold as its part: a dataclass, or those of a union."""
+    choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    return [choice for choice in choices if isinstance(choice, type) and dataclasses.is_dataclass(choice)]
 
 
 def plain_type(hint: Any) -> type:

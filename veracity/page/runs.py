@@ -153,15 +153,14 @@ class Run:
         check_same_model(excerpts, model)
         values = next(model.values(perturbation_games(excerpts, self.grid(path))[number : number + 1])).all_values
         weights = explained.along("weights", input="adversarial", fill=str(explained.fills[0]), method="sampled")[number]
-        target = excerpts.target(number)
-        sure = values if target == "sing" else -values
-        rankings = {"lime": lime.ranking(weights, target), "norm": norm_ranking(flips.squared_norm)[number]}
+        flip = excerpts.flips[number]
+        rankings = {"lime": lime.ranking(weights, flip.label), "norm": norm_ranking(flips.squared_norm)[number]}
         return Chosen(
             excerpts,
             number,
             values.astype(np.float32),
             {name: order.tolist() for name, order in rankings.items()},
-            readouts.best_sets(sure).tolist(),
+            readouts.best_sets(flip.sign * values).tolist(),
         )
 
     def _path(self, domain: str, song: str) -> Path:

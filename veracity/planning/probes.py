@@ -14,13 +14,12 @@ from ..attacks.excerpts import Excerpts, pick_excerpts
 from ..attacks.perturbations import ExcerptAttack, SongAttack
 from ..attacks.settings import Domain
 from ..detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from ..detector.cue import CueSettings
-from ..detector.planted import plant
+from ..detector.planted import CueSettings, plant
 from ..detector.predictions import predict_songs
 from ..detector.settings import Architecture, TrainingSettings
 from ..detector.training import train
 from ..detector.training_data import TrainingData
-from ..experiments import attributions, controls, drawings, explanations, flips, localised, stability
+from ..experiments import attributions, controlled, drawings, explanations, flips, localised, stability
 from ..experiments.explanations import Explanations
 from ..experiments.flips import Flips
 from ..explainers.settings import LIME, explainers_of
@@ -209,8 +208,8 @@ def _controlled(explainers: bool, m: Material, count: float, _: float) -> Job:
 
     def job() -> list[Path]:
         excerpts = store.read(path, Excerpts)
-        case = controls.chosen(excerpts, np.arange(len(excerpts.original)), grid.n_segments)
-        return m.write(controls.compute("grid_probe", case, m.model(), asked, m.lime, grid, seed=0, song="song"), path)
+        case = controlled.chosen(excerpts, len(excerpts.original), grid.n_segments)
+        return m.write(controlled.compute("grid_probe", case, m.model(), asked, m.lime, grid, seed=0, song="song"), path)
 
     return job
 

@@ -47,16 +47,17 @@ def table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
 def _counts(song: str, domain: str, excerpts: object) -> Iterator[dict[str, object]]:
     """Yield the counts of a song for the attacked detector and, if it is different, for the explained model."""
     assert isinstance(excerpts, Excerpts)
-    for model, prefix in {excerpts.attacked: "detector_", excerpts.model: ""}.items():
-        for label in LABELS:
+    models = dict.fromkeys((excerpts.attacked, excerpts.model))
+    for model, n, n_flipped in zip(models, excerpts.n.tolist(), excerpts.n_flipped.tolist(), strict=True):
+        for i, label in enumerate(LABELS):
             yield {
                 "song": song,
                 "domain": domain,
                 "scope": excerpts.scope,
                 "model": model,
                 "original": label,
-                "n": getattr(excerpts, f"{prefix}n_{label}"),
-                "flipped": getattr(excerpts, f"{prefix}n_{label}_flipped"),
+                "n": n[i],
+                "flipped": n_flipped[i],
                 "picked": int((excerpts.original == label).sum()) if model == excerpts.model else 0,
             }
 

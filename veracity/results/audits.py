@@ -21,7 +21,7 @@ def table(artefacts: Iterable[tuple[str, str, str, object]]) -> pd.DataFrame:
     """
     rows = []
     for stage, song, domain, item in artefacts:
-        values = getattr(item, "audit", None)
+        values = getattr(getattr(item, "sets", item), "audit", None)  # of flips, where all sets are known
         if values is not None:
             values = np.atleast_1d(values)[~np.isnan(np.atleast_1d(values))]
             row = {"stage": stage, "domain": domain, "song": song, "n_games": values.size}

@@ -105,8 +105,7 @@ def rows(variant: Variant) -> pd.DataFrame:
 def _successes(excerpts: Keyed) -> Iterator[dict[str, object]]:
     for song, domain, item in excerpts:
         assert isinstance(item, Excerpts)
-        for original in LABELS:
-            n, hits = getattr(item, f"detector_n_{original}"), getattr(item, f"detector_n_{original}_flipped")
+        for original, n, hits in zip(LABELS, item.n[0].tolist(), item.n_flipped[0].tolist(), strict=True):
             names = {"song": song, "domain": domain, "original": original, "excerpt": -1, "measure": ATTACK, "k": 0}
             yield {**names, "value": hits / n if n else np.nan, "n": n, "searched": False}
 

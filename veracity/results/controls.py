@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..attacks.settings import DOMAINS
-from ..experiments.control_names import CONTROLS, PLANTED
-from ..experiments.controlled import Controlled
+from ..experiments.controlled import CONTROLS, PLANTED, Controlled
 from ..jobs.seeds import rng_for
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import FEW, Estimate, estimate, interval_words

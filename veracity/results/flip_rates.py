@@ -9,8 +9,6 @@ from ..explainers.settings import AS_MANY, POSITIVE
 from .pooling import Keyed
 from .statistics import proportion
 
-TRUTHS = ("best", "best_found", "random", "random_sampled", "worst")  # selections without an explainer
-
 
 def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
     """Tabulate the flips of songs in long format, one row per excerpt, selection, fill and k.
@@ -34,7 +32,7 @@ def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
     for song, domain, item in flips:
         assert isinstance(item, Flips)
         curves = [("norm", "", item.by_norm)]
-        curves += [(name, "", getattr(item, name)) for name in TRUTHS if getattr(item, name) is not None]
+        curves += [(name, "", getattr(item.sets, name)) for name in item.sets.CURVES]
         for f, fill in enumerate(item.fills):
             for m, method in enumerate(item.methods):
                 suffix = "" if method == "sampled" else f"_{method}"

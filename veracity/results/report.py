@@ -11,11 +11,11 @@ from pathlib import Path
 import jinja2
 import yaml
 
+from ..experiments.listening import TITLES as HEARD
 from ..jobs.files import replacing
 from ..jobs.origins import commit
 from ..jobs.provenance import versions
 from ..labels import direction_title
-from .listening import TITLES as HEARD
 from .pooling import read_table
 
 #: Captions of figures and tables, in the order of the page.

@@ -13,12 +13,12 @@ import pandas as pd
 
 from ..experiments.attributions import Attributions
 from ..experiments.explanations import Explanations
-from ..experiments.flips import WEIGHTS, Flips, all_flips
+from ..experiments.flips import WEIGHTS, AllSets, Flips
 from ..experiments.perturbation_games import mask_index
 from ..explainers.settings import ASKED, READ_OFF
 from ..games import scoring
 from ..jobs.seeds import rng_for
-from ..labels import SING
+from ..labels import Label, opposite, towards
 from .leaderboard import LOG_ODDS
 from .pooling import Keyed
 from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, STORED, budget_of
@@ -102,13 +102,13 @@ def table(
         assert isinstance(item, Flips)
         explanation = explained[song, domain]
         assert isinstance(explanation, Explanations)
-        if item.flips_packed is None or not len(item.original):
+        if not isinstance(item.sets, AllSets) or not len(item.original):
             continue
         ties = rng_for(seed, "ties", domain, song)
         answers = list(answers_of(item, explanation, judged.get((song, domain), ()), ties, n_samples=n_samples))
         for e in range(len(item.original)):
             rng = rng_for(seed, "chance", domain, song, e)
-            rows = _of_excerpt(item, explanation, e, answers, rng, n_rankings)
+            rows = _of_excerpt(item.original[e], item.sets, explanation, e, answers, rng, n_rankings)
             parts.append(pd.DataFrame([{"song": song, "domain": domain, "excerpt": e, **row} for row in rows]))
     if not parts:
         return pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
@@ -149,7 +149,9 @@ def answers_of(
     Answers
         Attributions of one explainer for one game.
     """
-    sign = np.where(flips.original == SING, -1.0, 1.0)[:, None]  # sign in favour of the adversarial label
+    assert isinstance(flips.sets, AllSets)
+    # Signs in favour of the adversarial label.
+    sign = np.array([towards(opposite(original)) for original in flips.original], dtype=float)[:, None]
     n_excerpts, n = flips.squared_norm.shape
     everything = 1 << n
 
@@ -177,7 +179,7 @@ def answers_of(
         yield replace(asked, answered=_of_fill(explanations, "smallest_set_size", fill) > 0)
     for name in WEIGHTS:
         exact = "lime_exact" if name == "lime" else name
-        yield answers(exact, CLEAN, sign * getattr(flips, name), everything, privileged=True)
+        yield answers(exact, CLEAN, sign * getattr(flips.sets, name), everything, privileged=True)
     for item in attributions:
         name = f"{item.explainer}{ASKED}" if item.explainer in READ_OFF else item.explainer
         yield Answers(name, item.fill, bool(item.privileged), item.rows, item.weights, item.ranking, stored=not item.fill)
@@ -188,17 +190,20 @@ def _of_fill(explanations: Explanations, name: str, fill: str) -> np.ndarray:
 
 
 def _of_excerpt(
-    item: Flips, explanation: Explanations, e: int, answers: Sequence[Answers], rng: np.random.Generator, n_rankings: int
+    original: Label,
+    sets: AllSets,
+    explanation: Explanations,
+    e: int,
+    answers: Sequence[Answers],
+    rng: np.random.Generator,
+    n_rankings: int,
 ) -> Iterator[dict[str, object]]:
-    flips = all_flips(item, e)
-    assert flips is not None
+    flips, sign = sets.flips(e), towards(opposite(original))
     truth = scoring.truth_of(flips)
     expected = {f"chance_{name}": value for name, value in scoring.chance(truth, rng, n_rankings).items()}
-    own = _own_games(item, explanation, e)
-    assert item.few_masks is not None
-    assert item.few_logits is not None
-    sign = -1.0 if item.original[e] == SING else 1.0
-    logits = dict(zip(item.few_masks.tolist(), (sign * item.few_logits[e]).tolist(), strict=True))
+    own = {str(fill): sign * explanation.along("shapley", fill=fill)[e] for fill in explanation.fills}
+    own[CLEAN] = sign * sets.shapley[e]  # the exact solution of each game, towards the adversarial label
+    logits = dict(zip(sets.few_masks.tolist(), (sign * sets.few_logits[e]).tolist(), strict=True))
     share = dict(zip(explanation.fills, explanation.additive_share[:, e], strict=True))
     of_excerpt = {**expected, "smallest_size": truth.size, "n_segments": truth.n}
     for one in answers:
@@ -206,7 +211,7 @@ def _of_excerpt(
             continue
         weights, ranking, rows = one.weights[e], one.ranking[e], int(one.rows[e])
         yield {
-            "original": item.original[e],
+            "original": original,
             "explainer": one.explainer,
             "fill": one.fill,
             "privileged": one.privileged,
@@ -220,25 +225,16 @@ def _of_excerpt(
             "additive_share": share.get(one.fill, np.nan) if one.fidelity is not None else np.nan,
             **_curve(flips[np.cumsum(1 << ranking)]),
         }
-    known = {"original": item.original[e], "fill": "", "privileged": True, "budget": ALL_MASKS, "rows": 1 << truth.n}
+    known = {"original": original, "fill": "", "privileged": True, "budget": ALL_MASKS, "rows": 1 << truth.n}
     of_best = scoring.scores(truth, truth.best) | _log_odds(logits, truth.best, truth.n)
     yield {**known, "explainer": BOUNDS[0], **of_best, **of_excerpt, **_curve(flips[np.cumsum(1 << truth.best)])}
-    for name, curve in zip(BOUNDS[1:], (item.best, item.random, item.worst), strict=True):
-        assert curve is not None
+    for name, curve in zip(BOUNDS[1:], (sets.best, sets.random, sets.worst), strict=True):
         yield {**known, "explainer": name, **of_excerpt, **_curve(curve[e])}
 
 
 def _curve(flips: np.ndarray) -> dict[str, float]:
     """Return a flip curve as columns, without the full set, which always flips."""
     return {f"flips_{k + 1}": float(flip) for k, flip in enumerate(flips[:-1])}
-
-
-def _own_games(item: Flips, explanation: Explanations, e: int) -> Mapping[str, np.ndarray]:
-    """Return the exact Shapley values of each game of an excerpt, signed in favour of the adversarial label."""
-    sign = -1.0 if item.original[e] == SING else 1.0
-    assert item.shapley is not None
-    fills = {str(fill): sign * explanation.along("shapley", fill=fill)[e] for fill in explanation.fills}
-    return fills | {CLEAN: sign * item.shapley[e]}
 
 
 def _log_odds(logits: Mapping[int, float], ranking: np.ndarray, n: int) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..experiments.flips import Flips
+from ..experiments.flips import AllSets, Flips, TriedSets
 from ..labels import SING, direction_title
 from .pooling import Keyed, in_paper_order
 
@@ -31,7 +31,7 @@ def table(flips: Keyed) -> pd.DataFrame:
     for _, domain, item in flips:
         assert isinstance(item, Flips)
         for e, original in enumerate(item.original):
-            rows.append({"domain": domain, "original": original, **_of_excerpt(item, e)})
+            rows.append({"domain": domain, "original": original, **_of_excerpt(item.sets, e)})
     found = pd.DataFrame(rows, columns=["domain", "original", "size", "proved", "unique", "queries"])
     pooled = [
         {
@@ -48,16 +48,12 @@ def table(flips: Keyed) -> pd.DataFrame:
     return in_paper_order(pd.DataFrame(pooled, columns=[*COLUMNS]))
 
 
-def _of_excerpt(item: Flips, e: int) -> dict[str, float]:
-    if item.smallest_size is not None:
-        assert item.smallest_sets_excerpt is not None
-        unique = int((item.smallest_sets_excerpt == e).sum()) == 1
-        return {"size": item.smallest_size[e], "proved": True, "unique": float(unique), "queries": np.nan}
-    assert item.found_size is not None
-    assert item.found_proved is not None
-    assert item.found_queries is not None
-    found = item.found_size[e] if item.found_size[e] >= 0 else np.nan
-    return {"size": found, "proved": bool(item.found_proved[e]), "unique": np.nan, "queries": item.found_queries[e]}
+def _of_excerpt(sets: AllSets | TriedSets, e: int) -> dict[str, float]:
+    if isinstance(sets, AllSets):
+        unique = float(len(sets.smallest(e)) == 1)
+        return {"size": sets.smallest_size[e], "proved": True, "unique": unique, "queries": np.nan}
+    found = sets.found_size[e] if sets.found_size[e] >= 0 else np.nan
+    return {"size": found, "proved": bool(sets.found_proved[e]), "unique": np.nan, "queries": sets.found_queries[e]}
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:

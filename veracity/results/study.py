@@ -3,10 +3,10 @@
 import pandas as pd
 
 from ..explainers.settings import BOUNDS as BOUNDS  # names of reference curves, which are not explainers
+from ..explainers.settings import CLEAN as CLEAN
 
 PANEL = ["domain", "original"]
 EXPLAINER = ["explainer", "fill", "privileged", "budget"]
-CLEAN = "clean"  # name of the fill that defines the perturbation game
 #: Largest number of model queries per excerpt in each group of explainers; explainers are compared within a group.
 LIMITS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
 MORE, ALL_MASKS, STORED = "more rows", "all masks", "unknown (stored)"

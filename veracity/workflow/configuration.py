@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..attacks.settings import AttackSettings, Step, Weight
 from ..classifiers.building import ModelSettings
-from ..detector.cue import CueSettings
+from ..detector.planted import CueSettings
 from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
 from ..errors import ConfigError
 from ..explainers.lime import LimeSettings

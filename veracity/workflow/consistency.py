@@ -9,10 +9,9 @@ from collections.abc import Mapping
 
 from ..attacks.settings import DOMAINS
 from ..errors import ConfigError, VeracityError, hint, plain, quoted
-from ..experiments.control_names import IN_ANY_CASE
 from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import checked_samples, effective_samples
-from ..explainers.settings import ASKED, LIME, READ_OFF, READY, check_needs, explainers_of
+from ..explainers.settings import ASKED, CLEAN, IN_ANY_CASE, LIME, READ_OFF, READY, check_needs, explainers_of
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
@@ -132,12 +131,12 @@ def _check_truth(config: Configuration) -> None:
                 raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it there{near}")
             fills = {one.fill for one in explainers if one.name == explainer}
             if explainer in READ_OFF:
-                fills = {"mean", "zero", "min", "clean"}
+                fills = {"mean", "zero", "min", CLEAN}
             if fill and fill not in fills:
                 raise refused(
                     f"truth.{key}", "not evaluated with this fill", quoted(name), f"Choose {', '.join(sorted(fills))}"
                 )
-            if fill not in ("", "clean", *config.lime.fills):
+            if fill not in ("", CLEAN, *config.lime.fills):
                 raise refused(f"truth.{key}", f"lime.fills lacks {fill}", quoted(name), "Add it there")
 
 

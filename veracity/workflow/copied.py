@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def _differs(path: Path, run: Run, *, unreadable: bool) -> bool:
     if stage not in run.stages or path.suffix not in (".h5", ".pt") or path.name.endswith(".state.pt") or not path.is_file():
         return False
     wildcards = dict(zip(run.stages[stage].named_by, names, strict=False))
-    known = {"song": run.songs, "explainer": run.explainers, "control": run.controls}
+    known: dict[str, Container[str]] = {"song": run.songs, "explainer": run.explainers, "control": run.controls}
     if any(wildcards[name] not in known[name] for name in known.keys() & wildcards.keys()):
         return False  # nothing reads it any more
     try:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..attacks.settings import DOMAINS
 from ..errors import ConfigError, VeracityError, hint, shortened
-from ..experiments.control_names import GRID, PLANTED
+from ..experiments.controlled import GRID, PLANTED
 from ..explainers.settings import LIME, explainers_of, stored_file
 from ..jobs.callables import callable_source, path_of_jobs
 from ..labels import BASE, SING, TOTAL

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..experiments.control_names import PLANTED
+from ..experiments.controlled import PLANTED
 
 EXPLAINER_STAGES = ("attributions", "localised_attributions")
 GIVEN = "checkpoint"  # name of the detector that is given instead of trained

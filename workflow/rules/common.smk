@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.experiments.control_names import PLANTED
+from veracity.experiments.controlled import PLANTED
 from veracity.jobs.usage import warnings_of
 from veracity.labels import BASE
 from veracity.songs.corpus import SPLITS

@@ -2,9 +2,10 @@
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.attacks.perturbed import central
+from veracity.attacks.settings import AttackSettings
 from veracity.detector.checkpoints import load_checkpoint
-from veracity.experiments import controls
-from veracity.experiments.control_names import PLANTED
+from veracity.detector.planted import CueSettings
+from veracity.experiments import controlled
 from veracity.experiments.flips import Flips
 from veracity.explainers.lime import LimeSettings
 from veracity.explainers.settings import LIME, explainers_of
@@ -18,23 +19,29 @@ from _job import job, provenance
 with job(snakemake):
     settings, control, song = snakemake.params.settings, snakemake.wildcards.control, snakemake.wildcards.song
     network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
-    audio = excerpts = planted = truth = None
-    if control in PLANTED:
+    detector = load_checkpoint(snakemake.input.detector).detector.to(network.device)
+    own, named = settings["controls"], {"seed": settings["seed"], "song": song}
+    lime = LimeSettings(**settings["lime"], fills=(settings["lime"]["fill"],))
+    grid = controlled.grid_of(control, lime, frontend.excerpt_frames, frontend.n_mels)
+    if control in controlled.PLANTED:
         audio = load_audio(snakemake.input.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
         audio, _ = central(audio, settings["attacks"]["seconds"], frontend.sample_rate, frontend.hop_samples)
+    if control == "confined":
+        attack = AttackSettings(**{key: value for key, value in own["confined"].items() if key != "segments"})
+        known = {"candidates": own["candidates"], "per_direction": own["per_direction"], "threshold": threshold, **named}
+        case = controlled.confined(audio, detector, grid, attack, n_segments=own["confined"]["segments"], **known)
+    elif control == "cue":
+        # Few songs are left beside those that it was taught on: more excerpts of each are kept.
+        planted, kept = load_checkpoint(snakemake.input.planted), 4 * own["per_direction"]
+        known = {"candidates": max(own["candidates"], 2 * kept), "kept": kept, **named}
+        case = controlled.with_planted_cue(audio, planted, grid, CueSettings(**own["cue"]), **known)
+        detector = planted.detector
     else:
-        excerpts = store.read(snakemake.input.excerpts, Excerpts)
-    if control == "cue":
-        planted = load_checkpoint(snakemake.input.planted)
-    if control == "random_weights":
-        numbers = controls.some_of(excerpts, settings["controls"]["per_direction"])
-        truth = controls.truth_of(store.read(snakemake.input.flips, Flips), numbers)
-    lime = LimeSettings(**settings["lime"], fills=(settings["lime"]["fill"],))
-    grid = controls.grid_of(control, lime, frontend.excerpt_frames, frontend.n_mels)
-    detector, named = load_checkpoint(snakemake.input.detector).detector, {"seed": settings["seed"], "song": song}
-    read = audio, excerpts, detector.to(network.device), planted, grid, settings["controls"]
-    case, detector = controls.case_of(control, *read, threshold=threshold, **named)
+        excerpts, flips = store.read(snakemake.input.excerpts, Excerpts), None
+        if control == "random_weights":
+            flips, detector = store.read(snakemake.input.flips, Flips), controlled.untrained(detector, **named)
+        case = controlled.chosen(excerpts, own["per_direction"], grid.n_segments, flips)
     model = explained_model(detector.to(network.device), grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
-    asked = explainers_of([LIME, *settings["controls"].get("explainers", [])])
-    result = controls.compute(control, case, model, asked, lime, grid, truth=truth, **named)
+    asked = explainers_of([LIME, *own.get("explainers", [])])
+    result = controlled.compute(control, case, model, asked, lime, grid, **named)
     store.write(snakemake.output[0], result, provenance(snakemake))

@@ -34,5 +34,5 @@ with job(snakemake):
         song=snakemake.wildcards.song,
         model=predict or "",
     )
-    print(f"{len(excerpts.original)} excerpts picked of {excerpts.n_nosing_flipped + excerpts.n_sing_flipped} flipped")
+    print(f"{len(excerpts.original)} excerpts picked of {excerpts.n_flipped[-1].sum()} flipped")
     store.write(snakemake.output[0], excerpts, provenance(snakemake))

@@ -12,7 +12,6 @@ from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.games.grid import SegmentGrid
 from veracity.jobs import store
-from veracity.results.listening import COLUMNS, page
 from veracity.songs.audio import load_audio
 
 from _attacked import attacked_detector
@@ -36,5 +35,5 @@ with job(snakemake):
         read = store.read(explained, Explanations), store.read(flips, Flips)
         item = read_attack(attack), excerpts[domain, song], e
         rows += listening.write_sounds(folder, audio, *item, *read, network, frontend, grid, **known)
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    write_table(snakemake, table, page(table), "Explanations to listen to")
+    table = pd.DataFrame(rows, columns=listening.COLUMNS)
+    write_table(snakemake, table, listening.page(table), "Explanations to listen to")

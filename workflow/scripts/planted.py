@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from veracity.detector.checkpoints import load_checkpoint, save_checkpoint
-from veracity.detector.cue import CueSettings
-from veracity.detector.planted import plant
+from veracity.detector.planted import CueSettings, plant
 from veracity.jobs.devices import reserve_device
 from veracity.songs.audio import load_audio
 from veracity.songs.frontend import FrontEnd
