@@ -11,10 +11,8 @@ rule plan:
     threads: 2
     params:
         settings=config,
-        own=lambda wildcards: {name: counted(RUNS.own(one)) for name, one in zip(VARIANTS, RUNS[1:])},
-        shared=lambda wildcards: variants_words(),
         cores=lambda wildcards: workflow.cores or 1,
         note=plainly(NOTE),
-        code=code("plan"),
+        code=[code(path.stem) for path in sorted(SCRIPTS.glob("[!_]*.py"))],  # all of it is measured
     script:
         "../scripts/plan.py"
