@@ -191,7 +191,7 @@ def test_probes_are_small_and_differ_where_costs_grow():
     assert [one["corpus"]["synthetic"]["seconds"] for one in (few, more, steady)] == [30, 60, 30]
     assert [one["detector"]["training"]["n_updates"] for one in (few, more)] == [1, 8]
     assert [one["excerpts"]["per_direction"] for one in (few, more)] == [1, 3]
-    assert [one["attacks"]["waveform"]["max_updates"] for one in (few, more, steady)] == [3, 3, 10]
+    assert [one["attacks"]["waveform"]["max_updates"] for one in (few, more, steady)] == [3, 3, 20]
     assert few["attacks"]["waveform"]["eta"] > 1000 * steady["attacks"]["waveform"]["eta"]
     assert {**few, "attacks": 0} == {**steady, "attacks": 0}  # of the rest nothing is made again
 
@@ -401,9 +401,11 @@ def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
 def test_a_plan_is_compared_stage_by_stage():
     plan = pd.DataFrame({"stage": ["flips", POOLED], "jobs": [2, 15], "cpu_seconds": [6.0, 30.0]})
     plan = plan.assign(peak_memory_mb=[300.0, 200.0], disk_mb=[4.0, 2.0])
-    costs = pd.DataFrame({"stage": ["figure1", "table1", "flips", "planted"], "jobs": [1, 1, 2, 1]})
+    costs = pd.DataFrame({"stage": ["figure1", "table1", "flips", "planted", "tuning"], "jobs": [1, 1, 2, 1, 9]})
     costs = costs.assign(
-        cpu_seconds=[4.0, 6.0, 3.0, 1.0], peak_memory_mb=[160.0, 100.0, 600.0, 50.0], disk_mb=[0.0, 0.0, 2.0, 0.0]
+        cpu_seconds=[4.0, 6.0, 3.0, 1.0, 9.0],
+        peak_memory_mb=[160.0, 100.0, 600.0, 50.0, 900.0],
+        disk_mb=[0.0, 0.0, 2.0, 0.0, 1.0],
     )
     both = compare(plan, costs).set_index("stage")
     assert both.loc["flips", ["cpu_ratio", "memory_ratio", "disk_ratio"]].tolist() == [2.0, 0.5, 2.0]

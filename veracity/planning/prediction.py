@@ -23,6 +23,7 @@ from .dag import JAMENDO, JAMENDO_SECONDS, Job, Song, is_assumed
 from .load import POOLED, STAGES, kind_of, load
 from .probes import Cost
 
+OTHER_TARGETS = ("download", "tuning_runs", "tuning")  # rules that a plan of the target `all` does not count
 THREAD_LOSS = 1.09  # of two threads of a training that wait and share caches (benchmarks, row training_threads)
 
 
@@ -122,6 +123,7 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
         stage is absent), and the ratios planned / measured ``cpu_ratio``, ``memory_ratio`` and ``disk_ratio``.
     """
     columns = {"jobs": "sum", "cpu_seconds": "sum", "peak_memory_mb": "max", "disk_mb": "sum"}
+    costs = costs[~costs.stage.isin(OTHER_TARGETS)]
     measured = costs.assign(stage=costs.stage.where(costs.stage.isin(STAGES), POOLED))
     sides = (side.groupby("stage", sort=False).agg(columns).reset_index() for side in (plan, measured))
     both = next(sides).merge(next(sides), on="stage", how="outer", sort=False, suffixes=("_planned", "_measured"))

@@ -28,7 +28,7 @@ PAGES = ("corpus", "detector", "classifier", "figure1")  # that read neither exp
 OF_SONG = ("spectrograms", "perturbations", "excerpts")  # whose memory grows with the song
 # Length of a song: from four chunks of an attack on, time and memory grow in a straight line.
 MIN_SECONDS, MAX_SECONDS = 4.0, 60.0
-UPDATE_SECONDS, MIN_UPDATES = 300, 10  # of an attack: audio times updates, and updates
+UPDATE_SECONDS, MIN_UPDATES = 300, 20  # of an attack: audio times updates, and updates
 TRAINED_EXCERPTS, MIN_BATCHES = 160, 8  # of a training
 
 
@@ -167,12 +167,15 @@ def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> di
 def _chosen(config: Mapping[str, Any], jobs: Iterable[Job]) -> list[Job]:
     """Return one job of each kind that can be measured, and the pages of `PAGES`."""
     stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}
-    found: dict[str, Job] = {}
-    for job in sorted(jobs, key=lambda job: (job.wildcards.get("domain") == "spectrogram", job.rule, job.outputs)):
-        kind = job.rule if job.rule in PAGES else kind_of(job)
+
+    def rank(job: Job) -> tuple:
         planted = job.wildcards.get("control") in ("confined", "cue")  # which may find nothing with few updates
-        if job.rule in (*STAGES, *PAGES) and job.wildcards.get("explainer") not in stored and not planted:
-            found.setdefault(kind, job)
+        return planted, job.wildcards.get("domain") == "spectrogram", job.outputs
+
+    found: dict[str, Job] = {}
+    for job in sorted(jobs, key=rank):
+        if job.rule in (*STAGES, *PAGES) and job.wildcards.get("explainer") not in stored:
+            found.setdefault(job.rule if job.rule in PAGES else kind_of(job), job)
     return [job for job in found.values() if job.rule != "localised_attributions"]
 
 

@@ -11,11 +11,8 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    config, cores, snakefile = (
-        snakemake.params.settings,
-        snakemake.params.cores,
-        Path(snakemake.scriptdir).parents[1] / "Snakefile",
-    )
+    config, cores = snakemake.params.settings, snakemake.params.cores
+    snakefile = Path(snakemake.scriptdir).resolve().parents[1] / "Snakefile"
     with tempfile.TemporaryDirectory() as folder:
         jobs, parts = jobs_of(config, snakefile=snakefile, folder=Path(folder), cores=cores), parts_of(config)
     gpus = n_gpus(jobs)
