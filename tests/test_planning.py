@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,11 +15,11 @@ from workspaces import SMALL, Workspace
 
 from veracity.attacks.settings import CPU_CHUNK_FRAMES, DOMAINS, n_cpu_chunks
 from veracity.errors import VeracityError
-from veracity.planning import turns
+from veracity.planning import probes, turns
 from veracity.planning.dag import BLOCK, LINE, Job, Song, _job, jobs_of, merged, parts_of, songs_of
 from veracity.planning.load import POOLED, kind_of, load
 from veracity.planning.prediction import THREAD_LOSS, as_time, by_stage, compare, in_words, predict, wall_seconds
-from veracity.planning.probes import Cost, Point, fit, small
+from veracity.planning.probes import Cost, Point, fit, measure, small
 from veracity.planning.turns import priority_of, threads_of
 from veracity.results import costs
 from veracity.workflow.configuration import checked
@@ -194,6 +195,64 @@ def test_probes_are_small_and_differ_where_costs_grow():
     assert [one["attacks"]["waveform"]["max_updates"] for one in (few, more, steady)] == [3, 3, 20]
     assert few["attacks"]["waveform"]["eta"] > 1000 * steady["attacks"]["waveform"]["eta"]
     assert {**few, "attacks": 0} == {**steady, "attacks": 0}  # of the rest nothing is made again
+
+
+def test_jobs_of_a_probe_stand_for_those_of_the_run(monkeypatch):
+    """Runs of the probes are faked: each job takes 3 s of start-up and a second for each unit of its work."""
+    runs = []
+
+    def fake(snakefile, folder, config, *arguments):
+        targets = [Path(target) for target in arguments[: arguments.index("--cores")]]
+        runs.append((folder.name, config["lime"]["kernel_width"], {target.stem: target for target in targets}, arguments[-2:]))
+        results, n = folder / "results" / "probe", 2 * config["excerpts"]["per_direction"]
+        for target in targets:
+            inside = target.relative_to("results/probe")
+            name = Path(inside.name if inside.parts[0] == "tables" else inside)
+            for file in (folder / target, results / "benchmarks" / name, results / "logs" / name):
+                file.parent.mkdir(parents=True, exist_ok=True)
+            work = {"perturbations": 100 + config["attacks"]["waveform"]["max_updates"], "flips": n}.get(inside.parts[0], 1)
+            if inside.parts[0] in ("perturbations", "excerpts"):
+                with h5py.File(folder / target, "w") as file:
+                    file["loss_history"] = np.zeros(config["attacks"]["waveform"]["max_updates"] + 1)
+                    file["original"] = ["sing"] * n
+                    file.create_dataset("delta", data=np.zeros(250000, np.float32), compression="gzip")
+            else:
+                (folder / target).write_bytes(b"0" * 1000 * n)
+            (results / "benchmarks" / name).with_suffix(".tsv").write_text("s\tmax_rss\tcpu_time\n9\t9\t9\n")
+            log = f"CPU seconds of start-up: 3\nCPU seconds in all: {3 + work}\npeak memory in MB: {100 * n}\n"
+            (results / "logs" / name).with_suffix(".log").write_text(log)
+        return ""
+
+    monkeypatch.setattr(probes, "snakemake", fake)
+    config = configured({"variants": {"wide": {"lime": {"kernel_width": 0.5}}, "min": {"lime": {"fill": "min"}}}})
+
+    def job(rule, *names, variant="", suffix=".h5", **wildcards):
+        results = f"results/synthetic{f'/variants/{variant}' if variant else ''}"
+        path = "/".join((rule, *names))
+        output = f"{results}/tables/{rule}.csv" if suffix == ".csv" else f"{results}/{path}{suffix}"
+        return Job(rule, variant, f"{results}/benchmarks/{path}.tsv", wildcards, (), (output,))
+
+    of_song = [{"domain": domain, "song": f"synthetic-test-0{i}"} for domain in DOMAINS for i in (1, 2)]
+    jobs = [job(rule, *of.values(), **of) for rule in ("perturbations", "excerpts", "flips") for of in of_song]
+    jobs += [job("flips", *of.values(), variant="wide", **of) for of in of_song]
+    jobs += [job("training", f"seed{i}", suffix=".pt", detector=f"seed{i}") for i in range(2)]
+    jobs += [job("corpus", suffix=".csv"), job("table1", suffix=".csv")]
+    found = measure(jobs, parts_of(config), snakefile=Path("Snakefile"))
+    made = [(name, width, set(targets)) for name, width, targets, _ in runs]
+    song = "synthetic-test-01"
+    assert made == [
+        ("few", 0.25, {song, "seed0"}),
+        ("few", 0.5, {song}),
+        ("few", 0.25, {song}),  # attacks whose updates are all made
+        ("more", 0.25, {song, "seed0", "corpus"}),
+        ("more", 0.5, {song}),
+    ]
+    assert found[""].keys() == {"perturbations waveform", "perturbations spectrogram", "excerpts", "flips", "training", "table"}
+    assert found["min"] == found[""]
+    flips = found["wide"]["flips"]
+    assert (flips.startup, flips.fixed, flips.per_work) == pytest.approx((3, 0, 1), abs=1e-9)
+    assert (flips.memory_fixed, flips.disk_per_size) == (600, pytest.approx(0.001))
+    assert found[""]["perturbations waveform"].disk_fixed == pytest.approx(1, rel=0.01)  # not compressed
 
 
 def test_coefficients_are_those_that_the_measurements_were_made_of():

@@ -1,5 +1,6 @@
 """The jobs of a run as a dry run of Snakemake lists them, and the lengths of the songs that they work on."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ..errors import VeracityError
 from ..songs.audio import told_length
@@ -126,8 +125,8 @@ def snakemake(snakefile: Path, folder: Path, config: Mapping[str, Any], *argumen
         When Snakemake fails; with the message of the job that failed, if there is one.
     """
     folder.mkdir(exist_ok=True)
-    file = folder / "config.yaml"
-    file.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+    file = folder / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
     where = ["--snakefile", str(snakefile), "--directory", str(folder), "--configfile", str(file), "--nocolor"]
     modules = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]  # noqa: PTH100
     # On this machine, whatever profile the user has.
