@@ -180,7 +180,7 @@ def _job(name: str, lines: Mapping[str, str]) -> Job:
         rule=rule,
         variant=variant,
         benchmark=lines.get("benchmark", ""),
-        wildcards=dict(part.split("=", 1) for part in parts("wildcards")),  # type: ignore[arg-type, misc]
+        wildcards={key: value for key, _, value in (part.partition("=") for part in parts("wildcards"))},
         inputs=parts("input"),
         outputs=parts("output"),
         threads=int(lines.get("threads", 1)),

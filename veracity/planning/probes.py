@@ -92,7 +92,7 @@ def measure(
     chosen = {name: _chosen(config, [job for job in jobs if job.variant == name]) for name, (config, _) in parts.items()}
 
     def probe(size: str, folder: str) -> dict[str, list[Point]]:
-        base, points = small(*parts[""], size), {}
+        base, points = small(*parts[""], size), dict[str, list[Point]]()
         for name, own in chosen.items():
             config = small(*parts[name], size)
             if own and (not name or config != base):  # what a probe does not vary costs what it does in the base run
@@ -129,7 +129,7 @@ def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> di
     song = max(longest if more else longest / 2, MIN_SECONDS)
     attacked = min(attacks["seconds"] or longest, longest)
     attacked = min(attacked if more else max(attacked / 2, 1.25 * excerpt_seconds(config)), song)
-    of_domain = {}
+    of_domain: dict[str, dict[str, Any]] = {}
     for domain in DOMAINS:
         own = attacks[domain]
         of_domain[domain] = {key: min(by * own[key], 1e6) for key, by in (("eps", 100), ("eta", 100), ("alpha", 1e4))}
@@ -218,7 +218,7 @@ def _n_bytes(path: Path) -> int:
 
 def fit(points: Sequence[Point]) -> dict[str, Cost]:
     """Return the cost of each kind of job: straight lines through what was measured, with no coefficient below zero."""
-    by_kind = defaultdict(list)
+    by_kind: defaultdict[str, list[Point]] = defaultdict(list)
     for point in points:
         by_kind[point.kind].append(point)
     costs = {}
