@@ -191,7 +191,7 @@ def test_probes_are_small_and_differ_where_costs_grow():
     few, more, steady = (small(config, songs_of(config), size) for size in ("few", "more", "steady"))
     assert [one["corpus"]["synthetic"]["seconds"] for one in (few, more, steady)] == [30, 60, 30]
     assert [one["detector"]["training"]["n_updates"] for one in (few, more)] == [1, 8]
-    assert [one["excerpts"]["per_direction"] for one in (few, more)] == [1, 3]
+    assert [one["excerpts"]["per_direction"] for one in (few, more)] == [1, 5]
     assert [one["attacks"]["waveform"]["max_updates"] for one in (few, more, steady)] == [3, 3, 20]
     assert few["attacks"]["waveform"]["eta"] > 1000 * steady["attacks"]["waveform"]["eta"]
     assert {**few, "attacks": 0} == {**steady, "attacks": 0}  # of the rest nothing is made again

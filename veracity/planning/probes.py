@@ -30,6 +30,7 @@ OF_SONG = ("spectrograms", "perturbations", "excerpts")  # whose memory grows wi
 MIN_SECONDS, MAX_SECONDS = 4.0, 60.0
 UPDATE_SECONDS, MIN_UPDATES = 300, 20  # of an attack: audio times updates, and updates
 TRAINED_EXCERPTS, MIN_BATCHES = 160, 8  # of a training
+MAX_PER_DIRECTION = 5  # excerpts that are explained
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,9 @@ def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> di
             of_domain[domain] = {"eps": 1e-12, "eta": 1e-12}
             n_updates = max(MIN_UPDATES, math.ceil(UPDATE_SECONDS / attacked))
         of_domain[domain]["max_updates"] = min(own["max_updates"], n_updates)
-    n, threshold = 3 if more else 1, config["detector"]["threshold"]
+    n, threshold = 1, config["detector"]["threshold"]
+    if more:
+        n = min(max(config["excerpts"]["per_direction"], 3), MAX_PER_DIRECTION)
     n_trained = min(training["n_updates"], max(MIN_BATCHES, TRAINED_EXCERPTS // training["batch"])) if more else 1
     changes = {
         "run": RUN,
@@ -155,7 +158,7 @@ def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> di
         },
         "attacks": {"splits": ["test"], "seconds": attacked, "candidates": 8 if more else 4, **of_domain},
         "excerpts": {"per_direction": n},
-        "stability": {"per_direction": 1, "n_repeats": n},
+        "stability": {"per_direction": 1, "n_repeats": 3 if more else 1},
         "controls": {"per_direction": n, "cue": {"n_updates": 5 if more else 1}, "confined": {"max_updates": 2}},
     }
     stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}  # for songs of the run alone
