@@ -6,19 +6,20 @@ python benchmarks/plan.py config.yaml --against results/synthetic    the same be
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
 from snakemake.utils import update_config
 
-from veracity.planning.measuring import gpu_stages, measure
-from veracity.planning.prediction import as_page, compare, in_words, predict, summarise
-from veracity.planning.schedule import jobs_of
-from veracity.planning.work import songs_of, work
+from veracity.planning.dag import jobs_of, parts_of
+from veracity.planning.prediction import as_page, by_stage, compare, in_words, predict
+from veracity.planning.probes import measure, n_gpus
 from veracity.results import costs
 from veracity.workflow.configuration import checked
 
 ROOT = Path(__file__).resolve().parents[1]
+SNAKEFILE = ROOT / "Snakefile"
 
 
 def configuration(paths: list[Path]) -> dict:
@@ -39,13 +40,14 @@ def main() -> int:
     parser.add_argument("--against", type=Path, metavar="results/RUN", help="compare with what this run has cost")
     options = parser.parse_args()
     config = configuration(options.configs)
-    songs = songs_of(config)
-    works = work(config, songs)
-    measured = measure(config, songs, works, processes=2)
-    table, (gpus, stages) = predict(works, measured), gpu_stages(config, works)
-    for cores in options.cores:
-        jobs = jobs_of(works, measured, config, cores=cores, gpu_stages=stages)
-        print(in_words(summarise(table, jobs, cores=cores, gpus=gpus, gpu_stages=stages), songs), end="\n\n")
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {n: jobs_of(config, snakefile=SNAKEFILE, folder=Path(folder), cores=n) for n in options.cores}
+    jobs, parts = runs[options.cores[0]], parts_of(config)
+    gpus = n_gpus(jobs)
+    measured = measure(jobs, parts, snakefile=SNAKEFILE, processes=2, gpus=gpus)
+    for cores, own in runs.items():
+        print(in_words(own, predict(own, parts, measured), parts, cores=cores, gpus=gpus), end="\n\n")
+    table = by_stage(predict(jobs, parts, measured))
     shown = as_page(table)
     if options.against:
         shown = table = compare(table, costs.table(options.against))

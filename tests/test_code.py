@@ -151,37 +151,37 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
 @pytest.mark.parametrize(
     ("module", "rules"),  # some of each room, and all rules that compute with it: these re-run when it is edited
     [
-        ("jobs/resuming.py", "controlled perturbations plan planted training tuning_runs"),
+        ("jobs/resuming.py", "controlled controls perturbations planted training tuning_runs"),
         ("songs/label_files.py", "download plan spectrograms synthetic_corpus"),
         ("songs/audio.py", "controlled listening perturbations plan planted spectrograms tuning_runs"),
-        ("detector/training.py", "controlled plan planted training"),
-        ("attacks/minimiser.py", "controlled perturbations plan tuning_runs"),
+        ("detector/training.py", "controlled controls planted training"),
+        ("attacks/minimiser.py", "controlled controls perturbations tuning_runs"),
         (
             "games/tables.py",
-            "attributions classifier controlled drawings explanations flips localised localised_attributions plan stability",
+            "attributions classifier controlled drawings explanations flips localised localised_attributions stability",
         ),
         (
             "explainers/lime.py",
-            "attributions audits classifier compare controlled drawings explanations fidelity figure1 flip_rates flips "
-            "listening localised localised_attributions localised_rows plan sampling_error scores smallest_sets "
+            "attributions audits classifier compare controlled controls drawings explanations fidelity figure1 flip_rates "
+            "flips listening localised localised_attributions localised_rows report sampling_error scores smallest_sets "
             "stability truths",
         ),
-        ("experiments/pen/shapes.py", "audits drawings figure1 plan"),
-        ("experiments/localised.py", "audits localised localised_attributions localised_rows plan"),
+        ("experiments/pen/shapes.py", "audits drawings figure1"),
+        ("experiments/localised.py", "audits localised localised_attributions localised_rows"),
         ("results/figure3.py", "figure3"),
         (
             "results/canvas.py",
             "compare controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
             "figure_stability gap own_games plan sensitivity truths variant_costs",
         ),
-        ("games/scoring.py", "controlled fidelity_worth leaderboard listening plan scores truths"),
+        ("games/scoring.py", "controlled controls fidelity_worth leaderboard listening report scores truths"),
         (
             "results/over_songs.py",
             "compare contrasts controls fidelity_worth figure_leaderboard gap leaderboard own_games scores sensitivity truths",
         ),
-        ("songs/resynthesis.py", "listening"),
-        ("detector/cue.py", "controlled plan planted"),
-        ("planning/work.py", "plan"),
+        ("songs/resynthesis.py", "listening report"),
+        ("detector/planted.py", "controlled controls planted"),
+        ("planning/load.py", "plan"),
     ],
 )
 def test_an_edit_in_a_room_re_runs_the_rules_that_reach_it_and_no_others(module, rules, monkeypatch):

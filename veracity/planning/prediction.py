@@ -1,142 +1,120 @@
-"""What a run will cost: time, memory and disk, from the cost of each stage per unit of its work on this machine.
+"""What a run will cost: the work of its jobs (`veracity.planning.load`) times the cost of a unit of work on this machine.
 
-A job is taken to cost ``start-up + fixed + per_unit * units + per_step * steps``. Units and steps follow from configuration and
-songs (`veracity.planning.work`): seconds of audio or excerpts; updates, shapes or repeats. The coefficients are measured
-(`veracity.planning.measuring`): for each stage a process of its own with one thread runs what the stage's script runs, at two
-or three sizes.
+A job is taken to cost ``start-up + fixed + per_work * work``. The jobs are those of a dry run (`veracity.planning.dag`), the
+coefficients are measured (`veracity.planning.probes`). What is approximate:
 
-What is approximate:
-
-- Updates of attacks, excerpts and shapes drawn are upper bounds: attacks stop when everything has flipped, songs may have fewer
-  flipped excerpts, and drawing ends at the first shape that works.
-- Detector and songs are not the run's own. That changes no amount of arithmetic, but how well artefacts compress and how
-  many sets of segments flip. Perturbations are taken to be incompressible.
-- Memory is that of one thread; each further one of an attack holds a chunk of its own, a quarter of a GB.
-- Sizes beyond those measured (one to four minutes of a song, four excerpts) are extrapolated in a straight line; memory too,
-  where a job holds all of its song or songs.
-- A table or figure is taken to cost as much as one figure; of what tables read, only the perturbations count.
-- CPU time is that of one thread. The wall time is that of a simulation (`veracity.planning.schedule`), in which the threads of
-  one job lose as much as two were measured to, whatever their number. Snakemake's own time is left out. Where a GPU works,
-  seconds are those of the clock, and memory is the host's.
+- Updates of attacks and excerpts are upper bounds: attacks stop when everything has flipped, songs may have fewer flipped
+  excerpts. A drawing costs what it does in the probes.
+- The songs of the probes are synthetic FLAC files; those of the run may take longer to decode.
+- Memory is that of one thread; each further thread of an attack holds a chunk of its own, a quarter of a GB.
+- All tables cost what some short ones do, and all figures what Figure 1 does.
+- CPU time is that of one thread. The wall time is that of a simulation, in which threads of one job lose what two were measured
+  to lose. Snakemake's own time is left out. Where a GPU works, seconds are those of the clock, and memory is the host's.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+import heapq
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from .schedule import Job, wall_seconds
-from .work import FIGURES, JAMENDO_SECONDS, OTHER_PAGES, PAGES, POOLED, STUDY_PAGES, TRUTH_PAGES, Songs, Work
+from .dag import JAMENDO, JAMENDO_SECONDS, Job, Song, is_assumed
+from .load import POOLED, STAGES, kind_of, load
+from .probes import Cost
+
+OTHER_TARGETS = ("download", "tuning_runs", "tuning")  # rules that a plan of the target `all` does not count
+THREAD_LOSS = 1.09  # of two threads of a training that wait and share caches (benchmarks, row training_threads)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Cost of a job: seconds of start-up and else, MB of memory at its peak, MB on disk."""
-
-    startup: float
-    fixed: float
-    per_unit: float
-    per_step: float
-    memory_fixed: float
-    memory_per_unit: float
-    disk_fixed: float
-    disk_per_unit: float
-
-
-def predict(works: Sequence[Work], costs: Mapping[str, Cost]) -> pd.DataFrame:
-    """Predict what each stage takes.
+def predict(
+    jobs: Sequence[Job],
+    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Song]]],
+    costs: Mapping[str, Mapping[str, Cost]],
+) -> pd.DataFrame:
+    """Predict the cost of each job.
 
     Parameters
     ----------
-    works : sequence of Work
-    costs : mapping of str to Cost
-        By `Work.probe`.
+    jobs : sequence of Job
+    parts : mapping of str to tuple
+        Of `veracity.planning.dag.parts_of`.
+    costs : mapping of str to mapping of str to Cost
+        Of `veracity.planning.probes.measure`.
 
     Returns
     -------
     DataFrame
-        One row for each stage: ``stage``, ``jobs``, ``cpu_seconds_per_job`` (mean) and ``longest_job_seconds``, ``cpu_seconds``
-        and the part of it that is ``startup_seconds``, ``peak_memory_mb`` of the largest job, ``disk_mb`` of all.
+        One row for each job: ``stage``, ``variant``, ``seconds`` and the part of them that is ``startup``, ``memory_mb`` and
+        ``disk_mb``.
     """
     rows = []
-    for part in works:
-        cost = costs[part.probe]
-        for units, steps in zip(part.units, part.steps or (0.0,) * len(part.units), strict=True):
-            seconds = cost.startup + cost.fixed + cost.per_unit * units + cost.per_step * steps
-            memory, disk = cost.memory_fixed + cost.memory_per_unit * units, cost.disk_fixed + cost.disk_per_unit * units
-            rows.append((part.stage, seconds, cost.startup, memory, disk))
-    jobs = pd.DataFrame(rows, columns=["stage", "seconds", "startup", "memory", "disk"])
-    return (
-        jobs.groupby("stage", sort=False)
-        .agg(
-            jobs=("seconds", "size"),
-            cpu_seconds_per_job=("seconds", "mean"),
-            longest_job_seconds=("seconds", "max"),
-            cpu_seconds=("seconds", "sum"),
-            startup_seconds=("startup", "sum"),
-            peak_memory_mb=("memory", "max"),
-            disk_mb=("disk", "sum"),
-        )
-        .reset_index()
-    )
+    for job in jobs:
+        own, kind = costs[job.variant], kind_of(job)
+        # What cannot be measured, such as reading stored attributions, takes its start-up.
+        cost = own.get(kind) or own.get("table" if kind == "figure" else "") or Cost(max(one.startup for one in own.values()))
+        work, size = load(job, *parts[job.variant])
+        seconds = cost.startup + cost.fixed + cost.per_work * work
+        memory, disk = cost.memory_fixed + cost.memory_per_size * size, cost.disk_fixed + cost.disk_per_size * size
+        stage = job.rule if job.rule in STAGES else POOLED
+        rows.append((stage, job.variant, seconds, cost.startup, memory, disk))
+    return pd.DataFrame(rows, columns=["stage", "variant", "seconds", "startup", "memory_mb", "disk_mb"])
 
 
-@dataclass(frozen=True)
-class Summary:
-    """A run in a few numbers; `wall_seconds` is simulated, `chain_seconds` what as many cores as jobs would take."""
+def by_stage(predicted: pd.DataFrame) -> pd.DataFrame:
+    """Sum up the jobs of each stage of the base run and of each variant.
 
-    jobs: int
-    cores: int
-    gpus: int
-    cpu_seconds: float
-    work_percent: float
-    wall_seconds: float
-    chain_seconds: float
-    peak_memory_mb: float
-    disk_mb: float
-
-
-def summarise(
-    plan: pd.DataFrame, jobs: Sequence[Job], *, cores: int, gpus: int = 0, gpu_stages: Collection[str] = ()
-) -> Summary:
-    """Sum a plan up.
-
-    Parameters
-    ----------
-    plan : DataFrame
-        Of `predict`.
-    jobs : sequence of Job
-        Of `veracity.planning.schedule.jobs_of`.
-    cores : int
-        Threads that run at a time.
-    gpus : int
-        Of these, jobs on a GPU; 0 where the CPU does all the work.
-    gpu_stages : collection of str
-        Stages that work on a GPU.
+    Returns
+    -------
+    DataFrame
+        ``stage``, ``jobs``, ``cpu_seconds_per_job`` (mean), ``longest_job_seconds``, ``cpu_seconds`` and the part of them that
+        is ``startup_seconds``, ``peak_memory_mb`` of the largest job, ``disk_mb`` of all, ``variant`` ("" for the base run).
     """
-    seconds = plan.cpu_seconds.sum()
-    return Summary(
-        jobs=int(plan.jobs.sum()),
-        cores=cores,
-        gpus=gpus,
-        cpu_seconds=seconds,
-        work_percent=100 * (1 - plan.startup_seconds.sum() / seconds),
-        wall_seconds=wall_seconds(jobs, cores=cores, gpus=gpus, gpu_stages=gpu_stages),
-        chain_seconds=wall_seconds(jobs, cores=sum(job.threads for job in jobs)),
-        peak_memory_mb=plan.peak_memory_mb.max(),
-        disk_mb=plan.disk_mb.sum(),
+    order = {stage: i for i, stage in enumerate((*STAGES, POOLED))}
+    columns = {
+        "jobs": ("seconds", "size"),
+        "cpu_seconds_per_job": ("seconds", "mean"),
+        "longest_job_seconds": ("seconds", "max"),
+        "cpu_seconds": ("seconds", "sum"),
+        "startup_seconds": ("startup", "sum"),
+        "peak_memory_mb": ("memory_mb", "max"),
+        "disk_mb": ("disk_mb", "sum"),
+    }
+    table = predicted.groupby(["variant", "stage"]).agg(**columns).reset_index()
+    table = table.sort_values(
+        ["variant", "stage"], key=lambda column: column.map(order).fillna(0) if column.name == "stage" else column
     )
+    return table[["stage", *columns, "variant"]].reset_index(drop=True)
+
+
+def wall_seconds(jobs: Sequence[Job], predicted: pd.DataFrame, *, cores: int, gpus: int = 0) -> float:
+    """Return when the last job ends, if each begins as soon as its inputs are made and its threads are free.
+
+    Of jobs that can begin, those of the highest priority do. A GPU runs one job at a time.
+    """
+    maker = {path: i for i, job in enumerate(jobs) for path in job.outputs}
+    needed = [{maker[path] for path in job.inputs if path in maker} for job in jobs]
+    waiting = sorted(range(len(jobs)), key=lambda i: -jobs[i].priority)
+    running: list[tuple[float, int]] = []
+    done: set[int] = set()
+    now, free, free_gpus = 0.0, cores, gpus
+    while waiting or running:
+        for i in tuple(waiting):
+            threads, on_gpu = min(jobs[i].threads, cores), bool(gpus) and jobs[i].on_gpu
+            if threads <= free and on_gpu <= free_gpus and needed[i] <= done:
+                row = predicted.iloc[i]
+                shared = (row.seconds - row.startup) / threads * (THREAD_LOSS if threads > 1 else 1)
+                heapq.heappush(running, (now + row.startup + shared, i))
+                waiting.remove(i)
+                free, free_gpus = free - threads, free_gpus - on_gpu
+        now, i = heapq.heappop(running)
+        done.add(i)
+        free, free_gpus = free + min(jobs[i].threads, cores), free_gpus + (bool(gpus) and jobs[i].on_gpu)
+    return now
 
 
 def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """Compare a plan with what a run has cost.
-
-    Parameters
-    ----------
-    plan : DataFrame
-        Of `predict`.
-    costs : DataFrame
-        Of `veracity.results.costs.table`.
+    """Compare a plan (`by_stage`) with the costs of a run (`veracity.results.costs.table`).
 
     Returns
     -------
@@ -144,21 +122,21 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
         One row for each stage of either: jobs, CPU seconds, peak memory and disk, ``_planned`` and ``_measured`` (NaN where the
         stage is absent), and the ratios planned / measured ``cpu_ratio``, ``memory_ratio`` and ``disk_ratio``.
     """
-    pooled = dict.fromkeys((*PAGES, *FIGURES, *STUDY_PAGES, *TRUTH_PAGES, *OTHER_PAGES), POOLED)
     columns = {"jobs": "sum", "cpu_seconds": "sum", "peak_memory_mb": "max", "disk_mb": "sum"}
-    measured = costs.assign(stage=costs.stage.replace(pooled)).groupby("stage", sort=False).agg(columns).reset_index()
-    both = plan[["stage", *columns]].merge(measured, on="stage", how="outer", sort=False, suffixes=("_planned", "_measured"))
+    costs = costs[~costs.stage.isin(OTHER_TARGETS)]
+    measured = costs.assign(stage=costs.stage.where(costs.stage.isin(STAGES), POOLED))
+    sides = (side.groupby("stage", sort=False).agg(columns).reset_index() for side in (plan, measured))
+    both = next(sides).merge(next(sides), on="stage", how="outer", sort=False, suffixes=("_planned", "_measured"))
     for ratio, column in {"cpu_ratio": "cpu_seconds", "memory_ratio": "peak_memory_mb", "disk_ratio": "disk_mb"}.items():
         both[ratio] = both[f"{column}_planned"] / both[f"{column}_measured"].where(both[f"{column}_measured"] > 0)
     return both
 
 
 def as_page(plan: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `predict` for reading; a column ``variant`` tells whose jobs they are, "" of the run itself."""
-    variant = plan.variant if "variant" in plan else pd.Series("", index=plan.index)
+    """Arrange `by_stage` for reading."""
     return pd.DataFrame(
         {
-            "stage": [f"{stage} ({name})" if name else stage for stage, name in zip(plan.stage, variant, strict=True)],
+            "stage": [f"{stage} ({name})" if name else stage for stage, name in zip(plan.stage, plan.variant, strict=True)],
             "jobs": plan.jobs,
             "a job": plan.cpu_seconds_per_job.map(as_time),
             "all jobs": plan.cpu_seconds.map(as_time),
@@ -178,18 +156,30 @@ def as_time(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def in_words(summary: Summary, songs: Songs) -> str:
-    """Tell a summary, what it leaves open, and what was assumed."""
-    where = f"{summary.cores} cores" + (f" and {summary.gpus} GPUs" if summary.gpus else "")
+def in_words(
+    jobs: Sequence[Job],
+    predicted: pd.DataFrame,
+    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Song]]],
+    *,
+    cores: int,
+    gpus: int = 0,
+) -> str:
+    """Return a run in sentences, with limits and assumptions; parameters as for `predict` and `wall_seconds`."""
+    seconds, (config, _) = predicted.seconds.sum(), parts[""]
+    chain = wall_seconds(jobs, predicted, cores=sum(job.threads for job in jobs))
     words = (
-        f"{summary.jobs} jobs, {summary.cpu_seconds / 3600:.3g} CPU hours, {summary.work_percent:.1f} % of it work; "
-        f"{as_time(summary.wall_seconds)} on {where}, simulated with the jobs' threads and priorities (the longest chain of "
-        f"jobs: {as_time(summary.chain_seconds)}; CPU time over cores: {as_time(summary.cpu_seconds / summary.cores)}); "
-        f"{summary.disk_mb / 1000:.3g} GB on disk; {summary.peak_memory_mb / 1000:.3g} GB of memory for the largest job. "
-        "Updates, excerpts and drawings are upper bounds: attacks stop when everything has flipped, songs may have fewer "
-        "excerpts. The wall time leaves out Snakemake's own."
+        f"{len(jobs)} jobs, {seconds / 3600:.3g} CPU hours, {100 * (1 - predicted.startup.sum() / seconds):.1f} % of it work; "
+        f"{as_time(wall_seconds(jobs, predicted, cores=cores, gpus=gpus))} on {cores} cores"
+        f"{f' and {gpus} GPUs' if gpus else ''}, simulated with the jobs' threads and priorities (the longest chain of jobs: "
+        f"{as_time(chain)}; CPU time over cores: {as_time(seconds / cores)}); {predicted.disk_mb.sum() / 1000:.3g} GB on disk; "
+        f"{predicted.memory_mb.max() / 1000:.3g} GB of memory for the largest job. Updates and excerpts are upper bounds: "
+        "attacks stop when everything has flipped, songs may have fewer excerpts. The wall time leaves out Snakemake's own."
     )
-    if songs.assumed:
-        counts = ", ".join(f"{len(lengths)} {split}" for split, lengths in songs.seconds.items())
+    for name in list(parts)[1:]:
+        own = Counter(job.rule for job in jobs if job.variant == name)
+        made = f" ({', '.join(f'{n} {rule}' for rule, n in own.items())})" if own else ""
+        words += f" Variant {name}: {own.total()} jobs of its own{made}, all others are shared."
+    if is_assumed(config):
+        counts = ", ".join(f"{n} {split}" for split, n in JAMENDO.items())
         words += f" The corpus is not there: assumed are songs of {JAMENDO_SECONDS:.0f} s ({counts}), as Jamendo has."
     return words

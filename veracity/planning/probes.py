@@ -1,241 +1,248 @@
-"""Jobs by stage that do what the stage's script does, on material of any size; run by `veracity.planning.measuring`."""
+"""What a job of each kind costs on this machine, measured by running the workflow itself on short synthetic songs.
+
+Two small runs, ``few`` and ``more``, differ in the length of the song and in the numbers of updates and excerpts. Their attacks
+take steps so large that excerpts flip. ``steady`` repeats the attacks of ``few`` with steps so small that nothing flips,
+because an attack makes all of its updates only then.
+"""
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
-import pandas as pd
 
-from ..attacks.excerpts import Excerpts, pick_excerpts
-from ..attacks.perturbations import ExcerptAttack, SongAttack
-from ..attacks.settings import Domain
-from ..detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from ..detector.planted import CueSettings, plant
-from ..detector.predictions import predict_songs
-from ..detector.settings import Architecture, TrainingSettings
-from ..detector.training import train
-from ..detector.training_data import TrainingData
-from ..experiments import attributions, controlled, drawings, explanations, flips, localised, stability
-from ..experiments.explanations import Explanations
-from ..experiments.flips import Flips
+from ..attacks.settings import DOMAINS
 from ..explainers.settings import LIME, explainers_of
-from ..jobs import store
-from ..jobs.resuming import SavedState
-from ..results import attacks, costs
-from ..results.canvas import save
-from ..songs.audio import load_audio
-from ..songs.spectra import Spectrogram, padded_log_mel
-from ..songs.spectrograms import compute_spectrogram
-from ..songs.synthesis import SynthesisSettings, write_corpus
-from .material import Material
-from .stages import JUDGING
+from ..results.costs import of_job
+from .dag import Job, Song, absolute, merged, snakemake, songs_of
+from .load import STAGES, excerpt_seconds, kind_of, load
 
-Job = Callable[[], list[Path]]  # from its inputs on disk to its outputs
-
-
-def _synthetic_corpus(m: Material, seconds: float, each: float) -> Job:
-    rate = m.frontend.sample_rate
-    settings = SynthesisSettings(n_train=round(seconds / each), n_valid=0, n_test=0, seconds=each, sample_rate=rate)
-    folder = m.folder / f"corpus of {seconds} s"
-
-    def job() -> list[Path]:
-        write_corpus(folder, settings, seed=0)
-        return list(folder.rglob("*.*"))
-
-    return job
+RUN, SONG = "probe", "synthetic-test-01"
+PAGES = ("corpus", "detector", "classifier", "figure1")  # that read neither explanations nor both attacks
+OF_SONG = ("spectrograms", "perturbations", "excerpts")  # whose memory grows with the song
+# Length of a song: from four chunks of an attack on, time and memory grow in a straight line.
+MIN_SECONDS, MAX_SECONDS = 4.0, 60.0
+UPDATE_SECONDS, MIN_UPDATES = 300, 20  # of an attack: audio times updates, and updates
+TRAINED_EXCERPTS, MIN_BATCHES = 160, 8  # of a training
+MAX_PER_DIRECTION = 5  # excerpts that are explained
 
 
-def _spectrograms(m: Material, seconds: float, _: float) -> Job:
-    song = m.song(seconds, as_stored=True)
-    return lambda: m.write(compute_spectrogram(song, m.frontend), song.audio)
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a job: seconds of start-up, of the rest and by unit of work; MB of memory and on disk, also by unit of size."""
+
+    startup: float
+    fixed: float = 0.0
+    per_work: float = 0.0
+    memory_fixed: float = 0.0
+    memory_per_size: float = 0.0
+    disk_fixed: float = 0.0
+    disk_per_size: float = 0.0
 
 
-def _imported(m: Material, _: float, __: float) -> Job:
-    copy = m.folder / "copy.pt"
+@dataclass(frozen=True)
+class Point:
+    """Work and size of a measured job, its seconds of start-up and of the rest, and its MB of memory and on disk."""
 
-    def job() -> list[Path]:
-        save_checkpoint(copy, load_checkpoint(m.checkpoint))
-        return [copy]
-
-    return job
-
-
-def _training(m: Material, seconds: float, updates: float) -> Job:
-    paths, out = m.spectrograms(seconds, longest=60), m.folder / "trained.pt"
-    settings = TrainingSettings(**{**m.config["detector"]["training"], "n_updates": round(updates)})
-
-    def job() -> list[Path]:
-        songs = (store.read(path, Spectrogram) for path in paths)
-        data = TrainingData(((song.magnitude, np.asarray(song.is_sing)) for song in songs), m.frontend, settings)
-        architecture = Architecture(**m.config["detector"]["architecture"])
-        detector, _ = train(data, architecture, seed=0, device=m.device, saved=SavedState(m.folder / "state.pt"))
-        save_checkpoint(out, Checkpoint(detector))
-        return [out]
-
-    return job
+    kind: str
+    work: float
+    size: float
+    startup: float
+    seconds: float
+    memory_mb: float
+    disk_mb: float
 
 
-def _predictions(m: Material, seconds: float, longest: float) -> Job:
-    paths, own = m.spectrograms(seconds, longest), m.config["detector"]
+def measure(
+    jobs: Sequence[Job],
+    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Song]]],
+    *,
+    snakefile: Path,
+    processes: int = 1,
+    gpus: int = 0,
+) -> dict[str, dict[str, Cost]]:
+    """Measure what a job of each kind costs.
 
-    def job() -> list[Path]:
-        songs = (store.read(path, Spectrogram) for path in paths)
-        settings = {"median_frames": own["median_frames"], "threshold": own["threshold"]}
-        return m.write(predict_songs(m.network(), songs, m.frontend, detector="probe", **settings), *paths)
+    Parameters
+    ----------
+    jobs : sequence of Job
+    parts : mapping of str to tuple
+        Of `veracity.planning.dag.parts_of`.
+    snakefile : Path
+    processes : int
+        Number of jobs that are measured at a time, at most two.
+    gpus : int
+        Number of GPUs of the machine; jobs that take one are measured by the clock, one at a time.
 
-    return job
+    Returns
+    -------
+    dict of str to dict of str to Cost
+        By "" or variant, and kind (`veracity.planning.load.kind_of`).
 
+    Raises
+    ------
+    VeracityError
+        When a job cannot run with this configuration.
+    """
+    chosen = {name: _chosen(config, [job for job in jobs if job.variant == name]) for name, (config, _) in parts.items()}
 
-def _perturbations(domain: Domain, m: Material, size: float, steps: float) -> Job:
-    audio = m.song(m.seconds(size), as_stored=True).audio
-    return lambda: m.write(m.attack(audio, domain, size, round(steps / size)), audio)
+    def probe(size: str, folder: str) -> dict[str, list[Point]]:
+        base, points = small(*parts[""], size), dict[str, list[Point]]()
+        for name, own in chosen.items():
+            config = small(*parts[name], size)
+            if own and (not name or config != base):  # what a probe does not vary costs what it does in the base run
+                own = [job for job in own if job.rule in STAGES or (size == "more" and not name)]
+                points[name] = _run(Path(folder, size), config, own, snakefile, gpus)
+        if size == "few":
+            attacks = [job for job in chosen[""] if job.rule == "perturbations"]
+            points[""] += _run(Path(folder, size), small(*parts[""], "steady"), attacks, snakefile, gpus)
+        return points
 
-
-def _excerpts(m: Material, size: float, _: float) -> Job:
-    (path,), n = m.attacked(size), m.config["excerpts"]["per_direction"]
-    as_picked = m.excerpts(2 * n)  # no excerpt is flipped in truth, so that none would be kept
-
-    def job() -> list[Path]:
-        network = m.network()
-        kind: type[Any] = SongAttack if m.config["attacks"]["scope"] == "song" else ExcerptAttack
-        predict = m.model().predict_logits if m.predict else lambda x: network.logits(x.to(network.device))
-        known: dict[str, Any] = {"threshold": m.threshold, "model": m.predict or ""}
-        pick_excerpts(store.read(path, kind), predict, m.frontend, n_per_direction=n, seed=0, song="song", **known)
-        return m.write(as_picked, path)
-
-    return job
-
-
-def _explanations(m: Material, count: float, _: float) -> Job:
-    (path,), one_fill = m.write(m.excerpts(count), name=f"{count} excerpts.h5"), replace(m.lime, fills=(m.lime.fill,))
-    return lambda: m.write(explanations.compute(store.read(path, Excerpts), m.model(), one_fill, seed=0, song="song"), path)
-
-
-def _flips(m: Material, count: float, _: float) -> Job:
-    excerpts = m.excerpts(count)
-    paths = *m.write(excerpts, name=f"{count} excerpts.h5"), *m.write(m.explanations(excerpts), name=f"{count} explained.h5")
-
-    def job() -> list[Path]:
-        read = store.read(paths[0], Excerpts), store.read(paths[1], Explanations)
-        return m.write(flips.compute(*read, m.model(), m.lime, seed=0, song="song"), *paths)
-
-    return job
-
-
-def _localised(m: Material, count: float, _: float) -> Job:
-    _flips(m, count, 0)()
-    excerpts, flipped = m.folder / f"{count} excerpts.h5", (m.folder / "output.h5").rename(m.folder / f"{count} flips.h5")
-    k_tried = [m.lime.n_time * m.lime.n_band]  # the whole perturbation: every excerpt flips, and so none is left out
-
-    def job() -> list[Path]:
-        read = store.read(excerpts, Excerpts), store.read(flipped, Flips)
-        return m.write(localised.compute(*read, m.model(), m.lime, k_tried=k_tried, seed=0, song="song"), excerpts, flipped)
-
-    return job
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1 if gpus else min(processes, 2)) as pool:
+        few, more = pool.map(probe, ("few", "more"), (folder, folder))
+    costs = {name: fit([*few.get(name, []), *more.get(name, [])]) for name in parts}
+    # Attacks are measured with enough updates in the base run alone.
+    return {
+        name: costs[""] | {kind: cost for kind, cost in own.items() if not name or not kind.startswith("perturbations")}
+        for name, own in costs.items()
+    }
 
 
-def _stability(m: Material, count: float, fits: float) -> Job:
-    (path,), own = m.write(m.excerpts(count), name=f"{count} excerpts.h5"), m.config["stability"]
-    sizes = {"n_samples": own["n_samples"], "n_repeats": round(fits / count), "n_per_direction": math.ceil(count / 2)}
+def n_gpus(jobs: Iterable[Job]) -> int:
+    """Return the number of GPUs of this machine, 0 if no job takes one."""
+    if not any(job.on_gpu for job in jobs):
+        return 0
+    import torch
 
-    def job() -> list[Path]:
-        read = store.read(path, Excerpts)
-        return m.write(stability.compute(read, m.model(), m.lime, **sizes, seed=0, song="song"), path)
-
-    return job
+    return torch.cuda.device_count()
 
 
-def _drawings(m: Material, seconds: float, shapes: float) -> Job:
-    (path,), own = m.spectrograms(seconds, longest=seconds), m.config["drawings"]
-    names = own["shapes"] or ["horse"]  # drawings of one's own cost what a shape does
-    tried = [names[i % len(names)] for i in range(round(shapes))]
-    n_frames, one_fill = m.frontend.excerpt_frames, replace(m.lime, fills=(m.lime.fill,))
-    settings = {"threshold": 1.0, "n_frames": n_frames, "shapes": tried, "n_placements": own["n_placements"]}  # none works
-
-    def job() -> list[Path]:
-        model, padded = m.model(), padded_log_mel(store.read(path, Spectrogram), m.frontend).numpy()
-        drawings.compute(padded, model, m.lime, **settings, seed=0, song="song")
-        explanations.compute(m.excerpts(1), model, one_fill, seed=0, song="song")  # two games; one that worked is one
-        return m.write(m.excerpts(1), path)
-
-    return job
-
-
-def _pages(m: Material, size: float, each: float) -> Job:
-    (path,), n = m.attacked(each), round(size / each)
-    kind = SongAttack if m.config["attacks"]["scope"] == "song" else ExcerptAttack
-    excerpts, out = m.excerpts(2), [m.folder / f"figure.{suffix}" for suffix in ("png", "pdf", "csv")]
-    columns = ("jobs", "wall_seconds", "peak_memory_mb", "disk_mb")
-    shown = pd.DataFrame({"stage": [f"stage {i}" for i in range(20)], **{name: np.arange(1, 21) for name in columns}})
-
-    def job() -> list[Path]:
-        perturbations = (("song", "waveform", store.read(path, kind)) for _ in range(n))
-        attacks.table(perturbations, [("song", "waveform", excerpts)] * n).to_csv(out[2])
-        save(costs.plot(shown, footnote="probe"), *out[:2])
-        return out
-
-    return job
-
-
-def _attributions(explainer: str, m: Material, count: float, _: float) -> Job:
-    (path,) = m.write(m.excerpts(count), name=f"{count} excerpts.h5")
-    (one,) = (one for one in explainers_of(m.config["explainers"]) if one.name == explainer)
-    grid = m.lime.grid(m.frontend.excerpt_frames, m.frontend.n_mels)
-    names: dict[str, Any] = {"seed": 0, "domain": "waveform", "song": "song"}
-    return lambda: m.write(attributions.compute(store.read(path, Excerpts), m.model(), one, grid, **names), path)
-
-
-def _planted(m: Material, updates: float, _: float) -> Job:
-    cue, song = CueSettings(**{**m.config["controls"]["cue"], "n_updates": round(updates)}), m.song(20, as_stored=False).audio
-    copy = m.folder / "planted.pt"
-
-    def job() -> list[Path]:
-        audio = load_audio(song, sample_rate=m.frontend.sample_rate)
-        save_checkpoint(copy, plant(load_checkpoint(m.checkpoint).detector, [audio], cue, seed=0))
-        return [copy]
-
-    return job
+def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> dict[str, Any]:
+    """Return the configuration of a probe ``few``, ``more`` or ``steady`` of a run."""
+    attacks, training, more = config["attacks"], config["detector"]["training"], size == "more"
+    longest = min(max(song.seconds for song in songs.values()), MAX_SECONDS)
+    song = max(longest if more else longest / 2, MIN_SECONDS)
+    attacked = min(attacks["seconds"] or longest, longest)
+    attacked = min(attacked if more else max(attacked / 2, 1.25 * excerpt_seconds(config)), song)
+    of_domain: dict[str, dict[str, Any]] = {}
+    for domain in DOMAINS:
+        own = attacks[domain]
+        of_domain[domain] = {key: min(by * own[key], 1e6) for key, by in (("eps", 100), ("eta", 100), ("alpha", 1e4))}
+        n_updates = 3
+        if size == "steady":
+            of_domain[domain] = {"eps": 1e-12, "eta": 1e-12}
+            n_updates = max(MIN_UPDATES, math.ceil(UPDATE_SECONDS / attacked))
+        of_domain[domain]["max_updates"] = min(own["max_updates"], n_updates)
+    n, threshold = 1, config["detector"]["threshold"]
+    if more:
+        n = min(max(config["excerpts"]["per_direction"], 3), MAX_PER_DIRECTION)
+    n_trained = min(training["n_updates"], max(MIN_BATCHES, TRAINED_EXCERPTS // training["batch"])) if more else 1
+    changes = {
+        "run": RUN,
+        "corpus": {
+            "kind": "synthetic",
+            "synthetic": {"n_train": 1, "n_valid": 1, "n_test": 1, "seconds": song},
+            "words": {"sing": ["sing"], "nosing": ["nosing"]},
+        },
+        "detector": {
+            "n_seeds": 1,
+            "attacked": "seed0",
+            "threshold": 0.5 if threshold is None else threshold,
+            "training": {"n_updates": n_trained},
+        },
+        "attacks": {"splits": ["test"], "seconds": attacked, "candidates": 8 if more else 4, **of_domain},
+        "excerpts": {"per_direction": n},
+        "stability": {"per_direction": 1, "n_repeats": 3 if more else 1},
+        "controls": {"per_direction": n, "cue": {"n_updates": 5 if more else 1}, "confined": {"max_updates": 2}},
+    }
+    stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}  # for songs of the run alone
+    explainers = [one for one in config["explainers"] if not (isinstance(one, Mapping) and one.get("name") in stored)]
+    truth = {**config["truth"], "tested": [LIME], "against": ["random"], "groups": {}}
+    return merged(absolute(config), changes) | {"variants": {}, "explainers": explainers, "truth": truth}
 
 
-def _controlled(explainers: bool, m: Material, count: float, _: float) -> Job:
-    (path,) = m.write(m.excerpts(count), name=f"{count} excerpts.h5")
-    grid = m.lime.grid(m.frontend.excerpt_frames, m.frontend.n_mels)
-    asked = explainers_of([LIME, *m.config["controls"]["explainers"]]) if explainers else []
+def _chosen(config: Mapping[str, Any], jobs: Iterable[Job]) -> list[Job]:
+    """Return one job of each kind that can be measured, and the pages of `PAGES`."""
+    stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}
 
-    def job() -> list[Path]:
-        excerpts = store.read(path, Excerpts)
-        case = controlled.chosen(excerpts, len(excerpts.original), grid.n_segments)
-        return m.write(controlled.compute("grid_probe", case, m.model(), asked, m.lime, grid, seed=0, song="song"), path)
+    def rank(job: Job) -> tuple:
+        planted = job.wildcards.get("control") in ("confined", "cue")  # which may find nothing with few updates
+        return planted, job.wildcards.get("domain") == "spectrogram", job.outputs
 
-    return job
-
-
-def probe_named(name: str) -> Callable[[Material, float, float], Job]:
-    """Return the probe of a stage, or of a stage and a variant of it."""
-    stage, _, variant = name.partition(" ")
-    return partial(_attributions, variant) if stage in JUDGING else PROBES[name]
+    found: dict[str, Job] = {}
+    for job in sorted(jobs, key=rank):
+        if job.rule in (*STAGES, *PAGES) and job.wildcards.get("explainer") not in stored:
+            found.setdefault(job.rule if job.rule in PAGES else kind_of(job), job)
+    return [job for job in found.values() if job.rule != "localised_attributions"]
 
 
-PROBES: dict[str, Callable[[Material, float, float], Job]] = {
-    "synthetic_corpus": _synthetic_corpus,
-    "spectrograms": _spectrograms,
-    "imported": _imported,
-    "training": _training,
-    "predictions": _predictions,
-    "perturbations waveform": partial(_perturbations, "waveform"),
-    "perturbations spectrogram": partial(_perturbations, "spectrogram"),
-    "excerpts": _excerpts,
-    "explanations": _explanations,
-    "flips": _flips,
-    "localised": _localised,
-    "stability": _stability,
-    "planted": _planted,
-    "controlled grids": partial(_controlled, False),
-    "controlled explainers": partial(_controlled, True),
-    "drawings": _drawings,
-    "tables and figures": _pages,
-}
+def _run(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], snakefile: Path, gpus: int) -> list[Point]:
+    """Run jobs that stand for others on the songs of a probe, and return what they have cost."""
+    results, songs = folder / "results" / RUN, songs_of(config)
+
+    def moved(path: str, job: Job) -> Path:
+        parts = Path(path).parts[2:]
+        inside = Path(*(parts[2:] if job.variant else parts))
+        return inside.with_name(SONG + inside.suffix) if "song" in job.wildcards else inside
+
+    targets = [str(Path("results", RUN, moved(job.outputs[0], job))) for job in jobs]
+    snakemake(snakefile, folder, config, *targets, "--cores", "1", *(["--resources", "gpu=1"] if gpus else []))
+    points = []
+    for job in jobs:
+        domain, cost = job.wildcards.get("domain"), of_job(results, moved(job.benchmark, job).relative_to("benchmarks")).iloc[0]
+        attack, excerpts = (results / stage / str(domain) / f"{SONG}.h5" for stage in ("perturbations", "excerpts"))
+        found = {"excerpts": _length(excerpts, "original"), "updates": _length(attack, "loss_history") - 1} if domain else {}
+        work, size = load(replace(job, wildcards={**job.wildcards, "song": SONG}), config, songs, **found)
+        files = [path for path in (results / moved(output, job) for output in job.outputs) if path.is_file()]
+        # Steps of a probe are few and alike, so its perturbations compress better than others do.
+        disk = _n_bytes(attack) if job.rule == "perturbations" else sum(path.stat().st_size for path in files)
+        seconds = (cost.s if gpus and job.on_gpu else cost.cpu_time) - cost.startup
+        points.append(Point(kind_of(job), work, size, cost.startup, seconds, cost.max_rss, disk / 1e6))
+    return points
+
+
+def _length(path: Path, name: str) -> int:
+    if not path.is_file():
+        return 0
+    with h5py.File(path, "r") as file:
+        return len(file[name])
+
+
+def _n_bytes(path: Path) -> int:
+    with h5py.File(path, "r") as file:
+        return sum(array.nbytes for array in file.values() if isinstance(array, h5py.Dataset))
+
+
+def fit(points: Sequence[Point]) -> dict[str, Cost]:
+    """Return the cost of each kind of job: straight lines through what was measured, with no coefficient below zero."""
+    by_kind: defaultdict[str, list[Point]] = defaultdict(list)
+    for point in points:
+        by_kind[point.kind].append(point)
+    costs = {}
+    for kind, own in by_kind.items():
+        memory = [point.memory_mb for point in own]
+        costs[kind] = Cost(
+            float(np.mean([point.startup for point in own])),
+            *_line([point.work for point in own], [point.seconds for point in own]),
+            *(_line([point.size for point in own], memory) if kind.split()[0] in OF_SONG else (max(memory), 0.0)),
+            *_line([point.size for point in own], [point.disk_mb for point in own]),
+        )
+    if {"training", "spectrograms"} <= costs.keys():  # a training holds the spectrograms of all songs
+        costs["training"] = replace(costs["training"], memory_per_size=costs["spectrograms"].disk_per_size)
+    return costs
+
+
+def _line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Return the height at zero and the slope of a line, neither below zero."""
+    if max(x) == min(x):
+        return float(np.mean(y)), 0.0
+    slope, fixed = np.polyfit(x, y, 1)
+    if slope < 0:
+        return float(np.mean(y)), 0.0
+    return (float(fixed), float(slope)) if fixed >= 0 else (0.0, float(np.dot(x, y) / np.dot(x, x)))

@@ -13,6 +13,6 @@ rule plan:
         settings=as_it_is(config),
         cores=lambda wildcards: workflow.cores or 1,
         note=as_it_is(RUN.note),
-        code=code("plan"),
+        code=lambda wildcards: [code_digest(path) for path in sorted(SCRIPTS.glob("[!_]*.py"))],  # all of it is measured
     script:
         "../scripts/plan.py"

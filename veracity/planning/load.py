@@ -1,0 +1,82 @@
+"""How much work a job of each stage has, from configuration and songs alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dag import Job, Song
+
+POOLED = "tables and figures"
+#: Rules that compute; all others make tables and figures.
+STAGES = (
+    *("synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts", "explanations"),
+    *("flips", "localised", "stability", "drawings", "attributions", "localised_attributions", "planted", "controlled"),
+)
+PASSES = 2  # over the attacked audio beside its updates, in units of an update: the last gradient, and the results
+
+
+def kind_of(job: Job) -> str:
+    """Return what jobs have in common whose costs differ by their work alone."""
+    if job.rule == "perturbations":
+        return f"perturbations {job.wildcards['domain']}"
+    if job.rule in ("attributions", "localised_attributions"):
+        return f"attributions {job.wildcards['explainer']}"
+    if job.rule == "controlled":
+        return f"controlled {'grids' if job.wildcards['control'].startswith('grid_') else 'explainers'}"
+    if job.rule in STAGES:
+        return job.rule
+    return "figure" if any(path.endswith(".png") for path in job.outputs) else "table"
+
+
+def load(
+    job: Job, config: Mapping[str, Any], songs: Mapping[str, Song], *, excerpts: int | None = None, updates: int | None = None
+) -> tuple[float, float]:
+    """Return the work of a job, with which its time grows, and its size, with which its memory and its files grow.
+
+    Parameters
+    ----------
+    job : Job
+    config : mapping
+        The whole configuration of the run or variant whose job it is.
+    songs : mapping of str to Song
+    excerpts, updates : int, optional
+        Number of excerpts that are explained, and of updates of an attack; by default the most that the configuration allows.
+
+    Returns
+    -------
+    work, size : float
+        Both in seconds of audio, excerpts or games; the work of an attack is seconds times updates, that of a training updates.
+    """
+    attacks, per_direction = config["attacks"], 2 * config["controls"]["per_direction"]
+    seconds = songs[job.wildcards["song"]].seconds if job.wildcards.get("song") in songs else 0.0
+    attacked, n = min(seconds, attacks["seconds"] or seconds), 2 * config["excerpts"]["per_direction"]
+    if attacks["scope"] == "excerpt":
+        attacked, n = attacks["candidates"] * excerpt_seconds(config), min(n, attacks["candidates"])
+    n = n if excerpts is None else excerpts
+    if job.rule == "perturbations":
+        updates = attacks[job.wildcards["domain"]]["max_updates"] if updates is None else updates
+        return attacked * (updates + PASSES), attacked
+    if job.rule == "training":
+        return config["detector"]["training"]["n_updates"], sum(one.seconds for one in songs.values() if one.split == "train")
+    n_games = n * len(config["localised"]["k"])
+    work = {
+        "synthetic_corpus": sum(one.seconds for one in songs.values()),
+        "spectrograms": seconds,
+        "predictions": sum(one.seconds for one in songs.values() if one.split != "train"),
+        "excerpts": attacked,
+        "explanations": n * len(config["lime"]["fills"]),
+        "flips": n,
+        "localised": n_games,
+        "stability": min(n, 2 * config["stability"]["per_direction"])
+        * (config["stability"]["n_repeats"] + 2),  # all masks of an excerpt take as long as two repeats
+        "attributions": n,
+        "localised_attributions": n_games,
+        "planted": config["controls"]["cue"]["n_updates"],
+        "controlled": 2 * per_direction if job.wildcards.get("control") == "cue" else min(n, per_direction),
+    }.get(job.rule, 0.0)
+    return work, work
+
+
+def excerpt_seconds(config: Mapping[str, Any]) -> float:
+    """Return the length of an excerpt of the detector in seconds."""
+    frontend = config["frontend"]
+    return frontend["excerpt_frames"] * frontend["hop_samples"] / frontend["sample_rate"]
