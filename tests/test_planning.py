@@ -13,14 +13,13 @@ import yaml
 from snakemake.utils import update_config
 from workspaces import SMALL, Workspace
 
-from veracity.attacks.settings import CPU_CHUNK_FRAMES, DOMAINS, n_cpu_chunks
+from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.planning import probes, turns
+from veracity.planning import probes
 from veracity.planning.dag import BLOCK, LINE, Job, Song, _job, jobs_of, merged, parts_of, songs_of
 from veracity.planning.load import POOLED, kind_of, load
 from veracity.planning.prediction import THREAD_LOSS, as_time, by_stage, compare, in_words, predict, wall_seconds
 from veracity.planning.probes import Cost, Point, fit, measure, small
-from veracity.planning.turns import priority_of, threads_of
 from veracity.results import costs
 from veracity.workflow.configuration import checked
 from veracity.workflow.consistency import check_together
@@ -309,7 +308,7 @@ def test_a_job_that_cannot_be_measured_costs_its_start_up():
     assert found.seconds.tolist() == [1.5, 0.75]  # a figure costs what a table does
 
 
-# --- threads, priorities, and the schedule that follows ---------------------------------------------------------------
+# --- the schedule that follows ---------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -317,64 +316,6 @@ def workspace(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("plan"))
     workspace.configure("small", SMALL)
     return workspace
-
-
-@pytest.mark.parametrize(
-    ("cores", "training", "attack"),
-    [(1, 1, 1), (2, 1, 1), (4, 1, 1), (8, 2, 1), (12, 4, 2), (16, 4, 2), (32, 8, 4), (64, 8, 8), (1000, 8, 8)],
-)
-def test_threads_of_the_paper_by_cores(cores, training, attack):
-    """Five trainings of eight shards, 32 attacks of sixteen chunks: all cores at work, no job with more than there are."""
-    config = configured("jamendo.yaml", {"device": "cpu"})
-    assert threads_of("training", config, cores=cores, n_songs=16) == training
-    assert threads_of("perturbations", config, cores=cores, n_songs=16) == attack
-    assert threads_of("explanations", config, cores=cores, n_songs=16) == 1
-
-
-@pytest.mark.parametrize(
-    ("change", "stage", "expected"),
-    [
-        ({"detector": {"n_seeds": 1}}, "training", 4),  # a batch of sixteen is four shards
-        ({"detector": {"n_seeds": 1, "training": {"batch": 32}}}, "training", 8),
-        ({"detector": {"n_seeds": 1, "training": {"batch": 4}}}, "training", 1),
-        ({"detector": {"n_seeds": 1, "training": {"batch": 22}}}, "training", 6),
-        ({"detector": {"n_seeds": 1}, "device": "cuda"}, "training", 1),  # a GPU is worked by one thread
-        ({"attacks": {"seconds": 10}}, "perturbations", 1),  # one chunk
-        ({"attacks": {"seconds": 60}}, "perturbations", 4),
-        ({"attacks": {"seconds": 10, "chunk_frames": 100}}, "perturbations", 8),
-        ({"attacks": {"scope": "excerpt", "candidates": 20}}, "perturbations", 3),
-        ({"attacks": {"scope": "excerpt", "candidates": 20}}, "tuning_runs", 1),  # of songs, whatever the scope
-        ({"attacks": {"seconds": 60}, "model": {"build": "own:model"}}, "perturbations", 1),
-    ],
-)
-def test_threads_are_no_more_than_there_are_parts(change, stage, expected):
-    assert threads_of(stage, configured({"device": "cpu"}, change), cores=8, n_songs=1) == expected
-
-
-def test_a_gpu_that_is_there_takes_the_threads_away(monkeypatch, tmp_path):
-    (tmp_path / "card").touch()
-    for paths, expected in (((str(tmp_path / "card"),), 1), ((str(tmp_path / "none"),), 4)):
-        monkeypatch.setattr(turns, "GPUS", paths)
-        one = configured({"device": "auto", "detector": {"n_seeds": 1}})
-        assert threads_of("training", one, cores=8, n_songs=1) == expected
-
-
-@pytest.mark.parametrize("n_frames", [1, 700, 1536, 1537, 4000, 7000, 16535, 10**6])
-def test_a_song_is_cut_into_chunks_that_threads_can_share(n_frames):
-    n = n_cpu_chunks(n_frames)
-    assert n in (1, 2, 4) or n % 8 == 0
-    assert n_frames / n <= 1.5 * CPU_CHUNK_FRAMES
-    assert n == 1 or n_frames / n >= 0.6 * CPU_CHUNK_FRAMES
-
-
-def test_what_everything_waits_for_comes_first_and_long_songs_before_short_ones(tmp_path):
-    short, long = tmp_path / "short.ogg", tmp_path / "long.ogg"
-    short.write_bytes(b"0" * 10)
-    long.write_bytes(b"0" * 10**6)
-    attacks = [priority_of("perturbations", audio=path) for path in (tmp_path / "still to be made", short, long)]
-    others = priority_of("training", attacked=False)
-    assert 0 == priority_of("flips") < attacks[0] < attacks[1] < attacks[2] < others / 8  # who has the most threads
-    assert priority_of("training", attacked=True) > 8 * others
 
 
 def of_jobs(*rows):
