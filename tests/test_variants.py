@@ -21,7 +21,7 @@ from veracity.page.runs import Run as PageRun
 from veracity.results import compare
 from veracity.results.compare import BASE, FIDELITY, MEASURES, Variant
 from veracity.workflow.runs import configurations, runs_of
-from veracity.workflow.stages import stages_of
+from veracity.workflow.stages import above, stages_of
 
 TWO_SEEDS = {"detector": {"n_seeds": 2}}
 VARIANTS = {
@@ -122,14 +122,11 @@ def test_stages_are_made_from_what_the_rules_read(workspace):
     done = workspace.snakemake("-n", "all", config=workspace.configure("all", SMALL, {"explainers": ["lime", "occlusion"]}))
     stages = stages_of(merged(DEFAULT, SMALL))
 
-    def above(stage):
-        return {two for one in stages[stage].made_from for two in ({one} | above(one))}
-
     seen = set()
     for rule, inputs, _ in planned(done.stdout):
         if rule in stages and rule != "synthetic_corpus":
             read = {Path(path).relative_to(RESULTS).parts[0] for path in inputs}
-            assert set(stages[rule].made_from) <= read <= above(rule), rule
+            assert set(stages[rule].made_from) <= read <= above(stages, rule), rule
             seen.add(rule)
     assert seen == stages.keys() - {"synthetic_corpus", "imported", "tuning_runs", "planted", "controlled", "classifier"}
 

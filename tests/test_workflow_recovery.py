@@ -82,5 +82,5 @@ def test_a_truncated_artefact_is_named_with_the_cure(copy):
     assert failed.returncode != 0
     said = failed.stdout + failed.stderr
     assert victim.name in said
-    assert "delete it" in said
+    assert "Delete it and run snakemake again." in said
     assert "Traceback" not in said

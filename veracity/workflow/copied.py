@@ -33,9 +33,10 @@ def refuse_copied(run: Run) -> None:
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
     since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the time of a file's content, but not this one
     stale = [path for path in _came_since(folder, since) if _differs(path, run, unreadable=not is_own)]
-    if folders := sorted({str(folder / path.relative_to(folder).parts[0]) for path in stale}):
+    names = {path.relative_to(folder).parts[0] for path in stale}
+    if names:
         came = "files copied here, or left by a run that was killed, that were made with other settings"
-        cure = f"Remove them, to make them again: rm -r {' '.join(folders)}"
+        cure = f"Remove them, to make them again: rm -r {' '.join(str(folder / name) for name in sorted(names))}"
         raise ArtefactError(f"{run.folder}: it holds {came}. {cure}")
 
 
@@ -71,7 +72,7 @@ def _differs(path: Path, run: Run, *, unreadable: bool) -> bool:
         made_with = _settings_in(path)
     except (VeracityError, KeyError, ValueError, TypeError):
         return unreadable
-    return made_with != json.loads(json.dumps(run.asked(stage, **wildcards)))
+    return made_with != json.loads(json.dumps(run.settings_of(stage, **wildcards)))
 
 
 def _settings_in(path: Path) -> Any:

@@ -5,9 +5,10 @@ the folder of the stage, and its rules make what the others need.
 """
 
 import functools
+import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,7 @@ class Run:
         if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - a dangling link, too
             raise ConfigError(f"run: {self.folder} is not a folder. Remove it, or choose another name.")
         self.stages = stages_of(config)
+        self._settings_of: dict[tuple, dict[str, Any]] = {}
         self.build, self.predict = config["model"]["build"], config["model"]["predict"]
         self.checkpoint = config["detector"]["checkpoint"]
         if self.checkpoint and not os.path.isfile(self.checkpoint):  # noqa: PTH113 - no name is too long for it
@@ -239,11 +241,8 @@ class Run:
         """Return everything that decides a stage's artefacts: two runs whose keys are equal share them."""
         of_stage: Stage = self.stages[stage]
         own = [_part(self.config, key.format(domain=domain)) for key in ("seed", *of_stage.uses, *of_stage.where)]
-        above = [self._key(one, domain, None) for one in of_stage.made_from if self._is_made(one)]
+        above = [self._key(other, domain, None) for other in of_stage.made_from]
         return own, above, self.explainers.get(explainer) if explainer else None
-
-    def _is_made(self, stage: str) -> bool:
-        return stage != "synthetic_corpus" or self.config["corpus"]["kind"] == "synthetic"
 
     def owner(self, stage: str, *, domain: str | None = None, explainer: str | None = None) -> str:
         """Return the folder of the run that makes a stage's artefacts for this one: its own, or that of one before it."""
@@ -267,42 +266,85 @@ class Run:
         """Return the path of an artefact; parameters as `place`."""
         return "/".join(self.place(stage, **names))
 
-    def paths(self, stage: str) -> list[str]:
-        """Return the paths of a stage's artefacts of all explained songs under both attacks."""
-        return [self.path(stage, domain=domain, song=song) for domain in DOMAINS for song in self.explained]
+    def artefacts(self, stage: str) -> list[dict[str, str]]:
+        """Return the names of all artefacts of a stage that tables and figures read."""
+        pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
+        if stage in EXPLAINER_STAGES:  # stored attributions are of whole excerpts alone
+            localised = stage == EXPLAINER_STAGES[1]
+            explainers = [
+                name
+                for name, one in self.explainers.items()
+                if not localised or (self.config["localised"]["explainers"] and not one.stored)
+            ]
+            return [{"explainer": name, **pair} for name in explainers for pair in pairs]
+        if stage == "controlled":
+            domains, taught = {"confined": ("spectrogram",), "cue": ("waveform",)}, set(self.names("train"))
+            return [
+                {"control": control, "domain": domain, "song": song}
+                for control in self.controls
+                for domain in domains.get(control, DOMAINS)
+                for song in self.explained
+                if control != "cue" or song not in taught
+            ]
+        by_names: dict[tuple[str, ...], list[dict[str, str]]] = {
+            (): [{}],
+            ("song",): [{"song": song} for song in (self.decoded if stage == "spectrograms" else self.explained)],
+            ("detector",): [{"detector": name} for name in self.detectors],
+        }
+        return by_names.get(self.stages[stage].named_by, pairs)
 
-    def explainer_paths(self, stage: str) -> list[str]:
-        """Return the paths of the artefacts of all explainers beside LIME; stored attributions are of whole excerpts alone."""
-        names = [
-            name
-            for name, one in self.explainers.items()
-            if stage == EXPLAINER_STAGES[0] or (self.config["localised"]["explainers"] and not one.stored)
-        ]
-        return [
-            self.path(stage, explainer=name, domain=domain, song=song)
-            for name in names
-            for domain in DOMAINS
-            for song in self.explained
-        ]
+    def paths(self, stage: str) -> list[str]:
+        """Return the paths of all artefacts of a stage that tables and figures read."""
+        return [self.path(stage, **names) for names in self.artefacts(stage)]
 
     def detector_path(self, name: str) -> str:
         """Return the path of a detector's weights."""
         return self.path("imported") if name == GIVEN else self.path("training", detector=name)
 
-    def asked(self, stage: str, **names: str | None) -> dict[str, Any]:
-        """Return everything that decides an artefact beside its inputs, to be stored in it and to re-run its job.
+    def settings_of(self, stage: str, **names: str) -> dict[str, Any]:
+        """Return everything that decides an artefact, to be stored in it and to re-run its job.
+
+        The settings of the stages above are part of it. Otherwise an artefact would seem up to date after a job above failed:
+        Snakemake removes the output of that job, and does not miss it while what was made from it is there.
 
         Parameters
         ----------
         stage : str
         **names : str
-            ``song``, ``domain``, ``explainer``, ``control``, as far as the artefact has them.
+            Those that name an artefact of the stage, as for `place`.
 
         Returns
         -------
         dict
-            The part of the configuration, and under ``outside`` the digests of files and code outside the project.
+            The part of the configuration; under ``outside`` the digests of files and code outside the project, and under
+            ``made_from`` a digest of the settings of the artefacts above.
         """
+        key = (stage, *((name, names[name]) for name in self.stages[stage].named_by if name in names))
+        if key not in self._settings_of:
+            own = self._own_settings(stage, **names)
+            above = [self.settings_of(other, **other_names) for other, other_names in self._made_from(stage, names)]
+            self._settings_of[key] = {**own, "made_from": digest_of(above)} if above else own
+        return self._settings_of[key]
+
+    def _made_from(self, stage: str, names: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+        """Return the stages and names of the artefacts from which one is made."""
+        found = []
+        for above in self.stages[stage].made_from:
+            control = names.get("control", "")
+            if stage == "controlled" and above not in {"cue": ["planted"], "random_weights": ["flips"]}.get(
+                control, ["predictions" if control in PLANTED else "excerpts"]
+            ):
+                continue
+            if above == "spectrograms" and stage in ("training", "predictions"):
+                songs = self.names(*(("train",) if stage == "training" else ("valid", "test")))
+                found += [(above, {"song": song}) for song in songs]
+            elif self.stages[above].named_by == ("detector",):
+                found.append((above, {"detector": names.get("detector", self.attacked)}))
+            else:
+                found.append((above, dict(names)))
+        return found
+
+    def _own_settings(self, stage: str, **names: str) -> dict[str, Any]:
         control, explainer = names.get("control"), names.get("explainer")
         part: dict[str, Any] = {}
         keys = ("seed", *self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
@@ -318,6 +360,10 @@ class Run:
         outside = {name: self.outside(name, song, names.get("domain"), explainer) for name in self.stages[stage].reads}
         outside = {name: digest for name, digest in outside.items() if digest}
         return {**part, "outside": outside} if outside else part
+
+    def digest_of_stages(self, stages: Iterable[str]) -> str:
+        """Return a digest of the settings of all artefacts of some stages, for the tables that read them."""
+        return digest_of([self.settings_of(stage, **names) for stage in sorted(stages) for names in self.artefacts(stage)])
 
     def outside(self, name: str, song: Song | None, domain: str | None, explainer: str | None) -> Any:
         """Return the digest of a file or of code outside the project; None where there is none."""
@@ -341,7 +387,7 @@ class Run:
         """Return the places of all artefacts that the comparison of variants needs of this run."""
         stages = [*COMPARED]
         for stage in stages:
-            stages += [above for above in self.stages[stage].made_from if above not in stages and self._is_made(above)]
+            stages += [above for above in self.stages[stage].made_from if above not in stages]
         pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
         heard = self.names("valid", "test", *(() if self.checkpoint else ("train",)))
         named = {
@@ -350,6 +396,11 @@ class Run:
             **{stage: [{"detector": self.attacked}] for stage in ("training", "imported", "predictions")},
         }
         return [self.place(stage, **names) for stage in stages for names in named.get(stage, pairs)]
+
+
+def digest_of(value: Any) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a value as JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _digest_of_callable(target: str | None) -> str | None:

@@ -57,7 +57,11 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     return {
         "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), where=folder, named_by=()),
         "spectrograms": Stage(
-            ("frontend", "corpus.words", *corpus), ("synthetic_corpus",), ("audio", "labels"), folder, named_by=("song",)
+            ("frontend", "corpus.words", *corpus),
+            ("synthetic_corpus",) if synthetic else (),
+            ("audio", "labels"),
+            folder,
+            named_by=("song",),
         ),
         "training": Stage(
             ("frontend", "detector.architecture", "detector.training"), ("spectrograms",), named_by=("detector",)
@@ -92,12 +96,17 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
         "planted": Stage(("frontend", "controls.cue"), detector, ("taught",), named_by=()),
         "controlled": Stage(
             (*fitted, "lime.fill", "controls.per_direction"),
-            ("flips", "planted"),
+            ("predictions", "excerpts", "flips", "planted"),  # not all of them for each control
             ("audio", "explainers"),
             named_by=("control", "domain", "song"),
         ),
         "classifier": Stage((*explained, "stability", "explainers", "attacks.seconds"), reads=("model",), named_by=()),
     }
+
+
+def above(stages: Mapping[str, Stage], name: str) -> set[str]:
+    """Return the stages from which a stage is made, directly or through others."""
+    return {one for other in stages[name].made_from for one in ({other} | above(stages, other))}
 
 
 #: Keys that a control uses beside those of its stage.

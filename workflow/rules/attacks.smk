@@ -15,7 +15,7 @@ rule classifier:
     params:
         settings=uses("classifier"),
         note=as_it_is(RUN.note),
-        code=code("classifier"),
+        code=code_of("classifier"),
     script:
         "../scripts/classifier.py"
 
@@ -41,7 +41,7 @@ rule perturbations:
         settings=uses("perturbations"),
         chunk_frames=config["attacks"]["chunk_frames"],
         device=config["device"],
-        code=code("perturbations"),
+        code=code_of("perturbations"),
     script:
         "../scripts/perturbations.py"
 
@@ -67,6 +67,6 @@ rule tuning_runs:
         settings=uses("tuning_runs"),
         chunk_frames=config["attacks"]["chunk_frames"],
         device=config["device"],
-        code=code("tuning_runs"),
+        code=code_of("tuning_runs"),
     script:
         "../scripts/tuning_runs.py"

@@ -17,6 +17,7 @@ from veracity.workflow.code import code_digest
 from veracity.workflow.configuration import check_files
 from veracity.workflow.copied import mark, refuse_copied
 from veracity.workflow.runs import COMPARED, runs_of
+from veracity.workflow.stages import above
 from veracity.workflow.threads import threads_of
 
 STARTED = time.time()
@@ -67,14 +68,19 @@ def as_it_is(value):
     return lambda wildcards: value
 
 
-def code(rule):
-    """Return a parameter: the digest of a rule's script and of all library code that it imports."""
-    return lambda wildcards: code_digest(SCRIPTS / f"{rule}.py")
+def code(*rules):
+    """Return a parameter: digests of the scripts of rules and of all library code that they import."""
+    return lambda wildcards: [code_digest(SCRIPTS / f"{rule}.py") for rule in rules]
+
+
+def code_of(stage):
+    """Return the parameter `code` of a stage: its own, and that of the stages above, for the reason of `Run.settings_of`."""
+    return code(stage, *sorted(above(RUN.stages, stage)))
 
 
 def uses(stage):
-    """Return a parameter: the settings that decide an artefact of a stage, and digests of files outside the project."""
-    return lambda wildcards: RUN.asked(stage, **dict(wildcards.items()))
+    """Return a parameter: everything that decides an artefact of a stage beside code."""
+    return lambda wildcards: RUN.settings_of(stage, **dict(wildcards.items()))
 
 
 def settings(*keys):
@@ -104,14 +110,9 @@ def made(stage, **names):
     return lambda wildcards: RUN.path(stage, **{**dict(wildcards.items()), **names})
 
 
-def per_attack(stage):
-    """Return an input: a stage's artefacts of all explained songs under both attacks."""
+def all_of(stage):
+    """Return an input: all artefacts of a stage."""
     return lambda wildcards: RUN.paths(stage)
-
-
-def per_explainer(stage):
-    """Return an input: a stage's artefacts of all explainers beside LIME, of all songs under both attacks."""
-    return lambda wildcards: RUN.explainer_paths(stage)
 
 
 def spectrograms_of(names):
@@ -141,18 +142,6 @@ def read_by_control(wildcards):
         return read | ({"planted": f"{RESULTS}/planted/cue.pt"} if wildcards.control == "cue" else {})
     stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
     return read | {stage: RUN.path(stage, domain=wildcards.domain, song=wildcards.song) for stage in stages}
-
-
-def controlled_of_all(wildcards):
-    """Return the artefacts of all controls."""
-    domains, others = {"confined": ["spectrogram"], "cue": ["waveform"]}, set(RUN.names("train"))
-    return [
-        f"{RESULTS}/controlled/{control}/{domain}/{song}.h5"
-        for control in RUN.controls
-        for domain in domains.get(control, DOMAINS)
-        for song in RUN.explained
-        if control != "cue" or song not in others
-    ]
 
 
 def tuning_runs_of_all(wildcards):

@@ -18,7 +18,7 @@ rule planted:
     params:
         settings=uses("planted"),
         device=config["device"],
-        code=code("planted"),
+        code=code_of("planted"),
     script:
         "../scripts/planted.py"
 
@@ -38,6 +38,6 @@ rule controlled:
     params:
         settings=uses("controlled"),
         device=config["explaining_device"],
-        code=code("controlled"),
+        code=code_of("controlled"),
     script:
         "../scripts/controlled.py"

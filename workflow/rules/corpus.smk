@@ -45,6 +45,6 @@ rule spectrograms:
         runtime=growing(5),
     params:
         settings=uses("spectrograms"),
-        code=code("spectrograms"),
+        code=code_of("spectrograms"),
     script:
         "../scripts/spectrograms.py"

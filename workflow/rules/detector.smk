@@ -24,7 +24,7 @@ rule training:
         settings=uses("training"),
         order=RUN.names("train"),  # batches are drawn from the songs in the order of their list
         device=config["device"],
-        code=code("training"),
+        code=code_of("training"),
     script:
         "../scripts/training.py"
 
@@ -41,7 +41,7 @@ rule imported:
     localrule: True
     params:
         settings=uses("imported"),
-        code=code("imported"),
+        code=code_of("imported"),
     script:
         "../scripts/imported.py"
 
@@ -61,6 +61,6 @@ rule predictions:
     params:
         settings=uses("predictions"),
         device=config["device"],
-        code=code("predictions"),
+        code=code_of("predictions"),
     script:
         "../scripts/predictions.py"

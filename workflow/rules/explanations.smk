@@ -33,15 +33,18 @@ for stage, read in EXPLAINING.items():
             settings=uses(stage),
             device=config["explaining_device"],
             stage=stage,
-            code=code(stage),
+            code=code_of(stage),
         script:
             "../scripts/{params.stage}.py"  # formatted when the job runs, as `stage` would be
+
+
+HEARD = ("perturbations", "excerpts", "explanations", "flips")
 
 
 rule listening:
     input:
         **ATTACKED,
-        **{stage: per_attack(stage) for stage in ("perturbations", "excerpts", "explanations", "flips")},
+        **{stage: all_of(stage) for stage in HEARD},
         audio=audio_of(RUN.explained),
     output:
         table=f"{RESULTS}/tables/listening.csv",
@@ -53,9 +56,10 @@ rule listening:
         benchmark_of("listening")
     params:
         settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
+        above=lambda wildcards: RUN.digest_of_stages(HEARD),
         songs=RUN.explained,
         audio_digests=lambda wildcards: [RUN.outside("audio", RUN.songs.get(name), None, None) for name in RUN.explained],
         note=as_it_is(RUN.note),
-        code=code("listening"),
+        code=code("listening", *HEARD),
     script:
         "../scripts/listening.py"

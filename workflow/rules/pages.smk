@@ -18,69 +18,48 @@ def truth(*keys):
     return {"asked": {key: config["truth"][key] for key in keys}}
 
 
-RATES, ROWS, SCORES = ({"rows": table(name)} for name in ("flip_rates", "localised_rows", "scores"))
-LEADERS = {"leaderboard": table("leaderboard"), "scores": table("scores")}
+RATES, ROWS, SCORES = ["flip_rates"], ["localised_rows"], ["scores"]
+LEADERS = ["leaderboard", "scores"]
 LOOK = {"results": RESULTS}  # the script looks into benchmarks and logs
+CSV = {"table": "tables/{}.csv"}
+BY_EXCERPT = {"excerpts": "tables/{}_by_excerpt.csv"}
+# What a page reads (stages, and tables of other pages), what it writes, and its parameters.
 PAGES = {
-    "corpus": ({"spectrograms": spectrograms_of(RUN.decoded)}, TABLE, {}),
-    "detector": ({"predictions": [RUN.path("predictions", detector=name) for name in RUN.detectors]}, TABLE, {}),
-    "attacks": ({stage: per_attack(stage) for stage in ("perturbations", "excerpts")}, TABLE, {}),
-    "tuning": ({"runs": tuning_runs_of_all}, TABLE, {}),
+    "corpus": (["spectrograms"], TABLE, {}),
+    "detector": (["predictions"], TABLE, {}),
+    "attacks": (["perturbations", "excerpts"], TABLE, {}),
     # paper: Tables 1 and 2, Figures 1 to 4
-    "flip_rates": (
-        {"flips": per_attack("flips"), "attributions": per_explainer("attributions")},
-        {"table": "tables/{}.csv"},
-        {},
-    ),
-    "localised_rows": (
-        {"localised": per_attack("localised"), "attributions": per_explainer("localised_attributions")},
-        {"table": "tables/{}.csv"},
-        {},
-    ),
+    "flip_rates": (["flips", "attributions"], CSV, {}),
+    "localised_rows": (["localised", "localised_attributions"], CSV, {}),
     "table1": (RATES, TABLE, FILL),
     "table2": (RATES, TABLE, FILL),
     "published": (
-        {"rates": table("flip_rates"), "localised": table("localised_rows")},
+        [*RATES, *ROWS],
         TABLE,
         {
             "configuration": {key: config[key] for key in PUBLISHED},
             "n_songs": {split: len(RUN.names(split)) for split in SPLITS},
         },
     ),
-    "figure1": (
-        {"drawings": lambda wildcards: [RUN.path("drawings", song=name) for name in RUN.explained]},
-        PLOTTED,
-        {"settings": settings("frontend", "lime.n_time", "lime.n_band")},
-    ),
+    "figure1": (["drawings"], PLOTTED, {"settings": settings("frontend", "lime.n_time", "lime.n_band")}),
     "figure2": (RATES, PLOTTED, FILL),
     "figure3": (ROWS, PLOTTED, {"k": config["localised"]["k"], "n_segments": N_SEGMENTS}),
     "figure4": (ROWS, PLOTTED, {}),
     # beyond the paper
-    "smallest_sets": ({"flips": per_attack("flips")}, TABLE, {}),
+    "smallest_sets": (["flips"], TABLE, {}),
     "localisation": (ROWS, TABLE, {}),
-    "fidelity": ({"explanations": per_attack("explanations")}, TABLE, {}),
-    "sampling_error": ({"stability": per_attack("stability")}, TABLE, {}),
-    "figure_stability": (
-        {"rows": table("sampling_error")},
-        PLOTTED,
-        {"n_samples": config["lime"]["n_samples"], "n_segments": N_SEGMENTS},
-    ),
+    "fidelity": (["explanations"], TABLE, {}),
+    "sampling_error": (["stability"], TABLE, {}),
+    "figure_stability": (["sampling_error"], PLOTTED, {"n_samples": config["lime"]["n_samples"], "n_segments": N_SEGMENTS}),
     "audits": (
-        {
-            **{stage: per_attack(stage) for stage in ("explanations", "flips", "localised")},
-            "stability": per_attack("stability") if HAS_STUDY else [],
-            "drawings": [] if BUILD else [RUN.path("drawings", song=name) for name in RUN.explained],
-        },
+        ["explanations", "flips", "localised", *(["stability"] if HAS_STUDY else []), *([] if BUILD else ["drawings"])],
         TABLE,
         {},
     ),
     # the truth study: every explainer against the exact values of all masks
     "scores": (
-        {
-            **{stage: per_attack(stage) for stage in ("flips", "explanations")},
-            "attributions": per_explainer("attributions"),
-        },
-        {"table": "tables/{}.csv"},
+        ["flips", "explanations", "attributions"],
+        CSV,
         {**SEED, "n_samples": config["lime"]["n_samples"], "n_rankings": config["truth"]["n_rankings"]},
     ),
     "leaderboard": (SCORES, TABLE, SEED),
@@ -89,17 +68,13 @@ PAGES = {
     "sensitivity": (SCORES, TABLE, {**FILL, **SEED, **truth("tested", "against", "groups")}),
     "own_games": (LEADERS, {**TABLE, **FIGURE, "agreement": "tables/{}_agreement.csv"}, {**FILL, **SEED}),
     "fidelity_worth": (SCORES, {**TABLE, **FIGURE}, {**FILL, **SEED}),
-    "truths": (
-        {"flips": per_attack("flips")},
-        {**TABLE, **FIGURE, "excerpts": "tables/{}_by_excerpt.csv"},
-        SEED,
-    ),
+    "truths": (["flips"], {**TABLE, **FIGURE, **BY_EXCERPT}, SEED),
     "explainer_costs": (SCORES, TABLE, LOOK),
     "figure_leaderboard": (LEADERS, PLOTTED, {}),
     "figure_explainers": (SCORES, PLOTTED, FILL),
     "controls": (
-        {"controlled": controlled_of_all},
-        {**TABLE, **FIGURE, "excerpts": "tables/{}_by_excerpt.csv"},
+        ["controlled"],
+        {**TABLE, **FIGURE, **BY_EXCERPT},
         {**SEED, "margin": config["controls"]["margin"], "left_out": as_it_is(RUN.controls_left_out)},
     ),
 }
@@ -121,33 +96,42 @@ FIGURES = [
     *(["controls"] if config["controls"]["all"] else []),
     *(["compare"] if config["variants"] else []),
 ]
+PAGES["costs"] = (list(dict.fromkeys([*TABLES, *FIGURES])), {**TABLE, **FIGURE}, LOOK)
 if not VARIANT:
-    PAGES["compare"] = (
-        {"artefacts": compared_files},
-        {**TABLE, **FIGURE, "curves": "figures/{}.csv"},
-        {**SEED, "runs": as_it_is(compared())},
-    )
-    PAGES["variant_costs"] = (
-        {"rows": table("compare")},
-        TABLE,
-        {"runs": as_it_is(needed_by_each())},
-    )
-PAGES["costs"] = (
-    {
-        "figures": [f"{RESULTS}/figures/{name}.png" for name in FIGURES],
-        "tables": [table(name) for name in TABLES],
-    },
-    {**TABLE, **FIGURE},
-    LOOK,
-)
+    PAGES["compare"] = ([], {**TABLE, **FIGURE, "curves": "figures/{}.csv"}, {**SEED, "runs": as_it_is(compared())})
+    PAGES["variant_costs"] = (["compare"], TABLE, {"runs": as_it_is(needed_by_each())})
 
-for page, (inputs, outputs, params) in PAGES.items():
+
+def pages_above(page):
+    """Return the pages and the stages that a page reads, directly or through others."""
+    read = PAGES[page][0] if page in PAGES else []
+    return {two for one in read for two in ({one} | (above(RUN.stages, one) if one in RUN.stages else pages_above(one)))}
+
+
+def inputs_of(page):
+    """Return the inputs of a page, by the stage or page that makes them."""
+    if page == "compare":
+        return {"artefacts": compared_files}
+    if page == "costs":
+        figures = [f"{RESULTS}/figures/{name}.png" for name in FIGURES]
+        return {"figures": figures, "tables": [table(name) for name in TABLES]}
+    return {one: all_of(one) if one in RUN.stages else table(one) for one in PAGES[page][0]}
+
+
+def decided_by(page):
+    """Return a parameter: what decides the artefacts that a page reads, for the reason of `Run.settings_of`."""
+    runs = RUNS.values() if page in ("compare", "variant_costs") else [RUN]
+    stages = COMPARED if page in ("compare", "variant_costs") else pages_above(page) & RUN.stages.keys()
+    return lambda wildcards: [run.digest_of_stages(stages) for run in runs]
+
+
+for page, (read, outputs, params) in PAGES.items():
 
     rule:
         name:
             page
         input:
-            **inputs,
+            **inputs_of(page),
         output:
             **{kind: f"{RESULTS}/{path.format(page)}" for kind, path in outputs.items()},
         log:
@@ -160,9 +144,28 @@ for page, (inputs, outputs, params) in PAGES.items():
             note=as_it_is(note_of_comparison() if page == "compare" else RUN.note),
             called=as_it_is(RUN.label_name),
             page=page,
-            code=code(page),
+            above=decided_by(page),
+            code=code(page, *sorted(pages_above(page))),
         script:
             "../scripts/{params.page}.py"  # formatted when the job runs, as `page` would be
+
+
+rule tuning:
+    input:
+        tuning_runs_of_all,
+    output:
+        table=f"{RESULTS}/tables/tuning.csv",
+        page=f"{RESULTS}/tables/tuning.md",
+    log:
+        log_of("tuning"),
+    benchmark:
+        benchmark_of("tuning")
+    localrule: True
+    params:
+        note=as_it_is(RUN.note),
+        code=code("tuning", "tuning_runs"),
+    script:
+        "../scripts/tuning.py"
 
 
 rule report:
@@ -179,6 +182,7 @@ rule report:
     localrule: True
     params:
         configuration=as_it_is(config),
-        code=code("report"),
+        above=decided_by("costs"),
+        code=code("report", *sorted(pages_above("costs"))),
     script:
         "../scripts/report.py"

@@ -17,6 +17,8 @@ KINDS = {"explanations": Explanations, "flips": Flips, "localised": Localised, "
 
 with job(snakemake):
     found = [(stage, *item) for stage, kind in KINDS.items() for item in read_all(snakemake.input.get(stage, []), kind)]
-    found += [("drawings", Path(path).stem, "drawing", store.read(path, DrawnExcerpt)) for path in snakemake.input.drawings]
+    found += [
+        ("drawings", Path(path).stem, "drawing", store.read(path, DrawnExcerpt)) for path in snakemake.input.get("drawings", [])
+    ]
     table = audits.table(found)
     write_table(snakemake, table, audits.page(table), "Audits: random masks evaluated directly")

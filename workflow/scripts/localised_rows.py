@@ -9,5 +9,5 @@ from _tables import write_table
 
 with job(snakemake):
     localised = read_all(snakemake.input.localised, Localised)
-    attributions = read_all(snakemake.input.attributions, LocalisedAttributions)
+    attributions = read_all(snakemake.input.localised_attributions, LocalisedAttributions)
     write_table(snakemake, localised_rows.table(localised, attributions))
