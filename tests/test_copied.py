@@ -37,7 +37,7 @@ def made(tmp_path, monkeypatch):
 
 
 def write(run, path):
-    settings = run.settings_of("excerpts", domain="waveform", song="synthetic-test-01")
+    settings = run.settings_of(path.split("/")[0], domain="waveform", song="synthetic-test-01")
     store.write(Path(run.folder, path), empty_stability(), describe(settings=settings, seed=0))
 
 
@@ -57,8 +57,8 @@ def test_copied_run_is_refused_until_what_cannot_show_its_settings_is_removed(ma
 
 
 def test_what_was_made_from_stale_artefacts_is_removed_with_them(made):
-    Path("results/a/flips/waveform").mkdir(parents=True)
-    Path("results/a/spectrograms").mkdir()
+    write(made, ARTEFACT.replace("excerpts", "flips"))
+    write(made, ARTEFACT.replace("excerpts", "perturbations"))
     shutil.copytree("results/a", "results/b")
     with pytest.raises(ArtefactError, match=r"rm -r results/b/excerpts results/b/flips results/b/tables$"):
         refuse_copied(run_of("b", excerpts={"per_direction": 3}))
