@@ -75,6 +75,18 @@ def test_a_copied_run_with_other_settings_is_refused_with_a_cure_that_works(copy
     assert jobs_of(copy.snakemake("-n", "all")) == set()  # the run that was copied
 
 
+def test_after_a_failed_job_everything_that_depends_on_it_is_made_again(copy):
+    """Snakemake has removed the output of that job, and does not miss it while what was made from it is there."""
+    copy.configure("small", SMALL, {"attacks": {"waveform": {"eps": 0.005}}})
+    in_the_way = copy.folder / RESULTS / "perturbations" / "waveform" / f"{SONG}.state.pt"
+    in_the_way.mkdir()
+    failed = copy.snakemake(str(in_the_way.relative_to(copy.folder)).replace(".state.pt", ".h5"))
+    assert failed.returncode != 0
+    in_the_way.rmdir()
+    jobs = jobs_of(copy.snakemake("-n", "figure2"))
+    assert {"perturbations", "excerpts", "explanations", "flips", "flip_rates", "figure2"} <= jobs
+
+
 def test_a_truncated_artefact_is_named_with_the_cure(copy):
     (victim,) = (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5")
     victim.write_bytes(victim.read_bytes()[:3000])
