@@ -62,7 +62,7 @@ def test_a_copied_run_with_other_settings_is_refused_with_a_cure_that_works(copy
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0
     assert "Traceback" not in said
-    cure = re.search(r"rm -r results/copied/figures .*", said)[0]
+    cure = re.search(r"rm -r results/copied/.*", said)[0]
     assert "results/copied/perturbations" in cure
     assert not {"training", "spectrograms", "predictions"} & {path.rpartition("/")[2] for path in cure.split()}
     assert copy.run(cure).returncode == 0
