@@ -1,8 +1,9 @@
-"""Model of the configuration: each key with its type, range, default and meaning.
+"""Model of the configuration: type, range, default and meaning of each key.
 
-``config/config.yaml`` holds its defaults with comments, for people who edit them. ``python docs/configuration.py`` writes the
-JSON schema and the reference page from it. The library's settings keep their ranges in their own classes. Upper bounds are
-generous, because larger values are slips. `veracity.workflow.consistency` checks keys against each other.
+``config/config.yaml`` contains the same defaults with comments, for users who edit them. ``python docs/configuration.py``
+writes the JSON schema and the reference page from the model. Ranges of library settings are defined in their classes. Upper
+limits are generous, because larger values are usually typing errors. `veracity.workflow.consistency` checks keys against each
+other.
 """
 
 import copy
@@ -46,7 +47,7 @@ Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Margin = Annotated[float, Field(strict=True, gt=0, le=1)]
 Word = Annotated[str, Field(strict=True, min_length=1, max_length=100)]
 Split = Literal["train", "valid", "test"]
-FullScale = Annotated[float, between(1e-12, 2)]  # a change of 2 takes a sample from -1 to 1
+FullScale = Annotated[float, between(1e-12, 2)]  # a change of 2 moves a sample from -1 to 1
 Device = Annotated[str, matching("auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu, cuda, or cuda:1 for the second GPU")]
 Target = Annotated[
     str,
@@ -357,12 +358,25 @@ MODEL = TypeAdapter(Configuration)
 
 
 def defaults() -> dict[str, Any]:
-    """Return all keys with their defaults, as YAML holds them."""
+    """Return all keys with their defaults, as types of YAML."""
     return json.loads(json.dumps(asdict(Configuration())))
 
 
 def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a configuration with the defaults of the keys that it lacks, or with the values of another `base`."""
+    """Return a configuration in which missing keys have the values of `base`.
+
+    Parameters
+    ----------
+    config : mapping
+        Configuration, in which keys may be missing.
+    base : mapping, optional
+        Complete configuration, by default `defaults`.
+
+    Returns
+    -------
+    dict
+        Complete configuration. Mappings are merged, other values are replaced.
+    """
     merged = copy.deepcopy(dict(defaults() if base is None else base))
     for key, value in config.items():
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -371,30 +385,36 @@ def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -
 
 
 def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
-    """Return a configuration whose keys and values are each possible.
+    """Validate a configuration and return it as an instance of the model.
 
     Parameters
     ----------
     config : mapping
+        Configuration, in which keys may be missing.
     within : str
-        Path in front of each key in messages, as in variants.eps_small.
+        Prefix of the keys in error messages, such as ``variants.eps_small``; empty by default.
+
+    Returns
+    -------
+    Configuration
+        The configuration.
 
     Raises
     ------
     ConfigError
-        Names the first key that is unknown or has an impossible value.
+        If a key is unknown or has an invalid value. The message names the first such key.
     """
     prefix = f"{within}." if within else ""
     try:
         return MODEL.validate_python(dict(config))
     except ValidationError as error:
         raise ConfigError(prefix + sentence(error, Configuration, config)) from None
-    except ConfigError as error:  # of settings that do not go together
+    except ConfigError as error:  # raised by settings that contradict each other
         raise ConfigError(f"{prefix}{error}") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """Loader that refuses a key that stands twice, of which Snakemake takes the last in silence."""
+    """YAML loader that rejects duplicate keys, of which Snakemake silently uses the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set[object]()
@@ -406,7 +426,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Refuse configuration files in which a key stands twice; Snakemake has read them before."""
+    """Raise ConfigError if a configuration file contains a key twice; the files have been read by Snakemake before."""
     for path in paths:
         try:
             yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
