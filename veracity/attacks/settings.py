@@ -31,17 +31,17 @@ class AttackSettings:
     eps : float
         Largest change of a sample (full scale is 1) or of a linear magnitude.
     eta : float
-        Step size of an update, in the unit of `eps`.
+        Step size of an update in the unit of `eps`.
     alpha : float
-        Weight of the detector's loss against the squared norm of the perturbation.
+        Weight of the detector's loss relative to the squared norm of the perturbation.
     max_updates : int
-        Largest number of updates; the attack stops earlier if every frame has flipped.
+        Largest number of updates; the attack stops earlier if all decisions are flipped.
     update_rule : {"adam", "sign"}
-        ``adam``: Adam with learning rate `eta` fed with the sign of the gradient, as the published implementation does.
-        ``sign``: the paper's equation 2.
+        ``adam``: Adam with learning rate `eta` on the sign of the gradient, as in the published implementation. ``sign``:
+        equation 2 of the paper.
     precision : {"float32", "tf32", "bfloat16"}
-        Precision of the detector's arithmetic during the updates. ``tf32`` is float32 except on a GPU; ``bfloat16`` is
-        float32, with a warning, on a CPU without it. Flips and results are computed in float32 in any case.
+        Precision of the detector during the updates. ``tf32`` is float32 except on a GPU. A CPU without bfloat16 uses float32,
+        with a warning. Flips and results are always computed in float32.
     """
 
     eps: Step

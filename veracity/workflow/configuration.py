@@ -75,7 +75,7 @@ Score = Literal[_Curves, _Matches, _Ranks]
 
 @settings("corpus.words")
 class Words:
-    """Labels of the corpus."""
+    """Words of the label files."""
 
     sing: Annotated[Several[Word], about("Words for singing in label files.")] = ("sing",)
     nosing: Annotated[Several[Word], about("Words for everything else in label files.")] = ("nosing",)
@@ -154,7 +154,7 @@ class Spectrogram(AttackSettings):
 
 @settings("attacks")
 class Attacks:
-    """Adversarial attacks."""
+    """Adversarial attacks on songs."""
 
     scope: Annotated[Literal["song", "excerpt"], about("One perturbation for each song, or for each of some excerpts.")] = (
         "song"
@@ -169,7 +169,7 @@ class Attacks:
 
 @settings("tuning.waveform")
 class WaveformGrid:
-    """Settings of the attack on the audio to be tried."""
+    """Grid of settings of the attack on the audio."""
 
     eps: Annotated[Several[FullScale], about("Values of `attacks.waveform.eps`.")] = (0.005, 0.01)
     eta: Annotated[Several[Step], about("Values of `attacks.waveform.eta`.")] = (0.0003, 0.001)
@@ -178,7 +178,7 @@ class WaveformGrid:
 
 @settings("tuning.spectrogram")
 class SpectrogramGrid:
-    """Settings of the attack on the spectrogram to be tried."""
+    """Grid of settings of the attack on the spectrogram."""
 
     eps: Annotated[Several[Step], about("Values of `attacks.spectrogram.eps`.")] = (0.05, 0.1)
     eta: Annotated[Several[Step], about("Values of `attacks.spectrogram.eta`.")] = (0.0005, 0.002)
@@ -195,14 +195,14 @@ class Tuning:
 
 @settings("excerpts")
 class ExcerptKeys:
-    """Choice of excerpts."""
+    """Selection of excerpts."""
 
     per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 2
 
 
 @settings("model")
 class Model(ModelSettings):
-    """Another model than the paper's detector."""
+    """User-supplied model instead of the paper's detector."""
 
     build: Target | None = None
     predict: Annotated[Target | None, about("Black box from log-mel frames (n, frames, bands) to P(sing) (n,).")] = None
@@ -210,14 +210,14 @@ class Model(ModelSettings):
 
 @settings("flips")
 class FlipKeys:
-    """Search for flip sets where not all masks can be evaluated."""
+    """Search for flip sets if not all masks can be evaluated."""
 
     search_budget: Annotated[int, between(1, 10**8), about("Sets of segments that are tried for an excerpt.")] = 8192
 
 
 @settings("truth")
 class Truth:
-    """Comparison of explainers with the exact truth."""
+    """Comparison of explainers with the exact flip sets."""
 
     score: Annotated[Score, about("Score that the contrasts compare.")] = "aufc_normalised"
     tested: Annotated[Several[Explainer], about("Tested explainers, as in shapley or shapley:zero.")] = (
@@ -246,7 +246,7 @@ class Confined(AttackSettings):
 
 @settings("controls")
 class Controls:
-    """Controls, where the right answer or chance is known."""
+    """Controls, in which the correct answer or the chance level is known."""
 
     all: Annotated[Flag, about("Whether the target `all` makes the controls, too.")] = False
     names: Annotated[Distinct[Control], about("Controls to be made.")] = (
@@ -273,14 +273,14 @@ class Controls:
 
 @settings("listening")
 class Listening:
-    """Explanations as sound."""
+    """Explanations as audio."""
 
     per_panel: Annotated[int, between(0, 10), about("Number of excerpts of each attack and direction.")] = 2
 
 
 @settings("localised")
 class Localised:
-    """Perturbations confined to the segments that an explainer ranks first."""
+    """Perturbations confined to their segments of largest norm."""
 
     k: Annotated[Several[Segments], about("Numbers of segments.")] = (1, 3, 5)
     explainers: Annotated[Flag, about("Whether all explainers are evaluated, or LIME only.")] = True
@@ -288,7 +288,7 @@ class Localised:
 
 @settings("drawings")
 class Drawings:
-    """Drawings on spectrograms."""
+    """Drawings on spectrograms that flip the decision."""
 
     shapes: Annotated[Distinct[Text], about("Built-in shapes; `letters:TEXT` draws any text.")] = (
         *("horse", "wiggle", "upward sweep", "downward sweep", "zigzag", "spiral", "heart", "star", "circle", "house", "A"),
@@ -311,7 +311,7 @@ class Stability:
 
 @settings("")
 class Configuration:
-    """A whole run."""
+    """Configuration of a whole run."""
 
     run: Annotated[
         str,
