@@ -1,12 +1,12 @@
-# Tables and figures: one rule for each, named as its script and as the function of veracity/results that it calls.
-# A page is its inputs, its outputs, and what of the configuration its script takes beside the note and the label's name.
+# Tables and figures, with one rule for each. Rule, script and module in veracity/results have the same name.
+# Each entry of PAGES consists of inputs, outputs, and parameters in addition to the note and the name of the label.
 TABLE = {"table": "tables/{}.csv", "page": "tables/{}.md"}
 FIGURE = {"png": "figures/{}.png", "pdf": "figures/{}.pdf"}
-PLOTTED = {**FIGURE, "table": "figures/{}.csv"}  # a figure, and the numbers that it shows
+PLOTTED = {**FIGURE, "table": "figures/{}.csv"}  # a figure and its data
 FILL, SEED = {"fill": config["lime"]["fill"]}, {"seed": config["seed"]}
 N_SEGMENTS = config["lime"]["n_time"] * config["lime"]["n_band"]
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
-# What the paper's numbers depend on.
+# Keys on which the published numbers depend.
 PUBLISHED = ("corpus", "frontend", "model", "detector", "attacks", "excerpts", "lime")
 
 
@@ -20,13 +20,13 @@ def truth(*keys):
 
 RATES, ROWS, SCORES = ({"rows": table(name)} for name in ("flip_rates", "localised_rows", "scores"))
 LEADERS = {"leaderboard": table("leaderboard"), "scores": table("scores")}
-LOOK = {"results": RESULTS}  # the script looks into benchmarks and logs
+LOOK = {"results": RESULTS}  # the script reads benchmarks and logs
 PAGES = {
     "corpus": ({"spectrograms": spectrograms_of(RUN.decoded)}, TABLE, {}),
     "detector": ({"predictions": [RUN.path("predictions", detector=name) for name in RUN.detectors]}, TABLE, {}),
     "attacks": ({stage: per_attack(stage) for stage in ("perturbations", "excerpts")}, TABLE, {}),
     "tuning": ({"runs": tuning_runs_of_all}, TABLE, {}),
-    # paper: Tables 1 and 2, Figures 1 to 4
+    # Tables 1 and 2, Figures 1 to 4 of the paper
     "flip_rates": (
         {"flips": per_attack("flips"), "attributions": per_explainer("attributions")},
         {"table": "tables/{}.csv"},
@@ -55,7 +55,7 @@ PAGES = {
     "figure2": (RATES, PLOTTED, FILL),
     "figure3": (ROWS, PLOTTED, {"k": config["localised"]["k"], "n_segments": N_SEGMENTS}),
     "figure4": (ROWS, PLOTTED, {}),
-    # beyond the paper
+    # results not in the paper
     "smallest_sets": ({"flips": per_attack("flips")}, TABLE, {}),
     "localisation": (ROWS, TABLE, {}),
     "fidelity": ({"explanations": per_attack("explanations")}, TABLE, {}),
@@ -74,7 +74,7 @@ PAGES = {
         TABLE,
         {},
     ),
-    # the truth study: every explainer against the exact values of all masks
+    # truth study: scores of all explainers against the exact flip sets
     "scores": (
         {
             **{stage: per_attack(stage) for stage in ("flips", "explanations")},
@@ -105,7 +105,7 @@ PAGES = {
 }
 TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "sensitivity", "own_games", "fidelity_worth", "truths", "explainer_costs"]
 TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "own_games", "fidelity_worth", "truths"]
-# What the target `all` makes.
+# Tables and figures of the target `all`.
 TABLES = [
     *("corpus", "classifier" if BUILD else "detector", "attacks", "table1", "table2", "published", "smallest_sets"),
     *("localisation", "fidelity", *(["sampling_error"] if HAS_STUDY else []), "audits"),
@@ -162,7 +162,7 @@ for page, (inputs, outputs, params) in PAGES.items():
             page=page,
             code=code(page),
         script:
-            "../scripts/{params.page}.py"  # formatted when the job runs, as `page` would be
+            "../scripts/{params.page}.py"  # from params, because `page` has its last value when the job runs
 
 
 rule report:
