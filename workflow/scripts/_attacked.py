@@ -35,7 +35,7 @@ def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, f
     ConfigError
         If the rule has no detector as an input, because a user-supplied classifier is attacked.
     """
-    if "detector" not in snakemake.input.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
+    if "detector" not in snakemake.input.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
         raise ConfigError("this stage works on the paper's detector alone: set model.build to null for it")
     frontend = FrontEnd(**snakemake.params.settings["frontend"])
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector

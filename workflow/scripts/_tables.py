@@ -29,7 +29,7 @@ def write_table(
     """
     called = snakemake.params.get("called", SING)
     table = write_csv(snakemake, table, snakemake.output.table)
-    if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
+    if "page" in snakemake.output.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
         shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called), empty)
         text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
         with replacing(snakemake.output.page) as temporary:
