@@ -83,7 +83,8 @@ class Case:
     planted : ndarray of bool, shape (n_excerpts, n_segments)
         Segments in which the cause was planted; all False without a planted cause.
     n_tried : int
-        Number of excerpts in which the cause was planted, including those that did not flip.
+        Number of excerpts in which the cause was planted, including those that did not flip. Without a planted cause, the
+        number of excerpts.
     truth : sequence of ndarray of bool, shape (2**n_segments,), or None
         Whether each mask of the perturbation flips the label, for each excerpt. If None, the default, the explained model
         determines it.

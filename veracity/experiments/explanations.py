@@ -152,7 +152,18 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
 
 
 def empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarray]:
-    """Return the arrays of `Explanations` filled with NaN, and ``audit`` filled with 0."""
+    """Return the arrays of `Explanations` filled with NaN, and ``audit`` filled with 0.
+
+    Parameters
+    ----------
+    n_fills, n_excerpts, n_segments : int
+        Numbers of fills, excerpts and segments.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays by name of the field.
+    """
     games, fits = (len(INPUTS), n_fills, n_excerpts), (len(INPUTS), n_fills, len(lime.METHODS), n_excerpts)
     return {
         "weights": np.full((*fits, n_segments), np.nan),

@@ -65,7 +65,7 @@ def compute(
     n_repeats : int
         Number of independent fits for each N_s.
     n_per_direction : int
-        Number of excerpts for each direction, taken in order.
+        Largest number of excerpts for each direction.
     seed : int
         Seed of the run.
     song : str

@@ -30,7 +30,7 @@ def kind_of(job: Job) -> str:
 def load(
     job: Job, config: Mapping[str, Any], songs: Mapping[str, Song], *, excerpts: int | None = None, updates: int | None = None
 ) -> tuple[float, float]:
-    """Return the work of a job, to which its time is proportional, and its size, to which memory and files are proportional.
+    """Return the work of a job, which determines its time, and its size, which determines its memory and files.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from ..jobs.store import read_attributes
 from .runs import FOLDER, Run
 
 MARK = ".made_at"  # file in the folder of a run with the path under which Snakemake has written the results
-UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report")  # stages whose files do not record their settings
+UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report")  # folders whose files do not record their settings
 
 
 def mark(run: Run) -> None:
