@@ -1,6 +1,6 @@
-# make all: set everything up and run the whole experiment on the embedded corpus.  make test: set up, check, run the fast tests;
-# make test-all: also the slow ones (whole DAGs, SLURM, a browser, documented commands) and the site.
-# With an environment of your own (environment.yml, or pip install -e ".[workflow]") you need none of this: run snakemake.
+# make all: create the environment and run the whole experiment on the synthetic corpus.  make test: run checks and fast tests.
+# make test-all: also run slow tests (whole DAGs, SLURM, a browser, documented commands) and build the site.
+# If you use your own environment (environment.yml, or pip install -e ".[workflow]"), run snakemake directly.
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,14 +15,14 @@ LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution eva
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
-# A page to draw on, in a browser: on a synthetic song and a small detector, which is trained on first use.
+# Drawing page in a browser, with a synthetic song and a small detector, which is trained on first use.
 page: $(if $(wildcard $(VENV)/ready),setup,$(VENV)/page)
 	$(BIN)/veracity page
 
-# Tests of one file stay on one process, so that what a file shares is made once; the files that take longest begin.
+# Tests of one file run in one process, so that shared fixtures are created once. The slowest files start first.
 PYTEST = $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 20
 
-# The checks and the site are made beside the tests, which leave cores idle now and then.
+# Checks and site run in parallel with the tests, which do not always use all cores.
 test: setup
 	$(MAKE) --no-print-directory --jobs check fast-tests
 
@@ -36,7 +36,7 @@ fast-tests: setup
 all-tests: setup
 	$(PYTEST) --ignore tests/test_site.py
 
-# The library with the lowest versions that are claimed; gigabytes to download, since only the newest torch has a small build here.
+# Tests with the lowest supported versions. This downloads gigabytes, because only the newest torch has a small build here.
 test-lowest:
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable ".[explainers]" hypothesis pytest
@@ -50,7 +50,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
-# The site, in site/: built strictly and offline; the tour in it is run (a minute or two, and less once its example is there).
+# Site in site/, built strictly and offline. Its tour is executed, which takes one to two minutes, less if its example exists.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
@@ -59,13 +59,13 @@ bench: setup
 
 setup: $(VENV)/ready
 
-# Exact versions that were tested; torch is the pinned one, from the index that pip is set up with.
+# Exact versions of the tests. torch is pinned, too, and comes from the index configured for pip.
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable ".[dev]"
 	touch $@
 
-# The page alone, in half the time.
+# Environment for the drawing page only, in half the time.
 $(VENV)/page: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --config-settings editable_mode=compat --editable ".[page]"

@@ -1,4 +1,4 @@
-# The paper's experiment from audio to every figure and table; README.md tells what to run, config/config.yaml what it means.
+# The experiment of the paper, from audio to all figures and tables. See README.md for commands and config/config.yaml for keys.
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -9,7 +9,7 @@ min_version("9.27")
 configfile: Path(workflow.basedir) / "config" / "config.yaml"
 
 
-container: "veracity.sif"  # used with --sdm apptainer only; Dockerfile tells how to build it
+container: "veracity.sif"  # used only with --sdm apptainer; build instructions are in Dockerfile
 
 
 include: "workflow/rules/run.smk"
@@ -22,7 +22,7 @@ rule all:
     localrule: True
 
 
-# The rules of variant eps_small are called eps_small__perturbations and so on; docs/variants.md.
+# Rules of the variant eps_small are named eps_small__perturbations and so on; see docs/variants.md.
 for variant in config["variants"]:
     module_name, prefix = f"variant__{variant}", f"{variant}__"
 

@@ -1,9 +1,10 @@
 """Test bench for explanations in audio classification.
 
-The packages are the stages of the experiment, in the order in which data flows: `songs`, `detector`, `attacks`, `games`,
-`explainers`, `experiments`, `results`; `jobs` holds what is no science and `planning` foresees costs. Each module is one idea
-and can be used from a notebook: ``import veracity`` loads none of them (and neither torch nor librosa) until an attribute is
-asked for, as in ``veracity.explainers.lime.fit_exact``.
+The packages are the stages of the experiment in the order of the data flow: `songs`, `detector`, `attacks`, `games`,
+`explainers`, `experiments`, `results`. `classifiers` contains the interface of user-supplied models, `jobs` the infrastructure
+of jobs, `workflow` the support for the Snakefile, `planning` the prediction of costs, and `page` the drawing page. Each module
+can be used from a notebook. ``import veracity`` loads no modules, and therefore neither torch nor librosa, before an attribute
+such as ``veracity.explainers.lime.fit_exact`` is accessed.
 """
 
 import pkgutil

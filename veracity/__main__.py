@@ -1,4 +1,4 @@
-"""The command ``veracity``: a page to draw on."""
+"""Command line interface ``veracity``, which serves the drawing page."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ EXAMPLE = Path("results/example")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="veracity", description="A test bench for explanations in audio classification.")
     commands = parser.add_subparsers(dest="command", required=True)
     page = commands.add_parser("page", help="open a page on which to draw, hear and see", description=_page.__doc__)
@@ -28,7 +28,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the command line and do what it says."""
+    """Run the command with the given arguments.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Arguments, by default those of the command line.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 2 after a user error.
+    """
     options = parser().parse_args(arguments)
     try:
         return _page(options)
@@ -38,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _page(options: argparse.Namespace) -> int:
-    """Serve a page on 127.0.0.1: draw on a song's spectrogram, and see and hear what the detector makes of it."""
+    """Serve a page on 127.0.0.1 for drawing on the spectrogram of a song, with predictions and explanations of the detector."""
     from .errors import ConfigError
 
     try:

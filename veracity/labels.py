@@ -25,7 +25,7 @@ def opposite(name: Label) -> Label:
 
 
 def towards(name: Label) -> int:
-    """Return 1 where P(sing) grows towards a label, and -1 where it falls."""
+    """Return 1 if larger P(sing) is evidence for a label, otherwise -1."""
     return 1 if one_of(name, LABELS, "label") == "sing" else -1
 
 

@@ -1,7 +1,8 @@
-"""Settings: frozen dataclasses that refuse impossible values in one sentence, in a notebook and in a configuration alike.
+"""Settings: frozen dataclasses that reject invalid values with a message of one sentence, in notebooks and configurations.
 
-Each range stands once, in the annotation of its field. `veracity.workflow.configuration` nests these classes, so a
-configuration file, its JSON schema and its reference page have the same ranges. Needs neither torch nor NumPy.
+Each range is defined once, in the annotation of its field. `veracity.workflow.configuration` nests these classes. A
+configuration file, its JSON schema and its reference page therefore have the same ranges. The module requires neither torch nor
+NumPy.
 """
 
 import dataclasses
@@ -23,17 +24,32 @@ T = TypeVar("T")
 
 
 def between(low: float, high: float) -> Any:
-    """Return the annotation of a number from `low` to `high`; text, true, false and NaN are not numbers."""
+    """Return the annotation of a number from `low` to `high`, which rejects text, booleans and NaN."""
     return Field(strict=True, ge=low, le=high)
 
 
 def about(text: str) -> Any:
-    """Return the annotation that describes a key."""
+    """Return the annotation with the description of a key."""
     return Field(description=text)
 
 
 def matching(pattern: str, words: str, **limits: Any) -> Any:
-    """Return the annotation of a text that matches a whole pattern, and what it accepts in words."""
+    """Return the annotation of a text that must match a pattern.
+
+    Parameters
+    ----------
+    pattern : str
+        Regular expression for the whole text.
+    words : str
+        Description of accepted texts for error messages and documentation.
+    **limits
+        Further arguments of `pydantic.Field`, such as ``max_length``.
+
+    Returns
+    -------
+    FieldInfo
+        The annotation.
+    """
     return Field(strict=True, pattern=f"^(?:{pattern})$", json_schema_extra={"accepted": words}, **limits)
 
 
@@ -43,25 +59,25 @@ def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
-#: A list without repeated values, possibly empty; and one with at least one value.
+#: List without repeated values, which may be empty (Distinct) or has at least one value (Several).
 Distinct = Annotated[tuple[T, ...], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
 Several = Annotated[tuple[T, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_distinct)]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field, dataclasses.field))
 def settings(key: str) -> Callable[[type[T]], type[T]]:
-    """Make a class a frozen dataclass whose values are checked against the annotations of its fields.
+    """Return a class decorator for frozen dataclasses whose values are validated by the annotations of their fields.
 
     Parameters
     ----------
     key : str
-        Key of the configuration that holds these settings, for messages.
+        Configuration key of the settings, for error messages.
 
     Returns
     -------
     callable
-        Decorator. Instances raise `ConfigError` with one sentence. The section "Attributes" of the docstring describes the
-        fields in the JSON schema.
+        Decorator. Instances of the class raise `ConfigError` for invalid values. The section "Attributes" of the docstring
+        provides the descriptions of the fields in the JSON schema.
     """
 
     def decorate(cls: type[T]) -> type[T]:
@@ -78,7 +94,7 @@ def settings(key: str) -> Callable[[type[T]], type[T]]:
 
 
 def _refusing(cls: Any, key: str) -> Callable[..., None]:
-    """Return the method ``__init__`` of a class with errors in one sentence, and with numbers of NumPy as Python's."""
+    """Return an ``__init__`` that raises ConfigError for invalid values and converts NumPy scalars to Python numbers."""
     init = cls.__init__
 
     @functools.wraps(init)
@@ -99,32 +115,38 @@ def _as_python(value: Any) -> Any:
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         return value.item()
     if hasattr(value, "__float__") and not isinstance(value, numbers.Real):
-        return repr(value)  # pydantic takes a tensor for the number in it
+        return repr(value)  # pydantic would convert a tensor to a number
     return value
 
 
 def _attributes(doc: str | None) -> dict[str, str]:
-    """Return the text of each attribute of a numpydoc docstring."""
+    """Return the descriptions in the section "Attributes" of a numpydoc docstring."""
     listed = inspect.cleandoc(doc or "").partition("\nAttributes\n")[2]
     parts = re.findall(r"^([\w, ]+) : .*\n((?:    .*(?:\n|$))+)", listed, re.MULTILINE)
     return {name: " ".join(text.split()) for names, text in parts for name in names.split(", ")}
 
 
-# --- What is wrong, in words
+# --- Error messages
 
 
 def sentence(error: ValidationError, cls: Any, given: Mapping[str, Any], key: str = "") -> str:
-    """Return the first error as ``<key>: <problem>, got <value>. <Cure>.``.
+    """Return the first validation error as ``<key>: <problem>, got <value>. <Cure>.``.
 
     Parameters
     ----------
     error : ValidationError
+        Errors of pydantic.
     cls : type
-        Settings that were to be made.
+        Settings class.
     given : mapping
-        Their values.
+        Values passed to the class.
     key : str
-        Path of the settings in a configuration; empty for a whole one.
+        Configuration key of the settings, by default empty for a whole configuration.
+
+    Returns
+    -------
+    str
+        Error message.
     """
     first = error.errors(include_url=False)[0]
     kind, value, schema = first["type"], first["input"], _schema_of(cls)
@@ -135,9 +157,9 @@ def sentence(error: ValidationError, cls: Any, given: Mapping[str, Any], key: st
     for part in first["loc"][:-1] if unknown else first["loc"]:
         if part in inside if isinstance(inside, Mapping) else isinstance(inside, list | tuple) and part in range(len(inside)):
             inside = inside[part]
-        elif kind != "missing":  # the rest of `loc` names branches of types
+        elif kind != "missing":  # further items of `loc` are branches of union types
             break
-        elif isinstance(part, int):  # a list of a fixed length
+        elif isinstance(part, int):  # a list of fixed length
             kind = "too_short"
             break
         path.append(shortened(str(part)))
@@ -173,7 +195,7 @@ def _problem(kind: str) -> str:
 
 
 def _cure(value: Any, schema: Mapping[str, Any], node: Mapping[str, Any], *, in_file: bool) -> str:
-    """Return what to write instead; numbers that YAML or the command line reads as text are the commonest slips."""
+    """Return the correction. Common errors are numbers that YAML or the command line reads as text."""
     types = set(_types(schema, node))
     if isinstance(value, str) and (written := _as_yaml(value, types)):
         if written != value.strip():
@@ -189,7 +211,7 @@ def _cure(value: Any, schema: Mapping[str, Any], node: Mapping[str, Any], *, in_
 
 
 def _as_yaml(text: str, types: set[str]) -> str:
-    """Return how YAML writes the number, truth value or null that a text stands for; empty where it is none of `types`."""
+    """Return a text as a YAML number, boolean or null; empty if it does not represent one of `types`."""
     if text in ("true", "false", "null"):
         return text if {"null": "null"}.get(text, "boolean") in types else ""
     try:
@@ -201,18 +223,33 @@ def _as_yaml(text: str, types: set[str]) -> str:
     return text.strip() if re.fullmatch(r"\s*[-+]?([0-9]+|[0-9]*\.[0-9]*)\s*", text) else plain(number)
 
 
-# --- The JSON schema, read for people
+# --- Descriptions from the JSON schema
 
 
 def resolved(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a node with the definition that it refers to."""
+    """Return a node of the JSON schema merged with the definition to which it refers."""
     if "$ref" in node:
         return {**schema["$defs"][node["$ref"].rpartition("/")[2]], **{key: node[key] for key in node if key != "$ref"}}
     return node
 
 
 def child(schema: Mapping[str, Any], node: Mapping[str, Any], part: str | int) -> Mapping[str, Any]:
-    """Return the node of a key or of a position in a list; empty where there is none."""
+    """Return the node of a key of a mapping or of an index of a list; empty if there is none.
+
+    Parameters
+    ----------
+    schema : mapping
+        Whole JSON schema.
+    node : mapping
+        Node of the mapping or list.
+    part : str or int
+        Key or index.
+
+    Returns
+    -------
+    mapping
+        Node of the value.
+    """
     node = resolved(schema, node)
     if isinstance(part, int):
         fixed = node.get("prefixItems", [])
@@ -222,7 +259,7 @@ def child(schema: Mapping[str, Any], node: Mapping[str, Any], part: str | int) -
 
 
 def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
-    """Return the values that a node accepts, in words that follow "Give"."""
+    """Return a description of the accepted values of a node, as the object of "Give"."""
     node = resolved(schema, node)
     if "accepted" in node:
         return node["accepted"]
@@ -250,7 +287,7 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
 
 
 def _words(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
-    """Return the words of a choice."""
+    """Return the allowed words of a choice."""
     found = [resolved(schema, one) for one in resolved(schema, node).get("anyOf", [resolved(schema, node)])]
     return [word for one in found for word in (*one.get("enum", ()), *([one["const"]] if "const" in one else ()))]
 

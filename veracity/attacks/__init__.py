@@ -1,4 +1,4 @@
-"""Adversarial perturbations with a known target (paper section 3), and the excerpts whose label they flip.
+"""Targeted adversarial perturbations (paper section 3) and the selection of excerpts whose label they flip.
 
 References
 ----------

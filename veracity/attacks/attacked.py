@@ -1,4 +1,4 @@
-"""What both scopes of an attack share: how the detector sees what is attacked, and the course of an attack."""
+"""Interface of attacked inputs, and the attack itself, both shared by the two scopes (song and excerpt)."""
 
 import zlib
 from abc import ABC, abstractmethod
@@ -19,27 +19,57 @@ from .settings import AttackSettings, Precision
 
 
 class Attacked(ABC):
-    """Clean inputs, and what the detector makes of any that are like them.
+    """Clean inputs of an attack, with the logits and gradients of the attacked model.
 
     Attributes
     ----------
     clean : Tensor, shape (n_items, ...)
-        Each item gets a perturbation of its own.
+        Clean items, each of which is attacked with a separate perturbation.
     """
 
     clean: Tensor
 
     @abstractmethod
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        """Return logits and the gradient of the detector's loss in the attack's precision; see `minimise`."""
+        """Return the logits and the gradient of the loss in the precision of the updates.
+
+        Parameters
+        ----------
+        delta : Tensor, shape (n_items, ...)
+            Perturbations of the items.
+        target : Tensor, shape (n_items, n_frames)
+            Target decisions, 1 for "sing" and 0 for "nosing".
+        alpha : float
+            Weight of the loss.
+
+        Returns
+        -------
+        logits : Tensor, shape (n_items, n_frames)
+            Logits of the perturbed items.
+        gradient : Tensor, shape (n_items, ...)
+            Gradient of the weighted loss with respect to `delta`; see `veracity.attacks.minimiser.minimise`.
+        """
 
     @abstractmethod
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits, shape (n_items, n_frames), and the log-mel frames they are computed from, always in float32."""
+        """Return the logits of inputs in float32.
+
+        Parameters
+        ----------
+        x : Tensor, shape (n_items, ...)
+            Clean or perturbed items.
+
+        Returns
+        -------
+        logits : Tensor, shape (n_items, n_frames)
+            Logits of the items.
+        frames : Tensor, shape (n_items, ..., n_mels)
+            Representation from which the logits are computed, log-mel for the detector.
+        """
 
 
 def of_updates(network: Network, precision: Precision) -> Network:
-    """Return a network that computes in the precision of an attack's updates; float32 where a CPU has no bfloat16."""
+    """Return the network in the precision of the updates; bfloat16 falls back to float32 on a CPU without it."""
     if precision != "bfloat16":
         return network
     if computes_bfloat16(network.device):
@@ -50,17 +80,22 @@ def of_updates(network: Network, precision: Precision) -> Network:
 
 @dataclass(frozen=True)
 class Attack:
-    """The end of an attack: a perturbation for each item, and what the detector says before and after.
+    """Result of an attack: the perturbation of each item, and the predictions before and after.
 
     Attributes
     ----------
     delta : Tensor, shape (n_items, ...)
-        The last iterate.
+        Perturbations after the last update.
     clean_logits, adversarial_logits : Tensor, shape (n_items, n_frames)
+        Logits of the clean and the perturbed items.
     clean_frames, adversarial_frames : Tensor, shape (n_items, ..., n_mels)
-        Log-mel frames.
+        Representation of the clean and the perturbed items, log-mel for the detector.
     snr_db : Tensor, shape (n_items,)
-    loss_history, flipped_history : ndarray, shape (n_updates + 1,)
+        SNR of each item in dB.
+    loss_history : ndarray, shape (n_updates + 1,)
+        Total loss before each update and after the last one.
+    flipped_history : ndarray of int, shape (n_updates + 1,)
+        Number of flipped decisions before each update and after the last one.
     """
 
     delta: Tensor
@@ -82,7 +117,33 @@ def attack(
     identity: dict[str, Any],
     description: str,
 ) -> Attack:
-    """Turn every decision of a detector round, as far as `settings` allow; parameters as `minimise`."""
+    """Flip as many decisions as possible within the limits of `settings`.
+
+    Parameters
+    ----------
+    attacked : Attacked
+        Clean inputs and the attacked model.
+    settings : AttackSettings
+        Settings of the attack.
+    threshold : float
+        Decision threshold of the attacked model.
+    saved : SavedState or None
+        Saved state from which the attack resumes.
+    identity : dict
+        Values that identify the inputs and the model; see `veracity.attacks.minimiser.minimise`.
+    description : str
+        Description of the attack for the progress bar.
+
+    Returns
+    -------
+    Attack
+        Result of the attack.
+
+    Raises
+    ------
+    NumericalError
+        If the loss is not finite.
+    """
     clean_logits, clean_frames = attacked.exact(attacked.clean)
     with tf32(allowed=settings.precision == "tf32"):
         found = minimise(
@@ -110,13 +171,31 @@ def attack(
 
 
 def snr_db(clean: Tensor, delta: Tensor) -> Tensor:
-    """Return the energy of the clean input over that of the perturbation in dB; shape (n, ...) to (n,)."""
+    """Return the SNR in dB, from shape (n, ...) to (n,)."""
     signal, noise = (x.double().flatten(1).pow(2).sum(dim=1) for x in (clean, delta))
     return 10 * torch.log10(signal / noise)
 
 
 def identity_of(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict[str, Any]:
-    """Tell audio and detector by what they hold, not by what a machine makes of them: another may go on with the attack."""
+    """Return values that identify the audio and the detector of a saved state.
+
+    They are checksums of the audio and the weights, which do not depend on the machine. Another machine can therefore resume
+    the attack.
+
+    Parameters
+    ----------
+    audio : ndarray
+        Attacked audio.
+    network : Network
+        Attacked detector.
+    frontend : FrontEnd
+        Settings of the front end.
+
+    Returns
+    -------
+    dict
+        Settings of the front end and two checksums.
+    """
     held = [network.mean, network.scale, *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None)]
     weights = 0
     for tensor in held:

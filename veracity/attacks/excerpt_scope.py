@@ -1,6 +1,6 @@
-"""A perturbation of its own for each of some excerpts of a song (scope ``excerpt``).
+"""Attacks on single excerpts of a song with one perturbation for each excerpt (scope ``excerpt``).
 
-A different, easier problem than that of the paper, which perturbs whole songs: the excerpts of a song overlap.
+Differs from the paper: the paper perturbs whole songs, whose excerpts overlap. Attacking single excerpts is easier.
 """
 
 import numpy as np
@@ -16,14 +16,32 @@ from ..jobs.resuming import SavedState
 from ..jobs.workers import Workers, workers
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 from ..songs.settings import excerpt_windows
-from ..songs.settings import inner_start_frames as inner_start_frames  # what this scope attacks
+from ..songs.settings import inner_start_frames as inner_start_frames  # part of the interface of this scope
 from .attacked import Attacked, attack, identity_of, of_updates
 from .perturbations import ExcerptAttack
 from .settings import CPU_EXCERPTS, DOMAINS, AttackSettings, Domain, Precision
 
 
 class AttackedExcerpts(Attacked):
-    """Excerpts as items that are attacked one beside the other; a perturbation without a gradient stays 0."""
+    """Excerpts of a song as the items of an attack; perturbations without a gradient remain 0.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n_excerpts, n_samples)
+        Samples of the excerpts.
+    network : Network
+        Attacked detector.
+    frontend : FrontEnd
+        Settings of the front end.
+    domain : {"waveform", "spectrogram"}
+        Domain of the perturbation.
+    precision : {"float32", "tf32", "bfloat16"}
+        Precision of the updates.
+    threads : Workers
+        Threads that process parts of the excerpts.
+    allowed : ndarray of bool, shape (n_excerpts, n_frames, n_bins), or None
+        Magnitudes that the attack may change; None for all.
+    """
 
     def __init__(
         self,
@@ -44,11 +62,11 @@ class AttackedExcerpts(Attacked):
         self.allowed = None if allowed is None else torch.as_tensor(allowed, device=network.device)
 
     def log_mel(self, x: Tensor) -> Tensor:
-        """Compute the excerpts' log-mel frames, shape (n_excerpts, excerpt_frames, n_mels)."""
+        """Return the log-mel frames of the excerpts, shape (n_excerpts, excerpt_frames, n_mels)."""
         return log_mel(excerpt_magnitudes(x, self.frontend) if self.domain == "waveform" else x, self.frontend)
 
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        """See `Attacked`."""
+        """Return the logits and the gradient of the loss; see `Attacked.gradient`."""
 
         def of_some(part: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
             x = part[0].detach().requires_grad_()
@@ -62,10 +80,10 @@ class AttackedExcerpts(Attacked):
         return torch.cat(logits), slope if self.allowed is None else slope.mul_(self.allowed)
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Attacked`."""
+        """Return the logits and the log-mel frames in float32; see `Attacked.exact`."""
 
         def of_some(part: Tensor) -> tuple[Tensor, Tensor]:
-            with torch.no_grad():  # of a thread
+            with torch.no_grad():  # the gradient mode is separate for each thread
                 frames = self.log_mel(part)
                 return self.network.logits(frames)[:, None], frames
 
@@ -75,7 +93,24 @@ class AttackedExcerpts(Attacked):
 
 
 def some_starts(n_samples: int, frontend: FrontEnd, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the first frames of `n` random excerpts (of all, where there are fewer) that lie wholly inside audio that long."""
+    """Draw the start frames of random excerpts that are completely inside the audio.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length of the audio in samples.
+    frontend : FrontEnd
+        Settings of the front end.
+    n : int
+        Number of excerpts. If the audio has fewer, all are returned.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray of int, shape (at most n,)
+        First frame of each excerpt, in increasing order.
+    """
     starts = inner_start_frames(n_samples, frontend)
     return np.sort(rng.choice(starts, size=min(n, len(starts)), replace=False))
 
@@ -94,27 +129,48 @@ def attack_excerpts(
     threads: int | None = None,
     allowed: np.ndarray | None = None,
 ) -> ExcerptAttack:
-    """Find a perturbation of its own for each of some excerpts; parameters as `veracity.attacks.song_scope.attack_song`.
+    """Attack excerpts of a song with one perturbation for each excerpt.
 
     Parameters
     ----------
+    audio : ndarray or Tensor, shape (n_samples,), float32
+        Attacked part of the song.
     start_frames : ndarray of int, shape (n_excerpts,)
         First frame of each excerpt; see `inner_start_frames`.
+    detector : Network, Detector, Checkpoint or path-like
+        Attacked detector. The attack runs on its device.
+    frontend : FrontEnd
+        Settings of the front end.
+    settings : AttackSettings
+        Settings of the attack.
+    domain : {"waveform", "spectrogram"}
+        Domain of the perturbation: samples or linear magnitudes.
+    threshold : float
+        Decision threshold: "sing" is P(sing) > threshold.
+    start_seconds : float
+        Start of `audio` in its song in seconds, 0 by default; it is only recorded.
+    saved : SavedState, optional
+        Saved state from which the attack resumes. The caller removes it after writing the result.
+    threads : int, optional
+        Number of CPU threads, by default the number of torch. The result does not depend on it.
     allowed : ndarray of bool, shape (n_excerpts, n_frames, n_bins), optional
-        Magnitudes that may be changed, of an attack on the spectrogram; by default all.
+        Magnitudes that an attack on the spectrogram may change, all by default.
 
     Returns
     -------
     ExcerptAttack
+        Perturbations after the last update.
 
     Raises
     ------
     ConfigError
-        When there is no excerpt to attack, or an argument is none that there is.
+        If there are no excerpts, or `domain` or `threshold` is invalid.
+    NumericalError
+        If the loss is not finite.
 
     Notes
     -----
-    Differs from the paper, which perturbs whole songs.
+    Differs from the paper: each excerpt has a separate perturbation, whereas the paper perturbs whole songs.
     """
     one_of(domain, DOMAINS, "domain")
     within(threshold, 0, 1, "threshold")

@@ -1,7 +1,8 @@
-"""Picking adversarial excerpts at random (paper sections 4.3 and 5).
+"""Random selection of adversarial excerpts (paper sections 4.3 and 5).
 
-An excerpt qualifies when the detector's decisions on its clean and on its adversarial version differ. Picks are without
-replacement, wholly inside the attacked part of the song, and every pick is verified once more on the very arrays that are kept.
+An excerpt qualifies if the decisions on its clean and its adversarial version differ. Excerpts are drawn without replacement
+and are completely inside the attacked part of the song. The flip of each drawn excerpt is verified on the arrays that are
+stored.
 """
 
 import logging
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SAME_ANSWER = 0.01  # in probability: what another device or batch may change, and no more
-ATTACKED = "detector"  # name of the attacked model among the models that are explained
+SAME_ANSWER = 0.01  # largest difference in probability that another device or batch may cause
+ATTACKED = "detector"  # name of the attacked detector in the field `model`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Excerpts:
-    """Excerpts of one song whose label an attack has flipped, picked at random."""
+    """Random excerpts of one song whose label an attack has flipped."""
 
     domain: str = note("waveform or spectrogram: what the attack perturbed")
     scope: str = note("song: one perturbation for the song (the paper); excerpt: one for each excerpt")
@@ -69,17 +70,17 @@ class Excerpts:
 
     @property
     def flips(self) -> list[Flip]:
-        """The label that the attack has given each excerpt, and the threshold: what is explained, and what masks must flip."""
+        """Explained label of each excerpt, which is that of the adversarial excerpt, with the threshold."""
         return [Flip(opposite(original), self.threshold) for original in self.original]
 
     def first(self, per_direction: int) -> np.ndarray:
-        """Return the numbers of the first excerpts of each direction."""
+        """Return the indices of the first excerpts of each direction, shape (at most 2 * per_direction,)."""
         return np.sort(np.concatenate([np.flatnonzero(self.original == label)[:per_direction] for label in LABELS]))
 
 
 @dataclass(frozen=True)
 class _Decisions:
-    """What a model decides on clean excerpts, and which decisions the attack has turned round."""
+    """Decisions of a model on clean excerpts, and whether the attack has flipped them."""
 
     was_sing: np.ndarray
     flipped: np.ndarray
@@ -101,26 +102,40 @@ def pick_excerpts(
     song: str,
     model: str = "",
 ) -> Excerpts:
-    """Pick excerpts whose label was flipped.
+    """Draw random excerpts whose label was flipped.
+
+    The attack stores the logits of all excerpts. If the attacked detector is explained, these logits determine which excerpts
+    are flipped, and only the drawn excerpts are predicted again. This takes a hundredth of the time of predicting all excerpts.
 
     Parameters
     ----------
     attack : SongAttack or ExcerptAttack or WindowAttack
+        Result of the attack.
     predict_logits : callable
-        The explained model: from excerpts, shape (n, n_frames, n_mels), to logits of shape (n,).
+        Explained model: function from excerpts, shape (n, n_frames, n_mels), to logits, shape (n,).
     frontend : FrontEnd or None
-        Of the attacked detector; None for a classifier of one's own.
+        Front end of the attacked detector; None for a user-supplied classifier.
     threshold : float
-        Of the explained model.
+        Decision threshold of the explained model.
     n_per_direction : int
-        At most so many of each direction; a song may deliver fewer, none is counted twice.
+        Largest number of excerpts for each direction.
     seed : int
+        Seed of the run.
     song : str
-        Names the random numbers.
+        Name of the song, from which the random generator is derived.
     model : str
-        Name of the explained model when it is not the detector that was attacked: then excerpts are those on which the
-        perturbation works for this model too. For the attacked detector the logits kept with the attack tell which excerpts
-        have flipped, at a hundredth of the cost of predicting each, and only the picks are predicted once more.
+        Name of the explained model if it is not the attacked one; empty by default. Excerpts are then drawn from those whose
+        label is flipped for this model.
+
+    Returns
+    -------
+    Excerpts
+        The drawn excerpts.
+
+    Raises
+    ------
+    ConfigError
+        If the predictions of a user-supplied classifier differ from those during the attack.
     """
     offset = 0
     if isinstance(attack, WindowAttack):
@@ -130,7 +145,7 @@ def pick_excerpts(
     else:
         assert frontend is not None
         starts, clean, adversarial = _inner_excerpts(attack, frontend)
-        offset = frontend.half_excerpt  # of the first excerpt without silence
+        offset = frontend.half_excerpt  # index of the first excerpt without silence
     kept = slice(offset, offset + len(starts))
     p_clean, p_adversarial = (probability(x[kept]) for x in (attack.clean_logit, attack.adversarial_logit))
     attacked = explained = _Decisions.of(p_clean, p_adversarial, attack.threshold if model else threshold)
@@ -174,12 +189,23 @@ def pick_excerpts(
 
 
 def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: str, stage: str) -> None:
-    """Refuse a model that gives excerpts other probabilities than it did before.
+    """Check that a model predicts the same probabilities as before.
+
+    Parameters
+    ----------
+    now, before : ndarray, shape (n,)
+        Current and previous probabilities of the same excerpts.
+    model : str
+        Name of the model.
+    when : str
+        Time of the previous prediction, as a clause for the error message.
+    stage : str
+        Stage that must be repeated if the probabilities differ.
 
     Raises
     ------
     ConfigError
-        Names the model, both answers and the cure.
+        If a difference exceeds `SAME_ANSWER`.
     """
     worst = int(np.abs(now - before).argmax()) if len(now) else 0
     if len(now) and not abs(now[worst] - before[worst]) <= SAME_ANSWER:
@@ -191,7 +217,7 @@ def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: st
 
 
 def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent: bool) -> None:
-    """Say why a song delivers no excerpt, and what helps."""
+    """Log a warning with the reason why a song has no adversarial excerpts, and the cure."""
     n_flipped = int(attacked.flipped.sum())
     nothing = "so the song adds nothing to tables and figures"
     if n_flipped:
@@ -206,7 +232,7 @@ def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent
 
 
 def _inner_excerpts(attack: SongAttack, frontend: "FrontEnd") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return first frames, clean and adversarial views of all excerpts that hold no silence from outside the song."""
+    """Return start frames and clean and adversarial views of all excerpts without silence from outside the song."""
     half = frontend.half_excerpt
 
     def views(padded: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The attack's updates, on any number of independent perturbations at a time (paper section 3)."""
+"""Updates of the attack on any number of independent perturbations (paper section 3)."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,9 +17,9 @@ from ..jobs.resuming import SavedState
 from ..jobs.usage import give_back_free_memory
 from .settings import AttackSettings
 
-GPU_LOOK_EVERY = 32  # updates between looks at whether all has flipped: each look makes the host wait
+GPU_LOOK_EVERY = 32  # updates between checks whether all decisions are flipped, because each check synchronises with the GPU
 CURE = "check that the audio lies within +-1 and the detector's weights are those of a training, or lower eps, eta and alpha"
-GIVE_BACK_EVERY = 10  # updates, so that memory stays that of a few
+GIVE_BACK_EVERY = 10  # updates between calls, so that memory does not grow
 
 
 @dataclass(frozen=True)
@@ -43,31 +43,44 @@ def minimise(
     identity: dict[str, Any] | None = None,
     description: str = "attack",
 ) -> _Found:
-    """Run the attack's updates on one or more independent perturbations.
+    """Run the updates of an attack on one or more independent perturbations.
 
-    The forward pass of an update also tells whether the update before it has flipped everything.
+    The forward pass of an update also determines whether the previous update has flipped all decisions. Items whose decisions
+    are all flipped are not updated further.
 
     Parameters
     ----------
     delta : Tensor, shape (n_items, ...)
-        Where to start.
+        Initial perturbations.
     gradient : callable
-        ``gradient(delta, target, alpha)`` returns logits, shape (n_items, n_frames), and the gradient, with the shape of
-        `delta`, of ``alpha`` times the mean over frames of the binary cross-entropy with `target` (0 or 1). The gradient is
-        overwritten.
+        Function ``gradient(delta, target, alpha)`` that returns logits, shape (n_items, n_frames), and a gradient with the
+        shape of `delta`. The gradient is that of ``alpha`` times the mean over frames of the binary cross-entropy with `target`
+        (0 or 1). It is overwritten.
     was_sing : Tensor of bool, shape (n_items, n_frames)
-        The decisions to be turned round.
+        Decisions on the clean items, which are to be flipped.
     settings : AttackSettings
+        Settings of the attack.
     threshold : float
+        Decision threshold.
     exact_logits : callable, optional
-        ``exact_logits(delta)`` returns logits in float32, where `gradient` computes in less; the last word on what has
-        flipped.
+        Function from `delta` to logits in float32, required if `gradient` has a lower precision. It determines which decisions
+        are flipped.
     saved : SavedState, optional
-        Where the state is saved now and then; the attack goes on from what is there. To be removed when its result is safe.
+        Saved state from which the attack resumes. The caller removes it after writing the result.
     identity : dict, optional
-        What else than settings and threshold decides how the attack goes on: what is attacked, and how.
+        Values in addition to settings and threshold that determine the remaining updates, such as checksums of the inputs.
     description : str
-        For the progress bar.
+        Description for the progress bar, "attack" by default.
+
+    Returns
+    -------
+    _Found
+        Perturbations, logits, and histories of loss and flips.
+
+    Raises
+    ------
+    NumericalError
+        If the loss is not finite.
     """
     target = (~was_sing).float()
     delta = delta.clone()
@@ -98,10 +111,10 @@ def minimise(
                 confirmed = flipped(torch.sigmoid(exact_logits(delta)), threshold, was_sing).all(dim=1)
             if update == settings.max_updates or (update % look_every == 0 and bool(confirmed.all())):
                 break
-            # In place: a song's magnitudes are what an attack holds most of.
+            # In place, because the magnitudes of a song take most of the memory of an attack.
             step = _step(slope.add_(delta, alpha=2).sign_(), moments, update + 1, settings)
             moved = torch.sub(delta, step, out=step).clamp_(-settings.eps, settings.eps)
-            delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # what has flipped stays as it is
+            delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # flipped items remain unchanged
             progress.advance()
             saved.save_when_due(partial(_state, (delta, *moments, confirmed), losses, counts))
             if update % GIVE_BACK_EVERY == 0 and delta.device.type == "cpu":
@@ -122,10 +135,10 @@ def _state(tensors: tuple[Tensor, ...], losses: list[Tensor], counts: list[Tenso
 
 
 def _step(sign: Tensor, moments: tuple[Tensor, Tensor], n_updates: int, settings: AttackSettings) -> Tensor:
-    """Return what is subtracted from the perturbation; it may overwrite `sign`."""
+    """Return the step that is subtracted from the perturbation; it may overwrite `sign`."""
     if settings.update_rule == "sign":
         return sign.mul_(settings.eta)
-    # Adam with its usual constants, written out since the perturbations that have flipped must not move.
+    # Adam with its default constants, not that of torch, because flipped perturbations must not change.
     mean, square = moments[0].lerp_(sign, 0.1), moments[1].lerp_(sign**2, 0.001)
     scale = (square / (1 - 0.999**n_updates)).sqrt_().add_(1e-8)
     return (mean / (1 - 0.9**n_updates)).mul_(settings.eta).div_(scale)

@@ -1,6 +1,6 @@
-"""What the attacks leave: one perturbation for a song, or one for each of some excerpts (stage ``perturbations``).
+"""Results of attacks: one perturbation for a song or one for each excerpt (stage ``perturbations``).
 
-Needs NumPy and h5py only, so that tables are made without loading torch.
+The module requires only NumPy and h5py, so that tables are computed without loading torch.
 """
 
 import os
@@ -15,7 +15,7 @@ from ..jobs.store import array, note
 
 @dataclass(frozen=True, kw_only=True)
 class SongAttack:
-    """One perturbation for a song, and what the detector makes of it."""
+    """Perturbation of a whole song, with the predictions of the detector."""
 
     domain: str = note("waveform or spectrogram: what delta is added to")
     threshold: float = note("sing is P(sing) > threshold")
@@ -39,7 +39,7 @@ class SongAttack:
 
 @dataclass(frozen=True, kw_only=True)
 class ExcerptAttack:
-    """One perturbation for each of some single excerpts."""
+    """Perturbations of single excerpts, one for each, with the predictions of the detector."""
 
     domain: str = note("waveform or spectrogram: what delta is added to")
     threshold: float = note("sing is P(sing) > threshold")
@@ -59,7 +59,7 @@ class ExcerptAttack:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowAttack:
-    """An attack on a classifier of one's own: of a song, or of each of its excerpts, which start at equal distances."""
+    """Attack on a user-supplied classifier, on a whole song or on each of its equidistant excerpts."""
 
     domain: str = note("waveform, or spectrogram for the classifier's representation: what delta is added to")
     scope: str = note("song: overlapping excerpts share a perturbation of the waveform; excerpt: each has its own")
@@ -89,6 +89,22 @@ class WindowAttack:
 
 
 def read_attack(path: str | os.PathLike) -> SongAttack | ExcerptAttack | WindowAttack:
-    """Read whichever of them a file holds."""
+    """Read the result of an attack of any kind.
+
+    Parameters
+    ----------
+    path : path-like
+        File of the stage ``perturbations``.
+
+    Returns
+    -------
+    SongAttack or ExcerptAttack or WindowAttack
+        The result.
+
+    Raises
+    ------
+    ArtefactError
+        If the file cannot be read.
+    """
     kinds: dict[str, type[Any]] = {kind.__name__: kind for kind in (SongAttack, ExcerptAttack, WindowAttack)}
     return store.read(path, kinds.get(str(store.read_attributes(path)["artefact"]), SongAttack))

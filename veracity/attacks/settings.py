@@ -1,4 +1,4 @@
-"""What is attacked and how hard; needs neither torch nor NumPy."""
+"""Settings of attacks; the module requires neither torch nor NumPy."""
 
 from typing import Annotated, Literal
 
@@ -10,14 +10,14 @@ UpdateRule = Literal["adam", "sign"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Step = Annotated[float, between(1e-12, 1e6)]
 Weight = Annotated[float, between(1e-12, 1e12)]
-# How much is computed at a time: on each thread of a CPU what a cache holds (chunks of 1024 frames took a quarter less time
-# than those of 4096), on a GPU what keeps it busy.
+# Sizes of chunks. A chunk on a CPU thread should fit the cache: chunks of 1024 frames took a quarter less time than those of
+# 4096. A chunk on a GPU should be large enough to use all of its units.
 CPU_CHUNK_FRAMES, GPU_CHUNK_FRAMES = 1024, 4096
-CPU_EXCERPTS = 8  # scope excerpt; a GPU sees all of them at once
+CPU_EXCERPTS = 8  # excerpts of a chunk in scope excerpt; a GPU processes all at once
 
 
 def n_cpu_chunks(n_frames: int) -> int:
-    """Return into how many chunks of about `CPU_CHUNK_FRAMES` a song is cut: 1, 2, 4 or a multiple of 8, to be shared."""
+    """Return the number of chunks of about `CPU_CHUNK_FRAMES` frames: 1, 2, 4 or a multiple of 8, to balance threads."""
     n = n_frames / CPU_CHUNK_FRAMES
     return next((few for few in (1, 2, 4) if n <= 1.5 * few), 8 * max(1, round(n / 8)))
 
@@ -31,23 +31,23 @@ class AttackSettings:
     eps : float
         Largest change of a sample (full scale is 1) or of a linear magnitude.
     eta : float
-        Step size of an update, in the unit of `eps`.
+        Step size of an update in the unit of `eps`.
     alpha : float
-        Weight of the detector's loss against the squared norm of the perturbation.
+        Weight of the detector's loss relative to the squared norm of the perturbation.
     max_updates : int
-        Largest number of updates; the attack stops earlier if every frame has flipped.
+        Largest number of updates; the attack stops earlier if all decisions are flipped.
     update_rule : {"adam", "sign"}
-        ``adam``: Adam with learning rate `eta` fed with the sign of the gradient, as the published implementation does.
-        ``sign``: the paper's equation 2.
+        ``adam``: Adam with learning rate `eta` on the sign of the gradient, as in the published implementation. ``sign``:
+        equation 2 of the paper.
     precision : {"float32", "tf32", "bfloat16"}
-        Precision of the detector's arithmetic during the updates. ``tf32`` is float32 except on a GPU; ``bfloat16`` is
-        float32, with a warning, on a CPU without it. Flips and results are computed in float32 in any case.
+        Precision of the detector during the updates. ``tf32`` is float32 except on a GPU. A CPU without bfloat16 uses float32,
+        with a warning. Flips and results are always computed in float32.
     """
 
     eps: Step
     eta: Step
     alpha: Weight
-    max_updates: Annotated[int, between(0, 10**7)] = 1000  # none tell of the clean song
+    max_updates: Annotated[int, between(0, 10**7)] = 1000  # 0 updates give the predictions for the clean song
     update_rule: UpdateRule = "adam"
     precision: Precision = "float32"
 

@@ -1,4 +1,4 @@
-"""One perturbation for a whole song (scope ``song``, the paper)."""
+"""Attacks on a whole song with one perturbation (scope ``song``, as in the paper)."""
 
 import math
 
@@ -21,7 +21,7 @@ from .settings import DOMAINS, GPU_CHUNK_FRAMES, AttackSettings, Domain, Precisi
 
 
 class _Song(Attacked):
-    """A song as the one item that is attacked; front end and detector see it in chunks, one on each thread."""
+    """Song as the single item of an attack; front end and detector process it in chunks, one on each thread."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class _Song(Attacked):
         x = self.song.extended(x[0])
 
         def of_chunk(chunk: tuple[int, int]) -> tuple[Tensor, Tensor]:
-            with torch.no_grad():  # of a thread
+            with torch.no_grad():  # the gradient mode is separate for each thread
                 frames = self.song.log_mel(x[self.song.seen(*chunk)], *chunk)
                 return self.network.dense_logits(frames), frames
 
         with tf32(allowed=False):
             logits, frames = zip(*self.threads.map(of_chunk, self.chunks), strict=True)
-        # Chunks overlap: of all but the last, what the next one begins with is left out.
+        # Chunks overlap, so frames that the next chunk contains are removed.
         joined = torch.cat([*(part[: -self.context] for part in frames[:-1]), frames[-1]])
         return torch.cat(logits)[None], joined[None]
 
@@ -89,39 +89,45 @@ def attack_song(
     saved: SavedState | None = None,
     threads: int | None = None,
 ) -> SongAttack:
-    """Find one perturbation that flips as many frames of a song as possible.
+    """Attack a whole song with one perturbation that flips as many frames as possible.
 
     Parameters
     ----------
     audio : ndarray or Tensor, shape (n_samples,), float32
+        Attacked part of the song.
     detector : Network, Detector, Checkpoint or path-like
-        Its device does the work.
+        Attacked detector. The attack runs on its device.
     frontend : FrontEnd
+        Settings of the front end.
     settings : AttackSettings
+        Settings of the attack.
     domain : {"waveform", "spectrogram"}
-        ``spectrogram`` perturbs the linear magnitudes, with the silence before and after the song, as the published
-        implementation does.
+        Domain of the perturbation. With "spectrogram", the linear magnitudes are perturbed, including those of the silence
+        before and after the song, as in the published implementation.
     threshold : float
-        "sing" is P(sing) > threshold.
+        Decision threshold: "sing" is P(sing) > threshold.
     start_seconds : float
-        Where `audio` begins in its song; only recorded.
+        Start of `audio` in its song in seconds, 0 by default; it is only recorded.
     chunk_frames : int, optional
-        Front end and detector are run on so many frames at a time, which bounds memory; the gradient is that of the whole. By
-        default about 1024 on a CPU, 4096 on a GPU.
+        Number of excerpts that are processed together, which limits memory; by default about 1024 on a CPU and 4096 on a GPU.
+        The gradient is that of the whole song.
     saved : SavedState, optional
-        Where the state is saved now and then; the attack goes on from what is there. To be removed when its result is safe.
+        Saved state from which the attack resumes. The caller removes it after writing the result.
     threads : int, optional
-        Of a CPU that work at a time, each on a chunk; by default as many as torch would take. The result does not depend on it.
+        Number of CPU threads, each of which processes one chunk at a time; by default the number of torch. The result does not
+        depend on it.
 
     Returns
     -------
     SongAttack
-        Holds the last iterate.
+        Perturbation after the last update.
 
     Raises
     ------
     ConfigError
-        When an argument is none that there is.
+        If `domain`, `threshold` or `chunk_frames` is invalid.
+    NumericalError
+        If the loss is not finite.
     """
     one_of(domain, DOMAINS, "domain")
     within(threshold, 0, 1, "threshold")

@@ -1,8 +1,9 @@
-"""Attacks on a classifier of one's own, of which nothing is known but `veracity.classifiers.protocol.Classifier`.
+"""Attacks on user-supplied classifiers, which use only the interface `veracity.classifiers.protocol.Classifier`.
 
-Excerpts of a song start at equal distances. In scope ``song`` they are the one item of an attack: on the waveform, excerpts
-that overlap share what lies in both. Representations are made excerpt by excerpt, so that each has a perturbation of its own
-there; the attack then differs from scope ``excerpt`` only in that it goes on until all have flipped.
+The excerpts of a song are equidistant. In scope ``song`` they form the single item of an attack. On the waveform, overlapping
+excerpts share the perturbation of their common samples. Representations are computed for each excerpt, so that each has a
+separate perturbation. The attack then differs from scope ``excerpt`` only in that all excerpts are updated until all are
+flipped.
 """
 
 import zlib
@@ -22,11 +23,11 @@ from .attacked import Attacked, attack
 from .perturbations import WindowAttack
 from .settings import DOMAINS, AttackSettings, Domain
 
-BATCH = 32  # excerpts in one pass of the classifier
+BATCH = 32  # excerpts in one forward pass
 
 
 class _Windows(Attacked):
-    """Excerpts of a song, as one item or as one each; complex representations as pairs of real numbers."""
+    """Excerpts of a song as one item or as one item each; complex representations are stored as pairs of real numbers."""
 
     def __init__(self, audio: np.ndarray, starts: np.ndarray, model: OneLabel, domain: Domain, scope: str) -> None:
         self.model, self.domain, self.as_one = model, domain, scope == "song"
@@ -45,7 +46,7 @@ class _Windows(Attacked):
             self.clean = represented[None] if self.as_one else represented
 
     def _represented(self, x: Tensor, part: range) -> Tensor:
-        """Return the representations of some excerpts, of what is perturbed."""
+        """Return the representations of the excerpts `part`, computed from perturbed inputs."""
         if self.domain == "waveform":
             taken = torch.stack([x[0, self.slices[i]] for i in part]) if self.as_one else x[part.start : part.stop]
             return self.model.representation(taken)
@@ -78,7 +79,7 @@ class _Windows(Attacked):
 
 
 def _answers(model: OneLabel) -> list[float]:
-    """Return what the model says of two excerpts of noise, by which it is known again when an attack goes on."""
+    """Return the logits for two excerpts of noise, by which a saved state identifies the model."""
     with torch.no_grad():
         return [round(float(logit), 3) for logit in model.logit(model.representation(noise(model.classifier.excerpt_samples)))]
 
@@ -95,36 +96,45 @@ def attack_windows(
     start_seconds: float = 0.0,
     saved: SavedState | None = None,
 ) -> WindowAttack:
-    """Attack excerpts of a song until the decisions on all have turned round, as far as `settings` allow.
+    """Attack excerpts of a song until all decisions are flipped or the limits of `settings` are reached.
 
     Parameters
     ----------
     audio : ndarray, shape (n_samples,), float32
-        At the classifier's sample rate.
+        Attacked part of the song at the sample rate of the classifier.
     model : OneLabel
+        Attacked classifier with its label.
     settings : AttackSettings
-        Of the waveform in full scale, of a representation in its own unit; `eps` bounds real and imaginary parts each.
+        Settings of the attack, in the unit of the domain. For complex representations, `eps` limits the real and the imaginary
+        part separately.
     name : str
-        Of the classifier, for the record.
+        Name of the classifier, which is recorded.
     domain : {"waveform", "spectrogram"}
-        ``spectrogram`` is the classifier's representation.
+        Domain of the perturbation; "spectrogram" is the representation of the classifier.
     scope : {"song", "excerpt"}
-        One perturbation of the song, or one for each excerpt.
+        Whether the excerpts are attacked together or separately.
     hop_seconds : float
-        Excerpts start every so many seconds.
+        Distance between the starts of excerpts in seconds.
     start_seconds : float
-        Where `audio` begins in its song; only recorded.
+        Start of `audio` in its song in seconds, 0 by default; it is only recorded.
     saved : SavedState, optional
-        Where the state is saved now and then; to be removed when the result is safe.
+        Saved state from which the attack resumes. The caller removes it after writing the result.
+
+    Returns
+    -------
+    WindowAttack
+        Result of the attack.
 
     Raises
     ------
     ConfigError
-        When the audio is shorter than one excerpt, or an argument is none that there is.
+        If the audio is shorter than one excerpt, or `domain`, `scope` or the precision is invalid.
+    NumericalError
+        If the loss is not finite.
 
     Notes
     -----
-    Differs from the paper, which attacks its own detector, whose excerpts share their frames.
+    Differs from the paper: the paper attacks its own detector, whose excerpts share their frames.
     """
     one_of(domain, DOMAINS, "domain")
     one_of(scope, ("song", "excerpt"), "scope")

@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 @settings("model")
 class ModelSettings:
-    """Classifier that is attacked and explained instead of the paper's detector.
+    """User-supplied classifier, which is attacked and explained instead of the paper's detector.
 
     Attributes
     ----------
     build : str or None
-        ``module:callable`` that returns a `Classifier`; None for the paper's detector.
+        Function in the notation ``module:callable`` that returns a `Classifier`; None for the paper's detector.
     label : str or None
-        Explained label of the classifier; may be omitted only if there is one.
+        Explained label of the classifier; may be None only if the classifier has a single label.
     threshold : float, "arg max" or None
-        Probability above which the label holds (default 0.5; with `predict` the detector's), or the largest one.
+        Probability above which the decision is for the label, or "arg max" for the most probable label. None: 0.5, with
+        `predict` the detector's threshold.
     hop_seconds : float
-        Time between the starts of two excerpts of a song in seconds.
+        Time between the starts of adjacent excerpts of a song in seconds.
     """
 
     build: Annotated[str, Field(strict=True)] | None = None

@@ -50,14 +50,14 @@ def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
 
 @dataclass(frozen=True)
 class Flip:
-    """The label that is explained of an excerpt, and where a model decides on it: all that masks are asked about.
+    """Explained label of an excerpt, with the decision threshold of the model.
 
     Attributes
     ----------
     label : {"sing", "nosing"}
-        The label of the adversarial excerpt, which the clean one has not.
+        Label of the adversarial excerpt, which differs from that of the clean excerpt.
     threshold : float
-        Of the model's decisions.
+        Decision threshold for P(sing).
     """
 
     label: Label
@@ -65,9 +65,9 @@ class Flip:
 
     @property
     def sign(self) -> int:
-        """1 where P(sing) grows towards the label, -1 where it falls."""
+        """1 if larger P(sing) is evidence for the label, otherwise -1."""
         return towards(self.label)
 
     def has_flipped(self, p_sing: Any) -> Any:
-        """Tell whether P(sing) means the label."""
+        """Return whether P(sing) gives the explained label, shape as `p_sing`, bool."""
         return flipped(p_sing, self.threshold, was_sing=self.label != SING)

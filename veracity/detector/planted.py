@@ -30,18 +30,18 @@ N_TUNED = 32  # number of excerpts with the tone, and as many without, that dete
 
 @settings("controls.cue")
 class CueSettings:
-    """Tone that decides, and the training of a detector on it.
+    """Tone of the planted cue, and training of a detector on it.
 
     Attributes
     ----------
     mel : int
-        Mel band whose centre frequency the tone has.
+        Index of the mel band whose centre frequency is that of the tone.
     seconds : float
-        Length of the tone in seconds, with the rise and fall of a Hann window.
+        Length of the tone in seconds, including the rise and fall of a Hann window.
     level_db : float
-        Level of the tone over that of the excerpt that it is added to, in dB.
+        Level of the tone relative to the excerpt in dB.
     n_updates, batch : int
-        Number of updates of the training, and excerpts of each; half of a batch holds the tone.
+        Number of updates, and number of excerpts per update; half of them contain the tone.
     learning_rate : float
         Learning rate of Adam.
     """
@@ -54,7 +54,25 @@ class CueSettings:
     learning_rate: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.001
 
     def n_samples(self, frontend: FrontEnd, n_time: int = 1) -> int:
-        """Return how many samples the tone lasts; raises ConfigError when one of `n_time` parts cannot hold it."""
+        """Return the length of the tone in samples.
+
+        Parameters
+        ----------
+        frontend : FrontEnd
+            Settings of the front end.
+        n_time : int
+            Number of segments along time, 1 by default.
+
+        Returns
+        -------
+        int
+            Length in samples.
+
+        Raises
+        ------
+        ConfigError
+            If the mel band does not exist, or the tone is longer than a segment without the adjacent windows.
+        """
         if self.mel >= frontend.n_mels:
             raise ConfigError(f"controls.cue.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
         n = round(self.seconds * frontend.sample_rate)

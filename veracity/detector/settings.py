@@ -56,15 +56,15 @@ STEPS: dict[Layers, tuple[Step, ...]] = {
 
 @settings("detector.architecture")
 class Architecture:
-    """Which of the published networks.
+    """Architecture of the detector, one of the published networks.
 
     Attributes
     ----------
     layers : {"ismir2015", "ismir2016"}
-        Layers of the network: those of 2015 with batch norm, as in the paper's published checkpoint, or the variant of
-        2016, in which a 3 x 18 convolution and a pool along frequency replace the second pool.
+        Layers of the network: those of 2015 with batch norm, as in the paper's published checkpoint, or the variant of 2016, in
+        which a 3 x 18 convolution and a pool along frequency replace the second pool.
     zero_mean : bool
-        Whether each kernel of the first convolution has its own mean subtracted (the layer then has no bias).
+        Whether the mean of each kernel of the first convolution is subtracted from it; the layer then has no bias.
     """
 
     layers: Layers = "ismir2015"
@@ -169,34 +169,34 @@ def checked_frames(excerpt_frames: int, steps: Sequence[tuple[int, bool]], name:
 
 @settings("detector.training")
 class TrainingSettings:
-    """Settings of the training; the defaults are the paper's.
+    """Settings of training; the defaults are the paper's.
 
     Attributes
     ----------
     n_updates : int
         Number of updates.
     batch : int
-        Excerpts of an update.
+        Number of excerpts per update.
     learning_rate, decay : float
         Learning rate of Adam, multiplied by `decay` every `decay_every` updates.
     decay_every : int
-        Updates between two multiplications of the learning rate by `decay`.
+        Number of updates between two multiplications of the learning rate by `decay`.
     targets : tuple of float
         Smoothed labels of "no sing" and "sing".
     stretch, shift : float
-        Largest relative time stretch or pitch shift, uniform in 1 +- this.
+        Largest relative time stretch or pitch shift; the factor is uniform from 1 - this to 1 + this.
     filter_db : float
-        Largest gain of the random filter in dB, uniform in +- this.
+        Largest gain of the random filter in dB; the gain is uniform from -this to +this.
     filter_min_hz, filter_max_hz : float
         Lower and upper limit of the centre of the random filter in Hz, which is log-uniform.
     filter_min_semitones, filter_max_semitones : float
         Lower and upper limit of the width of the random filter in semitones, which is uniform.
     standardisation : {"exact", "running"}
-        Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of
-        the augmented batches (its published implementation).
+        Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of the
+        augmented batches (its published implementation).
     precision : {"float32", "bfloat16"}
-        Precision of the detector's convolutions; weights, statistics, loss and optimiser are float32 in any case. On a CPU
-        without bfloat16 it is float32, with a warning.
+        Precision of the convolutions of the detector. Weights, statistics, loss and optimiser are always float32. A CPU without
+        bfloat16 uses float32, with a warning.
     """
 
     n_updates: Annotated[int, between(0, 10**8)] = 40000

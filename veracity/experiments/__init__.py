@@ -1,7 +1,7 @@
-"""The paper's experiments on the adversarial excerpts of one song, and what only all masks can tell: a module for a stage.
+"""Experiments of the paper on the adversarial excerpts of one song, and evaluations that require all masks.
 
-Each module holds the artefact of its stage and the function ``compute`` that returns it. Random numbers are named by song,
-domain and excerpt, so that more excerpts or songs change nothing for the others.
+Each module contains the artefact of one stage and the function ``compute``, which returns it. Random generators are derived
+from song, domain and excerpt, so that further excerpts or songs do not change the results of others.
 """
 
 import pkgutil

@@ -1,4 +1,4 @@
-"""What an explainer answers about the adversarial excerpts of a song, and what its choice flips (stage ``attributions``)."""
+"""Attributions of an explainer for the adversarial excerpts of a song, and the flips of its ranking (``attributions``)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from .perturbation_games import check_same_model, first_masks, mask_index, norm_
 
 @dataclass(frozen=True, kw_only=True)
 class Attributions:
-    """One explainer's weights for the segments of a song's adversarial excerpts, and which labels its choice flips.
+    """Weights of one explainer for the segments of adversarial excerpts, and the labels that its ranking flips.
 
-    Weights are oriented towards the explained label, that of the adversarial excerpt.
+    Weights are signed so that larger means more evidence for the explained label, which is that of the adversarial excerpt.
     """
 
     explainer: str = note("its name")
@@ -52,22 +52,33 @@ def compute(
     domain: str,
     song: str,
 ) -> Attributions:
-    """Ask an explainer about each adversarial excerpt, and add the segments that it chooses to the clean one (section 5.2).
+    """Explain each adversarial excerpt, and add the top segments of its perturbation to the clean excerpt (section 5.2).
 
     Parameters
     ----------
     excerpts : Excerpts
+        Adversarial excerpts of a song.
     model : ExplainedModel
+        Explained model.
     explainer : ExplainerSettings
+        Settings of the explainer.
     grid : SegmentGrid
+        Segments of the excerpts.
     seed : int
+        Seed of the run.
     domain, song : str
-        Name the random numbers, and the file of stored attributions.
+        Attack and song, from which the random generators and the path of stored attributions are derived.
+
+    Returns
+    -------
+    Attributions
+        Weights, rankings and flips.
 
     Raises
     ------
     ConfigError
-        When the explainer cannot answer; see `veracity.explainers.asking.explain`.
+        If the explainer fails (see `veracity.explainers.asking.explain`), the model has changed, or stored attributions are
+        missing or do not belong to the excerpts.
     """
     check_same_model(excerpts, model)
     n, n_excerpts = grid.n_segments, len(excerpts.original)
@@ -138,7 +149,7 @@ def _answers(
 
 
 def _stored(explainer: ExplainerSettings, excerpts: Excerpts, n_segments: int, domain: str, song: str) -> np.ndarray:
-    """Read attributions of one's own for these very excerpts; never unpickles."""
+    """Read stored attributions for exactly these excerpts, without unpickling."""
     path = stored_file(explainer, domain, song)
     n = len(excerpts.start_frame)
     cure = (
@@ -150,7 +161,7 @@ def _stored(explainer: ExplainerSettings, excerpts: Excerpts, n_segments: int, d
             weights, starts = archive["weights"], archive["start_frame"]
     except FileNotFoundError:
         raise ConfigError(f"the explainer '{explainer.name}' has no attributions {path}: {cure}") from None
-    except Exception:  # whatever a file that is none makes NumPy and zipfile raise; their advice is to unpickle it
+    except Exception:  # NumPy and zipfile may raise any error for other files, and NumPy suggests unsafe loading
         raise ConfigError(f"{path} holds no attributions: {cure}") from None
     if weights.shape != (n, n_segments) or weights.dtype.kind not in "fiu":
         raise ConfigError(f"{path} holds weights of shape {weights.shape}, {weights.dtype}: {cure}")

@@ -1,8 +1,8 @@
-"""Controls: explanations whose right answer, or whose failure, is known by construction (stage ``controlled``).
+"""Controls: explanations whose correct answer or chance level is known by construction (stage ``controlled``).
 
-``confined``: attacks that may change a few segments of an excerpt alone. ``cue``: a detector that was taught to decide by a
-tone in one segment. ``random_weights``: the study's own excerpts, explained of a detector that was never trained, and scored
-against the truth of the trained one. ``grid_...``: the study's question on other grids.
+``confined``: attacks that may change only a few segments of an excerpt. ``cue``: a detector trained to decide by a tone in one
+segment. ``random_weights``: the excerpts of the study, explained for an untrained detector and scored against the flip sets of
+the trained detector. ``grid_...``: the experiment of the study on other grids.
 
 References
 ----------
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
     from ..detector.checkpoints import Checkpoint
     from ..detector.model import Detector
 
-CONTROLS = ("confined", "cue", "random_weights")  # beside other grids
-PLANTED = ("confined", "cue")  # a cause in audio; the others take the study's own excerpts
+CONTROLS = ("confined", "cue", "random_weights")  # in addition to other grids
+PLANTED = ("confined", "cue")  # controls with a planted cause in audio; all others use the excerpts of the study
 GRID, SHIFTED = "grid_", "shifted"
 NOSING = LABELS[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Controlled:
-    """What explainers answer about the excerpts of one song in a control, and how well."""
+    """Results of a control for one song: explainers, excerpts with planted segments, and scores."""
 
     control: str = note("confined, cue, random_weights, or grid_ and a grid")
     explainers: np.ndarray = array("explainer", unit="name", doc="who was asked")
@@ -74,15 +74,20 @@ class Controlled:
 
 @dataclass(frozen=True)
 class Case:
-    """Excerpts with a known cause, before anybody is asked.
+    """Excerpts of a control, before they are explained.
 
     Attributes
     ----------
     excerpts : Excerpts
+        Clean and adversarial excerpts.
     planted : ndarray of bool, shape (n_excerpts, n_segments)
+        Segments in which the cause was planted; all False without a planted cause.
     n_tried : int
+        Number of excerpts in which the cause was planted, including those that did not flip. Without a planted cause, the
+        number of excerpts.
     truth : sequence of ndarray of bool, shape (2**n_segments,), or None
-        Whether each mask of the perturbation flips each excerpt; None: what the explained model says.
+        Whether each mask of the perturbation flips the label, for each excerpt. If None, the default, the explained model
+        determines it.
     """
 
     excerpts: Excerpts
@@ -92,7 +97,19 @@ class Case:
 
 
 class Asked(NamedTuple):
-    """Who is asked, and about which game."""
+    """Explainer to evaluate, and its game.
+
+    Attributes
+    ----------
+    name : str
+        Name of the explainer.
+    fill : str
+        Content of switched-off segments, "clean" for the perturbation game.
+    privileged : bool
+        Whether the explainer has access to the clean excerpt.
+    reads_model : bool
+        Whether the explainer uses the model.
+    """
 
     name: str
     fill: str
@@ -101,7 +118,22 @@ class Asked(NamedTuple):
 
 
 def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: int) -> SegmentGrid:
-    """Return the grid of a control: the study's, or that in its name (``grid_4x5``, ``grid_shifted``)."""
+    """Return the grid of a control.
+
+    Parameters
+    ----------
+    control : str
+        Name of the control. ``grid_4x5`` and ``grid_shifted`` specify a grid; all other controls use that of the study.
+    lime_settings : LimeSettings
+        Settings with the grid of the study.
+    n_frames, n_mels : int
+        Shape of an excerpt.
+
+    Returns
+    -------
+    SegmentGrid
+        Grid of the control.
+    """
     if not control.startswith(GRID):
         return lime_settings.grid(n_frames, n_mels)
     name = control.removeprefix(GRID)
@@ -112,20 +144,28 @@ def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: in
 
 
 def chosen(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips | None = None) -> Case:
-    """Return the first of the study's own excerpts of each direction as a case in which nothing is planted.
+    """Return the first excerpts of each direction of the study as a case without a planted cause.
 
     Parameters
     ----------
     excerpts : Excerpts
+        Adversarial excerpts of a song.
     per_direction : int
+        Largest number of excerpts for each direction.
     n_segments : int
+        Number of segments of the grid.
     flips : Flips, optional
-        Of the excerpts, to tell the truth instead of the explained model.
+        Flip sets of the excerpts, which determine the truth instead of the explained model.
+
+    Returns
+    -------
+    Case
+        The excerpts.
 
     Raises
     ------
     ConfigError
-        When these flips are not known for all masks.
+        If `flips` does not contain all masks.
     """
     numbers, truth = excerpts.first(per_direction), None
     if flips is not None:
@@ -138,19 +178,23 @@ def chosen(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips
 
 
 def allowed_bins(segments: np.ndarray, grid: SegmentGrid, frontend: FrontEnd) -> np.ndarray:
-    """Return the bins of a magnitude spectrogram that are heard in some segments alone.
+    """Return the bins of a magnitude spectrogram that affect only the given segments.
 
-    Bins that a neighbouring segment's lowest or highest mel band hears, too, are left out.
+    Bins that also contribute to a mel band of an adjacent segment are excluded.
 
     Parameters
     ----------
     segments : ndarray of bool, shape (n_segments,)
+        Segments that may change.
     grid : SegmentGrid
+        Segments of the excerpt.
     frontend : FrontEnd
+        Settings of the front end.
 
     Returns
     -------
     ndarray of bool, shape (n_frames, n_bins)
+        Whether each magnitude may change.
     """
     heard = mel_filterbank(frontend) > 0  # (n_bins, n_mels)
     of_bin = np.stack([heard[:, grid.band_of_mel == band].any(axis=1) for band in range(grid.n_band)])
@@ -171,24 +215,40 @@ def confined(
     seed: int,
     song: str,
 ) -> Case:
-    """Attack random excerpts within random segments, and keep those that flip.
+    """Attack random excerpts in random segments only, and keep the excerpts whose label flips.
 
     Parameters
     ----------
     audio : ndarray, shape (n_samples,), float32
+        Attacked part of the song.
     detector : Detector
+        Attacked detector.
     grid : SegmentGrid
+        Segments of an excerpt.
     settings : AttackSettings
+        Settings of the attack.
     n_segments : int
-        In which each attack may change anything.
+        Number of segments that each attack may change.
     candidates : int
-        Excerpts that are attacked.
+        Number of attacked excerpts.
     per_direction : int
-        Of those that flip, so many at most.
+        Largest number of excerpts to keep for each direction.
     threshold : float
+        Decision threshold.
     seed : int
+        Seed of the run.
     song : str
-        Names the random numbers.
+        Name of the song, from which the random generator is derived.
+
+    Returns
+    -------
+    Case
+        The excerpts that flip, with the attacked segments.
+
+    Raises
+    ------
+    ConfigError
+        If `n_segments` is less than 1 or more than the grid has.
     """
     from ..attacks.excerpt_scope import attack_excerpts, some_starts
 
@@ -223,20 +283,31 @@ def with_planted_cue(
     seed: int,
     song: str,
 ) -> Case:
-    """Add the tone to one segment of random excerpts, and keep those in which the planted detector hears it, and it alone.
+    """Add a tone to one segment of random excerpts, and keep those in which it flips the planted detector to "sing".
 
     Parameters
     ----------
     audio : ndarray, shape (n_samples,), float32
+        Part of the song from which excerpts are drawn.
     planted : Checkpoint
-        Of `veracity.detector.planted.plant`.
+        Detector trained on the tone; see `veracity.detector.planted.plant`.
     grid : SegmentGrid
+        Segments of an excerpt.
     cue : CueSettings
-    candidates, kept : int
-        Excerpts that are tried, and that are kept at most of those that flip.
+        Settings of the tone.
+    candidates : int
+        Number of excerpts to which the tone is added.
+    kept : int
+        Largest number of excerpts to keep.
     seed : int
+        Seed of the run.
     song : str
-        Names the random numbers.
+        Name of the song, from which the random generator is derived.
+
+    Returns
+    -------
+    Case
+        The excerpts that flip, with the segment of the tone.
     """
     import torch
 
@@ -267,9 +338,23 @@ def with_planted_cue(
 
 
 def untrained(detector: "Detector", seed: int, song: str) -> "Detector":
-    """Return a detector with random weights, others for each song, so that songs are not judged by the whims of one.
+    """Return a detector with random weights and the architecture and input standardisation of a given one.
 
-    Its architecture and the standardisation of what it is fed stay.
+    The weights differ between songs, so that the results do not depend on a single random detector.
+
+    Parameters
+    ----------
+    detector : Detector
+        Trained detector.
+    seed : int
+        Seed of the run.
+    song : str
+        Name of the song, from which the weights are derived.
+
+    Returns
+    -------
+    Detector
+        The untrained detector.
     """
     import torch
 
@@ -290,7 +375,7 @@ def _as_excerpts(
         model="control",
         threshold=threshold,
         start_seconds=0.0,
-        n=np.zeros((1, 2), dtype=np.int64),  # a control counts its own
+        n=np.zeros((1, 2), dtype=np.int64),  # the field `n_tried` of a control counts its excerpts
         n_flipped=np.zeros((1, 2), dtype=np.int64),
         start_frame=starts,
         original=original.astype(str),
@@ -318,22 +403,39 @@ def compute(
     seed: int,
     song: str,
 ) -> Controlled:
-    """Ask every explainer about the excerpts of a control, and score its answers.
+    """Explain the excerpts of a control with every explainer, and score the rankings.
 
-    The paper's LIME, exact LIME, Shapley values of both games and the norm are asked in any case, where all masks are known.
+    The norm and the paper's LIME are always evaluated. If all masks can be evaluated, so are exact LIME and the Shapley values
+    of both games.
 
     Parameters
     ----------
     control : str
+        Name of the control.
     case : Case
+        Excerpts of the control.
     model : ExplainedModel
-        Which is explained.
+        Explained model.
     explainers : sequence of ExplainerSettings
+        Further explainers.
     settings : LimeSettings
+        Settings of LIME.
     grid : SegmentGrid
+        Segments of the excerpts.
     seed : int
+        Seed of the run.
     song : str
-        Names the random numbers.
+        Name of the song, from which the random generators are derived.
+
+    Returns
+    -------
+    Controlled
+        Scores of all explainers.
+
+    Raises
+    ------
+    ConfigError
+        If an explainer fails; see `veracity.explainers.asking.explain`.
     """
     excerpts, n = case.excerpts, grid.n_segments
     in_any_case = _in_any_case(model, settings)
@@ -389,7 +491,7 @@ def _named(one: ExplainerSettings) -> Asked:
 
 
 def _in_any_case(model: ExplainedModel, settings: LimeSettings) -> list[Asked]:
-    """Return who is asked in any case, as far as the model's masks allow, in the order of `_read_off`."""
+    """Return the explainers that are always evaluated for this model, in the order of `_read_off`."""
     norm, sampled, exact, shapley = IN_ANY_CASE
     found = [Asked(norm, "", True, False), Asked(sampled, settings.fill, False, True)]
     if model.exact:
@@ -406,7 +508,7 @@ def _read_off(
     settings: LimeSettings,
     rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
-    """Yield the rankings that follow from a game's values: norm, sampled and exact LIME, Shapley values of both games."""
+    """Yield the rankings derived from the values of the games: norm, sampled and exact LIME, Shapley values of both games."""
     sampled, exact = lime.fits(filled, settings, rng)
     assert sampled is not None
     found = [norm, flip.sign * sampled.weights]

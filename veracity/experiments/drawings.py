@@ -1,4 +1,4 @@
-"""Drawings that turn "no sing" excerpts to "sing", and what LIME says of them (paper section 5.1; stage ``drawings``)."""
+"""Drawings that change "no sing" excerpts to "sing", and their LIME explanations (paper section 5.1; stage ``drawings``)."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from .pen.fitting import Drawing, fit_drawing
 
-N_TOP = 3  # LIME's first segments that Figure 1 shows
+N_TOP = 3  # number of top segments of LIME in Figure 1
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnExcerpt:
-    """A no-sing excerpt on which something was drawn until the label flipped, and what LIME says of it."""
+    """Excerpt with a drawing that flips the label from "no sing" to "sing", and its LIME explanation."""
 
     found: bool = note("whether a drawing flipped the label; if not, the arrays are empty")
     shape: str = note("what was drawn")
@@ -55,26 +55,40 @@ def compute(
     seed: int,
     song: str,
 ) -> DrawnExcerpt:
-    """Draw on one random "no sing" excerpt until it is "sing", and explain it (paper section 5.1, Figure 1).
+    """Draw on one random "no sing" excerpt until the decision is "sing", and explain it (paper section 5.1, Figure 1).
 
     Parameters
     ----------
-    padded_log_mel : ndarray, shape (n_frames_of_song + n_frames - 1, n_mels)
-        With half an excerpt of silence on both sides.
+    padded_log_mel : ndarray, shape (n_song_frames + n_frames - 1, n_mels)
+        Log-mel spectrogram of the song with half an excerpt of silence on both sides.
     model : ExplainedModel
+        Explained model.
     settings : LimeSettings
+        Settings of LIME.
     threshold : float
+        Decision threshold: "sing" is P(sing) > threshold.
     n_frames : int
-        Length of an excerpt.
+        Length of an excerpt in frames.
     shapes : sequence of str
-        Names in `veracity.experiments.pen.shapes.SHAPES`.
+        Names of shapes; see `veracity.experiments.pen.shapes.shape_named`.
     imported : mapping of str to ndarray, shape (n_frames, n_mels), optional
-        Drawings of one's own; see `veracity.experiments.pen.files.import_drawings`.
+        Further drawings; see `veracity.experiments.pen.files.import_drawings`.
     n_placements : int
-        Places and sizes that are tried for each shape.
+        Number of places and sizes to try for each shape.
     seed : int
+        Seed of the run.
     song : str
-        Names the random numbers.
+        Name of the song, from which the random generators are derived.
+
+    Returns
+    -------
+    DrawnExcerpt
+        The excerpt. Its field ``found`` is False if the song has no "no sing" excerpt or no drawing flips it.
+
+    Raises
+    ------
+    ConfigError
+        If a shape is unknown.
     """
     rng = rng_for(seed, "drawings", song)
     half = n_frames // 2
@@ -84,7 +98,7 @@ def compute(
         log.warning("%s has no excerpt that is no sing: nothing can be drawn on", song)
         return _no_drawing(padded_log_mel.shape[1])
     excerpt = np.ascontiguousarray(inside[start : start + n_frames])
-    # One shape after the other, in an order of the song's own: together, the broadest shape would win every time.
+    # Shapes are tried one by one in random order, because the broadest shape would otherwise always be chosen.
     choices: list[dict[str, Any]] = [{"shapes": (shape,)} for shape in shapes]
     choices += [{"shapes": (), "imported": {name: drawing}} for name, drawing in (imported or {}).items()]
     tries = (
@@ -109,7 +123,7 @@ def _explained(
     seed: int,
     song: str,
 ) -> DrawnExcerpt:
-    """Explain an excerpt that was drawn on."""
+    """Explain an excerpt with a drawing."""
     grid = settings.grid(*excerpt.shape)
     values = next(model.values([fill_game(drawing.log_mel, grid, settings.fill)]))
     sampled, exact = lime.fits(values, settings, rng_for(seed, "lime drawings", song))
@@ -144,7 +158,7 @@ def _first_nosing(
     rng: np.random.Generator,
     batch: int = 32,
 ) -> int | None:
-    """Return the first frame of a random excerpt that is no sing, or None when there is none."""
+    """Return the first frame of a random "no sing" excerpt, or None if there is none."""
     starts = rng.permutation(len(frames) - n_frames + 1)
     for part in np.array_split(starts, max(1, len(starts) // batch)):
         nosing = ~is_sing(predict(np.stack([frames[s : s + n_frames] for s in part])), threshold)

@@ -18,14 +18,14 @@ from ..jobs.store import array, note
 from .perturbation_games import check_same_model
 
 INPUTS = ("clean", "adversarial")
-LOGITS = ("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set")  # of the adversarial excerpt alone
+LOGITS = ("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set")  # computed for adversarial excerpts only
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanations:
     """LIME (sampled and exact) and exact attributions of the clean and the adversarial excerpts of one song.
 
-    Weights are those of a surrogate of P(sing), whatever label is explained. What was not computed is NaN.
+    Weights refer to P(sing), also if "no sing" is explained. Values that were not computed are NaN.
     """
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
@@ -73,7 +73,24 @@ class Explanations:
     audit: np.ndarray = array("input", "fill", "excerpt", unit="probability", doc="largest difference from direct evaluation")
 
     def along(self, name: str, *, input: str = "adversarial", fill: str, method: str = "sampled") -> np.ndarray:
-        """Return a field's values for one input, one fill and (where it has that axis) one method."""
+        """Return the values of a field for one input and fill.
+
+        Parameters
+        ----------
+        name : str
+            Name of the field.
+        input : {"adversarial", "clean"}
+            Explained excerpts, "adversarial" by default.
+        fill : str
+            Content of switched-off segments.
+        method : {"sampled", "exact"}
+            Method of LIME, "sampled" by default. It is ignored for fields without this axis.
+
+        Returns
+        -------
+        ndarray
+            Values of the field without the axes input, fill and method.
+        """
         values = getattr(self, name)[list(self.inputs).index(input), list(self.fills).index(fill)]
         return (
             values[list(self.methods).index(method)]
@@ -88,11 +105,25 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
     Parameters
     ----------
     excerpts : Excerpts
+        Adversarial excerpts of a song.
     model : ExplainedModel
+        Explained model.
     settings : LimeSettings
+        Settings of LIME.
     seed : int
+        Seed of the run.
     song : str
-        Names the random numbers.
+        Name of the song, from which the random generators are derived.
+
+    Returns
+    -------
+    Explanations
+        Explanations of all excerpts.
+
+    Raises
+    ------
+    ConfigError
+        If the model has changed since the excerpts were selected.
     """
     check_same_model(excerpts, model)
     n_excerpts, n_frames, n_mels = excerpts.clean.shape
@@ -121,7 +152,18 @@ def compute(excerpts: Excerpts, model: ExplainedModel, settings: LimeSettings, *
 
 
 def empty(n_fills: int, n_excerpts: int, n_segments: int) -> dict[str, np.ndarray]:
-    """Return the arrays of `Explanations`, NaN where nothing is known yet."""
+    """Return the arrays of `Explanations` filled with NaN, and ``audit`` filled with 0.
+
+    Parameters
+    ----------
+    n_fills, n_excerpts, n_segments : int
+        Numbers of fills, excerpts and segments.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Arrays by name of the field.
+    """
     games, fits = (len(INPUTS), n_fills, n_excerpts), (len(INPUTS), n_fills, len(lime.METHODS), n_excerpts)
     return {
         "weights": np.full((*fits, n_segments), np.nan),
@@ -141,7 +183,7 @@ def _keep_adversarial(
     flip: Flip,
     ties: np.random.Generator,
 ) -> None:
-    """Write what only the adversarial excerpt is asked: the other scale, the smallest set, how additive the game is."""
+    """Store the values that are computed for adversarial excerpts only: logits, smallest flip set, and additive share."""
     p = probability(logits)
     arrays["lime_logit"][game] = lime.fit_all(logits, settings).weights
     arrays["shapley_logit"][game] = readouts.shapley(logits)
@@ -151,7 +193,7 @@ def _keep_adversarial(
     arrays["smallest_set"][game] = set_before_others(flip.sign * logits, sets, shapley, ties)
     if len(sets):
         arrays["smallest_set_size"][game] = int(sets[0]).bit_count()
-    best = lime.fit_exact(p, kernel_width=settings.kernel_width, alpha=1e-12, n_samples=None)  # no penalty: the best there is
+    best = lime.fit_exact(p, kernel_width=settings.kernel_width, alpha=1e-12, n_samples=None)  # without a penalty
     arrays["additive_share"][game] = best.fidelity
 
 
@@ -161,7 +203,7 @@ def _keep(
     fits: list[lime.LimeFit | None],
     all_values: np.ndarray | None,
 ) -> None:
-    """Write what is known of one game (input, fill, excerpt) into the arrays."""
+    """Store the results of one game (input, fill, excerpt) in the arrays."""
     i, f, e = game
     for m, fit in enumerate(fits):
         if fit is not None:

@@ -1,4 +1,4 @@
-"""Which segments of a perturbation flip the label (paper section 5.2, Figure 2, Tables 1 and 2; stage ``flips``)."""
+"""Flips of the label by segments of a perturbation (paper section 5.2, Figure 2, Tables 1 and 2; stage ``flips``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ from ..jobs.store import array, note
 from .explanations import Explanations
 from .perturbation_games import check_same_model, first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
-RANDOM_SETS = 32  # of each size, where not all sets can be known
-FEW = 3  # segments of the paper's Table 1, for which values are kept beside flips
+RANDOM_SETS = 32  # random sets of each size, if not all masks can be evaluated
+FEW = 3  # number of segments in the paper's Table 1, up to which logits are stored
 WEIGHTS = ("shapley", "shapley_logit", "banzhaf", "banzhaf_logit", "lime", "lime_logit")
-SEARCH_BUDGET = 8192  # sets that a search may try of an excerpt: as many as LIME has samples
+SEARCH_BUDGET = 8192  # sets that a search may evaluate for an excerpt, the number of samples of LIME
 
 
 @dataclass(frozen=True, kw_only=True)
 class AllSets:
-    """What all sets of a perturbation's segments do, where all masks could be evaluated."""
+    """Results of all sets of segments of the perturbations, if all masks can be evaluated."""
 
     CURVES: ClassVar = ("best", "random", "worst")
 
@@ -70,7 +70,7 @@ class AllSets:
 
 @dataclass(frozen=True, kw_only=True)
 class TriedSets:
-    """What those sets of a perturbation's segments do that were tried, where only single masks could be evaluated."""
+    """Results of the evaluated sets of segments of the perturbations, if not all masks can be evaluated."""
 
     CURVES: ClassVar = ("best_found", "random_sampled")
 
@@ -90,13 +90,13 @@ class TriedSets:
     found_queries: np.ndarray = array("excerpt", unit="masks", of=int, doc="sets that the search has tried")
 
     def smallest(self, excerpt: int) -> np.ndarray:
-        """Return the smallest flip set that was found of an excerpt as a mask index; 0 where none was."""
+        """Return the smallest flip set that the search found for an excerpt as a mask index, shape (1,); 0 if it found none."""
         return self.found_set[excerpt : excerpt + 1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flips:
-    """Which segments of a perturbation flip the label: by LIME, by norm, and in truth."""
+    """Flips of the label by segments that LIME, the norm, or all possible sets select."""
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments in LIME")
@@ -123,11 +123,38 @@ def compute(
     song: str,
     search_budget: int = SEARCH_BUDGET,
 ) -> Flips:
-    """Tell which segments of the perturbations flip the label (paper section 5.2, Figure 2, Tables 1 and 2).
+    """Determine which segments of the perturbations flip the label (paper section 5.2, Figure 2, Tables 1 and 2).
 
-    Only the chosen segments of a perturbation are added to the clean excerpt. They are chosen by LIME's explanation of the
-    adversarial excerpt, by norm, and, where all masks are known, in every possible way. Where they are not, a search for the
-    smallest set that flips may try `search_budget` sets of an excerpt.
+    Only the selected segments of a perturbation are added to the clean excerpt. They are selected by the LIME explanation of
+    the adversarial excerpt and by the norm. If all masks can be evaluated, all sets are evaluated. Otherwise, random sets are
+    evaluated, and the smallest flip set is searched for.
+
+    Parameters
+    ----------
+    excerpts : Excerpts
+        Adversarial excerpts of a song.
+    explanations : Explanations
+        LIME explanations of the excerpts.
+    model : ExplainedModel
+        Explained model.
+    settings : LimeSettings
+        Settings of LIME, including the grid.
+    seed : int
+        Seed of the run.
+    song : str
+        Name of the song, from which the random generators are derived.
+    search_budget : int
+        Largest number of sets that the search may evaluate for an excerpt, 8192 by default.
+
+    Returns
+    -------
+    Flips
+        Flips of all excerpts.
+
+    Raises
+    ------
+    ConfigError
+        If the model has changed since the excerpts were selected.
     """
     check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
@@ -155,7 +182,7 @@ def compute(
 
 
 def _empty(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Return the fields of `Flips` that tell of chosen segments; `shape` is (fill, method, excerpt, segment)."""
+    """Return empty fields of `Flips` for selected segments; `shape` is (fill, method, excerpt, segment)."""
     return {
         "by_lime": np.full(shape, np.nan),
         "by_norm": np.zeros(shape[2:], dtype=bool),
@@ -168,7 +195,7 @@ def _empty(shape: tuple[int, ...]) -> dict[str, np.ndarray]:
 def _flip_chosen(
     chosen: dict[str, np.ndarray], e: int, weights: np.ndarray, by_norm: np.ndarray, flip: Flip, values: GameValues
 ) -> None:
-    """Add the segments that norm and LIME's weights, shape (fill, method, segment), choose to one excerpt."""
+    """Store the flips of one excerpt by the segments that the norm and LIME's `weights` (fill, method, segment) select."""
     chosen["by_norm"][e] = flip.has_flipped(values.of(first_masks(by_norm)))
     for f, m in np.ndindex(weights.shape[:2]):
         if np.isnan(weights[f, m]).any():
@@ -183,7 +210,7 @@ def _flip_chosen(
 
 
 def _of_tried(flip: Flip, values: GameValues, budget: int, rng: np.random.Generator) -> dict[str, Any]:
-    """Add random sets of 1, 2, ... segments to one excerpt (chance), and search for the smallest set that flips it."""
+    """Evaluate random sets of 1, 2, ... segments of one excerpt, and search for its smallest flip set."""
     n = values.game.grid.n_segments
     rankings = rng.permuted(np.tile(np.arange(n), (RANDOM_SETS, 1)), axis=1)
     masks = np.concatenate([first_masks(ranking) for ranking in rankings])
@@ -201,7 +228,7 @@ def _of_tried(flip: Flip, values: GameValues, budget: int, rng: np.random.Genera
 
 
 def _of_all(flip: Flip, values: GameValues, settings: LimeSettings, rng: np.random.Generator) -> dict[str, Any]:
-    """Read off all masks of one perturbation which sets flip, and what each exact explainer would say of it."""
+    """Return the flips, solution concepts and exact LIME weights of one perturbation from the values of all masks."""
     p, logits, n = values.all_values, values.all_logits, values.game.grid.n_segments
     assert p is not None
     assert logits is not None
@@ -229,7 +256,7 @@ def _of_all(flip: Flip, values: GameValues, settings: LimeSettings, rng: np.rand
 
 
 def few_masks(n_segments: int) -> np.ndarray:
-    """Return the mask indices of all sets of at most `FEW` segments, and of their complements, increasing."""
+    """Return the indices of all masks of at most `FEW` segments and of their complements, in increasing order."""
     size = readouts.sizes(n_segments)
     return np.flatnonzero((size <= FEW) | (size >= n_segments - FEW))
 
@@ -259,11 +286,11 @@ def _tried_sets(rows: Sequence[dict[str, Any]], n: int) -> TriedSets:
 
 
 def _stacked(rows: Sequence[dict[str, Any]], dtype: type, *names: str, width: int | None = None) -> dict[str, np.ndarray]:
-    """Stack what is known of each excerpt, arrays of a width or single numbers; of no excerpt, too."""
+    """Stack the results of all excerpts, arrays of length `width` or single numbers; also for an empty list of excerpts."""
     shape = (len(rows),) if width is None else (len(rows), width)
     return {name: np.array([row[name] for row in rows], dtype=dtype).reshape(shape) for name in names}
 
 
 def all_flips(flips: Flips, excerpt: int) -> np.ndarray | None:
-    """Return whether each mask flips the label of an excerpt, shape (2**n_segments,); None when not all are known."""
+    """Return whether each mask flips the label of an excerpt, shape (2**n_segments,); None if not all masks were evaluated."""
     return flips.sets.flips(excerpt) if isinstance(flips.sets, AllSets) else None

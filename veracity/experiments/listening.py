@@ -1,8 +1,8 @@
-"""Explanations that can be heard: an excerpt, its adversarial version, the perturbation, parts of it (stage ``listening``).
+"""Audible explanations: an excerpt, its adversarial version, the perturbation and parts of it (stage ``listening``).
 
-Segments are put together from the frames and bins of both versions; a perturbation of magnitudes has no phase, and gets that of
-the original. What the detector says of such a sound may differ a little from what it says of the same segments mixed in what it
-sees, which is what the experiments do; both are told.
+Sounds with some segments of the perturbation are composed of frames and bins of both versions. A perturbation of magnitudes has
+no phase, so the phase of the original is used. The prediction for such a sound may differ slightly from the prediction for the
+same segments in the log-mel spectrogram, which the experiments use. Both predictions are reported.
 """
 
 import io
@@ -44,30 +44,30 @@ TITLES = {
     "lime": "LIME's first segments",
     "best": "smallest flipping set",
 }
-PEAK = 0.5  # full scale, of what is amplified
-MOST_DB = 60.0  # of gain: a perturbation that is weaker is as good as none
-FULL_SCALE = 2**15 - 1  # of 16 bits
+PEAK = 0.5  # peak of amplified sounds, relative to full scale
+MOST_DB = 60.0  # largest gain in dB; weaker perturbations are negligible
+FULL_SCALE = 2**15 - 1  # largest sample of 16 bits
 
 
 @dataclass(frozen=True)
 class Sound:
-    """One thing to be heard.
+    """Sound of an excerpt, with its predictions.
 
     Attributes
     ----------
     name : str
-        One of ``original``, ``adversarial``, ``perturbation`` (alone, amplified), ``lime`` (its first three segments) and
-        ``best`` (a smallest set that flips).
+        ``original``, ``adversarial``, ``perturbation`` (alone, amplified), ``lime`` (with LIME's top three segments of the
+        perturbation) or ``best`` (with a smallest flip set).
     audio : ndarray, shape (n_samples,), float32
-        Within full scale, in steps of 16 bits.
+        Samples within full scale, rounded to 16 bits.
     gain_db : float
-        By which it was amplified; 0 but for the perturbation alone.
+        Gain in dB; 0 except for the perturbation alone.
     segments : tuple of int
-        Of the perturbation that it holds; empty where that is all or nothing.
+        Segments of the perturbation in the sound; empty if it contains all or none.
     p_sing : float
-        What the detector says of these segments, mixed in what it sees; NaN for the perturbation alone.
+        P(sing) of the log-mel spectrogram with these segments; NaN for the perturbation alone.
     p_heard : float
-        What it says of the very sound.
+        P(sing) of the sound.
     """
 
     name: str
@@ -79,18 +79,21 @@ class Sound:
 
 
 def chosen(excerpts: Mapping[tuple[str, str], Excerpts], per_panel: int, seed: int) -> list[tuple[str, str, int]]:
-    """Choose a few excerpts of each panel at random, of different songs as far as there are.
+    """Draw random excerpts of each panel, from different songs if possible.
 
     Parameters
     ----------
-    excerpts : mapping
-        By domain and song.
+    excerpts : mapping of (str, str) to Excerpts
+        Adversarial excerpts by domain and song.
     per_panel : int
+        Largest number of excerpts for each panel.
     seed : int
+        Seed of the run.
 
     Returns
     -------
     list of (domain, song, excerpt)
+        Domain, name of the song and index of each excerpt.
     """
     found = []
     for domain in dict.fromkeys(domain for domain, _ in excerpts):
@@ -101,7 +104,7 @@ def chosen(excerpts: Mapping[tuple[str, str], Excerpts], per_panel: int, seed: i
                     shuffled = rng.permutation(np.flatnonzero(item.original == label))
                     queue += [(rank, song, int(e)) for rank, e in enumerate(shuffled)]
             rng.shuffle(queue)
-            queue.sort(key=lambda one: one[0])  # the first of every song before the second of any
+            queue.sort(key=lambda one: one[0])  # the first excerpt of every song, then the second of every song, and so on
             found += [(domain, song, e) for _, song, e in queue[:per_panel]]
     return found
 
@@ -123,20 +126,43 @@ def write_sounds(
     song: str,
     start_seconds: float,
 ) -> list[dict[str, object]]:
-    """Write what is to be heard of one excerpt as FLAC files, and return a row of the table ``listening`` for each.
+    """Write the sounds of one excerpt as FLAC files, and return their rows of the table ``listening``.
 
     Parameters
     ----------
     folder : path-like
-    audio, attack, excerpts, e, flips, network, frontend, grid
-        As `sounds_of`.
+        Folder of the files.
+    audio : ndarray, shape (n_samples,), float32
+        Attacked part of the song.
+    attack : SongAttack or ExcerptAttack
+        Result of the attack.
+    excerpts : Excerpts
+        Adversarial excerpts of the song.
+    e : int
+        Index of the excerpt.
     explanations : Explanations
+        LIME explanations of the excerpts.
+    flips : Flips
+        Flip sets of the excerpts.
+    network : Network
+        Detector.
+    frontend : FrontEnd
+        Settings of the front end.
+    grid : SegmentGrid
+        Segments of the excerpts.
     fill : str
-        Of the LIME whose segments are heard.
+        Fill of the LIME explanation.
     threshold : float
+        Decision threshold.
     song : str
+        Name of the song.
     start_seconds : float
-        Where `audio` begins in the song.
+        Start of `audio` in the song in seconds.
+
+    Returns
+    -------
+    list of dict
+        One row per sound, with the columns `COLUMNS`.
     """
     weights = explanations.along("weights", input="adversarial", fill=fill, method="sampled")[e]
     flip = Flip(excerpts.flips[e].label, threshold)
@@ -156,7 +182,7 @@ def write_sounds(
         }
         said |= {"p_sing": sound.p_sing, "p_heard": sound.p_heard}
         said["flips"] = np.nan if np.isnan(sound.p_sing) else float(flip.has_flipped(sound.p_sing))
-        # The perturbation alone is another sound, not the excerpt with another label.
+        # No flip is reported for the perturbation alone, because it is not a version of the excerpt.
         heard = sound.name != "perturbation"
         said["flips_heard"] = float(flip.has_flipped(sound.p_heard)) if heard else np.nan
         rows.append({**known, **said})
@@ -187,22 +213,34 @@ def sounds_of(
     frontend: FrontEnd,
     grid: SegmentGrid,
 ) -> Iterator[Sound]:
-    """Yield what is to be heard of one excerpt.
+    """Yield the sounds of one excerpt.
 
     Parameters
     ----------
     audio : ndarray, shape (n_samples,), float32
-        The attacked part of the song.
+        Attacked part of the song.
     attack : SongAttack or ExcerptAttack
+        Result of the attack.
     excerpts : Excerpts
+        Adversarial excerpts of the song.
     e : int
-        Number of the excerpt.
+        Index of the excerpt.
     flips : Flips
+        Flip sets of the excerpts.
     ranking : ndarray of int, shape (n_segments,)
-        LIME's.
+        Ranking of the segments by LIME.
     network : Network
+        Detector.
     frontend : FrontEnd
+        Settings of the front end.
     grid : SegmentGrid
+        Segments of the excerpts.
+
+    Yields
+    ------
+    Sound
+        Original, adversarial excerpt, perturbation alone, and the excerpts with the segments of LIME and of a smallest flip
+        set.
     """
     import torch
 
@@ -215,7 +253,7 @@ def sounds_of(
     original, adversarial = (part_heard(x, first, frontend) for x in (audio, whole))
     difference = adversarial - original
     gain_db = min(MOST_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
-    best = np.flatnonzero(masks_of(flips.sets.smallest(e)[:1], grid.n_segments)[0])  # empty where no set was found
+    best = np.flatnonzero(masks_of(flips.sets.smallest(e)[:1], grid.n_segments)[0])  # empty if the search found no set
     yield _sound("original", original, 0.0, (), float(excerpts.clean_p[e]), network, frontend)
     yield _sound("adversarial", adversarial, 0.0, (), float(excerpts.adversarial_p[e]), network, frontend)
     yield _sound("perturbation", difference * 10 ** (gain_db / 20), gain_db, (), np.nan, network, frontend)
@@ -229,20 +267,52 @@ def sounds_of(
 
 
 def part_heard(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
-    """Return what the frames of an excerpt see, the ends of the song reflected as the front end does."""
+    """Return the samples in the windows of an excerpt; beyond the ends, the song is reflected as by the front end.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,)
+        Audio of the song.
+    first : int
+        First frame of the excerpt.
+    frontend : FrontEnd
+        Settings of the front end.
+
+    Returns
+    -------
+    ndarray, shape (n_excerpt_samples,)
+        Samples of the excerpt.
+    """
     half = frontend.frame_samples // 2
     part = excerpt_samples(first, frontend)
     return np.pad(audio, half, mode="reflect")[part.start + half : part.stop + half]
 
 
 def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first: int, frontend: FrontEnd) -> np.ndarray:
-    """Return perturbed audio, or the perturbed magnitudes of all of its frames."""
+    """Return the perturbed audio, or the perturbed magnitudes of all frames.
+
+    Parameters
+    ----------
+    audio : ndarray, shape (n_samples,), float32
+        Attacked part of the song.
+    attack : SongAttack or ExcerptAttack
+        Result of the attack.
+    first : int
+        First frame of the excerpt.
+    frontend : FrontEnd
+        Settings of the front end.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,) or (n_frames, n_bins)
+        Samples for attacks on the waveform, magnitudes for attacks on the spectrogram.
+    """
     from ..songs.frontend import magnitudes
 
     if isinstance(attack, SongAttack):
         if attack.domain == "waveform":
             return audio + attack.delta[:, 0]
-        half = frontend.half_excerpt  # the silence around the song is attacked, too
+        half = frontend.half_excerpt  # the attack also perturbs the silence around the song
         inner = attack.delta[half : len(attack.delta) - half]
         return np.maximum(magnitudes(audio, frontend).numpy() + inner, 0)
     delta = attack.delta[int(np.flatnonzero(attack.start_frame == first)[0])]
@@ -279,7 +349,7 @@ def _p_sing(frames: "Tensor", network: "Network") -> float:
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:
-    """Arrange the table to be read."""
+    """Return the table ``listening`` with headings and values for display."""
     return pd.DataFrame(
         {
             "panel": [f"{row.domain}, {direction_title(row.original)}" for row in rows.itertuples()],

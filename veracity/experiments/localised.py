@@ -1,4 +1,4 @@
-"""Perturbations confined to k segments, and whether LIME finds them (paper section 5.3, Figure 3; stage ``localised``)."""
+"""Perturbations confined to k segments, and their recovery by LIME (paper section 5.3, Figure 3; stage ``localised``)."""
 
 import itertools
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from .perturbation_games import check_same_model, mask_index, norm_ranking, pert
 
 @dataclass(frozen=True, kw_only=True)
 class Localised:
-    """Whether LIME finds a perturbation that was confined to the k segments of highest norm.
+    """Recovery by LIME of perturbations that are confined to the k segments of largest norm.
 
-    One row for each excerpt and k for which these segments alone still flip the label.
+    There is one row for each excerpt and k for which these segments alone flip the label.
     """
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
@@ -67,10 +67,37 @@ def compute(
     seed: int,
     song: str,
 ) -> Localised:
-    """Confine perturbations to their k segments of highest norm and ask LIME for k segments (paper section 5.3, Figure 3).
+    """Confine perturbations to the k segments of largest norm, and compare them with LIME's top k (section 5.3, Figure 3).
 
-    Only excerpts whose label the k segments alone flip are explained. Where all masks are known, the finding is also scored
-    against the smallest sets within the k segments that flip: what was really needed.
+    Only excerpts whose label is flipped by the k segments alone are explained. If all masks can be evaluated, LIME's top k are
+    also compared with the smallest flip sets within the k segments.
+
+    Parameters
+    ----------
+    excerpts : Excerpts
+        Adversarial excerpts of a song.
+    flips : Flips
+        Flip sets and norms of the excerpts.
+    model : ExplainedModel
+        Explained model.
+    settings : LimeSettings
+        Settings of LIME, including the grid.
+    k_tried : sequence of int
+        Numbers of segments.
+    seed : int
+        Seed of the run.
+    song : str
+        Name of the song, from which the random generators are derived.
+
+    Returns
+    -------
+    Localised
+        Scores of all confined perturbations that flip the label.
+
+    Raises
+    ------
+    ConfigError
+        If the model has changed since the excerpts were selected, or `k_tried` exceeds the number of segments.
     """
     check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
@@ -104,7 +131,17 @@ def compute(
 
 @dataclass(frozen=True)
 class Confined:
-    """A perturbation confined to `k` segments, `kept` (a mask index), of an excerpt."""
+    """Perturbation of an excerpt that is confined to k segments.
+
+    Attributes
+    ----------
+    k : int
+        Number of segments.
+    excerpt : int
+        Index of the excerpt.
+    kept : int
+        The segments as a mask index.
+    """
 
     k: int
     excerpt: int
@@ -113,7 +150,7 @@ class Confined:
 
 @dataclass(frozen=True)
 class _Score:
-    """How well one fit finds a confined perturbation; the defaults are those of a fit that could not be made."""
+    """Scores of one fit for a confined perturbation; the defaults are those of a fit that was not computed."""
 
     weights: np.ndarray
     fidelity: float = np.nan
@@ -131,7 +168,7 @@ class _Found:
 
 
 def _confined(flips: Flips, k_tried: Sequence[int], n_segments: int) -> list[Confined]:
-    """Return the perturbations that flip the label from their k segments of highest norm alone."""
+    """Return the perturbations whose k segments of largest norm alone flip the label."""
     too_many = [k for k in k_tried if k > n_segments]
     if too_many:
         raise ConfigError(f"localised.k holds {too_many[0]}, the grid has only {n_segments} segments: use smaller k")
@@ -152,7 +189,7 @@ def _score(
     perturbation: Game,
     model: ExplainedModel,
 ) -> _Score:
-    """Compare LIME's first k segments with the k that hold the perturbation, and with those that were needed."""
+    """Compare LIME's top k segments with the k segments of the perturbation and with the smallest flip sets in them."""
     if fit is None:
         return _Score(np.full(perturbation.grid.n_segments, np.nan))
     ranking = lime.ranking(fit.weights, flip.label)
@@ -167,24 +204,27 @@ def finding(
     perturbation: Game,
     model: ExplainedModel,
 ) -> dict[str, float]:
-    """Compare the first k segments of a ranking with the k that hold a perturbation, and with those that were needed.
+    """Compare the top k segments of a ranking with the k segments of a confined perturbation.
 
     Parameters
     ----------
     ranking : ndarray of int, shape (n_segments,)
+        Ranking of the segments.
     confined : Confined
+        Confined perturbation.
     flip : Flip
-        Of the excerpt.
+        Explained label of the excerpt, with the threshold.
     flip_sets : ndarray of bool, shape (2**n_segments,), or None
-        Which masks of the whole perturbation flip, where that is known.
+        Whether each mask of the whole perturbation flips the label; None if not all masks were evaluated.
     perturbation : Game
-        Of the excerpt.
+        Perturbation game of the excerpt.
     model : ExplainedModel
+        Explained model.
 
     Returns
     -------
     dict
-        ``n_found``, ``found_flips`` and, with `flip_sets`, ``needed_found`` and ``n_needed``; see `Localised`.
+        ``n_found`` and ``found_flips``, and with `flip_sets` also ``needed_found`` and ``n_needed``; see `Localised`.
     """
     top = mask_index(ranking[: confined.k])
     found = top & confined.kept
@@ -198,7 +238,7 @@ def finding(
 
 
 def _columns(found: Sequence[_Found], n_segments: int, *, exact: bool) -> dict[str, Any]:
-    """Gather the scores of all confined perturbations in the fields of `Localised`."""
+    """Return the fields of `Localised` with the scores of all confined perturbations."""
     shape = (len(found), len(lime.METHODS))
     weights = np.array([[score.weights for score in one.scores] for one in found]).reshape(*shape, n_segments)
 

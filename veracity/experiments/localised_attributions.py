@@ -1,4 +1,4 @@
-"""Whether an explainer finds perturbations confined to k segments (paper section 5.3; stage ``localised_attributions``)."""
+"""Recovery of perturbations confined to k segments by an explainer (paper section 5.3; stage ``localised_attributions``)."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from .perturbation_games import perturbation_games
 
 @dataclass(frozen=True, kw_only=True)
 class LocalisedAttributions:
-    """What one explainer finds of the confined perturbations of `Localised`, whose rows these are."""
+    """Recovery by one explainer of the confined perturbations of `Localised`, with the same rows."""
 
     explainer: str = note("its name")
     k: np.ndarray = array("row", unit="segments", of=int, doc="segments that hold the perturbation")
@@ -46,13 +46,36 @@ def compute(
     domain: str,
     song: str,
 ) -> LocalisedAttributions:
-    """Ask an explainer about each excerpt whose perturbation is confined to k segments; parameters as `attributions.compute`.
+    """Explain each excerpt with a confined perturbation, and compare the top k segments with those of the perturbation.
 
     Parameters
     ----------
+    excerpts : Excerpts
+        Adversarial excerpts of a song.
     flips : Flips
+        Flip sets of the excerpts.
     localised : Localised
-        Tells which perturbations there are.
+        Confined perturbations.
+    model : ExplainedModel
+        Explained model.
+    explainer : ExplainerSettings
+        Settings of the explainer.
+    grid : SegmentGrid
+        Segments of the excerpts.
+    seed : int
+        Seed of the run.
+    domain, song : str
+        Attack and song, from which the random generators are derived.
+
+    Returns
+    -------
+    LocalisedAttributions
+        Rankings and scores.
+
+    Raises
+    ------
+    ConfigError
+        If the explainer fails; see `veracity.explainers.asking.explain`.
     """
     perturbations, flips_of, rows = perturbation_games(excerpts, grid), excerpts.flips, []
     with Progress(len(localised.k), f"{explainer.name} on localised {song}") as progress:

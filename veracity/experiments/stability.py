@@ -1,4 +1,4 @@
-"""Sampling error of LIME against the number of samples (the study that paper section 4.4 mentions; stage ``stability``)."""
+"""Sampling error of LIME by number of samples (the study mentioned in section 4.4 of the paper; stage ``stability``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from ..jobs.store import array, note
 from ..labels import Label
 from .perturbation_games import check_same_model
 
-MEASURES = ("weight_error", "top_right", "top_overlap", "fidelity")  # of a sampled fit, against the exact one
+MEASURES = ("weight_error", "top_right", "top_overlap", "fidelity")  # comparisons of a sampled fit with the exact fit
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stability:
-    """How sampled LIME differs from exact LIME, against the number of samples."""
+    """Difference between sampled LIME and exact LIME by number of samples."""
 
     fill: str = note("content of switched-off segments")
     n_samples: np.ndarray = array("size", unit="masks", of=int, doc="N_s")
@@ -50,20 +50,40 @@ def compute(
     seed: int,
     song: str,
 ) -> Stability:
-    """Measure how sampled LIME scatters about exact LIME (the study that paper section 4.4 mentions).
+    """Measure the difference between sampled and exact LIME (the study mentioned in section 4.4 of the paper).
 
     Parameters
     ----------
+    excerpts : Excerpts
+        Adversarial excerpts of a song.
+    model : ExplainedModel
+        Explained model.
+    settings : LimeSettings
+        Settings of LIME.
     n_samples : sequence of int
-        Values of N_s.
+        Numbers of sampled masks N_s.
     n_repeats : int
-        Independent samples for each.
+        Number of independent fits for each N_s.
     n_per_direction : int
-        The first so many excerpts of each direction are studied.
+        Largest number of excerpts for each direction.
+    seed : int
+        Seed of the run.
+    song : str
+        Name of the song, from which the random generators are derived.
+
+    Returns
+    -------
+    Stability
+        Measures of all fits.
+
+    Raises
+    ------
+    ConfigError
+        If not all masks can be evaluated, or the model has changed since the excerpts were selected.
 
     Notes
     -----
-    The exact fit's ridge penalty is scaled to each N_s, so that the difference is sampling error alone.
+    The ridge penalty of the exact fit is scaled to each N_s, so that the difference consists of sampling error only.
     """
     if not model.exact:
         raise ConfigError("the stability study needs all masks: set stability.n_samples to [] for this model")
@@ -97,7 +117,7 @@ def compute(
 def _scatter(
     values: GameValues, settings: LimeSettings, size: int, label: Label, rngs: Sequence[np.random.Generator]
 ) -> np.ndarray:
-    """Fit samples of one size and compare each with the exact fit; shape (len(MEASURES), len(rngs))."""
+    """Fit random samples of one size and compare each with the exact fit; shape (len(MEASURES), len(rngs))."""
     assert values.all_values is not None
     exact = lime.fit_exact(values.all_values, **settings.surrogate, n_samples=size)
     measured = []
@@ -109,7 +129,7 @@ def _scatter(
 
 
 def _compare(weights: np.ndarray, exact: np.ndarray, label: lime.Label) -> tuple[float, float, float]:
-    """Return relative RMS error, whether the top segment agrees, and the overlap of the top three."""
+    """Return the relative RMS error, whether the top segment agrees, and the overlap of the top three segments."""
     error = float(np.sqrt(np.mean((weights - exact) ** 2) / np.mean(exact**2)))
     ranks, truth = lime.ranking(weights, label), lime.ranking(exact, label)
     return error, float(ranks[0] == truth[0]), float(len(set(ranks[:3]) & set(truth[:3])))

@@ -42,7 +42,7 @@ class LimeSettings:
     n_time, n_band : int
         Number of segments along time and along frequency.
     n_samples : int
-        Number of masks of the sampled fit (N_s).
+        Number of masks of sampled LIME (N_s).
     kernel_width : float
         Width of the kernel in cosine distance.
     alpha : float
@@ -50,11 +50,11 @@ class LimeSettings:
     fill : {"mean", "zero", "min"}
         Content of switched-off segments in figures and tables.
     fills : tuple of the same
-        Fills for which explanations are computed, `fill` among them.
+        Fills for which explanations are computed; must include `fill`.
     exact : bool
-        Whether results that need all masks are computed, too, where the evaluator can.
+        Whether to compute results that need all masks if the evaluator supports it.
     evaluator : {"auto", "direct"}
-        ``auto``: exact tables where the model allows them. ``direct``: one forward pass for each mask.
+        ``auto``: exact tables if the model allows them. ``direct``: one forward pass for each mask.
     """
 
     n_time: Annotated[int, between(1, 2000)] = 5

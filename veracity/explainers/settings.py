@@ -170,7 +170,22 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
 
 
 def stored_file(explainer: ExplainerSettings, domain: str, song: str) -> Path:
-    """Return the path to the stored attributions of a song."""
+    """Return the path to the stored attributions of a song.
+
+    Parameters
+    ----------
+    explainer : ExplainerSettings
+        Explainer with stored attributions.
+    domain : str
+        Domain of the attack.
+    song : str
+        Name of the song.
+
+    Returns
+    -------
+    Path
+        Path to the ``.npz`` file.
+    """
     assert explainer.stored is not None
     return Path(explainer.stored) / domain / f"{song}.npz"
 

@@ -1,4 +1,4 @@
-"""What every job needs and no science: files, artefacts on disk, seeds, devices, progress, resumption, provenance."""
+"""Infrastructure of jobs: files, artefacts, random seeds, devices, progress, resumption and provenance."""
 
 import pkgutil
 

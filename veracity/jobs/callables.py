@@ -1,4 +1,4 @@
-"""A user's module and callable: found without importing it, imported with care, told of when it fails."""
+"""User-supplied modules and callables: location without import, import without side effects, and error descriptions."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from ..errors import ConfigError, quoted, shortened
 
 
 def callable_source(target: str, path: Sequence[str] | None = None) -> Path | None:
-    """Return the file that holds a callable, for a digest of its code; nothing is imported.
+    """Return the source file of a callable, for a digest of its code, without importing anything.
 
-    Modules beside it that it imports count too, see `veracity.jobs.provenance.code_digest`.
+    The digest includes modules that it imports from the same folder; see `veracity.workflow.code.code_digest`.
 
     Parameters
     ----------
     target : str
-        ``module:callable``.
+        Callable in the notation ``module:callable``.
     path : sequence of str, optional
-        Where modules are looked for; ``sys.path`` by default.
+        Folders that are searched for modules, by default ``sys.path``.
 
     Returns
     -------
     Path or None
-        Of the module, for a package its ``__init__.py``; None when there is none, or none in Python.
+        Source file of the module, ``__init__.py`` for a package. None if there is no such module or it is not written in
+        Python.
     """
     spec = spec_of(target.partition(":")[0], path)
     source = Path((spec and spec.origin) or "")
@@ -42,13 +43,24 @@ def callable_source(target: str, path: Sequence[str] | None = None) -> Path | No
 
 
 def spec_of(module: str, path: Sequence[str] | None = None) -> importlib.machinery.ModuleSpec | None:
-    """Find a module as an import would, but import nothing, the packages that it lies in neither; None when there is none."""
+    """Find a module as an import statement would, without importing it or its parent packages.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module.
+    path : sequence of str, optional
+        Folders that are searched for modules, by default ``sys.path``.
+
+    Returns
+    -------
+    ModuleSpec or None
+        Specification of the module; None if there is no such module.
+    """
     first, *others = module.split(".")
     folders = list(sys.path if path is None else path)
     spec = next(filter(None, (_found_by(finder, first, folders) for finder in sys.meta_path)), None)
-    for (
-        part
-    ) in others:  # by its last name: of the whole one, namespace packages would look up the parent, which is not imported
+    for part in others:  # last name only: the full name of a namespace package requires an imported parent
         folders = list((spec and spec.submodule_search_locations) or [])
         spec = _found_by(importlib.machinery.PathFinder, part, folders) if folders else None
     return spec
@@ -63,7 +75,11 @@ def _found_by(finder: Any, name: str, folders: list[str]) -> importlib.machinery
 
 @functools.cache
 def path_of_jobs() -> tuple[str, ...]:
-    """Return where the scripts of jobs find modules: not beside the Snakefile, which only Snakemake's own Python sees."""
+    """Return the folders that the scripts of jobs search for modules.
+
+    They are those of a new Python process. The folder of the Snakefile is searched only by the main process of Snakemake, so it
+    is not included.
+    """
     code = "import json, sys; print(json.dumps([folder for folder in sys.path if folder]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
     return tuple(json.loads(done.stdout)) if done.returncode == 0 else tuple(sys.path)
@@ -71,7 +87,10 @@ def path_of_jobs() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def as_it_was() -> Iterator[None]:
-    """Run a user's code, and put back what it may have changed for all: the working directory, and how numbers are made."""
+    """Run user code and restore the working directory and the global settings of NumPy and torch afterwards.
+
+    The settings are NumPy's handling of floating-point errors, and the default dtype and gradient mode of torch.
+    """
     import numpy as np
 
     folder, torch = Path.cwd(), sys.modules.get("torch")
@@ -90,13 +109,13 @@ def as_it_was() -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded() -> Iterator[None]:
-    """Make the random numbers of a user's code the same in every job, and put the generators back."""
+    """Seed the global random generators for user code, so that it is reproducible, and restore them afterwards."""
     import random
 
     import numpy as np
 
     kept, torch = random.getstate(), sys.modules.get("torch")
-    state = np.random.get_state()  # noqa: NPY002 - what a user's code may draw from
+    state = np.random.get_state()  # noqa: NPY002 - user code may use the global generator
     torch_state = torch.get_rng_state() if torch else None
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
@@ -112,15 +131,26 @@ def seeded() -> Iterator[None]:
 
 
 def imported(target: str, what: str, *, key: str = "") -> Any:
-    """Import ``module:callable``; raises ConfigError, with what it is for, when that fails or there is none.
+    """Import a callable.
 
     Parameters
     ----------
     target : str
+        Callable in the notation ``module:callable``.
     what : str
-        What it is, for messages.
+        Description of the callable in error messages.
     key : str
-        The configuration key that holds it, where that says more.
+        Configuration key of the callable for error messages, by default `what`.
+
+    Returns
+    -------
+    object
+        The attribute of the module. It may be of any type.
+
+    Raises
+    ------
+    ConfigError
+        If `target` is not a valid name, the import fails, or the module has no such attribute.
     """
     module, _, name = target.partition(":")
     named = f"{quoted(target)}, {what},"
@@ -130,7 +160,7 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
     try:
         with as_it_was(), seeded():
             found = importlib.import_module(module)
-    except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # whatever its statements raise
+    except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # user code may raise any of them
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):
             cure = "mend the module, or install what it imports"
         raise ConfigError(f"{named} cannot be imported ({told(error, callable_source(target))}): {cure}") from error
@@ -141,7 +171,7 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
 
 
 def told(error: BaseException, source: Path | None) -> str:
-    """Tell what a user's code raised, and in which of its lines."""
+    """Describe an exception raised by user code, with the line of `source` if it is in the traceback."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if source and frame.filename == str(source)]
     place = f", line {own[-1].lineno} of {own[-1].filename}" if own and not isinstance(error, SyntaxError) else ""
     try:

@@ -1,4 +1,4 @@
-"""Where work is done: a GPU of one's own, or the CPU; and in which arithmetic."""
+"""Devices of jobs, CPU or exclusive GPU, and their floating-point precision."""
 
 import logging
 import tempfile
@@ -14,16 +14,26 @@ import torch
 from ..errors import ConfigError
 
 log = logging.getLogger(__name__)
-_held: dict[str, filelock.BaseFileLock] = {}  # until the process ends
+_held: dict[str, filelock.BaseFileLock] = {}  # locks are held until the process ends
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """Return the device of that name; ``auto`` is a GPU when there is one.
+    """Return the torch device of the given name.
+
+    Parameters
+    ----------
+    name : str
+        Name of the device. The default "auto" is a GPU if available, otherwise the CPU.
+
+    Returns
+    -------
+    torch.device
+        The device.
 
     Raises
     ------
     ConfigError
-        When a GPU is asked for and there is none.
+        If the name requests a GPU and none is available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -34,30 +44,54 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def reserve_device(name: str = "auto") -> torch.device:
-    """Pick a device for a job: a GPU that no other job on this machine has, until this process ends.
+    """Pick a device for a job and, if it is a GPU, reserve it until the process ends.
 
-    A scheduler counts GPUs but, on one machine, does not hand them out. Where all are taken this waits for one, so that
-    jobs never share a GPU, whatever the scheduler was told. From here on the GPU computes float32 products unrounded.
+    Schedulers count GPUs but do not assign them to the jobs of one machine. If all GPUs are reserved, the function waits for
+    one, so that jobs never share a GPU. It also disables TF32 on the GPU.
 
     Parameters
     ----------
     name : str
-        As `pick_device`; ``cuda:1`` waits for that one.
+        Name of the device, "auto" by default; see `pick_device`. With "cuda:1", the function waits for this GPU.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    ConfigError
+        If the name requests a GPU and none is available.
     """
     device = pick_device(name)
     if device.type != "cuda":
         return device
     _set_products("ieee")
     wanted = range(torch.cuda.device_count()) if device.index is None else [device.index]
-    # Known by their own numbers: under a scheduler each job may see another GPU as the first.
+    # UUIDs, because a scheduler may assign the index 0 to a different GPU in each job.
     identities = [str(torch.cuda.get_device_properties(index).uuid) for index in wanted]
     return torch.device("cuda", wanted[reserve(identities, Path(tempfile.gettempdir()))])
 
 
 def reserve(identities: Sequence[str], folder: Path, *, poll_seconds: float = 1.0) -> int:
-    """Lock the first of some things that is free, waiting if need be; return its position.
+    """Lock the first free item, waiting for one if necessary, and return its position.
 
-    The lock is a file in `folder`; the system lets go of it when the process ends, however it ends.
+    The lock is a file. The operating system releases it when the process ends, even if the process is killed.
+
+    Parameters
+    ----------
+    identities : sequence of str
+        Unique names of the items.
+    folder : Path
+        Folder of the lock files.
+    poll_seconds : float
+        Interval between attempts in seconds, 1 by default.
+
+    Returns
+    -------
+    int
+        Position of the locked item in `identities`. An item that this process has already locked counts as free.
     """
     waiting = False
     while True:
@@ -78,21 +112,24 @@ def reserve(identities: Sequence[str], folder: Path, *, poll_seconds: float = 1.
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device computes bfloat16 itself; a CPU that does not takes many times as long as for float32.
+    """Return whether a device supports bfloat16 in hardware.
 
-    torch tells of no other: on a CPU without AVX512 an update of an attack took 20 s in bfloat16 and 1.2 s in float32.
+    torch emulates bfloat16 on other CPUs. Without AVX512, an update of an attack took 20 s in bfloat16 and 1.2 s in float32.
     """
     return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def tell_no_bfloat16(what: str) -> None:
-    """Warn that work which asked for bfloat16 is done in float32."""
+    """Log a warning that a computation configured for bfloat16 uses float32."""
     log.warning("%s: this CPU computes no bfloat16, so it is float32, and slower than where there is some", what)
 
 
 @contextmanager
 def tf32(*, allowed: bool) -> Iterator[None]:
-    """Let a GPU round the factors of float32 products to 10 bits, or not; left alone, torch does for convolutions."""
+    """Allow or forbid TF32, which rounds the factors of float32 products to 10 bits on a GPU, within a block.
+
+    By default, torch allows it for convolutions.
+    """
     before = _set_products("tf32" if allowed else "ieee")
     try:
         yield
@@ -101,7 +138,7 @@ def tf32(*, allowed: bool) -> Iterator[None]:
 
 
 def _set_products(*precisions: str) -> list[str]:
-    """Set the precision of convolutions and of matrix products; return what was set before."""
+    """Set the precision of convolutions and of matrix products, and return the previous precisions."""
     places: tuple[Any, ...] = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
     before = [place.fp32_precision for place in places]
     for place, precision in zip(places, precisions * (3 - len(precisions)), strict=False):

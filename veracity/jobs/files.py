@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and recognising files of other kinds by how they begin."""
+"""Atomic writing of files, and recognition of files of a wrong type by their first bytes."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ CURES = {
     errno.ENAMETOOLONG: "Shorten the names of file and folders",
     errno.EIO: "Check the disk",
 }
-#: Files that users often give for others: where and how they begin, in lower case.
+#: Common files of a wrong type: offset and content of their first bytes, in lower case.
 KINDS = {
     (0, b"version https://git-lfs"): "a pointer of git-lfs and not the file that it stands for",
     (0, b"<"): "a web page",
@@ -34,26 +34,26 @@ KINDS = {
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Provide a temporary name beside `path`, which is renamed to `path` when the block ends without an error.
+    """Provide a temporary path, which is renamed to `path` if the block ends without an error.
 
-    A reader never gets half a file, and a writer that is killed or fails leaves the previous file as it was. Temporary names
-    are unique, so that two writers of one path never share a file; those of killed writers of `path` are removed.
+    Readers never see an incomplete file. If the writer fails or is killed, the previous file is unchanged. Temporary names are
+    unique, so that two writers of one path never share a file. Temporary files of killed writers of `path` are removed.
 
     Parameters
     ----------
     path : path-like
-        The file to be written. Its folder is made when missing.
+        File to be written. Its folder is created if necessary.
 
     Yields
     ------
     Path
-        The temporary name, with the suffix of `path`, by which libraries choose formats.
+        Temporary path in the same folder, with the suffix of `path`, because libraries choose formats by the suffix.
 
     Raises
     ------
     ArtefactError
-        When the disk is full or read-only, a quota or limit is reached, permission is missing, the name is too long, or
-        something is in the way.
+        If the disk is full or read-only, a quota or limit is reached, permission is missing, the name is too long, or another
+        file blocks the path.
     """
     path = Path(path)
     temporary = path.with_name(f"{_beginning(path)}{os.getpid()}-{secrets.token_hex(4)}{path.suffix[:16]}")
@@ -77,7 +77,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def clear_orphans(path: str | os.PathLike) -> None:
-    """Remove the temporary files of killed writers of `path`, except those of processes that are alive."""
+    """Remove the temporary files of killed writers of `path`; those of running processes are kept."""
     beginning = _beginning(Path(path))
     with contextlib.suppress(OSError):
         for other in Path(path).parent.iterdir():
@@ -86,14 +86,14 @@ def clear_orphans(path: str | os.PathLike) -> None:
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
-    """Return which kind of file is often given in place of another, in words, if `path` begins like one; else None."""
+    """Return a description of the file type if the file is of one of the types in `KINDS`, otherwise None."""
     with Path(path).open("rb") as file:
         head = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return next((kind for (at, magic), kind in KINDS.items() if head.startswith(magic, at)), None)
 
 
 def _beginning(path: Path) -> str:
-    """Return how all temporary names of a file begin; short, because a name may have 255 bytes."""
+    """Return the common prefix of all temporary names of a file, which is short because names are limited to 255 bytes."""
     return f".{path.stem[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
 
 

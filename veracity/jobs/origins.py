@@ -1,4 +1,4 @@
-"""Where a run comes from: the commit of the code, and what was read from outside. Only the report asks."""
+"""Origin of a run for the report: the commit of the code and the digests of its external inputs."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from .store import read_attributes
 
 
 def commit() -> str:
-    """Return the commit of the checkout that the library lies in, and whether it was changed; or that there is none."""
+    """Return the commit of the checkout that contains the library and whether it has changes, or a note if there is none."""
     git = ["git", "-C", os.fspath(PACKAGE.parent)]
     try:
         ours = [
@@ -18,7 +18,7 @@ def commit() -> str:
             "ls-files",
             "--error-unmatch",
             f"{PACKAGE.name}/__init__.py",
-        ]  # it may be installed inside another's checkout
+        ]  # the library may be installed inside the checkout of another project
         subprocess.run(ours, capture_output=True, check=True)  # noqa: S603
         found = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
         changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S603
@@ -28,11 +28,14 @@ def commit() -> str:
 
 
 def inputs_of(run: str | os.PathLike) -> dict[str, str]:
-    """Return what a run's artefacts were made from that lies outside the run, and a digest of each, by name."""
+    """Return the digests of the external inputs of a run by name.
+
+    External inputs are files from which an artefact of the run was computed and which are not artefacts themselves.
+    """
     found = {}
     for path in sorted(Path(run).rglob("*.h5")):
         made_from = json.loads(read_attributes(path).get("inputs", "{}"))
         found.update(
             {name: digest for name, digest in made_from.items() if not name.endswith(".h5")}
-        )  # those are the run's own
+        )  # artefacts of the run are not external
     return dict(sorted(found.items()))

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, sparse lines in a log."""
+"""Progress of long computations, as a bar in a terminal or as occasional lines in a log."""
 
 import sys
 import time
@@ -6,20 +6,20 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-LOG_SECONDS = 20.0  # between two lines in a log
+LOG_SECONDS = 20.0  # minimum interval between two lines in a log
 
 
 class Progress:
-    """Count work done; use as a context manager.
+    """Progress bar or log of a computation, used as a context manager.
 
     Parameters
     ----------
     total : int
-        How much there is to do.
+        Number of steps in total.
     description : str
-        What is being done.
+        Description of the computation.
     done : int
-        How much was done before.
+        Number of steps completed before, 0 by default.
     """
 
     def __init__(self, total: int, description: str, *, done: int = 0) -> None:
@@ -28,7 +28,7 @@ class Progress:
         self._started = self._last_line = time.monotonic()
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Tell that more is done, with a word on how it goes."""
+        """Report `count` completed steps, with a short note on the state of the computation."""
         self._done += count
         if not self._bar.disable:
             self._bar.set_postfix_str(note, refresh=False)

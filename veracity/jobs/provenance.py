@@ -1,4 +1,4 @@
-"""Where a result came from: code, versions, settings and inputs."""
+"""Provenance of artefacts: versions of libraries, settings, seed and inputs."""
 
 import hashlib
 import importlib.metadata
@@ -27,22 +27,22 @@ def file_digest(path: str | os.PathLike) -> str:
 
 
 def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | os.PathLike] = ()) -> dict[str, Any]:
-    """Describe what makes an artefact, for `veracity.jobs.store.write`.
+    """Return the provenance of an artefact for `veracity.jobs.store.write`.
 
     Parameters
     ----------
     settings : mapping
-        The part of the configuration that was used.
+        Configuration keys on which the artefact depends.
     seed : int
-        The seed of the run.
+        Seed of the run.
     inputs : iterable of path-like
-        Files that were read; their digests are recorded.
+        Files from which the artefact is computed; their digests are recorded.
 
     Returns
     -------
     dict
-        ``settings``, ``seed``, ``versions``, ``inputs``. It holds no time and no absolute path, so that equal work gives
-        equal bytes.
+        ``settings``, ``seed``, ``versions`` and ``inputs``. Times and absolute paths are excluded, so that equal computations
+        write equal bytes.
     """
     return {
         "settings": json.dumps(settings, sort_keys=True),
@@ -57,24 +57,24 @@ def _input_name(path: str | os.PathLike) -> str:
 
 
 def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
-    """Check that artefacts which are read together were made from each other as they are.
+    """Check that each artefact was computed from the current version of the other inputs.
 
     Parameters
     ----------
     inputs : iterable of path-like
-        What a job reads; files that are no HDF5 are only looked at where an artefact says that it was made from them.
+        Inputs of a job. Files other than HDF5 are checked only if an artefact was computed from them.
 
     Raises
     ------
     ArtefactError
-        When one of them was made from another version of another one.
+        If an artefact was computed from a different version of another input.
     """
     from .store import read_attributes
 
     paths = sorted(map(str, inputs))
     named: dict[str, list[str]] = {}
     for path in paths:
-        named.setdefault(_input_name(path), []).append(path)  # of a run and its variants several may be called so
+        named.setdefault(_input_name(path), []).append(path)  # a run and its variants can have files of the same name
     for path in paths:
         if path.endswith(".h5"):
             made_from = json.loads(read_attributes(path).get("inputs", "{}"))
@@ -84,7 +84,7 @@ def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, of veracity and of the libraries that compute."""
+    """Return the versions of Python, veracity and the numerical libraries."""
     from .. import __version__
 
     return {

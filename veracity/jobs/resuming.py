@@ -1,4 +1,4 @@
-"""Work that takes hours and goes on where it was killed: its state, saved now and then (training, attacks)."""
+"""Saved states of computations that take hours (training and attacks), from which a new job resumes."""
 
 import logging
 import os
@@ -15,16 +15,16 @@ log = logging.getLogger(__name__)
 
 
 class SavedState:
-    """State of one piece of work, in a file beside its result, until that is written.
+    """Saved state of one computation, in a file beside its result.
 
     Parameters
     ----------
     path : path-like or None
-        None saves nothing.
+        File of the state. If None, the default, nothing is saved.
     every_seconds : float
-        What a kill loses at most, but for the step that was under way.
+        Minimum interval between two saves in seconds, 60 by default.
     made_by : str
-        Digest of the code; what other code has left is not gone on from.
+        Digest of the code. A state saved by different code is ignored.
     """
 
     def __init__(self, path: str | os.PathLike | None = None, *, every_seconds: float = 60.0, made_by: str = "") -> None:
@@ -34,14 +34,19 @@ class SavedState:
         self._saved_at = time.monotonic()
 
     def restore(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what was saved, on the CPU, if it is there, whole, and of the same work; None to begin anew.
+        """Return the saved state if it exists, is readable and belongs to the same computation.
 
-        What is damaged is put aside, and what a killed process was writing is removed.
+        A damaged state is renamed and reported in a warning. Temporary files of killed jobs are removed.
 
         Parameters
         ----------
         identity : mapping of str to plain values
-            All that decides how the work goes on: settings and digests of what it works on.
+            All values that determine the remaining computation: settings, and digests of its inputs.
+
+        Returns
+        -------
+        dict or None
+            The saved tensors and values, on the CPU; None if the computation must start from the beginning.
         """
         self._saved_at, self._identity = time.monotonic(), {**identity, "made_by": self.made_by}
         if self.path is None:
@@ -60,13 +65,13 @@ class SavedState:
         return content["state"]
 
     def save_when_due(self, state: Callable[[], dict[str, Any]]) -> None:
-        """Save tensors and plain values if the time has come; `state` is called only then."""
+        """Save tensors and plain values if the interval has elapsed; `state` is called only in that case."""
         if self.path is not None and time.monotonic() - self._saved_at >= self.every_seconds:
             save_tensors(self.path, {"identity": self._identity, "state": state()})
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Forget the state, and one that was put aside: the work is done, and its result is safe."""
+        """Remove the state, including a damaged one; to be called when the result of the computation has been written."""
         if self.path is not None:
             clear_orphans(self.path)
             self.path.unlink(missing_ok=True)
@@ -77,7 +82,7 @@ class SavedState:
         aside = self._aside(self.path)
         try:
             self.path.replace(aside)
-        except OSError:  # it stays, and the next state replaces it
+        except OSError:  # the damaged file remains until the next save replaces it
             aside = self.path
         log.warning(
             "the state that an unfinished job has left cannot be gone on from (%s): begun anew, it is kept as %s", error, aside

@@ -1,7 +1,7 @@
-"""Random numbers derived by name.
+"""Random generators derived from a seed and a purpose.
 
-Every random decision asks for a generator by what it is for, so that adding a song, an excerpt or a stage changes no
-other result: ``rng_for(0, "lime", "05-dance", "412")``.
+Each random decision has its own generator, such as ``rng_for(0, "lime", "05-dance", "412")``. Adding a song, an excerpt or a
+stage therefore does not change any other result.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ def seed_for(seed: int, *names: str | int) -> int:
     Parameters
     ----------
     seed : int
-        The seed of the run.
+        Seed of the run.
     *names : str or int
-        What the random numbers are for, from the general to the particular.
+        Purpose of the random numbers, from general to specific.
 
     Returns
     -------
     int
-        Equal for equal arguments on every machine; non-negative and below 2**63, as torch wants it.
+        Seed from 0 to 2**63 - 1, as torch requires; equal for equal arguments on every machine.
     """
     text = "\x1f".join([str(seed), *map(str, names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

@@ -1,12 +1,12 @@
-"""Artefacts: frozen dataclasses of arrays, written to and read from HDF5 with one layout.
+"""Artefacts: frozen dataclasses that are written to and read from HDF5 files with one layout.
 
-A field that is an array becomes a dataset with the attributes ``axes``, ``unit`` and ``description``; a number or a text
-becomes an attribute of the file; an artefact becomes a group, and a dictionary of artefacts a group with one subgroup for each
-key. Provenance (settings, seed, versions, digests of the inputs) is stored beside them as attributes. Identical content gives
-identical bytes.
+Arrays become datasets with the attributes ``axes``, ``unit`` and ``description``. Numbers and texts become attributes of the
+file. A nested artefact becomes a group, and a dictionary of artefacts becomes a group with one subgroup for each key.
+Provenance (settings, seed, versions, digests of the inputs) is stored as further attributes. Identical content gives identical
+bytes.
 
-The first 512 bytes (HDF5's user block) hold the SHA-256 digest of all others, which is compared whenever a file is read.
-Datasets also carry HDF5's own checksum (fletcher32), for readers without this package.
+The first 512 bytes (HDF5's user block) contain the SHA-256 digest of all other bytes. It is verified whenever a file is read.
+Datasets also have the checksum of HDF5 (fletcher32) for readers without this package.
 """
 
 import dataclasses
@@ -30,56 +30,75 @@ from .structure import TEXTS, MisfitError, check, parts, plain_type
 T = TypeVar("T")
 
 SEAL = "veracity artefact 2, SHA-256 of all that follows these 512 bytes:\n{}\n"
-SEAL_BYTES = 512  # the smallest user block of HDF5
+SEAL_BYTES = 512  # smallest user block of HDF5
 
 
 def array(*axes: str, unit: str, doc: str, of: type = float, optional: bool = False) -> Any:
-    """Declare a dataclass field that holds an array.
+    """Declare a dataclass field that contains an array.
 
     Parameters
     ----------
     *axes : str
-        What each axis counts, as ``"excerpt", "frame", "mel"``. In one artefact, axes of one name have one length; those with a
-        choice (``"sample | frame"``) have any.
+        Names of the axes, such as ``"excerpt", "frame", "mel"``. Axes with the same name in one artefact have the same length.
+        Names with alternatives (``"sample | frame"``) allow any length.
     unit : str
-        Unit of the values; ``"1"`` for pure numbers, ``"name"`` or ``"label"`` for texts.
+        Unit of the values: ``"1"`` for dimensionless numbers, ``"name"`` or ``"label"`` for texts.
     doc : str
-        One line for readers of the file.
-    of : {float, int, bool}
-        What the numbers are; a file with others is refused. Where floats are declared, whole numbers and truths pass.
+        Description of the field in one line, stored in the file.
+    of : {float, int, bool, complex}
+        Type of the values, float by default. Values of other types are rejected, except that integers and booleans are accepted
+        as floats.
     optional : bool
-        Whether the field may be None; it is then left out of the file.
+        Whether the field may be None, False by default. Such a field is omitted from the file.
+
+    Returns
+    -------
+    dataclasses.Field
+        The field.
     """
     metadata = {"axes": axes, "unit": unit, "doc": doc, "of": of}
     return dataclasses.field(metadata=metadata, default=None) if optional else dataclasses.field(metadata=metadata)
 
 
 def note(doc: str, **kwargs: Any) -> Any:
-    """Declare a dataclass field that holds a number, a text or a group, with one line for readers of the file."""
+    """Declare a dataclass field that contains a number, a text or a group.
+
+    Parameters
+    ----------
+    doc : str
+        Description of the field in one line, part of the documentation.
+    **kwargs
+        Further arguments of `dataclasses.field`, such as the default.
+
+    Returns
+    -------
+    dataclasses.Field
+        The field.
+    """
     return dataclasses.field(metadata={"doc": doc}, **kwargs)
 
 
 def write(path: str | os.PathLike, artefact: Any, provenance: Mapping[str, Any] | None = None) -> None:
-    """Write an artefact whole or not at all.
+    """Write an artefact atomically.
 
     Parameters
     ----------
     path : path-like
-        The HDF5 file.
+        HDF5 file.
     artefact : dataclass instance
-        Its arrays, numbers, texts and groups are stored.
+        Artefact to be written.
     provenance : mapping, optional
-        What made it (`veracity.jobs.provenance.describe`); values are stored as JSON attributes.
+        Provenance of the artefact; see `veracity.jobs.provenance.describe`. Values other than texts are stored as JSON.
 
     Raises
     ------
     ValueError
-        When the artefact is not what its dataclass declares.
+        If the artefact does not match the declarations of its dataclass.
     ArtefactError
-        When the file cannot be written, as `veracity.jobs.files.replacing` describes.
+        If the file cannot be written; see `veracity.jobs.files.replacing`.
     """
     check(artefact)
-    # By way of memory: where the disk is full, HDF5 itself fails at closing the file and then takes the process with it.
+    # The file is first created in memory, because HDF5 can crash the process when it closes a file on a full disk.
     memory = io.BytesIO()
     with h5py.File(memory, "w", userblock_size=SEAL_BYTES) as file:
         _write_group(file, artefact)
@@ -118,11 +137,11 @@ def _described_group(group: h5py.Group, field: dataclasses.Field) -> h5py.Group:
 
 
 def _write_dataset(group: h5py.Group, field: dataclasses.Field, value: np.ndarray) -> None:
-    if value.dtype.kind == "U" or (field.metadata["unit"] in TEXTS and not value.size):  # to NumPy, no texts are floats
+    if value.dtype.kind == "U" or (field.metadata["unit"] in TEXTS and not value.size):  # np.asarray([]) has dtype float
         value = value.astype(h5py.string_dtype())
-    # The shuffle filter lets compression see the exponents of floats beside each other.
+    # The shuffle filter improves compression, because it groups the exponents of floats.
     packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if value.nbytes > 65536 else {}
-    has_checksum = value.size > 0 and value.dtype.kind != "O"  # HDF5 has none for texts
+    has_checksum = value.size > 0 and value.dtype.kind != "O"  # HDF5 does not support checksums of texts
     dataset = group.create_dataset(field.name, data=value, fletcher32=has_checksum, **packing)
     dataset.attrs.update(_described(field))
 
@@ -133,31 +152,46 @@ def _described(field: dataclasses.Field) -> dict[str, str]:
 
 
 def read(path: str | os.PathLike, kind: type[T]) -> T:
-    """Read an artefact back.
+    """Read an artefact.
 
     Parameters
     ----------
     path : path-like
-        A file written by `write`.
+        File written by `write`.
     kind : type
-        The dataclass that was written.
+        Dataclass of the artefact.
+
+    Returns
+    -------
+    dataclass instance
+        The artefact.
 
     Raises
     ------
     ArtefactError
-        When the file is missing, damaged or was changed, is not what the dataclass declares, or holds another artefact.
+        If the file is missing, damaged, modified, or does not contain an artefact of this dataclass.
     """
     with _opened(path) as file:
         return _read_group(file, kind)
 
 
 def read_attributes(path: str | os.PathLike) -> dict[str, Any]:
-    """Read the attributes of an artefact: numbers, texts and provenance.
+    """Return the attributes of an artefact: numbers, texts and provenance.
+
+    Parameters
+    ----------
+    path : path-like
+        File written by `write`.
+
+    Returns
+    -------
+    dict
+        Attributes by name.
 
     Raises
     ------
     ArtefactError
-        When the file is missing, damaged or was changed.
+        If the file is missing, damaged or modified.
     """
     with _opened(path) as file:
         return dict(file.attrs)
@@ -165,7 +199,7 @@ def read_attributes(path: str | os.PathLike) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
-    """Open an artefact whose content is what was written, and explain in one sentence why it cannot be read."""
+    """Open an artefact after verifying its digest; raise ArtefactError if it cannot be read."""
     if not Path(path).is_file():
         raise ArtefactError(f"{path}: does not exist or is not a file. Run snakemake for it.")
     try:
@@ -199,7 +233,7 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
     if "axes" not in field.metadata and field.name in group.attrs:
         return plain_type(hint)(group.attrs[field.name])
     if field.name not in group:
-        return None  # `check` refuses it where it must be there
+        return None  # `check` raises if the field is required
     member = group[field.name]
     if kinds := parts(hint):
         return _read_group(member, *kinds)
@@ -211,7 +245,18 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
 
 
 def layout(kind: type) -> list[tuple[str, str, str, str]]:
-    """List what an artefact holds: name, axes, unit and description of each field, for documentation."""
+    """Return the fields of an artefact for the documentation.
+
+    Parameters
+    ----------
+    kind : type
+        Dataclass of the artefact.
+
+    Returns
+    -------
+    list of tuple of str
+        Name, axes, unit and description of each field.
+    """
     rows = []
     for field in dataclasses.fields(kind):
         hint = typing.get_type_hints(kind)[field.name]

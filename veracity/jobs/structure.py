@@ -1,4 +1,4 @@
-"""What an artefact must look like by its dataclass: checked before it is written and after it was read."""
+"""Validation of artefacts against their dataclasses, before writing and after reading."""
 
 import dataclasses
 import types
@@ -10,23 +10,30 @@ import numpy as np
 
 from ..errors import shortened
 
-#: What numbers may be stored where a type is declared: NumPy's letters for their kinds.
+#: NumPy kinds of the numbers that are accepted for a declared type.
 KINDS = {bool: "b", int: "iu", float: "iuf", complex: "iufc"}
-TEXTS = ("name", "label")  # units of arrays of texts
+TEXTS = ("name", "label")  # units of arrays that contain texts
 
 
 class MisfitError(ValueError):
-    """An artefact is not what its dataclass declares; a clause that says in what."""
+    """Error of an artefact that does not match its dataclass; the message is a clause that describes the difference."""
 
 
 def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
-    """Check an artefact against its dataclass; `lengths` are those of axes that it shares with the artefact it is part of.
+    """Check an artefact against its dataclass.
+
+    Parameters
+    ----------
+    artefact : dataclass instance
+        Artefact to be checked.
+    lengths : dict of str to int, optional
+        Lengths of axes by name, which nested artefacts share. New axes are added to it.
 
     Raises
     ------
     MisfitError
-        When a value is missing or of another type, or an array has other axes than declared, or another length along an axis
-        than others along the axis of that name.
+        If a value is missing or has a wrong type, or if an array has wrong axes or inconsistent lengths of axes with the same
+        name.
     """
     hints = typing.get_type_hints(type(artefact))
     lengths = {} if lengths is None else lengths
@@ -51,20 +58,20 @@ def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
 
 
 def parts(hint: Any) -> list[type]:
-    """Return the artefacts that a field may hold as its part: a dataclass, or those of a union."""
+    """Return the dataclasses of a nested artefact given its type hint; empty for other fields."""
     choices = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     return [choice for choice in choices if isinstance(choice, type) and dataclasses.is_dataclass(choice)]
 
 
 def plain_type(hint: Any) -> type:
-    """Return the type of an attribute: of a union, the member that is not None."""
+    """Return the type of an attribute given its type hint, which is the first member other than None for a union."""
     return next((member for member in typing.get_args(hint) if member is not types.NoneType), hint)
 
 
 def _check_array(values: np.ndarray, field: dataclasses.Field, lengths: dict[str, int]) -> None:
     name, axes, of = field.name, field.metadata["axes"], field.metadata["of"]
     kinds = "U" if field.metadata["unit"] in TEXTS else KINDS[of] + "b" * (of is float)
-    if values.size and values.dtype.kind not in kinds:  # to NumPy, no texts are floats
+    if values.size and values.dtype.kind not in kinds:  # np.asarray([]) has dtype float
         raise MisfitError(f"{name} holds values of type {values.dtype}")
     if values.ndim != len(axes):
         raise MisfitError(f"{name} has shape {values.shape}, declared axes are {axes}")

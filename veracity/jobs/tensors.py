@@ -1,4 +1,4 @@
-"""Tensors and plain values on disk: written whole or not at all, read without running code from the file."""
+"""Files of tensors and plain values, written atomically and read without executing code from the file."""
 
 import io
 import os
@@ -16,30 +16,30 @@ ALONE = "save the weights alone with torch.save(model.state_dict(), ...)"
 
 
 def save_tensors(path: str | os.PathLike, content: dict[str, Any]) -> None:
-    """Save with torch, whole or not at all; identical content gives identical bytes."""
-    saved = io.BytesIO()  # torch writes the name of a file into it, and hides that a disk is full
+    """Save tensors and plain values atomically in the format of torch; identical content gives identical bytes."""
+    saved = io.BytesIO()  # memory, because torch stores the name of a file in it and does not report a full disk
     torch.save(content, saved)
     with replacing(path) as temporary:
         temporary.write_bytes(saved.getbuffer())
 
 
 def load_tensors(path: str | os.PathLike) -> Any:
-    """Load what torch saved, without running code from the file.
+    """Load a file saved by torch without executing code from it.
 
     Parameters
     ----------
     path : path-like
-        A file in either format of torch. The checksums of its zip archive, which torch writes but does not check, are checked.
+        File in either format of torch. The checksums of a zip archive are verified, which torch does not do.
 
     Returns
     -------
     object
-        The content, on the CPU.
+        Content of the file, on the CPU.
 
     Raises
     ------
     CheckpointError
-        When the file is missing, damaged, or holds more than tensors and plain values.
+        If the file is missing, unreadable or damaged, or contains anything except tensors and plain values.
     """
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: is not a file. Name a checkpoint (.pt) that exists.")
@@ -47,22 +47,22 @@ def load_tensors(path: str | os.PathLike) -> Any:
         kind = kind_of(path)
         if kind == "a zip archive":
             with zipfile.ZipFile(path) as archive:
-                if any(info.CRC for info in archive.infolist()) and archive.testzip():  # torch can leave all of them out
+                if any(info.CRC for info in archive.infolist()) and archive.testzip():  # torch can omit all checksums
                     raise CheckpointError(f"{path}: is damaged, its checksums do not fit. Get it again.")
         elif kind:
             raise CheckpointError(f"{path}: is {kind}. Give the .pt file itself, or {ALONE}.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is strange in a file, before it fails for that
+            warnings.simplefilter("ignore")  # warnings about a file that then fails to load
             content = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
     except PermissionError:
         raise CheckpointError(f"{path}: cannot be read without permission. Change its permissions.") from None
-    except Exception as error:  # random bytes can raise anything; torch's own words advise to run whatever code they hold
+    except Exception as error:  # damaged files can raise any error, and the message of torch suggests unsafe loading
         raise CheckpointError(
             f"{path}: cannot be loaded as weights, it is truncated or damaged, or holds more than tensors (a whole model, "
             f"TorchScript, safetensors). Get it again, or {ALONE}."
         ) from error
     if isinstance(content, dict):
-        content.pop("veracity digest", None)  # of earlier versions
+        content.pop("veracity digest", None)  # written by earlier versions
     return content

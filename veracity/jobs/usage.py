@@ -1,4 +1,4 @@
-"""CPU time and memory of a job, and its warnings: what the system tells of a process, and what a job's log tells of it."""
+"""CPU time, memory and warnings of jobs, from the operating system and from their logs."""
 
 import ctypes
 import math
@@ -10,27 +10,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-STATUS = Path("/proc/self/status")  # on Linux only
-STARTUP, IN_ALL, PEAK = "CPU seconds of start-up", "CPU seconds in all", "peak memory in MB"  # lines of a job's log
+STATUS = Path("/proc/self/status")  # exists on Linux only
+STARTUP, IN_ALL, PEAK = "CPU seconds of start-up", "CPU seconds in all", "peak memory in MB"  # lines in the log of a job
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
-ADAPTED = 1 << 25  # the most that glibc raises them to by itself
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt in glibc
+ADAPTED = 1 << 25  # largest value of the dynamic thresholds of glibc
 
 
 def own_mb(kind: str) -> float:
-    """Return ``VmRSS`` (now) or ``VmHWM`` (peak) of this process, or NaN where the system does not tell.
+    """Return the resident memory of this process in MB; NaN if it is not available.
 
-    Not getrusage: its ru_maxrss outlives exec, so that a child starts with its parent's peak.
+    getrusage is not suitable: ru_maxrss survives exec, so that a child process starts with the peak of its parent.
+
+    Parameters
+    ----------
+    kind : {"VmRSS", "VmHWM"}
+        Current or peak memory.
+
+    Returns
+    -------
+    float
+        Resident memory in MB.
     """
     found = re.search(rf"{kind}:\s+(\d+) kB", STATUS.read_text(encoding="ascii")) if STATUS.exists() else None
     return int(found[1]) * 1024 / 1e6 if found else math.nan
 
 
 def give_back_free_memory() -> None:
-    """Hand what this process has freed back to the system, where the C library keeps it (glibc).
+    """Return freed memory to the operating system if the C library is glibc.
 
-    Loops that allocate and free tensors of many sizes scatter glibc's heap: an attack grew by 10 MB with each update
-    until this was called now and then (20 ms). A mapping for every large block instead would cost a third of the speed.
+    Loops that allocate and free tensors of many sizes fragment the heap of glibc. An attack grew by 10 MB per update without
+    this call, which takes 20 ms. Separate mappings for large blocks would be a third slower.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
@@ -38,9 +48,9 @@ def give_back_free_memory() -> None:
 
 @contextmanager
 def free_memory_kept() -> Iterator[None]:
-    """Let the C library (glibc) keep what is freed until this ends, instead of handing it back at once.
+    """Keep freed memory in the process until the block ends, instead of returning it immediately (glibc only).
 
-    A training allocates and frees the same hundreds of megabytes in each update: a tenth of its time.
+    Training allocates and frees the same hundreds of megabytes in each update. Keeping them saves a tenth of its time.
     """
     if sys.platform != "linux" or not hasattr(library := ctypes.CDLL(None), "mallopt"):
         yield
@@ -56,26 +66,27 @@ def free_memory_kept() -> Iterator[None]:
 
 
 def told_at_start() -> str:
-    """Return the line that a job's log begins with."""
+    """Return the first line of the log of a job, its CPU time of start-up."""
     return f"{STARTUP}: {time.process_time():.2f}"
 
 
 def told_at_end() -> str:
-    """Return the lines that a job's log ends with."""
+    """Return the last lines of the log of a job, its CPU time and peak memory."""
     return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {own_mb('VmHWM'):.1f}"
 
 
 def logged(log: str | os.PathLike) -> tuple[float, float, float]:
-    """Read a job's log.
+    """Return the CPU time and memory recorded in the log of a job.
 
     Parameters
     ----------
     log : path-like
+        Log of the job.
 
     Returns
     -------
     startup_seconds, seconds, peak_memory_mb : float
-        CPU time of start-up and in all, and the most memory that the process held; NaN for what the log does not tell.
+        CPU time of start-up and in total in seconds, and peak memory in MB; NaN if the log does not contain a value.
     """
     text = Path(log).read_text(encoding="utf-8", errors="replace")
 
@@ -87,17 +98,22 @@ def logged(log: str | os.PathLike) -> tuple[float, float, float]:
 
 
 def warnings_of(run: str | os.PathLike, *, since: float = 0) -> list[str]:
-    """Return the warnings in the logs of a run's jobs, each once, in order.
+    """Return the distinct warnings in the logs of a run.
 
     Parameters
     ----------
     run : path-like
         Folder of the run.
     since : float
-        Time in seconds since the epoch; logs written before it are left out.
+        Time in seconds since the epoch, 0 by default. Older logs are ignored.
+
+    Returns
+    -------
+    list of str
+        Warnings in the order of the paths of the logs.
     """
     logs = [path for path in sorted(Path(run, "logs").rglob("*.log")) if path.stat().st_mtime >= since]
-    if Path(run, "logs", "corpus.log") in logs:  # its job repeats the warnings about songs
+    if Path(run, "logs", "corpus.log") in logs:  # it repeats the warnings about songs
         logs = [path for path in logs if path.parent.name != "spectrograms"]
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in logs)
     found = (line for text in texts for line in re.findall(r"^WARNING veracity\S* (.+)$", text, re.MULTILINE))

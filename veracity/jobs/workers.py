@@ -1,8 +1,8 @@
-"""Threads of one job, such that its result does not depend on their number.
+"""Threads of a job whose results do not depend on the number of threads.
 
-Work is cut into parts that do not depend on how many threads there are; every part is computed on one thread, and what the
-parts give is put together in their order. So one thread and eight give the same bytes, where torch's own threads do not: it
-cuts sums into as many pieces as it has threads.
+A computation is divided into parts independently of the number of threads. Each part runs on one thread, and the results are
+combined in order. One thread and eight threads therefore give the same bytes. The threads of torch do not, because torch
+divides sums by the number of threads.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,12 +18,12 @@ Result = TypeVar("Result")
 
 
 class Workers:
-    """Threads that share the parts of some work; made by `workers`.
+    """Pool of threads that process the parts of a computation; created by `workers`.
 
     Parameters
     ----------
     n : int
-        Parts that are computed at a time.
+        Number of threads, 1 by default.
     """
 
     def __init__(self, n: int = 1) -> None:
@@ -31,25 +31,31 @@ class Workers:
         self._pool = ThreadPoolExecutor(n) if n > 1 else None
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Yield the work on each item, in their order."""
+        """Yield the results of `work` for all items in order."""
         return map(work, items) if self._pool is None or len(items) == 1 else self._pool.map(work, items)
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Shut down the threads."""
         if self._pool is not None:
             self._pool.shutdown()
 
 
 @contextmanager
 def workers(n: int | None, device: torch.device) -> Iterator[Workers]:
-    """Provide threads, each of which computes alone: torch, BLAS and OpenMP have one thread in each of them.
+    """Provide a pool of threads, in each of which torch, BLAS and OpenMP are limited to one thread.
 
     Parameters
     ----------
-    n : int, optional
-        As many as torch would take itself by default, which follows ``OMP_NUM_THREADS``; Snakemake sets it to a job's threads.
+    n : int or None
+        Number of threads. None is the default of torch, which follows ``OMP_NUM_THREADS``; Snakemake sets it to the threads of
+        a job.
     device : torch.device
-        A GPU is worked by one thread.
+        Device of the computation. A GPU always has one thread.
+
+    Yields
+    ------
+    Workers
+        The pool of threads.
     """
     before = torch.get_num_threads()
     if device.type != "cpu":

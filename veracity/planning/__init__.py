@@ -1,4 +1,4 @@
-"""What a run will cost: its work, what a unit of it costs on this machine, and the sum."""
+"""Cost of a run before it starts: the work of its jobs, the cost of a unit of work on this machine, and the prediction."""
 
 import pkgutil
 

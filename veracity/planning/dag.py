@@ -1,4 +1,4 @@
-"""The jobs of a run as a dry run of Snakemake lists them, and the lengths of the songs that they work on."""
+"""Jobs of a run, as listed by a dry run of Snakemake, and lengths of its songs."""
 
 import json
 import os
@@ -16,27 +16,36 @@ from ..songs.corpus import SPLITS
 from ..songs.corpus import songs_of as corpus_songs
 from ..songs.synthesis import SynthesisSettings, song_names
 
-JAMENDO = {"train": 61, "valid": 16, "test": 16}  # songs of a corpus that is still to be downloaded
-JAMENDO_SECONDS = 240.0  # of each
-PATHS = (("corpus", "folder"), ("detector", "checkpoint"), ("drawings", "folder"))  # keys that hold paths
-# A job in the output of a dry run, and one of its lines.
+JAMENDO = {"train": 61, "valid": 16, "test": 16}  # assumed numbers of songs of a corpus that has not been downloaded
+JAMENDO_SECONDS = 240.0  # assumed length of each song
+PATHS = (("corpus", "folder"), ("detector", "checkpoint"), ("drawings", "folder"))  # configuration keys whose values are paths
+# Patterns of a job in the output of a dry run, and of one of its lines.
 BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.MULTILINE)
 LINE = re.compile(r"^ {4}(\w+): (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a run; `rule` is without the name of its variant, and `variant` is "" for the base run.
+    """Job of a run.
 
     Attributes
     ----------
-    rule, variant, benchmark : str
+    rule : str
+        Name of the rule without that of the variant.
+    variant : str
+        Name of the variant; "" for the base run.
+    benchmark : str
+        Path of the benchmark file.
     wildcards : mapping of str to str
+        Values of the wildcards by name.
     inputs, outputs : tuple of str
+        Paths of the inputs and outputs.
     threads : int
+        Number of threads.
     priority : float
+        Priority of the job in the schedule.
     on_gpu : bool
-        Whether the job takes a GPU, if the machine has one.
+        Whether the job uses a GPU if the machine has one.
     """
 
     rule: str
@@ -52,25 +61,45 @@ class Job:
 
 @dataclass(frozen=True)
 class Song:
-    """Split and length in seconds of a song."""
+    """Split and length of a song.
+
+    Attributes
+    ----------
+    split : str
+        Split of the corpus.
+    seconds : float
+        Length in seconds.
+    """
 
     split: str
     seconds: float
 
 
 def is_assumed(config: Mapping[str, Any]) -> bool:
-    """Return whether the corpus is still to be downloaded."""
+    """Return whether the corpus has not been downloaded, so that its songs are assumed."""
     corpus = config["corpus"]
     return corpus["kind"] != "synthetic" and bool(corpus["url"]) and not Path(corpus["folder"]).is_dir()
 
 
 def songs_of(config: Mapping[str, Any]) -> dict[str, Song]:
-    """Return the songs of a corpus by name; as many and as long as Jamendo's if it is still to be downloaded.
+    """Return the songs of a corpus by name.
+
+    If the corpus has not been downloaded, number and length of the songs are those of Jamendo.
+
+    Parameters
+    ----------
+    config : mapping
+        Complete configuration.
+
+    Returns
+    -------
+    dict of str to Song
+        Songs by name.
 
     Raises
     ------
     CorpusError
-        When the corpus cannot be used.
+        If the corpus cannot be read.
     """
     corpus = config["corpus"]
     if corpus["kind"] == "synthetic":
@@ -83,7 +112,7 @@ def songs_of(config: Mapping[str, Any]) -> dict[str, Song]:
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with changes merged over it: mappings key by key, all else replaced."""
+    """Return a configuration with changes; mappings are merged, and other values are replaced."""
     result = dict(base)
     for key, value in changes.items():
         both = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
@@ -92,14 +121,25 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Song]]]:
-    """Return whole configuration and songs of the base run ("") and of each variant, by name."""
+    """Return the complete configuration and the songs of the base run and of each variant.
+
+    Parameters
+    ----------
+    config : mapping
+        Complete configuration of the base run.
+
+    Returns
+    -------
+    dict of str to (dict, dict of str to Song)
+        Configurations and songs by name of the variant; "" for the base run.
+    """
     configs = {"": dict(config)} | {name: merged(config, changes) for name, changes in config["variants"].items()}
     songs = songs_of(config)
     return {name: (own, songs if own["corpus"] == config["corpus"] else songs_of(own)) for name, own in configs.items()}
 
 
 def absolute(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration, or that of a variant, with paths that do not depend on the working directory."""
+    """Return a configuration, or the changes of a variant, in which all paths are absolute."""
     result = dict(config)
     for key, name in PATHS:
         if result.get(key, {}).get(name):
@@ -117,19 +157,35 @@ def _absolute_explainer(one: Any) -> Any:
 
 
 def snakemake(snakefile: Path, folder: Path, config: Mapping[str, Any], *arguments: str) -> str:
-    """Run Snakemake with a configuration in a folder of its own, and return its output.
+    """Run Snakemake with a configuration in a separate working directory, and return its output.
+
+    Parameters
+    ----------
+    snakefile : Path
+        Path to the Snakefile.
+    folder : Path
+        Working directory, which is created if necessary.
+    config : mapping
+        Complete configuration.
+    *arguments : str
+        Further arguments of Snakemake.
+
+    Returns
+    -------
+    str
+        Standard output of Snakemake.
 
     Raises
     ------
     VeracityError
-        When Snakemake fails; with the message of the job that failed, if there is one.
+        If Snakemake fails. The message contains that of the failed job if there is one.
     """
     folder.mkdir(exist_ok=True)
     file = folder / "config.json"
     file.write_text(json.dumps(config), encoding="utf-8")
     where = ["--snakefile", str(snakefile), "--directory", str(folder), "--configfile", str(file), "--nocolor"]
     modules = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]  # noqa: PTH100
-    # On this machine, whatever profile the user has.
+    # The profile of the user is ignored, so that jobs run on this machine.
     environment = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
     done = subprocess.run(  # noqa: S603 (this project)
         [sys.executable, "-m", "snakemake", *arguments, *where],
@@ -142,7 +198,7 @@ def snakemake(snakefile: Path, folder: Path, config: Mapping[str, Any], *argumen
     if done.returncode:
         text = f"{done.stdout}\n{done.stderr}"
         rule = re.search(r"^Error in (rule \w+)", text, re.MULTILINE)
-        # A job's own sentence in its log, which is shown; Snakemake's; or the last line.
+        # The error in the log of the job, the error of Snakemake, or the last line.
         why = re.search(r"^error: (.+)$|^\w+(?:Error|Exception).*:\n(.+)$", text, re.MULTILINE) or re.search(
             r"(.*)()\s*$", text
         )
@@ -151,17 +207,28 @@ def snakemake(snakefile: Path, folder: Path, config: Mapping[str, Any], *argumen
 
 
 def jobs_of(config: Mapping[str, Any], *, snakefile: Path, folder: Path, cores: int) -> list[Job]:
-    """Return all jobs of the target ``all``, including those that are done.
+    """Return all jobs of the target ``all``, including those that are up to date.
 
     Parameters
     ----------
     config : mapping
-        The whole configuration.
+        Complete configuration.
     snakefile : Path
+        Path to the Snakefile.
     folder : Path
         Folder for temporary files.
     cores : int
-        Number of cores of the run, on which the threads of its jobs depend.
+        Number of cores of the run, on which the numbers of threads depend.
+
+    Returns
+    -------
+    list of Job
+        Jobs of the base run and of all variants.
+
+    Raises
+    ------
+    VeracityError
+        If the dry run fails.
     """
     config = absolute(config)
     if is_assumed(config):
@@ -190,7 +257,7 @@ def _job(name: str, lines: Mapping[str, str]) -> Job:
 
 
 def _write_stand_in(folder: Path, songs: Mapping[str, Song]) -> None:
-    """Write a corpus of empty files in the layout of Jamendo."""
+    """Write a corpus of empty files in the Jamendo layout."""
     for part in ("audio", "labels", "filelists"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for name in songs:

@@ -1,4 +1,4 @@
-"""How much work a job of each stage has, from configuration and songs alone."""
+"""Amount of work of each job, derived from configuration and songs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,16 +6,16 @@ from typing import Any
 from .dag import Job, Song
 
 POOLED = "tables and figures"
-#: Rules that compute; all others make tables and figures.
+#: Rules of computations; all other rules write tables and figures.
 STAGES = (
     *("synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts", "explanations"),
     *("flips", "localised", "stability", "drawings", "attributions", "localised_attributions", "planted", "controlled"),
 )
-PASSES = 2  # over the attacked audio beside its updates, in units of an update: the last gradient, and the results
+PASSES = 2  # work of an attack beyond its updates, in updates: the last gradient and the predictions
 
 
 def kind_of(job: Job) -> str:
-    """Return what jobs have in common whose costs differ by their work alone."""
+    """Return the kind of a job; the costs of jobs of one kind differ only by their work."""
     if job.rule == "perturbations":
         return f"perturbations {job.wildcards['domain']}"
     if job.rule in ("attributions", "localised_attributions"):
@@ -30,21 +30,24 @@ def kind_of(job: Job) -> str:
 def load(
     job: Job, config: Mapping[str, Any], songs: Mapping[str, Song], *, excerpts: int | None = None, updates: int | None = None
 ) -> tuple[float, float]:
-    """Return the work of a job, with which its time grows, and its size, with which its memory and its files grow.
+    """Return the work of a job, which determines its time, and its size, which determines its memory and files.
 
     Parameters
     ----------
     job : Job
+        Job of a run.
     config : mapping
-        The whole configuration of the run or variant whose job it is.
+        Complete configuration of the run or variant of the job.
     songs : mapping of str to Song
+        Songs of the run by name.
     excerpts, updates : int, optional
-        Number of excerpts that are explained, and of updates of an attack; by default the most that the configuration allows.
+        Numbers of explained excerpts and of updates of an attack, by default the maxima of the configuration.
 
     Returns
     -------
     work, size : float
-        Both in seconds of audio, excerpts or games; the work of an attack is seconds times updates, that of a training updates.
+        Seconds of audio, excerpts or games. The work of an attack is the length in seconds times the number of updates, that of
+        training is the number of updates.
     """
     attacks, per_direction = config["attacks"], 2 * config["controls"]["per_direction"]
     seconds = songs[job.wildcards["song"]].seconds if job.wildcards.get("song") in songs else 0.0
@@ -67,7 +70,7 @@ def load(
         "flips": n,
         "localised": n_games,
         "stability": min(n, 2 * config["stability"]["per_direction"])
-        * (config["stability"]["n_repeats"] + 2),  # all masks of an excerpt take as long as two repeats
+        * (config["stability"]["n_repeats"] + 2),  # evaluating all masks takes as long as two repeats
         "attributions": n,
         "localised_attributions": n_games,
         "planted": config["controls"]["cue"]["n_updates"],

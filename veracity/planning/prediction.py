@@ -1,15 +1,16 @@
-"""What a run will cost: the work of its jobs (`veracity.planning.load`) times the cost of a unit of work on this machine.
+"""Predicted cost of a run: the work of its jobs times the cost of a unit of work on this machine.
 
-A job is taken to cost ``start-up + fixed + per_work * work``. The jobs are those of a dry run (`veracity.planning.dag`), the
-coefficients are measured (`veracity.planning.probes`). What is approximate:
+The cost of a job is modelled as ``start-up + fixed + per_work * work``. The jobs are those of a dry run
+(`veracity.planning.dag`), their work is estimated (`veracity.planning.load`), and the coefficients are measured
+(`veracity.planning.probes`). The prediction is approximate:
 
-- Updates of attacks and excerpts are upper bounds: attacks stop when everything has flipped, songs may have fewer flipped
-  excerpts. A drawing costs what it does in the probes.
-- The songs of the probes are synthetic FLAC files; those of the run may take longer to decode.
-- Memory is that of one thread; each further thread of an attack holds a chunk of its own, a quarter of a GB.
-- All tables cost what some short ones do, and all figures what Figure 1 does.
-- CPU time is that of one thread. The wall time is that of a simulation, in which threads of one job lose what two were measured
-  to lose. Snakemake's own time is left out. Where a GPU works, seconds are those of the clock, and memory is the host's.
+- Updates of attacks and numbers of excerpts are upper bounds, because attacks stop when all decisions are flipped and songs may
+  have fewer flipped excerpts. The cost of a drawing is that in the probes.
+- The songs of the probes are synthetic FLAC files. Those of the run may take longer to decode.
+- Memory is that of one thread. Each further thread of an attack requires a quarter of a GB for its chunk.
+- The cost of all tables is that of some short ones, and the cost of all figures that of Figure 1.
+- CPU time is that of one thread. The wall time is simulated with the loss of speed measured for two threads. The time of
+  Snakemake is not included. For jobs on a GPU, seconds are wall time, and memory is that of the host.
 """
 
 import heapq
@@ -23,8 +24,8 @@ from .dag import JAMENDO, JAMENDO_SECONDS, Job, Song, is_assumed
 from .load import POOLED, STAGES, kind_of, load
 from .probes import Cost
 
-OTHER_TARGETS = ("download", "tuning_runs", "tuning")  # rules that a plan of the target `all` does not count
-THREAD_LOSS = 1.09  # of two threads of a training that wait and share caches (benchmarks, row training_threads)
+OTHER_TARGETS = ("download", "tuning_runs", "tuning")  # rules that are not part of the target `all`
+THREAD_LOSS = 1.09  # relative cost of two threads of training that wait and share caches (benchmarks, row training_threads)
 
 
 def predict(
@@ -37,21 +38,22 @@ def predict(
     Parameters
     ----------
     jobs : sequence of Job
+        Jobs of the run.
     parts : mapping of str to tuple
-        Of `veracity.planning.dag.parts_of`.
+        Configurations and songs by variant; see `veracity.planning.dag.parts_of`.
     costs : mapping of str to mapping of str to Cost
-        Of `veracity.planning.probes.measure`.
+        Measured costs by variant and kind of job; see `veracity.planning.probes.measure`.
 
     Returns
     -------
     DataFrame
-        One row for each job: ``stage``, ``variant``, ``seconds`` and the part of them that is ``startup``, ``memory_mb`` and
-        ``disk_mb``.
+        One row per job with ``stage``, ``variant``, ``seconds``, ``startup`` (the part of the seconds that is start-up),
+        ``memory_mb`` and ``disk_mb``.
     """
     rows = []
     for job in jobs:
         own, kind = costs[job.variant], kind_of(job)
-        # What cannot be measured, such as reading stored attributions, takes its start-up.
+        # The cost of jobs that cannot be measured, such as reading stored attributions, is the start-up.
         cost = own.get(kind) or own.get("table" if kind == "figure" else "") or Cost(max(one.startup for one in own.values()))
         work, size = load(job, *parts[job.variant])
         seconds = cost.startup + cost.fixed + cost.per_work * work
@@ -62,13 +64,19 @@ def predict(
 
 
 def by_stage(predicted: pd.DataFrame) -> pd.DataFrame:
-    """Sum up the jobs of each stage of the base run and of each variant.
+    """Aggregate the predicted costs by stage and variant.
+
+    Parameters
+    ----------
+    predicted : DataFrame
+        Result of `predict`.
 
     Returns
     -------
     DataFrame
-        ``stage``, ``jobs``, ``cpu_seconds_per_job`` (mean), ``longest_job_seconds``, ``cpu_seconds`` and the part of them that
-        is ``startup_seconds``, ``peak_memory_mb`` of the largest job, ``disk_mb`` of all, ``variant`` ("" for the base run).
+        One row per stage and variant ("" for the base run). ``jobs`` is the number of jobs, ``cpu_seconds_per_job`` their mean
+        and ``longest_job_seconds`` their maximum. ``cpu_seconds`` is the sum, and ``startup_seconds`` its part for start-up.
+        ``peak_memory_mb`` is that of the largest job, and ``disk_mb`` that of all jobs.
     """
     order = {stage: i for i, stage in enumerate((*STAGES, POOLED))}
     columns = {
@@ -88,9 +96,26 @@ def by_stage(predicted: pd.DataFrame) -> pd.DataFrame:
 
 
 def wall_seconds(jobs: Sequence[Job], predicted: pd.DataFrame, *, cores: int, gpus: int = 0) -> float:
-    """Return when the last job ends, if each begins as soon as its inputs are made and its threads are free.
+    """Simulate a run and return its wall time in seconds.
 
-    Of jobs that can begin, those of the highest priority do. A GPU runs one job at a time.
+    A job starts as soon as its inputs exist and enough threads are free, jobs with the highest priority first. A GPU runs one
+    job at a time.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Jobs of the run.
+    predicted : DataFrame
+        Result of `predict`.
+    cores : int
+        Number of cores.
+    gpus : int
+        Number of GPUs, 0 by default.
+
+    Returns
+    -------
+    float
+        End of the last job in seconds.
     """
     maker = {path: i for i, job in enumerate(jobs) for path in job.outputs}
     needed = [{maker[path] for path in job.inputs if path in maker} for job in jobs]
@@ -114,13 +139,21 @@ def wall_seconds(jobs: Sequence[Job], predicted: pd.DataFrame, *, cores: int, gp
 
 
 def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """Compare a plan (`by_stage`) with the costs of a run (`veracity.results.costs.table`).
+    """Compare the plan of a run with its measured costs.
+
+    Parameters
+    ----------
+    plan : DataFrame
+        Result of `by_stage`.
+    costs : DataFrame
+        Result of `veracity.results.costs.table`.
 
     Returns
     -------
     DataFrame
-        One row for each stage of either: jobs, CPU seconds, peak memory and disk, ``_planned`` and ``_measured`` (NaN where the
-        stage is absent), and the ratios planned / measured ``cpu_ratio``, ``memory_ratio`` and ``disk_ratio``.
+        One row per stage of either table. ``jobs``, ``cpu_seconds``, ``peak_memory_mb`` and ``disk_mb`` have the suffixes
+        ``_planned`` and ``_measured`` (NaN if the stage is missing). ``cpu_ratio``, ``memory_ratio`` and ``disk_ratio`` are
+        planned over measured values.
     """
     columns = {"jobs": "sum", "cpu_seconds": "sum", "peak_memory_mb": "max", "disk_mb": "sum"}
     costs = costs[~costs.stage.isin(OTHER_TARGETS)]
@@ -133,7 +166,7 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_page(plan: pd.DataFrame) -> pd.DataFrame:
-    """Arrange `by_stage` for reading."""
+    """Return the result of `by_stage` with headings and values for display."""
     return pd.DataFrame(
         {
             "stage": [f"{stage} ({name})" if name else stage for stage, name in zip(plan.stage, plan.variant, strict=True)],
@@ -164,7 +197,26 @@ def in_words(
     cores: int,
     gpus: int = 0,
 ) -> str:
-    """Return a run in sentences, with limits and assumptions; parameters as for `predict` and `wall_seconds`."""
+    """Return a summary of a plan in sentences, with limits and assumptions.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Jobs of the run.
+    predicted : DataFrame
+        Result of `predict`.
+    parts : mapping of str to tuple
+        Configurations and songs by variant; see `veracity.planning.dag.parts_of`.
+    cores : int
+        Number of cores.
+    gpus : int
+        Number of GPUs, 0 by default.
+
+    Returns
+    -------
+    str
+        Summary of the whole run and of each variant.
+    """
     seconds, (config, _) = predicted.seconds.sum(), parts[""]
     chain = wall_seconds(jobs, predicted, cores=sum(job.threads for job in jobs))
     words = (

@@ -1,8 +1,8 @@
-"""What a job of each kind costs on this machine, measured by running the workflow itself on short synthetic songs.
+"""Measured cost of each kind of job on this machine, from running the workflow on short synthetic songs.
 
-Two small runs, ``few`` and ``more``, differ in the length of the song and in the numbers of updates and excerpts. Their attacks
-take steps so large that excerpts flip. ``steady`` repeats the attacks of ``few`` with steps so small that nothing flips,
-because an attack makes all of its updates only then.
+The probes ``few`` and ``more`` are two small runs with different lengths of the song and numbers of updates and excerpts. Their
+attacks have large steps, so that excerpts flip. The probe ``steady`` repeats the attacks of ``few`` with tiny steps, so that
+nothing flips and the attacks perform all updates.
 """
 
 import math
@@ -24,18 +24,35 @@ from .dag import Job, Song, absolute, merged, snakemake, songs_of
 from .load import STAGES, excerpt_seconds, kind_of, load
 
 RUN, SONG = "probe", "synthetic-test-01"
-PAGES = ("corpus", "detector", "classifier", "figure1")  # that read neither explanations nor both attacks
-OF_SONG = ("spectrograms", "perturbations", "excerpts")  # whose memory grows with the song
-# Length of a song: from four chunks of an attack on, time and memory grow in a straight line.
+PAGES = (
+    "corpus",
+    "detector",
+    "classifier",
+    "figure1",
+)  # rules that need neither explanations nor both attacks
+OF_SONG = ("spectrograms", "perturbations", "excerpts")  # stages whose memory depends on the length of the song
+# Limits of the length of a song; time and memory are linear for at least four chunks of an attack.
 MIN_SECONDS, MAX_SECONDS = 4.0, 60.0
-UPDATE_SECONDS, MIN_UPDATES = 300, 20  # of an attack: audio times updates, and updates
-TRAINED_EXCERPTS, MIN_BATCHES = 160, 8  # of a training
-MAX_PER_DIRECTION = 5  # excerpts that are explained
+UPDATE_SECONDS, MIN_UPDATES = 300, 20  # minimum work (seconds of audio times updates) and updates of the attack `steady`
+TRAINED_EXCERPTS, MIN_BATCHES = 160, 8  # minimum numbers of excerpts and batches for training
+MAX_PER_DIRECTION = 5  # largest number of explained excerpts
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a job: seconds of start-up, of the rest and by unit of work; MB of memory and on disk, also by unit of size."""
+    """Cost of a kind of job, linear in its work and size.
+
+    Attributes
+    ----------
+    startup : float
+        CPU time of start-up in seconds.
+    fixed, per_work : float
+        Further CPU time in seconds, constant and per unit of work.
+    memory_fixed, memory_per_size : float
+        Memory in MB, constant and per unit of size.
+    disk_fixed, disk_per_size : float
+        Size of the files in MB, constant and per unit of size.
+    """
 
     startup: float
     fixed: float = 0.0
@@ -48,7 +65,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Point:
-    """Work and size of a measured job, its seconds of start-up and of the rest, and its MB of memory and on disk."""
+    """Measured job of a probe.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of the job; see `veracity.planning.load.kind_of`.
+    work, size : float
+        Work and size of the job; see `veracity.planning.load.load`.
+    startup, seconds : float
+        CPU time in seconds, of start-up and of the rest.
+    memory_mb, disk_mb : float
+        Peak memory and size of the files in MB.
+    """
 
     kind: str
     work: float
@@ -67,28 +96,30 @@ def measure(
     processes: int = 1,
     gpus: int = 0,
 ) -> dict[str, dict[str, Cost]]:
-    """Measure what a job of each kind costs.
+    """Measure the cost of each kind of job.
 
     Parameters
     ----------
     jobs : sequence of Job
+        Jobs of the run.
     parts : mapping of str to tuple
-        Of `veracity.planning.dag.parts_of`.
+        Configurations and songs by variant; see `veracity.planning.dag.parts_of`.
     snakefile : Path
+        Path to the Snakefile.
     processes : int
-        Number of jobs that are measured at a time, at most two.
+        Number of probes that run in parallel, 1 by default and at most 2.
     gpus : int
-        Number of GPUs of the machine; jobs that take one are measured by the clock, one at a time.
+        Number of GPUs of the machine, 0 by default. Jobs on a GPU are measured in wall time, one at a time.
 
     Returns
     -------
     dict of str to dict of str to Cost
-        By "" or variant, and kind (`veracity.planning.load.kind_of`).
+        Costs by variant ("" for the base run) and kind of job; see `veracity.planning.load.kind_of`.
 
     Raises
     ------
     VeracityError
-        When a job cannot run with this configuration.
+        If a job fails with this configuration.
     """
     chosen = {name: _chosen(config, [job for job in jobs if job.variant == name]) for name, (config, _) in parts.items()}
 
@@ -96,7 +127,7 @@ def measure(
         base, points = small(*parts[""], size), dict[str, list[Point]]()
         for name, own in chosen.items():
             config = small(*parts[name], size)
-            if own and (not name or config != base):  # what a probe does not vary costs what it does in the base run
+            if own and (not name or config != base):  # variants with the same probe as the base run have the same costs
                 own = [job for job in own if job.rule in STAGES or (size == "more" and not name)]
                 points[name] = _run(Path(folder, size), config, own, snakefile, gpus)
         if size == "few":
@@ -107,7 +138,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1 if gpus else min(processes, 2)) as pool:
         few, more = pool.map(probe, ("few", "more"), (folder, folder))
     costs = {name: fit([*few.get(name, []), *more.get(name, [])]) for name in parts}
-    # Attacks are measured with enough updates in the base run alone.
+    # Only the base run measures attacks with enough updates.
     return {
         name: costs[""] | {kind: cost for kind, cost in own.items() if not name or not kind.startswith("perturbations")}
         for name, own in costs.items()
@@ -115,7 +146,7 @@ def measure(
 
 
 def n_gpus(jobs: Iterable[Job]) -> int:
-    """Return the number of GPUs of this machine, 0 if no job takes one."""
+    """Return the number of GPUs of this machine, or 0 if no job uses one."""
     if not any(job.on_gpu for job in jobs):
         return 0
     import torch
@@ -124,7 +155,22 @@ def n_gpus(jobs: Iterable[Job]) -> int:
 
 
 def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> dict[str, Any]:
-    """Return the configuration of a probe ``few``, ``more`` or ``steady`` of a run."""
+    """Return the configuration of a probe.
+
+    Parameters
+    ----------
+    config : mapping
+        Complete configuration of the run.
+    songs : mapping of str to Song
+        Songs of the run by name.
+    size : {"few", "more", "steady"}
+        Name of the probe.
+
+    Returns
+    -------
+    dict
+        Complete configuration.
+    """
     attacks, training, more = config["attacks"], config["detector"]["training"], size == "more"
     longest = min(max(song.seconds for song in songs.values()), MAX_SECONDS)
     song = max(longest if more else longest / 2, MIN_SECONDS)
@@ -161,18 +207,18 @@ def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> di
         "stability": {"per_direction": 1, "n_repeats": 3 if more else 1},
         "controls": {"per_direction": n, "cue": {"n_updates": 5 if more else 1}, "confined": {"max_updates": 2}},
     }
-    stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}  # for songs of the run alone
+    stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}  # exist only for the songs of the run
     explainers = [one for one in config["explainers"] if not (isinstance(one, Mapping) and one.get("name") in stored)]
     truth = {**config["truth"], "tested": [LIME], "against": ["random"], "groups": {}}
     return merged(absolute(config), changes) | {"variants": {}, "explainers": explainers, "truth": truth}
 
 
 def _chosen(config: Mapping[str, Any], jobs: Iterable[Job]) -> list[Job]:
-    """Return one job of each kind that can be measured, and the pages of `PAGES`."""
+    """Return one job of each kind that can be measured, and the jobs of `PAGES`."""
     stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}
 
     def rank(job: Job) -> tuple:
-        planted = job.wildcards.get("control") in ("confined", "cue")  # which may find nothing with few updates
+        planted = job.wildcards.get("control") in ("confined", "cue")  # these controls may find no excerpts with few updates
         return planted, job.wildcards.get("domain") == "spectrogram", job.outputs
 
     found: dict[str, Job] = {}
@@ -183,7 +229,7 @@ def _chosen(config: Mapping[str, Any], jobs: Iterable[Job]) -> list[Job]:
 
 
 def _run(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], snakefile: Path, gpus: int) -> list[Point]:
-    """Run jobs that stand for others on the songs of a probe, and return what they have cost."""
+    """Run the jobs of a probe that correspond to the given jobs, and return their costs."""
     results, songs = folder / "results" / RUN, songs_of(config)
 
     def moved(path: str, job: Job) -> Path:
@@ -200,7 +246,7 @@ def _run(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], snakefile
         found = {"excerpts": _length(excerpts, "original"), "updates": _length(attack, "loss_history") - 1} if domain else {}
         work, size = load(replace(job, wildcards={**job.wildcards, "song": SONG}), config, songs, **found)
         files = [path for path in (results / moved(output, job) for output in job.outputs) if path.is_file()]
-        # Steps of a probe are few and alike, so its perturbations compress better than others do.
+        # Perturbations after few equal steps compress too well, so their uncompressed size is used.
         disk = _n_bytes(attack) if job.rule == "perturbations" else sum(path.stat().st_size for path in files)
         seconds = (cost.s if gpus and job.on_gpu else cost.cpu_time) - cost.startup
         points.append(Point(kind_of(job), work, size, cost.startup, seconds, cost.max_rss, disk / 1e6))
@@ -220,7 +266,7 @@ def _n_bytes(path: Path) -> int:
 
 
 def fit(points: Sequence[Point]) -> dict[str, Cost]:
-    """Return the cost of each kind of job: straight lines through what was measured, with no coefficient below zero."""
+    """Return the cost of each kind of job, fitted by lines with non-negative coefficients."""
     by_kind: defaultdict[str, list[Point]] = defaultdict(list)
     for point in points:
         by_kind[point.kind].append(point)
@@ -233,13 +279,13 @@ def fit(points: Sequence[Point]) -> dict[str, Cost]:
             *(_line([point.size for point in own], memory) if kind.split()[0] in OF_SONG else (max(memory), 0.0)),
             *_line([point.size for point in own], [point.disk_mb for point in own]),
         )
-    if {"training", "spectrograms"} <= costs.keys():  # a training holds the spectrograms of all songs
+    if {"training", "spectrograms"} <= costs.keys():  # training keeps the spectrograms of all songs in memory
         costs["training"] = replace(costs["training"], memory_per_size=costs["spectrograms"].disk_per_size)
     return costs
 
 
 def _line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """Return the height at zero and the slope of a line, neither below zero."""
+    """Return intercept and slope of a line, both non-negative."""
     if max(x) == min(x):
         return float(np.mean(y)), 0.0
     slope, fixed = np.polyfit(x, y, 1)

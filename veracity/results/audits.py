@@ -21,7 +21,7 @@ def table(artefacts: Iterable[tuple[str, str, str, object]]) -> pd.DataFrame:
     """
     rows = []
     for stage, song, domain, item in artefacts:
-        values = getattr(getattr(item, "sets", item), "audit", None)  # of flips, where all sets are known
+        values = getattr(getattr(item, "sets", item), "audit", None)  # `Flips` has audits if all masks were evaluated
         if values is not None:
             values = np.atleast_1d(values)[~np.isnan(np.atleast_1d(values))]
             row = {"stage": stage, "domain": domain, "song": song, "n_games": values.size}

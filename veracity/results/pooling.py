@@ -88,7 +88,7 @@ def in_words(table: pd.DataFrame, called: str) -> pd.DataFrame:
 
 
 def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
-    """Read a table that a rule has written, with the types that its columns have when it is not empty.
+    """Read a table written by a rule, with column types that do not depend on whether it is empty.
 
     An empty CSV file does not determine types. Columns other than `TEXTS` are then numeric.
 

@@ -1,4 +1,4 @@
-"""Audio files: decoded, mixed to one channel, resampled, and measured on the way."""
+"""Audio files: decoding, downmixing, resampling and signal statistics."""
 
 import hashlib
 import io
@@ -21,33 +21,34 @@ if TYPE_CHECKING:
     from .decoding import Decoder
 
 MIN_RATE, MAX_RATE = 2000, 768000  # Hz
-MAX_PEAK = 16.0  # 24 dB over full scale
-MAX_SAMPLES = 2**30  # of a song: 6.8 hours at 44.1 kHz, 4 GB
-FULL_SCALE = 32767 / 32768  # the largest 16-bit number
+MAX_PEAK = 16.0  # 24 dB above full scale
+MAX_SAMPLES = 2**30  # largest length of a song: 6.8 hours at 44.1 kHz, 4 GB
+FULL_SCALE = 32767 / 32768  # largest 16-bit sample
 SILENCE = 1e-3  # -60 dB of full scale
 
 
 def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0) -> np.ndarray:
-    """Decode a file to one channel (the mean of all) at a sample rate.
+    """Decode a file and return the mean of its channels at the given sample rate.
 
     Parameters
     ----------
     path : path-like
+        Audio file.
     sample_rate : int
-        Hz.
+        Sample rate of the returned audio in Hz.
     min_seconds : float
-        The shortest audio that is of use.
+        Shortest accepted length in seconds, 0 by default.
 
     Returns
     -------
     ndarray, shape (n_samples,), float32
-        Full scale is +-1.
+        Audio, where full scale is from -1 to 1.
 
     Raises
     ------
     CorpusError
-        When the file is missing, empty, undecodable, too short or too long, or claims a sampling rate that no music has, or its
-        samples are not finite or on another scale.
+        If the file is missing, empty, damaged, too short or too long. Also if its sample rate is implausible, or its samples
+        are not finite or not scaled to full scale.
     """
     return load_audio_and_facts(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
 
@@ -55,41 +56,77 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
 def load_audio_and_facts(
     path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0
 ) -> tuple[np.ndarray, AudioFacts]:
-    """Do as `load_audio` does, and return beside the samples what they and the file tell of themselves."""
+    """Return the audio as `load_audio`, with its properties and those of the file.
+
+    Parameters
+    ----------
+    path : path-like
+        Audio file.
+    sample_rate : int
+        Sample rate of the returned audio in Hz.
+    min_seconds : float
+        Shortest accepted length in seconds, 0 by default.
+
+    Returns
+    -------
+    audio : ndarray, shape (n_samples,), float32
+        Audio, where full scale is from -1 to 1.
+    facts : AudioFacts
+        Properties of the file and its samples.
+
+    Raises
+    ------
+    CorpusError
+        For the reasons listed in `load_audio`.
+    """
     mono, facts = _decode(Path(path))
     if facts.seconds < min_seconds:
         raise CorpusError(
             f"{path} lasts {facts.seconds:.2f} s, less than one excerpt of {min_seconds:.2f} s: remove its line from the lists."
         )
     if facts.sample_rate != sample_rate:
-        import soxr  # what librosa.resample calls too; librosa takes longer to import than a song to decode
+        import soxr  # librosa.resample also calls soxr, but importing librosa takes longer than decoding a song
 
         mono = soxr.resample(mono, int(facts.sample_rate), sample_rate, quality="HQ")
     return mono, facts
 
 
 def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_rate: int) -> None:
-    """Write samples as they are, in a WAV file of 32-bit floats: what is beyond full scale is neither clipped nor scaled.
+    """Write audio to a WAV file of 32-bit floats, without clipping or scaling.
 
     Parameters
     ----------
     path : path-like
-        Its name should end in .wav.
+        Output file, whose name should end in ``.wav``.
     audio : ndarray or Tensor, shape (n_samples,)
+        Audio of one channel.
     sample_rate : int
-        Hz.
+        Sample rate in Hz.
+
+    Raises
+    ------
+    ConfigError
+        If `audio` does not have one axis, or is empty.
+    ArtefactError
+        If the file cannot be written; see `veracity.jobs.files.replacing`.
     """
     import soundfile
 
     samples = one_channel(audio)
     with replacing(path) as temporary:
-        encoded = io.BytesIO()  # a full disk is told by Python, not in libsndfile's words
+        encoded = io.BytesIO()  # in memory, because Python reports a full disk more clearly than libsndfile
         soundfile.write(encoded, samples, sample_rate, format="WAV", subtype="FLOAT")
         temporary.write_bytes(encoded.getvalue())
 
 
 def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
-    """Return samples of an array or a tensor, on whatever device, as a float32 array of their own; shape (n_samples,)."""
+    """Return a copy of an array or tensor on any device as a float32 array, shape (n_samples,).
+
+    Raises
+    ------
+    ConfigError
+        If `audio` does not have one axis, or is empty.
+    """
     samples = audio.detach().cpu().numpy() if hasattr(audio, "detach") else np.asarray(audio)
     if samples.ndim != 1 or not len(samples):
         raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,), or a file")
@@ -97,12 +134,26 @@ def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
 
 
 def told_length(path: str | os.PathLike) -> tuple[float, int, int]:
-    """Return length in seconds, sampling rate and number of channels of a file, undecoded where it tells a length that can be.
+    """Return length, sample rate and number of channels of a file, without decoding it if its header is plausible.
+
+    Parameters
+    ----------
+    path : path-like
+        Audio file.
+
+    Returns
+    -------
+    seconds : float
+        Length in seconds.
+    sample_rate : int
+        Sample rate in Hz.
+    n_channels : int
+        Number of channels.
 
     Raises
     ------
     CorpusError
-        When the file is missing or cannot be decoded.
+        If the file is missing or cannot be decoded.
     """
     with _decoder(Path(path)) as decoder:
         rate = decoder.file.samplerate
@@ -115,7 +166,7 @@ def told_length(path: str | os.PathLike) -> tuple[float, int, int]:
 
 @contextmanager
 def _decoder(path: Path) -> Iterator["Decoder"]:
-    """Open a file and tell in one sentence what comes in the way of decoding it."""
+    """Open a file for decoding, and convert errors to CorpusError."""
     import soundfile
 
     from . import decoding
@@ -146,14 +197,14 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
 
 
 def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
-    """Decode block by block, average channels, and measure."""
+    """Decode a file in blocks, average its channels, and measure its properties."""
     means: list[np.ndarray] = []
     peak, n_clipped, power = 0.0, 0, 0.0
     with _decoder(path) as decoder:
         rate, channels = decoder.file.samplerate, decoder.file.channels
         for block in decoder.blocks():
-            with np.errstate(over="ignore", invalid="ignore"):  # told below
-                means.append(sum(block.T) / channels)  # the mean, which NumPy takes a quarter of decoding for on this axis
+            with np.errstate(over="ignore", invalid="ignore"):  # reported below
+                means.append(sum(block.T) / channels)  # np.mean on this axis takes a quarter of the decoding time
                 magnitude = np.abs(block)
                 peak = float(np.maximum(peak, magnitude.max()))  # NaN stays NaN
                 n_clipped += int((magnitude >= FULL_SCALE).sum())
@@ -192,22 +243,22 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
 
 
 def _claim(seconds: float, claimed: float, in_stream: float) -> float:
-    """Return the length that a header claims, or that of the frames in the file where these tell something else."""
-    padding = 0.25  # seconds at most of what encoders of MP3 put around, and decoders leave away
+    """Return the length in the header, or the length of the frames if only the latter differs from the decoded length."""
+    padding = 0.25  # largest padding in seconds that MP3 encoders add and decoders remove
     if abs(in_stream - seconds) > padding and not abs(claimed - seconds) > padding:
         return in_stream
     return claimed
 
 
 def _silent_share(mono: np.ndarray, rate: int) -> float:
-    """Return the share of stretches of 10 ms whose peak is below `SILENCE`."""
+    """Return the share of 10 ms blocks whose peak is below `SILENCE`."""
     length = min(rate // 100, len(mono))
     stretches = mono[: len(mono) // length * length].reshape(-1, length)
     return float((np.maximum(stretches.max(axis=1), -stretches.min(axis=1)) < SILENCE).mean())
 
 
 def _loss_db(before: float, after: float) -> float:
-    """Return the ratio of two powers in dB; of silence nothing is lost."""
+    """Return the ratio of two powers in dB; 0 for silence."""
     if before == 0:
         return 0.0
     return 10 * log10(before / after) if after else inf

@@ -145,7 +145,7 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
         If the folder does not exist or contains no audio.
     """
     root = Path(folder)
-    if not os.path.isdir(root):  # noqa: PTH112 - no name is too long for it
+    if not os.path.isdir(root):  # noqa: PTH112 - does not raise for long names
         raise CorpusError(f"There is no folder {folder}: set corpus.folder to one that holds audio.")
     found: list[Path] = []
     seen: set[str] = set()
@@ -180,7 +180,7 @@ def find_root(folder: str | os.PathLike) -> Path:
         If neither contains ``audio/``.
     """
     folder = Path(folder)
-    if not os.path.isdir(folder):  # noqa: PTH112 - no name is too long for it
+    if not os.path.isdir(folder):  # noqa: PTH112 - does not raise for long names
         raise CorpusError(f"There is no corpus folder {folder}: set corpus.folder to it, or run the target `download`.")
     children = [child for child in _children(folder) if child.is_dir()]
     inside = [child for child in children if not child.name.startswith((".", "__MACOSX"))]

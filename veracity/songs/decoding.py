@@ -1,7 +1,7 @@
-"""Decoders of audio files, read to where their streams end.
+"""Decoders of audio files, which read streams to their end.
 
-The length that a header claims is compared with what is decoded and never trusted: some claim none, some too much, and an MP3
-without a count of its frames is estimated by libsndfile from the first of them, and read no further than that.
+The length in a header is only compared with the decoded length, because headers may lack a length or contain a wrong one. For
+an MP3 file without a number of frames, libsndfile estimates the length from the first frame and stops decoding there.
 """
 
 import contextlib
@@ -18,27 +18,45 @@ import soundfile
 
 from . import mpeg
 
-BLOCK = 2**20  # samples of all channels that are decoded at once
-FORMATS = ("WAV", "WAVEX", "AIFF", "FLAC", "OGG", "MP3")  # of others it is not known here how they are when they are cut
-UNKNOWN_BYTES = 2**31 - 4096  # what writers of streams claim who do not know the size is not below this
-UNKNOWN_FRAMES = 2**36 - 1  # as much as a FLAC can claim
+BLOCK = 2**20  # number of samples of all channels in a decoded block
+FORMATS = ("WAV", "WAVEX", "AIFF", "FLAC", "OGG", "MP3")  # truncation is not detected in other formats
+UNKNOWN_BYTES = 2**31 - 4096  # smallest size in headers of streams of unknown size
+UNKNOWN_FRAMES = 2**36 - 1  # largest length in a FLAC header
 BEYOND_ANY_FILE = 2**40  # bytes
 
 
 @dataclass
 class Decoder:
-    """An open file, and what is known of its length and its end."""
+    """Open audio file, with the properties of its length and its end.
+
+    Attributes
+    ----------
+    file : SoundFile
+        Open file.
+    claimed_seconds : float
+        Length in seconds according to the header, or to the size of the file if the header claims less; NaN if unknown.
+    stream_seconds : float
+        Total length of the frames of an MP3 file in seconds; NaN, the default, for other formats.
+    skipped_bytes : int
+        Number of bytes between the frames of an MP3 file.
+    cut_off : bool
+        Whether the stream lacks its end mark or ends inside a frame.
+    n_samples : int
+        Number of samples decoded so far.
+    source : file object or None
+        File object of uncompressed audio, whose reader stops at the length in the header.
+    """
 
     file: soundfile.SoundFile
-    claimed_seconds: float  # by its header, or as its size suggests where the header claims less; NaN: neither
-    stream_seconds: float = np.nan  # of the frames of an MP3, counted
-    skipped_bytes: int = 0  # between the frames of an MP3
-    cut_off: bool = False  # without its end mark, or within a frame
-    n_samples: int = 0  # decoded so far
-    source: BinaryIO | None = None  # of uncompressed audio, whose reader stops where its header says
+    claimed_seconds: float
+    stream_seconds: float = np.nan
+    skipped_bytes: int = 0
+    cut_off: bool = False
+    n_samples: int = 0
+    source: BinaryIO | None = None
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Decode on to the end; yields arrays of shape (n_samples, n_channels), float32, of which the last is shorter."""
+        """Yield the remaining audio in blocks, shape (n_samples, n_channels), float32; the last block may be shorter."""
         size = max(BLOCK // self.file.channels, 1)
         claimed = -1 if np.isnan(self.claimed_seconds) else round(self.claimed_seconds * self.file.samplerate)
         while True:
@@ -49,25 +67,35 @@ class Decoder:
             except soundfile.SoundFileError:
                 if left:
                     raise
-                return  # what follows all that was claimed is a tag
+                return  # a tag follows the samples
             if not n_samples:
                 break
             self.n_samples += n_samples
             yield block[:n_samples]
         if self.source:
             end, following = self.source.tell(), self.source.read(8)
-            if len(following) == 8 and not re.match(rb"[ -~]{4}", following):  # another chunk has a name
+            if len(following) == 8 and not re.match(rb"[ -~]{4}", following):  # another chunk would begin with its name
                 self.claimed_seconds *= self.source.seek(0, os.SEEK_END) / end
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Decoder]:
-    """Open a file so that it is decoded to its end, whatever it claims of its length.
+    """Open an audio file such that it is decoded to its end, regardless of the length in its header.
+
+    Parameters
+    ----------
+    path : Path
+        Audio file.
+
+    Yields
+    ------
+    Decoder
+        The open file.
 
     Raises
     ------
     soundfile.SoundFileError
-        When it cannot be opened, or is of a format that is not read here. Decoding may raise it too.
+        If the file cannot be opened or has an unsupported format. Decoding may also raise it.
     """
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_Sequential(path))
@@ -83,7 +111,7 @@ def opened(path: Path) -> Iterator[Decoder]:
         content = path.read_bytes()
         frames = mpeg.walk(content) if file.subtype == "MPEG_LAYER_III" else None
         if file.format == "OGG":
-            second = re.search(rb"OggS\0[\4-\7].*?(?=OggS\0[\2\3])", content, re.DOTALL)  # beginning after an end
+            second = re.search(rb"OggS\0[\4-\7].*?(?=OggS\0[\2\3])", content, re.DOTALL)  # start of a second stream
             if second:
                 claimed *= len(content) / second.end()
             yield Decoder(file, claimed, cut_off="Last page lacks an end-of-stream bit" in file.extra_info)
@@ -98,21 +126,21 @@ def opened(path: Path) -> Iterator[Decoder]:
 
 
 def reason(error: soundfile.SoundFileError) -> str:
-    """Return what a decoder says of its failure, for brackets in a sentence."""
+    """Return the error message of a decoder as a clause."""
     text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
     text = text.removeprefix("Error : ").rstrip(".")
     return "its stream is broken" if re.search("internal|lost sync", text.lower()) else text
 
 
 class _Sequential(soundfile.SoundFile):
-    """A sound file that is read from the beginning to the end: after each block, soundfile would seek to where it is."""
+    """Sound file that is not seekable, because soundfile would otherwise seek after each block."""
 
     def seekable(self) -> bool:
         return False
 
 
 class _Endless(io.BytesIO):
-    """An MP3 that claims to be huge, so that no estimate of its number of frames ends decoding."""
+    """MP3 file of apparently unlimited size, so that an estimated number of frames does not stop decoding."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_END:
@@ -122,12 +150,12 @@ class _Endless(io.BytesIO):
     def readinto(self, buffer: Any) -> int:
         if self.tell() < BEYOND_ANY_FILE // 2:
             return super().readinto(buffer)
-        buffer[:] = bytes(len(buffer))  # mpg123 insists on reading what may be a tag at the end
+        buffer[:] = bytes(len(buffer))  # mpg123 must be able to read a tag at the end
         return len(buffer)
 
 
 def _without_total(content: bytes) -> io.BytesIO:
-    """Return a FLAC file whose header claims no number of samples (36 bits of its first metadata block)."""
+    """Return a FLAC file without the total number of samples in its header (36 bits of the first metadata block)."""
     at = mpeg.behind_tags(content)
     if content[at : at + 4] == b"fLaC":
         content = content[: at + 21] + bytes([content[at + 21] & 0xF0, 0, 0, 0, 0]) + content[at + 26 :]
@@ -135,6 +163,6 @@ def _without_total(content: bytes) -> io.BytesIO:
 
 
 def _times_as_long(head: bytes, n_bytes: int) -> float:
-    """Return how many times as long as it is a WAV or AIFF claims to be, in bytes; libsndfile reads what is there."""
+    """Return the size in the header of a WAV or AIFF file over its actual size; 1 if the header is not larger or unknown."""
     claimed = 8 + int.from_bytes(head[4:], "little" if head[:4] == b"RIFF" else "big")
     return claimed / n_bytes if n_bytes < claimed < UNKNOWN_BYTES else 1.0

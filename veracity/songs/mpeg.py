@@ -1,13 +1,13 @@
-"""Frames of an MP3 file, counted: decoders believe an estimate where the file does not say how many there are.
+"""Counting the frames of an MP3 file, because decoders use an estimate if the file does not contain their number.
 
 References
 ----------
-ISO/IEC 11172-3 and 13818-3, audio layer III; the Xing header is that of the encoders.
+ISO/IEC 11172-3 and 13818-3, audio layer III. The Xing header is a convention of encoders.
 """
 
 from typing import NamedTuple
 
-KBITS = {  # by version of MPEG (bits of the header: 3 for 1, 2 for 2, 0 for 2.5)
+KBITS = {  # by MPEG version (bits of the header: 3 for 1, 2 for 2, 0 for 2.5)
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
@@ -15,7 +15,21 @@ RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8
 
 
 class Frames(NamedTuple):
-    """Frames of a file: start of the first in bytes, length of all, bytes between them that belong to none."""
+    """Frames of an MP3 file.
+
+    Attributes
+    ----------
+    start : int
+        Start of the first frame in bytes.
+    seconds : float
+        Total length of all frames in seconds.
+    has_count : bool
+        Whether the file contains the number of its frames.
+    skipped_bytes : int
+        Number of bytes between frames.
+    cut_off : bool
+        Whether the file ends inside a frame.
+    """
 
     start: int
     seconds: float
@@ -25,10 +39,20 @@ class Frames(NamedTuple):
 
 
 def walk(data: bytes) -> Frames | None:
-    """Go through an MP3 file from frame to frame; None where no two frames of layer III follow each other.
+    """Count the frames of an MP3 file.
 
-    Frames count that share version and sampling rate with the first; where they do not follow one another, the next two
-    that do are looked for.
+    Frames are counted if they have the version and sample rate of the first frame. After a gap, counting continues at the next
+    two consecutive frames.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file.
+
+    Returns
+    -------
+    Frames or None
+        Properties of the frames; None if the file does not contain two consecutive frames of layer III.
     """
     at = behind_tags(data)
     start, end, n_samples, skipped, rate = -1, -1, 0, 0, 0
@@ -49,26 +73,26 @@ def walk(data: bytes) -> Frames | None:
     head = data[start : start + 48]
     tag = max(head.find(b"Xing"), head.find(b"Info"))
     if tag > 0:
-        n_samples -= _frame(data, start)[1]  # a frame of its own, which is not played
+        n_samples -= _frame(data, start)[1]  # the header is a separate frame, which is not played
     return Frames(start, n_samples / rate, tag > 0 and bool(head[tag + 7] & 1), skipped, end > len(data))
 
 
 def behind_tags(data: bytes) -> int:
-    """Return where ID3v2 tags at the beginning end: their lengths stand in four bytes of seven bits."""
+    """Return the position after the ID3v2 tags at the beginning, whose lengths are stored in four bytes of seven bits."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
         size = sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(data[at + 6 : at + 10]))
-        at += size + (20 if data[at + 5] & 0x10 else 10)  # header, and footer
+        at += size + (20 if data[at + 5] & 0x10 else 10)  # header and optional footer
     return at
 
 
 def _frame(data: bytes, at: int) -> tuple[int, int, int]:
-    """Return size in bytes, samples and sampling rate of the layer III frame that begins there; zeros where none does."""
+    """Return size in bytes, samples and sample rate of the layer III frame at a position; zeros if there is none."""
     header = data[at : at + 4]
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return 0, 0, 0
     version, bitrate, rate, padding = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if version == 1 or not 0 < bitrate < 15 or rate == 3:  # reserved, or of free bit rate
+    if version == 1 or not 0 < bitrate < 15 or rate == 3:  # reserved value or free bit rate
         return 0, 0, 0
     samples = 1152 if version == 3 else 576
     rate = RATES[version][rate]

@@ -11,22 +11,22 @@ from ..settings import between, settings
 
 @settings("frontend")
 class FrontEnd:
-    """Settings of the front end; the defaults are the paper's (section 4.2, and its published implementation).
+    """Settings of the front end; the defaults are the paper's (section 4.2 and the published implementation).
 
     Attributes
     ----------
     sample_rate : int
         Sample rate in Hz.
     frame_samples, hop_samples : int
-        Length and advance of the Hann window in samples.
+        Length and hop of the Hann window in samples.
     n_mels : int
         Number of triangular bands.
     f_min, f_max : float
         Lower edge of the lowest and upper edge of the highest band in Hz.
     excerpt_frames : int
-        Length of one input of the detector in frames.
+        Length of an excerpt in frames; must be odd.
     floor : float
-        Smallest mel magnitude; smaller ones, negative ones too, are raised to it before the logarithm.
+        Smallest mel magnitude before the logarithm; smaller and negative values are replaced by it.
     """
 
     sample_rate: Annotated[int, between(1, 1_000_000)] = 22050

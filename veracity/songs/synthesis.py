@@ -40,16 +40,16 @@ Seconds = Annotated[float, between(4, 7200)]  # the shortest song has room for a
 
 @settings("corpus.synthetic")
 class SynthesisSettings:
-    """How large the corpus is.
+    """Size of the synthetic corpus.
 
     Attributes
     ----------
     n_train, n_valid, n_test : int
         Number of songs of each split.
     seconds : float
-        Length of every song, at least 4.
+        Length of every song in seconds, at least 4.
     sample_rate : int
-        Hz, at least 16000: the front end looks up to 8 kHz.
+        Sample rate in Hz, at least 16000 because the highest band ends at 8 kHz.
     """
 
     n_train: Annotated[int, between(0, 10_000)]

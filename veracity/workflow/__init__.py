@@ -1,4 +1,4 @@
-"""What the Snakefile alone needs: the model of the configuration, and which of its settings go together."""
+"""Support for the Snakefile: model of the configuration, stages and runs, and checks before the first job."""
 
 import pkgutil
 

@@ -1,4 +1,4 @@
-"""Callables of a user, checked without importing them."""
+"""Checks of user-supplied callables without importing them."""
 
 import ast
 from collections.abc import Iterable
@@ -9,29 +9,29 @@ from ..jobs.callables import path_of_jobs, spec_of
 
 
 def check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
-    """Check that jobs can import a callable and that it takes keyword arguments, without importing it.
+    """Check, without importing it, that jobs can import a callable and that it accepts keyword arguments.
 
     Parameters
     ----------
     target : str
-        ``module:callable``.
+        Callable in the notation ``module:callable``.
     key : str
-        Key of the configuration that holds it, for messages.
+        Configuration key of the callable, for error messages.
     options : iterable of str
-        Names of keyword arguments.
+        Names of keyword arguments, by default none.
 
     Raises
     ------
     ConfigError
-        When jobs find no such module, or its source defines no such name or one without such arguments.
+        If jobs cannot find the module, its source does not define the name, or the callable does not accept an argument.
     """
     module, _, name = target.partition(":")
     spec = spec_of(module, path_of_jobs())
-    if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a folder without code
+    if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a namespace package
         raise ConfigError(f"{key}: no module {shortened(module)}, got {quoted(target)}. Put its folder on PYTHONPATH.")
     source = Path(spec.origin or "")
     if source.suffix != ".py" or not source.is_file():
-        return  # compiled or in an archive: its names are known when it is imported
+        return  # compiled or in an archive, so that its names are known only after import
     try:
         tree = ast.parse(source.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
@@ -53,7 +53,7 @@ def check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
 
 
 def _names_in(tree: ast.AST) -> set[str]:
-    """Return all names that occur in a module, those in functions too; an import of ``*`` counts as that name."""
+    """Return all names that a module binds, also in functions; ``*`` and calls such as ``exec`` count as names."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -1,4 +1,4 @@
-"""Digests of code, so that an edit re-runs what depends on it, and a comment nothing."""
+"""Digests of code, so that an edit re-runs all dependent jobs, and a change of comments none."""
 
 import ast
 import functools
@@ -14,20 +14,21 @@ from ..jobs.provenance import PACKAGE, file_digest
 
 @functools.cache
 def code_digest(source: str | os.PathLike) -> str:
-    """Return the digest of a Python file and of all modules of this package, and modules beside it, that it imports.
+    """Return the digest of a Python file and the modules that it imports.
 
-    Comments, docstrings and formatting do not count. Of an imported package, all modules count. Installed packages do not:
-    artefacts record their versions.
+    Modules of this package, of the folder of the file and of ``PYTHONPATH`` are included. Of a user's package, all modules are
+    included. Comments, docstrings and formatting are ignored. Installed packages are excluded, because artefacts record their
+    versions.
 
     Parameters
     ----------
     source : path-like
-        A script of the workflow, or a module of the user.
+        Script of the workflow, or module of the user.
 
     Returns
     -------
     str
-        16 hexadecimal digits.
+        Digest of 16 hexadecimal digits.
     """
     reached: dict[Path, str] = {}
     waiting = [Path(source).resolve()]
@@ -45,7 +46,7 @@ def code_digest(source: str | os.PathLike) -> str:
 
 @functools.cache
 def _imported_by(path: Path) -> list[Path]:
-    """Return the files of this package that one of them imports: modules, and the packages that they lie in."""
+    """Return the files of this package that one of its files imports: modules and their parent packages."""
     module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     return [file for name in _graph().find_modules_directly_imported_by(module) for file in _files_of(name, path)]
 
@@ -56,16 +57,16 @@ def _graph() -> grimp.ImportGraph:
 
 
 def _name(path: Path) -> str:
-    """Return the name of a file, the same wherever the project lies."""
+    """Return the name of a file, which does not depend on the location of the project."""
     return path.relative_to(PACKAGE.parent).as_posix() if path.is_relative_to(PACKAGE) else path.name
 
 
 @functools.cache
 def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of a file's statements, and the dotted names that it imports."""
+    """Return the digest of a file's statements and the dotted names that it imports."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):  # its import will fail, with a message of its own
+    except (SyntaxError, ValueError):  # its import will fail with a message
         return file_digest(path), ()
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -81,7 +82,7 @@ def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _root(path: Path) -> Path:
-    """Return the folder from which a file is imported: above the package that it lies in."""
+    """Return the folder from which a file is imported, which is the parent of its top-level package."""
     return next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
 
 
@@ -99,7 +100,7 @@ def _files_of(name: str, importer: Path) -> list[Path]:
             if path.with_suffix(".py").is_file():
                 return [path.with_suffix(".py"), *(file for file in packages if file.is_file())]
             if (path / "__init__.py").is_file() or (path.is_dir() and any(path.glob("*.py"))):
-                is_own = importer.is_relative_to(PACKAGE)  # whose modules are in the graph
+                is_own = importer.is_relative_to(PACKAGE)  # its modules are in the graph
                 return [path / "__init__.py"] if is_own else sorted(path.rglob("*.py"))
         name = name.rpartition(".")[0]
     return []

@@ -1,8 +1,9 @@
-"""Model of the configuration: each key with its type, range, default and meaning.
+"""Model of the configuration: type, range, default and meaning of each key.
 
-``config/config.yaml`` holds its defaults with comments, for people who edit them. ``python docs/configuration.py`` writes the
-JSON schema and the reference page from it. The library's settings keep their ranges in their own classes. Upper bounds are
-generous, because larger values are slips. `veracity.workflow.consistency` checks keys against each other.
+``config/config.yaml`` contains the same defaults with comments, for users who edit them. ``python docs/configuration.py``
+writes the JSON schema and the reference page from the model. Ranges of library settings are defined in their classes. Upper
+limits are generous, because larger values are usually typing errors. `veracity.workflow.consistency` checks keys against each
+other.
 """
 
 import copy
@@ -46,7 +47,7 @@ Probability = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Margin = Annotated[float, Field(strict=True, gt=0, le=1)]
 Word = Annotated[str, Field(strict=True, min_length=1, max_length=100)]
 Split = Literal["train", "valid", "test"]
-FullScale = Annotated[float, between(1e-12, 2)]  # a change of 2 takes a sample from -1 to 1
+FullScale = Annotated[float, between(1e-12, 2)]  # a change of 2 moves a sample from -1 to 1
 Device = Annotated[str, matching("auto|cpu|cuda(:[0-9]{1,3})?", "auto, cpu, cuda, or cuda:1 for the second GPU")]
 Target = Annotated[
     str,
@@ -74,7 +75,7 @@ Score = Literal[_Curves, _Matches, _Ranks]
 
 @settings("corpus.words")
 class Words:
-    """Labels of the corpus."""
+    """Words of the label files."""
 
     sing: Annotated[Several[Word], about("Words for singing in label files.")] = ("sing",)
     nosing: Annotated[Several[Word], about("Words for everything else in label files.")] = ("nosing",)
@@ -153,7 +154,7 @@ class Spectrogram(AttackSettings):
 
 @settings("attacks")
 class Attacks:
-    """Adversarial attacks."""
+    """Adversarial attacks on songs."""
 
     scope: Annotated[Literal["song", "excerpt"], about("One perturbation for each song, or for each of some excerpts.")] = (
         "song"
@@ -168,7 +169,7 @@ class Attacks:
 
 @settings("tuning.waveform")
 class WaveformGrid:
-    """Settings of the attack on the audio to be tried."""
+    """Grid of settings of the attack on the audio."""
 
     eps: Annotated[Several[FullScale], about("Values of `attacks.waveform.eps`.")] = (0.005, 0.01)
     eta: Annotated[Several[Step], about("Values of `attacks.waveform.eta`.")] = (0.0003, 0.001)
@@ -177,7 +178,7 @@ class WaveformGrid:
 
 @settings("tuning.spectrogram")
 class SpectrogramGrid:
-    """Settings of the attack on the spectrogram to be tried."""
+    """Grid of settings of the attack on the spectrogram."""
 
     eps: Annotated[Several[Step], about("Values of `attacks.spectrogram.eps`.")] = (0.05, 0.1)
     eta: Annotated[Several[Step], about("Values of `attacks.spectrogram.eta`.")] = (0.0005, 0.002)
@@ -194,14 +195,14 @@ class Tuning:
 
 @settings("excerpts")
 class ExcerptKeys:
-    """Choice of excerpts."""
+    """Selection of excerpts."""
 
     per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 2
 
 
 @settings("model")
 class Model(ModelSettings):
-    """Another model than the paper's detector."""
+    """User-supplied model instead of the paper's detector."""
 
     build: Target | None = None
     predict: Annotated[Target | None, about("Black box from log-mel frames (n, frames, bands) to P(sing) (n,).")] = None
@@ -209,14 +210,14 @@ class Model(ModelSettings):
 
 @settings("flips")
 class FlipKeys:
-    """Search for flip sets where not all masks can be evaluated."""
+    """Search for flip sets if not all masks can be evaluated."""
 
     search_budget: Annotated[int, between(1, 10**8), about("Sets of segments that are tried for an excerpt.")] = 8192
 
 
 @settings("truth")
 class Truth:
-    """Comparison of explainers with the exact truth."""
+    """Comparison of explainers with the exact flip sets."""
 
     score: Annotated[Score, about("Score that the contrasts compare.")] = "aufc_normalised"
     tested: Annotated[Several[Explainer], about("Tested explainers, as in shapley or shapley:zero.")] = (
@@ -245,7 +246,7 @@ class Confined(AttackSettings):
 
 @settings("controls")
 class Controls:
-    """Controls, where the right answer or chance is known."""
+    """Controls, in which the correct answer or the chance level is known."""
 
     all: Annotated[Flag, about("Whether the target `all` makes the controls, too.")] = False
     names: Annotated[Distinct[Control], about("Controls to be made.")] = (
@@ -272,14 +273,14 @@ class Controls:
 
 @settings("listening")
 class Listening:
-    """Explanations as sound."""
+    """Explanations as audio."""
 
     per_panel: Annotated[int, between(0, 10), about("Number of excerpts of each attack and direction.")] = 2
 
 
 @settings("localised")
 class Localised:
-    """Perturbations confined to the segments that an explainer ranks first."""
+    """Perturbations confined to their segments of largest norm."""
 
     k: Annotated[Several[Segments], about("Numbers of segments.")] = (1, 3, 5)
     explainers: Annotated[Flag, about("Whether all explainers are evaluated, or LIME only.")] = True
@@ -287,7 +288,7 @@ class Localised:
 
 @settings("drawings")
 class Drawings:
-    """Drawings on spectrograms."""
+    """Drawings on spectrograms that flip the decision."""
 
     shapes: Annotated[Distinct[Text], about("Built-in shapes; `letters:TEXT` draws any text.")] = (
         *("horse", "wiggle", "upward sweep", "downward sweep", "zigzag", "spiral", "heart", "star", "circle", "house", "A"),
@@ -310,7 +311,7 @@ class Stability:
 
 @settings("")
 class Configuration:
-    """A whole run."""
+    """Configuration of a whole run."""
 
     run: Annotated[
         str,
@@ -357,12 +358,25 @@ MODEL = TypeAdapter(Configuration)
 
 
 def defaults() -> dict[str, Any]:
-    """Return all keys with their defaults, as YAML holds them."""
+    """Return all keys with their defaults, as types of YAML."""
     return json.loads(json.dumps(asdict(Configuration())))
 
 
 def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a configuration with the defaults of the keys that it lacks, or with the values of another `base`."""
+    """Return a configuration in which missing keys have the values of `base`.
+
+    Parameters
+    ----------
+    config : mapping
+        Configuration, in which keys may be missing.
+    base : mapping, optional
+        Complete configuration, by default `defaults`.
+
+    Returns
+    -------
+    dict
+        Complete configuration. Mappings are merged, other values are replaced.
+    """
     merged = copy.deepcopy(dict(defaults() if base is None else base))
     for key, value in config.items():
         nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -371,30 +385,36 @@ def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -
 
 
 def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
-    """Return a configuration whose keys and values are each possible.
+    """Validate a configuration and return it as an instance of the model.
 
     Parameters
     ----------
     config : mapping
+        Configuration, in which keys may be missing.
     within : str
-        Path in front of each key in messages, as in variants.eps_small.
+        Prefix of the keys in error messages, such as ``variants.eps_small``; empty by default.
+
+    Returns
+    -------
+    Configuration
+        The configuration.
 
     Raises
     ------
     ConfigError
-        Names the first key that is unknown or has an impossible value.
+        If a key is unknown or has an invalid value. The message names the first such key.
     """
     prefix = f"{within}." if within else ""
     try:
         return MODEL.validate_python(dict(config))
     except ValidationError as error:
         raise ConfigError(prefix + sentence(error, Configuration, config)) from None
-    except ConfigError as error:  # of settings that do not go together
+    except ConfigError as error:  # raised by settings that contradict each other
         raise ConfigError(f"{prefix}{error}") from None
 
 
 class _Loader(yaml.SafeLoader):
-    """Loader that refuses a key that stands twice, of which Snakemake takes the last in silence."""
+    """YAML loader that rejects duplicate keys, of which Snakemake silently uses the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set[object]()
@@ -406,7 +426,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Refuse configuration files in which a key stands twice; Snakemake has read them before."""
+    """Raise ConfigError if a configuration file contains a key twice; the files have been read by Snakemake before."""
     for path in paths:
         try:
             yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader

@@ -1,6 +1,6 @@
-"""Keys that are each possible and together impossible, refused before the first job.
+"""Checks of configuration keys against each other, before the first job.
 
-It runs whenever the workflow is read, and so imports neither torch nor librosa, and nothing of the user's.
+The checks run whenever the Snakefile is parsed. They therefore import neither torch nor librosa nor user code.
 """
 
 import math
@@ -21,7 +21,24 @@ from .configuration import Configuration
 
 
 def refused(key: str, problem: str, value: object, cure: str) -> ConfigError:
-    """Return the error for a key whose value does not go with those of others."""
+    """Return the error of a key whose value contradicts those of other keys.
+
+    Parameters
+    ----------
+    key : str
+        Configuration key.
+    problem : str
+        Description of the contradiction.
+    value : object
+        Value of the key.
+    cure : str
+        Correction as an imperative.
+
+    Returns
+    -------
+    ConfigError
+        The error, to be raised.
+    """
     return ConfigError(f"{key}: {problem}, got {value if isinstance(value, str) else quoted(value)}. {cure}.")
 
 
@@ -31,16 +48,17 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
     Parameters
     ----------
     config : Configuration
+        Configuration whose keys have been validated separately.
     n_songs : mapping of str to int, or None
-        Number of songs of each split; None when the corpus is still to be downloaded.
+        Number of songs of each split; None if the corpus has not been downloaded.
 
     Raises
     ------
     ConfigError
-        Names the key and the cure.
+        If keys contradict each other. The message names a key and the cure.
     """
     frontend, detector, words = config.frontend, config.detector, config.corpus.words
-    if not config.model.build:  # else there is no detector
+    if not config.model.build:  # a user-supplied classifier replaces the detector
         detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
     if frontend.hop_samples > frontend.frame_samples:
         problem = f"more than frontend.frame_samples {frontend.frame_samples}, so that some audio is in no frame"
@@ -71,7 +89,7 @@ def _check_attacked(config: Configuration) -> None:
 
 
 def _check_lengths(config: Configuration) -> None:
-    """Check that synthetic songs and the attacked part of songs hold an excerpt."""
+    """Check that synthetic songs and the attacked part of songs are long enough for an excerpt."""
     frontend, parts = config.frontend, {"attacks.seconds": config.attacks.seconds}
     if config.corpus.kind == "synthetic":
         size = config.corpus.synthetic
@@ -87,17 +105,20 @@ def _check_lengths(config: Configuration) -> None:
 
 
 def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
-    """Return the length of one excerpt in samples, or of one whose windows are all inside; more than the reflections."""
+    """Return the shortest length in samples that contains an excerpt and exceeds the reflected samples at the ends.
+
+    If `apart` is true, all windows of the excerpt must be inside the audio.
+    """
     if apart:
         return excerpt_samples(first_inner_frame(frontend), frontend).stop
     return max(frontend.excerpt_frames * frontend.hop_samples, frontend.frame_samples // 2 + 1)
 
 
 def _check_lime(config: Configuration) -> None:
-    """Check the grid of segments, and what is computed on it."""
+    """Check the grid of segments and the computations that depend on it."""
     lime = config.lime
     shape = (config.frontend.excerpt_frames, config.frontend.n_mels)
-    if config.model.build:  # the shape of its representation is known when it is built
+    if config.model.build:  # the shape of its representation is unknown before it is built
         shape = (lime.n_time, lime.n_band)
     grid = lime.grid(*shape)
     n = grid.n_segments
@@ -120,7 +141,7 @@ def _check_lime(config: Configuration) -> None:
 
 
 def _check_truth(config: Configuration) -> None:
-    """Check that the explainers of the declared contrasts are evaluated."""
+    """Check that the explainers of the contrasts are evaluated."""
     explainers = explainers_of(config.explainers)
     known = {*READ_OFF, *(f"{one.name}{ASKED}" if one.name in READ_OFF else one.name for one in explainers)}
     for key in ("tested", "against"):
@@ -141,9 +162,21 @@ def _check_truth(config: Configuration) -> None:
 
 
 def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
-    """Return why not all masks of the grid, or of another one, can be evaluated; empty where they can.
+    """Return the reason why not all masks of a grid can be evaluated, or an empty text if they can.
 
-    A classifier of the user is not built for that.
+    A user-supplied classifier is not built for this check.
+
+    Parameters
+    ----------
+    config : Configuration
+        Configuration of the run.
+    n_time, n_band : int, optional
+        Numbers of segments along time and frequency, by default those of the configuration.
+
+    Returns
+    -------
+    str
+        Reason as a clause, or an empty text.
     """
     lime = config.lime
     if not lime.exact:
@@ -157,7 +190,7 @@ def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int
 
 
 def _check_model(config: Configuration) -> None:
-    """Check another model than the detector, as far as possible without building it."""
+    """Check a user-supplied model, as far as possible without building it."""
     model = config.model
     if model.predict:
         if model.build:
@@ -181,10 +214,10 @@ def _check_model(config: Configuration) -> None:
 
 
 def _check_explainers(config: Configuration) -> None:
-    """Check that explainers exist and can explain the model."""
+    """Check that the explainers exist and are applicable to the model."""
     explainers = explainers_of(config.explainers)
     for one in explainers:
-        if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - no name is too long for it
+        if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - does not raise for long names
             raise refused("explainers", f"stored of {one.name} is not a folder", quoted(one.stored), "Give the path to one")
         if one.call:
             check_callable(one.call, f"explainers: {one.name}, call", one.options)
@@ -195,10 +228,10 @@ def _check_explainers(config: Configuration) -> None:
 
 
 def _check_controls(config: Configuration) -> None:
-    """Check that controls can be made: what is planted, where, on which grids, and with which explainers."""
+    """Check causes, grids and explainers of the controls."""
     controls, lime, frontend, model = config.controls, config.lime, config.frontend, config.model
     if not controls.all:
-        return  # a run without controls does not stop because of them; their jobs check the same
+        return  # runs without controls are not rejected, and the jobs of controls check the same conditions
     if model.build or model.predict:
         cure = f"Set it to false, or model.{'build' if model.build else 'predict'} to null"
         raise refused("controls.all", "controls need the paper's detector", "true", cure)
@@ -222,7 +255,7 @@ def _check_controls(config: Configuration) -> None:
 
 
 def _check_drawings(config: Configuration) -> None:
-    """Check that there is something to draw."""
+    """Check that there are shapes to draw and that their names and paths exist."""
     shapes, folder = config.drawings.shapes, config.drawings.folder
     if not shapes and not folder:
         raise refused("drawings.shapes", "empty, and drawings.folder is null", "[]", "Give one of them")
@@ -232,21 +265,21 @@ def _check_drawings(config: Configuration) -> None:
         except VeracityError:
             cure = f"Choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text{hint(name, SHAPES)}"
             raise refused("drawings.shapes", "unknown shape", quoted(name), cure) from None
-    if folder and not os.path.exists(folder):  # noqa: PTH110 - no name is too long for it
+    if folder and not os.path.exists(folder):  # noqa: PTH110 - does not raise for long names
         raise refused("drawings.folder", "does not exist", quoted(folder), "Give a file or a folder of drawings, or null")
     if folder and os.path.isdir(folder) and not any(os.scandir(folder)):  # noqa: PTH112
         raise refused("drawings.folder", "empty folder", quoted(folder), "Put drawings there, or give null")
 
 
 def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
-    """Check that there are songs where some are needed."""
+    """Check that all splits that the run requires contain songs."""
     splits, detector = config.attacks.splits, config.detector
     if not any(n_songs.get(split) for split in splits):
         having = [split for split, n in n_songs.items() if n]
         cure = f"Name {' or '.join(having)}" if having else "Add songs to the filelists of the corpus"
         raise refused("attacks.splits", "the corpus has no songs in them", list(splits), cure)
     if detector.checkpoint or config.model.build:
-        return  # no training, and the threshold may be known
+        return  # no training, and the checkpoint may contain a threshold
     if config.corpus.kind == "audio":
         cure = "Give a detector.checkpoint, or a corpus in the Jamendo layout (corpus.kind: folder)"
         raise refused("corpus.kind", "no lists of songs to train on, and detector.checkpoint is null", "audio", cure)

@@ -1,4 +1,4 @@
-"""Folders of runs that were copied or renamed: Snakemake knows nothing of their files, and takes them for up to date."""
+"""Detection of copied or renamed results folders, whose files Snakemake would consider up to date."""
 
 import json
 import os
@@ -11,27 +11,33 @@ from ..jobs.files import replacing
 from ..jobs.store import read_attributes
 from .runs import FOLDER, Run
 
-MARK = ".made_at"  # in the folder of a run: the path under which Snakemake has made its files
-UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report")  # cannot show with which settings they were made
+MARK = ".made_at"  # file in the folder of a run with the path under which Snakemake has written the results
+UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report")  # folders whose files do not record their settings
 
 
 def mark(run: Run) -> None:
-    """Note in the folder of a run that Snakemake has made its files there; before and after a run."""
+    """Record in the folder of a run that Snakemake has written its files there; called before and after a run."""
     with replacing(Path(run.folder, MARK)) as temporary:
         temporary.write_text(run.folder, encoding="utf-8")
 
 
 def refuse_copied(run: Run) -> None:
-    """Refuse files that Snakemake has not made in a run's folder, unless they were made with the settings asked for.
+    """Check that files not written by Snakemake in this folder were computed with the current settings.
+
+    Parameters
+    ----------
+    run : Run
+        Run whose folder is checked.
 
     Raises
     ------
     ArtefactError
-        Names the folders to remove. Nothing is lost: their files would be made again in any case.
+        If a file was computed with other settings. The message lists the folders to remove, whose files would be recomputed in
+        any case.
     """
     folder, mark = Path(run.folder), Path(run.folder, MARK)
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
-    since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the time of a file's content, but not this one
+    since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the modification time of a file, but not the change time
     stale = [path for path in _came_since(folder, since) if _differs(path, run, unreadable=not is_own)]
     names = {path.relative_to(folder).parts[0] for path in stale}
     if names:
@@ -41,11 +47,11 @@ def refuse_copied(run: Run) -> None:
 
 
 def _came_since(folder: Path, since: int) -> Iterator[Path]:
-    """Yield the files of a run that came there after a time."""
+    """Yield the files of a run that were created in or moved to its folder after a time."""
     moved = {folder: False}
     for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if Path(base, name) != folder / FOLDER]
-        for path in (Path(base, name) for name in folders):  # files in a folder that is moved keep their times
+        for path in (Path(base, name) for name in folders):  # files in a moved folder keep their times
             moved[path] = moved[Path(base)] or path.stat().st_ctime_ns > since
         yield from (
             path for path in (Path(base, name) for name in names) if moved[Path(base)] or path.stat().st_ctime_ns > since
@@ -53,21 +59,21 @@ def _came_since(folder: Path, since: int) -> Iterator[Path]:
 
 
 def _differs(path: Path, run: Run, *, unreadable: bool) -> bool:
-    """Return whether a file was made with other settings; `unreadable` is the answer where it cannot tell.
+    """Return whether a file was computed with other settings, or `unreadable` if this cannot be determined.
 
-    In the folder of its own run, a damaged artefact is named by the job that reads it.
+    In the original folder of the run, a damaged artefact is reported by the job that reads it.
     """
     stage, *names = path.relative_to(run.folder).with_suffix("").parts
     if stage in UNPROVEN:
         return unreadable
-    if stage == "synthetic_corpus":  # its settings are among those of its spectrograms
+    if stage == "synthetic_corpus":  # the artefact of the spectrogram contains its settings
         path, stage, names = Path(run.folder, "spectrograms", f"{path.stem}.h5"), "spectrograms", [path.stem]
     if stage not in run.stages or path.suffix not in (".h5", ".pt") or path.name.endswith(".state.pt") or not path.is_file():
         return False
     wildcards = dict(zip(run.stages[stage].named_by, names, strict=False))
     known: dict[str, Container[str]] = {"song": run.songs, "explainer": run.explainers, "control": run.controls}
     if any(wildcards[name] not in known[name] for name in known.keys() & wildcards.keys()):
-        return False  # nothing reads it any more
+        return False  # no job reads it
     try:
         made_with = _settings_in(path)
     except (VeracityError, KeyError, ValueError, TypeError):

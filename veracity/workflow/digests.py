@@ -1,4 +1,4 @@
-"""Digests of files that a configuration names, so that a replaced file is noticed whatever its time."""
+"""Digests of files named in the configuration, so that replaced files are detected regardless of their times."""
 
 import hashlib
 import json
@@ -10,12 +10,12 @@ from ..jobs.provenance import file_digest
 
 
 class FileDigests:
-    """Digests of contents, remembered by size and times of the file, because every start of Snakemake asks for them.
+    """Cache of digests of files by size and times, because every start of Snakemake requires them.
 
     Parameters
     ----------
     memory : path-like
-        JSON file that holds them; one that is missing or damaged begins empty.
+        JSON file of the cache. If it is missing or damaged, the cache is empty.
     """
 
     def __init__(self, memory: str | os.PathLike) -> None:
@@ -23,7 +23,7 @@ class FileDigests:
         self._known: dict[str, list[str]] | None = None
 
     def of(self, path: str | os.PathLike) -> str:
-        """Return the digest of a file, or of all files in a folder with their names; "absent" where there is nothing."""
+        """Return the digest of a file, or of all files in a folder with their names; "absent" if the path does not exist."""
         path = Path(path)
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file())

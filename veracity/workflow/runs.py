@@ -1,7 +1,7 @@
-"""A run and its variants: configurations, songs, and the folder in which each artefact lies.
+"""A run and its variants: configurations, songs, and the folder of each artefact.
 
-A stage is computed once for all variants that agree on what decides it: the first run whose deciding keys are the same owns
-the folder of the stage, and its rules make what the others need.
+A stage is computed once for all variants with equal values of the keys on which it depends. The first of these runs owns the
+folder of the stage, and its rules compute the artefacts for the others.
 """
 
 import functools
@@ -27,22 +27,32 @@ from .consistency import check_together, lacks_masks
 from .digests import FileDigests
 from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, Stage, stages_of
 
-FOLDER = "variants"  # in the folder of the base run
-# Keys that cannot differ: those of the run itself, and those that say how, not what, is computed.
+FOLDER = "variants"  # subfolder of the base run
+# Keys that variants cannot change: those of the whole run, and those that do not affect results.
 FIXED = ("run", FOLDER, "device", "explaining_device", "save_every_seconds", "attacks.chunk_frames")
-COMPARED = ("excerpts", "explanations", "flips")  # stages that the target `compare` reads
+COMPARED = ("excerpts", "explanations", "flips")  # stages whose artefacts the target `compare` reads
 DIGESTS = FileDigests(".snakemake/veracity-contents.json")
 
 
 def runs_of(config: Mapping[str, Any]) -> dict[str, "Run"]:
-    """Return the base run, named "", and its variants by name, each with its checked configuration.
+    """Return the base run and its variants with validated configurations.
+
+    Parameters
+    ----------
+    config : mapping
+        Configuration, in which keys may be missing.
+
+    Returns
+    -------
+    dict of str to Run
+        Runs by name, the base run first and named "".
 
     Raises
     ------
     VeracityError
-        When a key is unknown or impossible, or songs are missing; variants are named.
+        If a key is unknown or invalid, or songs are missing. The message names the variant.
     """
-    return _runs_of(json.dumps(config, default=str))  # once, because each module of the Snakefile needs them
+    return _runs_of(json.dumps(config, default=str))  # cached, because each module of the Snakefile calls this function
 
 
 @functools.cache
@@ -62,22 +72,22 @@ def _runs_of(config: str) -> dict[str, "Run"]:
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the configurations of a run's variants: the base's with the variant's keys merged over it, lists replaced.
+    """Return the configurations of all variants, with their keys merged into the configuration of the base run.
 
     Parameters
     ----------
     config : mapping
-        Configuration of the base; its key ``variants`` holds the changes.
+        Complete configuration of the base run, whose key ``variants`` contains the changes. Lists are replaced, not merged.
 
     Returns
     -------
     dict of str to dict
-        By name. The key ``run`` is the folder of the variant below ``results``.
+        Configurations by name of the variant. The key ``run`` is the folder of the variant below ``results``.
 
     Raises
     ------
     ConfigError
-        When a variant changes nothing, or what cannot differ, or has a name that tables need.
+        If a variant has no changes, an unknown key, a key that cannot differ, or a reserved name.
     """
     found = {}
     for name, changes in config[FOLDER].items():
@@ -99,7 +109,7 @@ def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _part(config: Any, key: str) -> dict[str, Any]:
-    """Return a part of a configuration by the path of its key, nested as it is there; empty where it is absent."""
+    """Return the value of a dotted key with its parents, as nested mappings; empty if the key is missing."""
     first, _, rest = key.partition(".")
     if not isinstance(config, Mapping) or first not in config:
         return {}
@@ -109,7 +119,7 @@ def _part(config: Any, key: str) -> dict[str, Any]:
 
 
 class Run:
-    """A run or one of its variants.
+    """Base run or variant.
 
     Parameters
     ----------
@@ -118,43 +128,46 @@ class Run:
     config : mapping
         Complete configuration.
     before : sequence of Run
-        The base run and the variants before this one, whose stages it shares.
+        Base run and previous variants, whose stages this run may share; empty by default.
 
     Attributes
     ----------
     folder : str
-        Folder of its own results.
+        Folder of the results of this run.
     songs : dict of str to Song
-        Songs of the corpus by name; empty while the corpus is still to be downloaded.
+        Songs of the corpus by name; empty if the corpus has not been downloaded.
     detectors : list of str
-        Detectors that are trained or given; empty where the user's own classifier is attacked.
+        Names of trained or supplied detectors; empty if a user-supplied classifier is attacked.
     attacked : str
-        The detector that is attacked.
+        Name of the attacked detector.
     explainers : dict of str to ExplainerSettings
-        Explainers beside LIME, by name.
-    controls, controls_left_out : list of str, dict of str to str
-        Controls that can be made, and of the others the reason why not.
+        Explainers of the key ``explainers`` by name.
+    controls : list of str
+        Controls that can be computed.
+    controls_left_out : dict of str to str
+        Reasons why other controls cannot be computed, by name.
     label_name : str
-        Name of the label that is explained, in tables and figures.
+        Display name of the explained label in tables and figures.
     note : str
-        The data and, where it is not the attacked detector, the explained model; shown with every table and figure.
+        Description of the data and, if it is not the attacked detector, of the explained model. It is displayed with every
+        table and figure.
 
     Raises
     ------
     VeracityError
-        When keys do not go together, or a file is missing.
+        If keys contradict each other, or a file is missing.
     """
 
     def __init__(self, name: str, config: Mapping[str, Any], before: Sequence["Run"] = ()) -> None:
         self.name, self.config, self.before = name, config, before
         self.folder = f"results/{config['run']}"
-        if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - a dangling link, too
+        if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - including broken links
             raise ConfigError(f"run: {self.folder} is not a folder. Remove it, or choose another name.")
         self.stages = stages_of(config)
         self._settings_of: dict[tuple, dict[str, Any]] = {}
         self.build, self.predict = config["model"]["build"], config["model"]["predict"]
         self.checkpoint = config["detector"]["checkpoint"]
-        if self.checkpoint and not os.path.isfile(self.checkpoint):  # noqa: PTH113 - no name is too long for it
+        if self.checkpoint and not os.path.isfile(self.checkpoint):  # noqa: PTH113 - does not raise for long names
             cure = "Give the path to a .pt file, or null to train"
             raise ConfigError(f"detector.checkpoint: there is no such file, got {self.checkpoint}. {cure}.")
         seeds = [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
@@ -183,8 +196,8 @@ class Run:
             }
         if not corpus["folder"]:
             raise ConfigError("corpus.folder: missing, got null. Give the path to a corpus in the Jamendo layout.")
-        if corpus["url"] and not os.path.isdir(corpus["folder"]):  # noqa: PTH112 - no name is too long for it
-            return {}  # the target `download` can be asked for
+        if corpus["url"] and not os.path.isdir(corpus["folder"]):  # noqa: PTH112 - does not raise for long names
+            return {}  # the target `download` does not need songs
         return {song.name: song for song in songs_of(corpus["kind"], corpus["folder"])}
 
     def _check(self) -> None:
@@ -222,48 +235,70 @@ class Run:
         return [name for name in wanted if name not in reasons], {name: reasons[name] for name in wanted if name in reasons}
 
     def names(self, *splits: str) -> list[str]:
-        """Return the names of the songs of some splits, in the order of the corpus."""
+        """Return the names of the songs of the given splits, in the order of the corpus."""
         return [song.name for song in self.songs.values() if song.split in splits]
 
     @property
     def explained(self) -> list[str]:
-        """Names of the songs that are attacked and explained; without a corpus one that stands for its absence."""
+        """Names of the songs that are attacked and explained; a placeholder if the corpus has not been downloaded."""
         return self.names(*self.config["attacks"]["splits"]) if self.songs else ["corpus-is-missing"]
 
     @property
     def decoded(self) -> list[str]:
-        """Names of the songs whose spectrograms are computed: those of training only where a detector is trained."""
+        """Names of the songs whose spectrograms are computed; training songs are included only if a detector is trained."""
         if self.build or not self.songs:
             return self.explained
         return self.names("valid", "test", *self.config["attacks"]["splits"], *(() if self.checkpoint else ("train",)))
 
     def _key(self, stage: str, domain: str | None, explainer: str | None) -> Any:
-        """Return everything that decides a stage's artefacts: two runs whose keys are equal share them."""
+        """Return everything that determines the artefacts of a stage; runs with equal keys share them."""
         of_stage: Stage = self.stages[stage]
         own = [_part(self.config, key.format(domain=domain)) for key in ("seed", *of_stage.uses, *of_stage.where)]
         above = [self._key(other, domain, None) for other in of_stage.made_from]
         return own, above, self.explainers.get(explainer) if explainer else None
 
     def owner(self, stage: str, *, domain: str | None = None, explainer: str | None = None) -> str:
-        """Return the folder of the run that makes a stage's artefacts for this one: its own, or that of one before it."""
-        key = self._key(stage, domain, explainer) if self.before else None
-        return next((run.folder for run in self.before if run._key(stage, domain, explainer) == key), self.folder)
-
-    def place(self, stage: str, **names: str) -> tuple[str, str]:
-        """Return the folder of the run that makes an artefact, and the path of the artefact in it.
+        """Return the folder of the run that computes the artefacts of a stage, which is this run or a previous one.
 
         Parameters
         ----------
         stage : str
+            Name of the stage.
+        domain : str, optional
+            Domain of the attack, for stages that depend on it.
+        explainer : str, optional
+            Name of the explainer, for stages that depend on it.
+
+        Returns
+        -------
+        str
+            Folder of the run.
+        """
+        key = self._key(stage, domain, explainer) if self.before else None
+        return next((run.folder for run in self.before if run._key(stage, domain, explainer) == key), self.folder)
+
+    def place(self, stage: str, **names: str) -> tuple[str, str]:
+        """Return the folder of the run that computes an artefact, and the path of the artefact in this folder.
+
+        Parameters
+        ----------
+        stage : str
+            Name of the stage.
         **names : str
-            Those that name an artefact of the stage, as in ``domain="waveform", song="a"``; others are ignored.
+            Values of the wildcards, such as ``domain="waveform", song="a"``. Wildcards that the stage does not have are
+            ignored.
+
+        Returns
+        -------
+        folder, path : str
+            Folder of the run and path of the artefact in it.
         """
         owner = self.owner(stage, domain=names.get("domain"), explainer=names.get("explainer"))
         parts = [names[name] for name in self.stages[stage].named_by] or [GIVEN]
         return owner, "/".join([stage, *parts]) + (".pt" if stage in ("training", "imported") else ".h5")
 
     def path(self, stage: str, **names: str) -> str:
-        """Return the path of an artefact; parameters as `place`."""
+        """Return the path of an artefact; parameters as for `place`."""
         return "/".join(self.place(stage, **names))
 
     def artefacts(self, stage: str) -> list[dict[str, str]]:
@@ -298,11 +333,11 @@ class Run:
         return [self.path(stage, **names) for names in self.artefacts(stage)]
 
     def detector_path(self, name: str) -> str:
-        """Return the path of a detector's weights."""
+        """Return the path of the weights of a detector."""
         return self.path("imported") if name == GIVEN else self.path("training", detector=name)
 
     def settings_of(self, stage: str, **names: str) -> dict[str, Any]:
-        """Return everything that decides an artefact, to be stored in it and to re-run its job.
+        """Return everything except inputs that determines an artefact. The artefact stores it, and a change re-runs the job.
 
         The settings of the stages above are part of it. Otherwise an artefact would seem up to date after a job above failed:
         Snakemake removes the output of that job, and does not miss it while what was made from it is there.
@@ -310,14 +345,15 @@ class Run:
         Parameters
         ----------
         stage : str
+            Name of the stage.
         **names : str
-            Those that name an artefact of the stage, as for `place`.
+            Names of the artefact, as for `place`.
 
         Returns
         -------
         dict
-            The part of the configuration; under ``outside`` the digests of files and code outside the project, and under
-            ``made_from`` a digest of the settings of the artefacts above.
+            Part of the configuration. The key ``outside`` contains digests of external files and code, the key ``made_from``
+            a digest of the settings of the artefacts from which this one is made.
         """
         key = (stage, *((name, names[name]) for name in self.stages[stage].named_by if name in names))
         if key not in self._settings_of:
@@ -350,7 +386,7 @@ class Run:
         keys = ("seed", *self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
         for key in (key.format(domain=names.get("domain")) for key in keys):
             part = complete(_part(self.config, key), part)
-        if control == "random_weights":  # made of all excerpts
+        if control == "random_weights":  # this control uses all excerpts
             part["controls"]["per_direction"] = self.config["excerpts"]["per_direction"]
         if explainer in self.explainers:
             part["explainer"] = asdict(self.explainers[explainer])
@@ -366,7 +402,24 @@ class Run:
         return digest_of([self.settings_of(stage, **names) for stage in sorted(stages) for names in self.artefacts(stage)])
 
     def outside(self, name: str, song: Song | None, domain: str | None, explainer: str | None) -> Any:
-        """Return the digest of a file or of code outside the project; None where there is none."""
+        """Return the digest of an external file or of user code.
+
+        Parameters
+        ----------
+        name : str
+            Name of the file or code; see `veracity.workflow.stages.Stage`.
+        song : Song or None
+            Song of the artefact.
+        domain : str or None
+            Domain of the attack.
+        explainer : str or None
+            Name of the explainer.
+
+        Returns
+        -------
+        str or dict or None
+            Digest, or digests by name for several files; None if there is no such file or code.
+        """
         one = self.explainers.get(explainer or "")
         if name == "model":
             return _digest_of_callable(self.build or self.predict)
@@ -384,7 +437,7 @@ class Run:
         return DIGESTS.of(path) if (path := files.get(name)) else None
 
     def needed(self) -> list[tuple[str, str]]:
-        """Return the places of all artefacts that the comparison of variants needs of this run."""
+        """Return folder and path of all artefacts of this run that the comparison of variants requires; see `place`."""
         stages = [*COMPARED]
         for stage in stages:
             stages += [above for above in self.stages[stage].made_from if above not in stages]

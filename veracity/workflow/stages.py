@@ -1,7 +1,4 @@
-"""Stages of a run: what decides the artefacts of each, and what names them.
-
-An artefact depends on the keys that its stage uses, on the files that it reads, and on the stages that it is made from.
-"""
+"""Stages of a run: the keys, files and stages on which the artefacts of each stage depend, and the names of artefacts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,25 +7,26 @@ from typing import Any
 from ..experiments.controlled import PLANTED
 
 EXPLAINER_STAGES = ("attributions", "localised_attributions")
-GIVEN = "checkpoint"  # name of the detector that is given instead of trained
+GIVEN = "checkpoint"  # name of a detector that is supplied and not trained
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage whose artefacts lie in the folder of its name.
+    """Stage whose artefacts are in the folder of its name.
 
     Attributes
     ----------
     uses : tuple of str
-        Keys of the configuration whose change makes its artefacts anew; ``{domain}`` stands for that of the attack.
+        Configuration keys on which the artefacts depend; ``{domain}`` stands for the domain of the attack.
     made_from : tuple of str
-        Stages whose artefacts its jobs read.
+        Stages whose artefacts the jobs read.
     reads : tuple of str
-        Files outside the project that its jobs read: names of `veracity.workflow.runs.Run.outside`.
+        External files that the jobs read: names of `veracity.workflow.runs.Run.outside`.
     where : tuple of str
-        Keys that name these files. They decide whether two variants share the stage; for a single run the contents count.
+        Configuration keys with the paths of external files. Variants share a stage only if these paths are equal. Within one
+        run, the contents of the files are compared.
     named_by : tuple of str
-        Wildcards in the names of its artefacts.
+        Wildcards in the names of the artefacts.
     """
 
     uses: tuple[str, ...]
@@ -39,12 +37,12 @@ class Stage:
 
 
 def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
-    """Return the stages of a run with this configuration, by name."""
+    """Return the stages of a run with the given configuration, by name."""
     build, predict = config["model"]["build"], config["model"]["predict"]
     synthetic, given = config["corpus"]["kind"] == "synthetic", bool(config["detector"]["checkpoint"])
     corpus = ("corpus.synthetic",) if synthetic else ()
     folder = ("corpus.kind", "corpus.folder")
-    if build:  # no detector made from the songs stands between them and the attack
+    if build:  # no detector depends on the songs, so the attack depends on them directly
         model = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
         attacked = (*model, *((*corpus, "frontend.sample_rate") if synthetic else ()))
     else:
@@ -109,7 +107,7 @@ def above(stages: Mapping[str, Stage], name: str) -> set[str]:
     return {one for other in stages[name].made_from for one in ({other} | above(stages, other))}
 
 
-#: Keys that a control uses beside those of its stage.
+#: Keys that a control uses in addition to those of its stage.
 OF_CONTROL: dict[str, tuple[str, ...]] = {
     **{name: ("attacks.seconds", "controls.candidates", "controls.explainers", f"controls.{name}") for name in PLANTED},
     "random_weights": ("controls.explainers",),

@@ -1,4 +1,4 @@
-"""Threads of trainings and attacks: enough that no core is idle. No result depends on them."""
+"""Number of threads of training and attacks, chosen so that all cores are used; results do not depend on it."""
 
 import math
 from pathlib import Path
@@ -7,17 +7,32 @@ from ..attacks.settings import CPU_EXCERPTS, DOMAINS, n_cpu_chunks
 from ..detector.settings import SHARD_EXCERPTS
 from .runs import Run
 
-MAX_THREADS = 8  # beyond it, what one thread does alone counts (benchmarks, rows training_threads, attack_threads)
-ROUNDS = 4  # attacks on all cores one after another, at least: with fewer, cores are idle while the last ones end
-SONG_SECONDS = 240.0  # of songs whose length is not known before they are read
-GPUS = ("/dev/nvidia0", "/dev/kfd")  # where there is one, NVIDIA's or AMD's
+MAX_THREADS = 8  # more threads gain little because of serial parts (benchmarks, rows training_threads, attack_threads)
+ROUNDS = 4  # minimum rounds of attacks on all cores; with fewer rounds, cores are idle during the last one
+SONG_SECONDS = 240.0  # assumed length of a song, because songs have not been read
+GPUS = ("/dev/nvidia0", "/dev/kfd")  # device files of GPUs of NVIDIA and AMD
 
 
 def threads_of(run: Run, stage: str, cores: int) -> int:
-    """Return the threads of each job of a stage: ``training``, ``perturbations`` or ``tuning_runs``."""
+    """Return the number of threads of each job of a stage.
+
+    Parameters
+    ----------
+    run : Run
+        Run of the jobs.
+    stage : {"training", "perturbations", "tuning_runs"}
+        Name of the stage.
+    cores : int
+        Number of cores of the run.
+
+    Returns
+    -------
+    int
+        Number of threads.
+    """
     device = run.config["device"]
     on_gpu = device.startswith("cuda") or (device == "auto" and any(Path(path).exists() for path in GPUS))
-    if on_gpu or run.build:  # a classifier of the user may not be safe with threads
+    if on_gpu or run.build:  # a user-supplied classifier may not be thread-safe
         return 1
     if stage == "training":
         n_jobs, rounds = len(run.detectors), 1
@@ -27,11 +42,11 @@ def threads_of(run: Run, stage: str, cores: int) -> int:
     while threads * max(n_jobs, 1) < rounds * cores:
         threads *= 2
     threads = min(threads, cores, parts, MAX_THREADS)
-    return math.ceil(parts / math.ceil(parts / threads))  # the fewest that are as fast
+    return math.ceil(parts / math.ceil(parts / threads))  # smallest number of threads with this speed
 
 
 def parts_of(run: Run, stage: str) -> int:
-    """Return into how many parts a step of a job is cut: each thread takes some of them."""
+    """Return the number of parts of a step of a job, which its threads share; parameters as for `threads_of`."""
     attacks, frontend = run.config["attacks"], run.config["frontend"]
     if stage == "training":
         return math.ceil(run.config["detector"]["training"]["batch"] / SHARD_EXCERPTS)

@@ -1,4 +1,4 @@
-# Adversarial perturbations of songs.
+# Adversarial attacks on songs.
 
 
 rule classifier:
@@ -9,8 +9,8 @@ rule classifier:
         log_of("classifier"),
     benchmark:
         benchmark_of("classifier")
-    # First of all: it says what cannot be asked of the classifier. No attack has it as input, because settings of explanations
-    # would then re-run attacks.
+    # This rule runs first, because it checks the classifier. It is not an input of attacks, because a change of explanation
+    # settings would then re-run all attacks.
     priority: 1000
     params:
         settings=uses("classifier"),

@@ -1,4 +1,4 @@
-# What all rules share: the checked configuration, paths of artefacts, and the parameters whose change re-runs a job.
+# Definitions for all rules: the validated configuration, paths of artefacts, and parameters whose change re-runs a job.
 import itertools
 import os
 import sys
@@ -22,9 +22,7 @@ from veracity.workflow.threads import threads_of
 
 STARTED = time.time()
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-VARIANT, BASE_CONFIG = config.get("variant", ""), config.get(
-    "base", config
-)  # the Snakefile hands them to the module of a variant
+VARIANT, BASE_CONFIG = config.get("variant", ""), config.get("base", config)  # set by the Snakefile for the module of a variant
 
 try:
     if not VARIANT:
@@ -41,14 +39,14 @@ RESULTS, BUILD = RUN.folder, RUN.build
 
 
 def mark_all():
-    """Note before and after a run that the files of all runs were made here."""
+    """Record in the folders of all runs that Snakemake has written their files here; called before and after a run."""
     for run in RUNS.values():
         if Path(run.folder).is_dir():
             mark(run)
 
 
 def tell_warnings():
-    """Repeat at the end of a run the warnings of its jobs."""
+    """Print the warnings of all jobs at the end of a run."""
     for run in RUNS.values():
         if found := warnings_of(run.folder, since=STARTED):
             print(f"\n{len(found)} warnings (from {run.folder}/logs):", *found, sep="\n  ", file=sys.stderr)
@@ -64,12 +62,12 @@ wildcard_constraints:
 
 
 def as_it_is(value):
-    """Return a parameter that Snakemake does not format, whatever braces are in it."""
+    """Return a parameter that Snakemake does not format, even if it contains braces."""
     return lambda wildcards: value
 
 
 def code(*rules):
-    """Return a parameter: digests of the scripts of rules and of all library code that they import."""
+    """Return a parameter with digests of the scripts of rules and of all modules that they import."""
     return lambda wildcards: [code_digest(SCRIPTS / f"{rule}.py") for rule in rules]
 
 
@@ -79,12 +77,12 @@ def code_of(stage):
 
 
 def uses(stage):
-    """Return a parameter: everything that decides an artefact of a stage beside code."""
+    """Return a parameter with everything except code that determines an artefact of a stage."""
     return lambda wildcards: RUN.settings_of(stage, **dict(wildcards.items()))
 
 
 def settings(*keys):
-    """Return the parts of the configuration that a rule uses, so that only a change of these re-runs it."""
+    """Return the given keys of the configuration as a parameter, so that only changes of these keys re-run a rule."""
     part = {"seed": config["seed"]}
     for key in keys:
         first, _, second = key.partition(".")
@@ -93,7 +91,7 @@ def settings(*keys):
 
 
 def names_of(stage):
-    """Return the pattern of the names of a stage's artefacts, as in flips/{domain}/{song}."""
+    """Return the pattern for the names of the artefacts of a stage, such as flips/{domain}/{song}."""
     return "/".join([stage, *(f"{{{name}}}" for name in RUN.stages[stage].named_by)])
 
 
@@ -106,23 +104,23 @@ def benchmark_of(names):
 
 
 def made(stage, **names):
-    """Return an input: the artefact of a stage that has the wildcards of the job, or these names."""
+    """Return an input function for the artefact of a stage with the wildcards of the job, some replaced by `names`."""
     return lambda wildcards: RUN.path(stage, **{**dict(wildcards.items()), **names})
 
 
 def all_of(stage):
-    """Return an input: all artefacts of a stage."""
+    """Return an input function for all artefacts of a stage that tables and figures read."""
     return lambda wildcards: RUN.paths(stage)
 
 
 def spectrograms_of(names):
-    """Return an input: the spectrograms of these songs."""
+    """Return an input function for the spectrograms of the given songs."""
     return lambda wildcards: [RUN.path("spectrograms", song=name) for name in names]
 
 
 def song_files(wildcards):
-    """Return audio and labels of a song, as named inputs."""
-    if wildcards.song not in RUN.songs:  # an error raised here would get a traceback
+    """Return the audio and labels of a song as named inputs."""
+    if wildcards.song not in RUN.songs:  # because an error raised here would show a traceback
         missing = f"there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download"
         return {"audio": f"({f'no song of the corpus is named {wildcards.song}' if RUN.songs else missing})"}
     song = RUN.songs[wildcards.song]
@@ -130,12 +128,12 @@ def song_files(wildcards):
 
 
 def audio_of(names):
-    """Return the paths of the audio of these songs."""
+    """Return the paths of the audio of the given songs."""
     return [str(RUN.songs[name].audio) for name in names if name in RUN.songs]
 
 
 def read_by_control(wildcards):
-    """Return what a control reads, as named inputs."""
+    """Return the named inputs of a control."""
     read = {name: path(wildcards) for name, path in ATTACKED.items()}
     if wildcards.control in PLANTED:
         read["audio"] = song_files(wildcards)["audio"]
@@ -145,7 +143,7 @@ def read_by_control(wildcards):
 
 
 def tuning_runs_of_all(wildcards):
-    """Return the runs of every attack setting on every validation song."""
+    """Return the paths of the results of all attack settings on all validation songs."""
     return [
         f"{RESULTS}/tuning_runs/{domain}/eps{eps}_eta{eta}_alpha{alpha}/{song}.json"
         for domain in DOMAINS
@@ -155,12 +153,12 @@ def tuning_runs_of_all(wildcards):
 
 
 def gpus(device):
-    """Return how many GPUs a job asks for that works on the device of that configuration key."""
+    """Return the number of GPUs of a job, given the configuration key of its device."""
     return int(config[device] != "cpu")
 
 
 def growing(amount):
-    """Return a resource that grows with each attempt, for profiles that retry."""
+    """Return a resource that increases with each attempt, for profiles with retries."""
     return lambda wildcards, attempt: amount * attempt
 
 
@@ -169,13 +167,13 @@ def threads_for(stage):
 
 
 def longest_first(wildcards):
-    """Return a priority between 1 and 2: the larger the file of a song, the earlier its attack."""
+    """Return a priority from 1 to 2 that increases with the size of the audio file, so that long attacks start first."""
     song = RUN.songs.get(wildcards.song)
     size = os.path.getsize(song.audio) if song and os.path.isfile(song.audio) else 0
     return 2 - 1 / (1 + size / 1e7)
 
 
-# What is attacked: the detector and its threshold, which other stages make, or a classifier that is built in each job.
+# Inputs for the attacked model: detector and predictions (for its threshold). A custom classifier is built in each job.
 ATTACKED = (
     {}
     if BUILD
@@ -184,7 +182,7 @@ ATTACKED = (
         "predictions": lambda wildcards: RUN.path("predictions", detector=RUN.attacked),
     }
 )
-# Parameters of jobs that keep their state beside their result until it is finished.
+# Parameters of jobs that save their state next to the result until they are finished.
 RESUMED = {
     "state": lambda wildcards, output: str(Path(output[0]).with_suffix(".state.pt")),
     "save_every_seconds": config["save_every_seconds"],

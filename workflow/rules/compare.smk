@@ -1,8 +1,8 @@
-# The run and its variants side by side: inputs and parameters of the pages `compare` and `variant_costs`.
+# Comparison of the run with its variants: inputs and parameters of the tables `compare` and `variant_costs`.
 
 
 def compared():
-    """Return for the base and each variant what is read of it."""
+    """Return the artefacts and properties of the base run and each variant, as a parameter of `compare`."""
     shared = set(RUN.paths("excerpts"))
     return [
         {
@@ -18,18 +18,18 @@ def compared():
 
 
 def compared_files(wildcards):
-    """Return all artefacts that the comparison reads."""
-    if not config["variants"]:  # an error raised here would get a traceback
+    """Return the paths of all artefacts that the comparison reads."""
+    if not config["variants"]:  # because an error raised here would show a traceback
         return "(configuration key 'variants' names none, so there is nothing to compare: see docs/variants.md)"
     return sorted({path for run in RUNS.values() for stage in COMPARED for path in run.paths(stage)})
 
 
 def needed_by_each():
-    """Return for the base and each variant all artefacts that the comparison needs."""
+    """Return all artefacts of the base run and each variant that the comparison requires."""
     return [{"name": name or BASE, "needed": run.needed()} for name, run in RUNS.items()]
 
 
 def note_of_comparison():
-    """Return the note of the run, and those of variants whose data or model are others."""
+    """Return the note of the run, and the notes of variants with different data or models."""
     others = {name: run.note.removesuffix(f"; variant {name}") for name, run in RUNS.items()}
     return "; ".join([RUN.note, *(f"{name}: {note}" for name, note in others.items() if note != RUN.note)])

@@ -1,4 +1,4 @@
-# Controls: the same explainers where the right answer, or chance, is known by construction (target `controls`).
+# Controls, where the correct answer or the chance level is known by construction (target `controls`).
 
 
 rule planted:

@@ -1,4 +1,4 @@
-# From a folder of songs to their spectrograms.
+# Corpus and spectrograms of its songs.
 SYNTHETIC = list(RUN.songs) if RUN.is_synthetic else []
 
 

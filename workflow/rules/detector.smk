@@ -1,4 +1,4 @@
-# The detector: trained here for several seeds, or a checkpoint that is given; and its predictions.
+# Detectors, either trained with several seeds or imported from a checkpoint, and their predictions.
 
 
 rule training:
@@ -13,7 +13,7 @@ rule training:
         benchmark_of("training/{detector}")
     wildcard_constraints:
         detector="seed[0-9]+",
-    priority: lambda wildcards: 1000 if wildcards.detector == RUN.attacked else 100  # everything waits for the attacked one
+    priority: lambda wildcards: 1000 if wildcards.detector == RUN.attacked else 100  # most jobs depend on the attacked detector
     threads: threads_for("training")
     resources:
         gpu=gpus("device"),
@@ -22,7 +22,7 @@ rule training:
     params:
         **RESUMED,
         settings=uses("training"),
-        order=RUN.names("train"),  # batches are drawn from the songs in the order of their list
+        order=RUN.names("train"),  # batches depend on the order of the songs
         device=config["device"],
         code=code_of("training"),
     script:

@@ -1,5 +1,5 @@
-# Excerpts, their explanations, and what these are measured against: one job for each song and attack, and for each explainer.
-# What the jobs of a stage read beside the attacked model.
+# Excerpts, explanations and flips, with one job for each song and attack, and for each explainer.
+# Inputs of the stages in addition to the attacked model.
 EXPLAINING = {
     "excerpts": ["perturbations"],
     "explanations": ["excerpts"],
@@ -35,7 +35,7 @@ for stage, read in EXPLAINING.items():
             stage=stage,
             code=code_of(stage),
         script:
-            "../scripts/{params.stage}.py"  # formatted when the job runs, as `stage` would be
+            "../scripts/{params.stage}.py"  # from params, because `stage` has its last value when the job runs
 
 
 HEARD = ("perturbations", "excerpts", "explanations", "flips")

@@ -1,12 +1,12 @@
-# Tables and figures: one rule for each, named as its script and as the function of veracity/results that it calls.
-# A page is its inputs, its outputs, and what of the configuration its script takes beside the note and the label's name.
+# Tables and figures, with one rule for each. Rule, script and module in veracity/results have the same name.
+# Each entry of PAGES consists of inputs, outputs, and parameters in addition to the note and the name of the label.
 TABLE = {"table": "tables/{}.csv", "page": "tables/{}.md"}
 FIGURE = {"png": "figures/{}.png", "pdf": "figures/{}.pdf"}
-PLOTTED = {**FIGURE, "table": "figures/{}.csv"}  # a figure, and the numbers that it shows
+PLOTTED = {**FIGURE, "table": "figures/{}.csv"}  # a figure and its data
 FILL, SEED = {"fill": config["lime"]["fill"]}, {"seed": config["seed"]}
 N_SEGMENTS = config["lime"]["n_time"] * config["lime"]["n_band"]
 HAS_STUDY = bool(config["stability"]["n_samples"]) and config["lime"]["exact"]
-# What the paper's numbers depend on.
+# Keys on which the published numbers depend.
 PUBLISHED = ("corpus", "frontend", "model", "detector", "attacks", "excerpts", "lime")
 
 
@@ -56,7 +56,7 @@ PAGES = {
         TABLE,
         {},
     ),
-    # the truth study: every explainer against the exact values of all masks
+    # truth study: scores of all explainers against the exact flip sets
     "scores": (
         ["flips", "explanations", "attributions"],
         CSV,
@@ -80,7 +80,7 @@ PAGES = {
 }
 TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "sensitivity", "own_games", "fidelity_worth", "truths", "explainer_costs"]
 TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "own_games", "fidelity_worth", "truths"]
-# What the target `all` makes.
+# Tables and figures of the target `all`.
 TABLES = [
     *("corpus", "classifier" if BUILD else "detector", "attacks", "table1", "table2", "published", "smallest_sets"),
     *("localisation", "fidelity", *(["sampling_error"] if HAS_STUDY else []), "audits"),
@@ -147,7 +147,7 @@ for page, (read, outputs, params) in PAGES.items():
             above=decided_by(page),
             code=code(page, *sorted(pages_above(page))),
         script:
-            "../scripts/{params.page}.py"  # formatted when the job runs, as `page` would be
+            "../scripts/{params.page}.py"  # from params, because `page` has its last value when the job runs
 
 
 rule tuning:

@@ -1,4 +1,4 @@
-# Cost of a run, before it is run.
+# Predicted cost of a run.
 
 
 rule plan:
@@ -13,6 +13,6 @@ rule plan:
         settings=as_it_is(config),
         cores=lambda wildcards: workflow.cores or 1,
         note=as_it_is(RUN.note),
-        code=lambda wildcards: [code_digest(path) for path in sorted(SCRIPTS.glob("[!_]*.py"))],  # all of it is measured
+        code=lambda wildcards: [code_digest(path) for path in sorted(SCRIPTS.glob("[!_]*.py"))],  # of all scripts
     script:
         "../scripts/plan.py"

@@ -1,4 +1,4 @@
-# All rules of a run. A variant has them once more, under names of its own (see Snakefile).
+# All rules of a run. Each variant has a copy of them with a prefix (see Snakefile).
 
 
 include: "common.smk"
@@ -11,6 +11,6 @@ include: "compare.smk"
 include: "pages.smk"
 
 
-if not VARIANT:  # of the run and all of its variants
+if not VARIANT:  # one plan for the run and all of its variants
 
     include: "plan.smk"

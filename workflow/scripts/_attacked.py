@@ -1,4 +1,4 @@
-"""What is attacked: the paper's detector, or a classifier of one's own."""
+"""Attacked model: the paper's detector or a user-supplied classifier."""
 
 import functools
 from typing import Any
@@ -12,8 +12,30 @@ from veracity.songs.frontend import FrontEnd
 
 
 def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, float]:
-    """Load the detector that is attacked and explained, with its front end and threshold."""
-    if "detector" not in snakemake.input.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
+    """Load the attacked detector on its device, with its front end and threshold.
+
+    Parameters
+    ----------
+    snakemake : Snakemake
+        Object that Snakemake provides to scripts.
+    device : str
+        Name of the device; see `veracity.jobs.devices.reserve_device`.
+
+    Returns
+    -------
+    network : Network
+        Detector on the device.
+    frontend : FrontEnd
+        Settings of the front end.
+    threshold : float
+        Decision threshold.
+
+    Raises
+    ------
+    ConfigError
+        If the rule has no detector as an input, because a user-supplied classifier is attacked.
+    """
+    if "detector" not in snakemake.input.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
         raise ConfigError("this stage works on the paper's detector alone: set model.build to null for it")
     frontend = FrontEnd(**snakemake.params.settings["frontend"])
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector
@@ -22,14 +44,14 @@ def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, f
 
 
 def own_classifier(snakemake: Any) -> Any:
-    """Build the classifier of model.build with its label; None where the detector is attacked."""
+    """Return the user-supplied classifier of the key ``model.build`` with its label; None if the detector is attacked."""
     settings = snakemake.params.settings.get("model", {})
     if not settings.get("build"):
         return None
     return _built(**settings)
 
 
-@functools.cache  # a script may ask for it twice
+@functools.cache  # a script may call it twice
 def _built(**settings: Any) -> Any:
     from veracity.classifiers.building import ModelSettings, built
 

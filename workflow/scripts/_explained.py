@@ -1,4 +1,4 @@
-"""The model that is explained."""
+"""Explained model."""
 
 import logging
 from typing import Any
@@ -12,9 +12,26 @@ from _attacked import attacked_detector, own_classifier
 
 
 def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | None, float]:
-    """Load the model that is explained, LIME's settings, the detector's front end (if it is that) and the threshold."""
+    """Load the explained model.
+
+    Parameters
+    ----------
+    snakemake : Snakemake
+        Object that Snakemake provides to scripts.
+
+    Returns
+    -------
+    model : ExplainedModel
+        Explained model with its evaluator.
+    lime : LimeSettings
+        Settings of LIME, including the grid.
+    frontend : FrontEnd or None
+        Front end of the detector; None for a user-supplied classifier.
+    threshold : float
+        Decision threshold.
+    """
     settings = dict(snakemake.params.settings["lime"])
-    if "fill" in settings:  # a stage uses one fill, all of them, or none
+    if "fill" in settings:  # the settings of a stage contain one fill, all fills, or none
         settings["fills"] = [settings["fill"]]
     elif "fills" in settings:
         settings["fill"] = settings["fills"][0]

@@ -1,7 +1,7 @@
-"""What every script shares: its log, clear errors, provenance, reading.
+"""Functions of all scripts: log, error messages, provenance, and reading of artefacts.
 
-What is imported here is part of every rule's code digest; `_attacked`, `_explained`,
-`_songs` and `_tables` hold what fewer rules need.
+Imports of this module are part of the code digests of all rules. The modules `_attacked`, `_explained`, `_resumed` and
+`_tables` contain functions that fewer rules need.
 """
 
 import logging
@@ -21,9 +21,9 @@ from veracity.jobs.usage import told_at_end, told_at_start
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Send all output to the job's log, and tell a user's mistake in one sentence instead of a traceback.
+    """Redirect all output to the log of the job, and report user errors in one sentence without a traceback.
 
-    The log also tells CPU time, how much of it was start-up, and memory, which `veracity.results.costs` gathers.
+    The log also contains total CPU time, CPU time of start-up, and peak memory, which `veracity.results.costs` reads.
     """
     before = told_at_start()
     with (
@@ -50,7 +50,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
 @contextmanager
 def _c_stderr_to(log: Any) -> Iterator[None]:
-    """Let what libraries of C print follow, decoders' complaints above all."""
+    """Redirect the standard error of C libraries, such as messages of audio decoders."""
     own = os.dup(2)
     os.dup2(log.fileno(), 2)
     try:
@@ -61,13 +61,26 @@ def _c_stderr_to(log: Any) -> Iterator[None]:
 
 
 def provenance(snakemake: Any) -> dict[str, Any]:
-    """Describe a job for `veracity.jobs.store.write`."""
+    """Return the provenance of a job for `veracity.jobs.store.write`."""
     settings = dict(snakemake.params.settings)
     return provenance_of.describe(settings=settings, seed=settings["seed"], inputs=snakemake.input)
 
 
 def read_all(paths: Any, kind: type) -> list[tuple[str, str, Any]]:
-    """Read artefacts named <domain>/<song>.h5, as (song, domain, artefact)."""
+    """Read artefacts from files ``<domain>/<song>.h5``.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Paths of the artefacts.
+    kind : type
+        Dataclass of the artefacts.
+
+    Returns
+    -------
+    list of (song, domain, artefact)
+        Song, domain and artefact of each file.
+    """
     from veracity.jobs import store
 
     return [(Path(path).stem, Path(path).parent.name, store.read(path, kind)) for path in paths]

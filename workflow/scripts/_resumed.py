@@ -1,4 +1,4 @@
-"""The state of a job that goes on where it was killed."""
+"""Saved state of a job that resumes after it was killed."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from veracity.jobs.resuming import SavedState
 
 
 def saved_state(snakemake: Any) -> SavedState:
-    """Return where the job keeps its state; another version of the code does not go on from it."""
+    """Return the saved state of the job; a state saved by another version of the code is ignored."""
     params = snakemake.params
     return SavedState(params.state, every_seconds=params.save_every_seconds, made_by=params.code)

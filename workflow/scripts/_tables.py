@@ -1,4 +1,4 @@
-"""Writing a table: as tidy CSV, and as a page to read."""
+"""Tables as tidy CSV and as a page."""
 
 from typing import Any
 
@@ -12,10 +12,24 @@ from veracity.results.pooling import NOTHING, as_markdown, in_words
 def write_table(
     snakemake: Any, table: pd.DataFrame, page: pd.DataFrame | None = None, title: str = "", empty: str = NOTHING
 ) -> None:
-    """Write a tidy CSV that names its corpus and, where the rule has one, a page to read."""
+    """Write a table as tidy CSV and, if the rule has this output, as a page in Markdown.
+
+    Parameters
+    ----------
+    snakemake : Snakemake
+        Object that Snakemake provides to scripts.
+    table : DataFrame
+        Table to write. A column with the description of the corpus is added.
+    page : DataFrame, optional
+        Content of the page, by default `table`.
+    title : str
+        Title of the page.
+    empty : str
+        Text of the page if the table is empty.
+    """
     called = snakemake.params.get("called", SING)
     table = write_csv(snakemake, table, snakemake.output.table)
-    if "page" in snakemake.output.keys():  # noqa: SIM118 - Snakemake's Namedlist is no mapping
+    if "page" in snakemake.output.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
         shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called), empty)
         text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
         with replacing(snakemake.output.page) as temporary:
@@ -23,7 +37,24 @@ def write_table(
 
 
 def write_csv(snakemake: Any, table: pd.DataFrame, path: str, *, digits: int = 6) -> pd.DataFrame:
-    """Write a tidy CSV that names its corpus, with so many significant digits, and return what it holds."""
+    """Write a table as tidy CSV, with a column for the description of the corpus.
+
+    Parameters
+    ----------
+    snakemake : Snakemake
+        Object that Snakemake provides to scripts.
+    table : DataFrame
+        Table to write.
+    path : str
+        Output file.
+    digits : int
+        Number of significant digits, 6 by default.
+
+    Returns
+    -------
+    DataFrame
+        The written table.
+    """
     table = in_words(table, snakemake.params.get("called", SING)).assign(corpus=snakemake.params.note)
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")

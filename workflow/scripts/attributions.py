@@ -1,4 +1,4 @@
-"""Rule attributions: ask one explainer about the adversarial excerpts of one song, and see what its choice flips."""
+"""Rule attributions: explain the adversarial excerpts of one song with one explainer, and determine the flips."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import attributions

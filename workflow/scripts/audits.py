@@ -1,4 +1,4 @@
-"""Rule audits: the largest difference of any tabulated value from direct evaluation."""
+"""Rule audits: largest difference between exact tables and direct evaluation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule classifier: what a classifier of one's own is, and, before anything long, whether it can answer what is asked."""
+"""Rule classifier: describe a user-supplied classifier, and check the configuration for it before long computations."""
 
 from veracity.explainers.settings import check_needs, explainers_of
 from veracity.results import classifier

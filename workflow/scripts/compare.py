@@ -1,4 +1,4 @@
-"""Rule compare: a run and its variants side by side, and their differences over the same songs."""
+"""Rule compare: a run and its variants side by side, with differences over the same songs."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments.explanations import Explanations

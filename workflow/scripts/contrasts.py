@@ -1,4 +1,4 @@
-"""Rule contrasts: the comparisons that were declared in the configuration, tested over songs."""
+"""Rule contrasts: test the contrasts of the configuration over songs."""
 
 from veracity.results import contrasts
 from veracity.results.pooling import NO_TRUTH, read_table

@@ -1,4 +1,4 @@
-"""Rule controlled: ask explainers about one song where the right answer, or chance, is known."""
+"""Rule controlled: explain excerpts of one song in a control, where the correct answer or chance is known."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.attacks.perturbed import central
@@ -31,7 +31,7 @@ with job(snakemake):
         known = {"candidates": own["candidates"], "per_direction": own["per_direction"], "threshold": threshold, **named}
         case = controlled.confined(audio, detector, grid, attack, n_segments=own["confined"]["segments"], **known)
     elif control == "cue":
-        # Few songs are left beside those that it was taught on: more excerpts of each are kept.
+        # More excerpts are kept for each song, because songs on which the detector was trained are excluded.
         planted, kept = load_checkpoint(snakemake.input.planted), 4 * own["per_direction"]
         known = {"candidates": max(own["candidates"], 2 * kept), "kept": kept, **named}
         case = controlled.with_planted_cue(audio, planted, grid, CueSettings(**own["cue"]), **known)

@@ -1,4 +1,4 @@
-"""Rule controls: what explainers answer where the right answer is known, beside what was expected."""
+"""Rule controls: scores of explainers in the controls, with the expected scores."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule costs: where time, memory and disk of this run went."""
+"""Rule costs: time, memory and disk space of this run by stage."""
 
 from pathlib import Path
 

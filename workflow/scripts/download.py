@@ -1,4 +1,4 @@
-"""Rule download: fetch the archive of a corpus and unpack it."""
+"""Rule download: download and unpack the archive of a corpus."""
 
 from veracity.errors import ConfigError
 from veracity.songs.download import fetch_archive

@@ -1,4 +1,4 @@
-"""Rule drawings: draw on a "no sing" excerpt of one song until it is "sing", and explain it."""
+"""Rule drawings: draw on a "no sing" excerpt of one song until the decision is "sing", and explain it."""
 
 from veracity.errors import ConfigError
 from veracity.experiments import drawings

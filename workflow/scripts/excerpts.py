@@ -1,4 +1,4 @@
-"""Rule excerpts: pick excerpts of one song whose label the attack has flipped."""
+"""Rule excerpts: draw random excerpts of one song whose label the attack has flipped."""
 
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.perturbations import read_attack

@@ -1,4 +1,4 @@
-"""Rule explainer_costs: what each explainer reads of the model, and how long its jobs took."""
+"""Rule explainer_costs: number of model queries and duration of the jobs of each explainer."""
 
 from veracity.results import explainer_costs
 from veracity.results.pooling import NO_TRUTH, read_table

@@ -1,4 +1,4 @@
-"""Rule explanations: LIME, sampled and exact, of the clean and adversarial excerpts of one song."""
+"""Rule explanations: sampled and exact LIME for the clean and adversarial excerpts of one song."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import explanations

@@ -1,4 +1,4 @@
-"""Rule fidelity: how well LIME's surrogates fit, by what switched-off segments hold."""
+"""Rule fidelity: fidelity of LIME by fill."""
 
 from veracity.experiments.explanations import Explanations
 from veracity.results import fidelity

@@ -1,4 +1,4 @@
-"""Rule fidelity_worth: whether the fidelity of LIME tells if its answer is right."""
+"""Rule fidelity_worth: relation between the fidelity of LIME and the correctness of its explanation."""
 
 from veracity.results import fidelity_worth
 from veracity.results.canvas import save

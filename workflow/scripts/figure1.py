@@ -1,4 +1,4 @@
-"""Rule figure1: drawings that turn "no sing" into "sing", and LIME's segments (paper Figure 1)."""
+"""Rule figure1: drawings that change "no sing" to "sing", and LIME's top segments (paper Figure 1)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule figure2: label flips against the number of segments (paper Figure 2)."""
+"""Rule figure2: label flips by number of segments (paper Figure 2)."""
 
 from veracity.results import figure2
 from veracity.results.canvas import save

@@ -1,4 +1,4 @@
-"""Rule figure_explainers: flip curves of all explainers, grouped by what they read, with the bounds that none can pass."""
+"""Rule figure_explainers: flip curves of all explainers, grouped by access to the model, with their exact bounds."""
 
 from veracity.results import figure_explainers
 from veracity.results.canvas import save

@@ -1,4 +1,4 @@
-"""Rule figure_leaderboard: every explainer's area under the flip curve, with intervals."""
+"""Rule figure_leaderboard: area under the flip curve of all explainers, with intervals."""
 
 from veracity.results import figure_leaderboard
 from veracity.results.canvas import save

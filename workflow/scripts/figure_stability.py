@@ -1,4 +1,4 @@
-"""Rule figure_stability: sampling error of LIME against the number of samples."""
+"""Rule figure_stability: sampling error of LIME by number of samples."""
 
 from veracity.results import figure_stability
 from veracity.results.canvas import save

@@ -1,4 +1,4 @@
-"""Rule flip_rates: pool the flips of all songs."""
+"""Rule flip_rates: flip rates over all songs."""
 
 from veracity.experiments.attributions import Attributions
 from veracity.experiments.flips import Flips

@@ -1,4 +1,4 @@
-"""Rule flips: which segments of the perturbations of one song flip the label, by LIME, by norm, and in truth."""
+"""Rule flips: flips of the label by segments of the perturbations of one song, selected by LIME, norm and all sets."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import flips

@@ -1,4 +1,4 @@
-"""Rule gap: why the paper's LIME falls short of the best ranking, in parts that add up."""
+"""Rule gap: decomposition of the difference between the paper's LIME and the best ranking."""
 
 from veracity.results import gap
 from veracity.results.canvas import save

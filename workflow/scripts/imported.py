@@ -1,4 +1,4 @@
-"""Rule imported: check a given checkpoint and keep it in our own format."""
+"""Rule imported: check a supplied checkpoint and convert it to the format of veracity."""
 
 from dataclasses import replace
 

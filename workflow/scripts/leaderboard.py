@@ -1,4 +1,4 @@
-"""Rule leaderboard: each explainer's scores against the truth, over songs, beside chance."""
+"""Rule leaderboard: scores of each explainer over songs, with chance levels."""
 
 from veracity.results import leaderboard
 from veracity.results.pooling import NO_TRUTH, read_table

@@ -1,4 +1,4 @@
-"""Rule listening: a few excerpts of each panel as sound, with what the detector says of each."""
+"""Rule listening: sounds of a few excerpts of each panel, with predictions of the detector."""
 
 from pathlib import Path
 

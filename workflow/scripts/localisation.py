@@ -1,4 +1,4 @@
-"""Rule localisation: what LIME finds of localised perturbations, against the truth."""
+"""Rule localisation: segments of localised perturbations that LIME identifies, compared with the smallest flip sets."""
 
 from veracity.results import localisation
 from veracity.results.pooling import read_table

@@ -1,4 +1,4 @@
-"""Rule localised: confine the perturbations of one song to k segments and see whether LIME finds them."""
+"""Rule localised: confine the perturbations of one song to k segments, and compare them with LIME's top k."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import localised

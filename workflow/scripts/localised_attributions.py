@@ -1,4 +1,4 @@
-"""Rule localised_attributions: ask one explainer about the confined perturbations of one song."""
+"""Rule localised_attributions: explain the confined perturbations of one song with one explainer."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import localised_attributions

@@ -1,4 +1,4 @@
-"""Rule localised_rows: the localised perturbations of all songs, one row each."""
+"""Rule localised_rows: localised perturbations of all songs, one row each."""
 
 from veracity.experiments.localised import Localised
 from veracity.experiments.localised_attributions import LocalisedAttributions

@@ -1,4 +1,4 @@
-"""Rule own_games: how well each explainer solves the game that it is asked, beside its score against the truth."""
+"""Rule own_games: faithfulness of each explainer to the game that it explains, with its score against the truth."""
 
 from veracity.results import own_games
 from veracity.results.canvas import save

@@ -1,4 +1,4 @@
-"""Rule perturbations: attack one song, on the waveform or on the spectrogram; goes on where a killed job stopped."""
+"""Rule perturbations: attack one song on the waveform or the spectrogram; resumes after it was killed."""
 
 from veracity.attacks.excerpt_scope import attack_excerpts, some_starts
 from veracity.attacks.perturbed import central

@@ -1,4 +1,4 @@
-"""Rule plan: what a run with this configuration will cost on this machine; of the run itself nothing is made."""
+"""Rule plan: predict the cost of this run on this machine, without computing any of its results."""
 
 import tempfile
 from pathlib import Path
@@ -21,4 +21,4 @@ with job(snakemake):
     write_table(snakemake, plan, as_page(plan), f"What this run will cost: {words}")
     text = f"{as_page(plan).to_markdown(index=False)}\n\n{words}"
     print(text)
-print(text)  # on the terminal too, not only in the log
+print(text)  # in the terminal, because the output above is in the log

@@ -1,4 +1,4 @@
-"""Rule planted: teach a copy of the attacked detector that a short tone decides, for the control `cue`."""
+"""Rule planted: train a copy of the attacked detector to decide by a short tone, for the control `cue`."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Rule predictions: what one detector says of validation and test songs, and its threshold."""
+"""Rule predictions: predictions of one detector for validation and test songs, and its threshold."""
 
 from veracity.detector.checkpoints import load_checkpoint
 from veracity.detector.predictions import predict_songs

@@ -1,4 +1,4 @@
-"""Rule published: every number that the paper published beside this run's, with a verdict."""
+"""Rule published: all numbers published in the paper with those of this run, and an assessment."""
 
 from veracity.results import published
 from veracity.results.pooling import read_table

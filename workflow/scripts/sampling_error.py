@@ -1,4 +1,4 @@
-"""Rule sampling_error: sampling error of LIME against the number of samples."""
+"""Rule sampling_error: sampling error of LIME by number of samples."""
 
 from veracity.experiments.stability import Stability
 from veracity.results import sampling_error

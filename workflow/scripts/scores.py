@@ -1,4 +1,4 @@
-"""Rule scores: every explainer's answer to every excerpt, against the truth that all masks tell."""
+"""Rule scores: scores of all explainers for each excerpt against the exact flips of all masks."""
 
 from veracity.experiments.attributions import Attributions
 from veracity.experiments.explanations import Explanations
@@ -12,5 +12,5 @@ with job(snakemake):
     artefacts = {"flips": Flips, "explanations": Explanations, "attributions": Attributions}
     read = [read_all(snakemake.input.get(name), kind) for name, kind in artefacts.items()]
     settings = {name: snakemake.params[name] for name in ("seed", "n_samples", "n_rankings")}
-    # Tests compare sums of scores: what is equal must stay so.
+    # 15 digits, so that equal sums of scores remain equal in tests of significance.
     write_csv(snakemake, scores.table(*read, **settings), snakemake.output.table, digits=15)

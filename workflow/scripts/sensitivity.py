@@ -1,4 +1,4 @@
-"""Rule sensitivity: the estimates of the truth study, made in other declared ways."""
+"""Rule sensitivity: estimates of the study with alternative declared methods."""
 
 from veracity.results import sensitivity
 from veracity.results.pooling import NO_TRUTH, read_table

@@ -1,4 +1,4 @@
-"""Rule smallest_sets: how few segments of a perturbation flip the label, and whether that is known for certain."""
+"""Rule smallest_sets: size of the smallest flip sets, and whether it is proved."""
 
 from veracity.experiments.flips import Flips
 from veracity.results import smallest_sets

@@ -1,4 +1,4 @@
-"""Rule stability: how sampled LIME scatters about exact LIME on excerpts of one song."""
+"""Rule stability: difference between sampled and exact LIME on excerpts of one song."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import stability

@@ -1,4 +1,4 @@
-"""Rule table1: label flips with LIME's three most relevant segments (paper Table 1), and with others."""
+"""Rule table1: label flips by LIME's top three segments and by other selections (paper Table 1)."""
 
 from veracity.results import table1
 from veracity.results.pooling import read_table

@@ -1,4 +1,4 @@
-"""Rule training: train one detector; goes on where a killed job stopped."""
+"""Rule training: train one detector; resumes after it was killed."""
 
 import pandas as pd
 

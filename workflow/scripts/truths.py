@@ -1,4 +1,4 @@
-"""Rule truths: which sets of a perturbation's segments flip the label, how few, how many, how far from monotone."""
+"""Rule truths: number, size and monotonicity of the flip sets of each perturbation."""
 
 from veracity.experiments.flips import Flips
 from veracity.results import truths

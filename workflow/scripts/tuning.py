@@ -1,4 +1,4 @@
-"""Rule tuning: which setting of the attacks flips most excerpts of the validation songs."""
+"""Rule tuning: setting of the attacks that flips most excerpts of the validation songs."""
 
 from veracity.results import tuning
 

@@ -1,4 +1,4 @@
-"""Rule variant_costs: what variants of a run have cost, beside what each would have cost alone."""
+"""Rule variant_costs: cost of the variants of a run, compared with separate runs."""
 
 from veracity.results import variant_costs
 

@@ -1,4 +1,4 @@
-"""Drawing on a spectrogram: shapes, what they cover, and files of drawings."""
+"""Drawings on a spectrogram: shapes, coverage, and files of drawings."""
 
 import pkgutil
 

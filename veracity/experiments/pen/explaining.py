@@ -1,4 +1,4 @@
-"""What a drawing on one excerpt has done, and which of its segments did it: exact, and quick enough to draw by it."""
+"""Effect of a drawing on the decision, and its exact explanation, fast enough for interactive use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from .raster import draw
 
 @dataclass(frozen=True)
 class ExplainedDrawing:
-    """An excerpt that was drawn on, and why it is what it is now.
+    """Excerpt with a drawing, and its explanation.
 
     Attributes
     ----------
     log_mel : ndarray, shape (n_frames, n_mels)
-        The excerpt, drawn upon.
+        Excerpt with the drawing, natural logarithm of mel magnitude.
     p_clean, p_drawn : float
-        P(sing) before and after.
+        P(sing) without and with the drawing.
     flips : bool
-        Whether the decision has turned round.
+        Whether the drawing flips the decision.
     lime, shapley : ndarray, shape (n_segments,)
-        Exact weights of the drawn excerpt's segments for "sing", absent ones filled.
+        Exact weights for "sing" in the fill game of the excerpt with the drawing.
     fidelity : float
-        Weighted R^2 of LIME's surrogate.
+        Weighted R^2 of the surrogate of LIME.
     touched : ndarray of bool, shape (n_segments,)
         Segments that the drawing has changed.
     smallest_sets : list of tuple of int
-        The smallest sets of segments of the drawing that turn the decision round when they alone are drawn.
+        Smallest sets of segments of the drawing that alone flip the decision.
     """
 
     log_mel: np.ndarray
@@ -58,30 +58,36 @@ def explain_drawing(
     threshold: float,
     go_on: Callable[[], None] = lambda: None,
 ) -> ExplainedDrawing:
-    """Draw on an excerpt and explain what the model makes of it (paper section 5.1), from all masks.
+    """Draw on an excerpt and explain the decision from all masks (paper section 5.1).
 
     Parameters
     ----------
     clean : ndarray, shape (n_frames, n_mels)
-        Natural log of mel magnitude.
+        Excerpt, natural logarithm of mel magnitude.
     coverage : ndarray, shape (n_frames, n_mels)
-        In [0, 1]: what lies under the pen.
+        Coverage of the drawing in [0, 1].
     strength : float
-        Level towards which covered cells are raised, above the mean of the excerpt, natural log units.
+        Level of the drawing above the mean of the excerpt, in natural logarithm units.
     model : ExplainedModel
-        Of which all masks can be evaluated.
+        Explained model, for which all masks can be evaluated.
     settings : LimeSettings
         Grid, fill and surrogate.
     threshold : float
+        Decision threshold: "sing" is P(sing) > threshold.
     go_on : callable
-        Called between the steps; what it raises ends the work, since a newer drawing has come.
+        Function called between the steps, which may raise an exception to cancel the computation.
+
+    Returns
+    -------
+    ExplainedDrawing
+        The excerpt with its explanation.
     """
     grid = settings.grid(*clean.shape)
     drawn = draw(clean, coverage, level=float(clean.mean(dtype=np.float64)) + strength)
     touched = grid.sums(np.abs(drawn - clean).astype(np.float64)) > 0
     p_clean, p_drawn = (float(p) for p in model.p_sing(np.stack([clean, drawn])))
     if not touched.any():
-        p_drawn = p_clean  # not what rounding makes of the second in a batch
+        p_drawn = p_clean  # equal, because rounding may differ between positions in a batch
     go_on()
     filled = next(model.values([fill_game(drawn, grid, settings.fill)]))
     assert filled.all_values is not None
@@ -103,13 +109,13 @@ def explain_drawing(
 def _smallest_sets(
     drawn: np.ndarray, clean: np.ndarray, grid: SegmentGrid, touched: np.ndarray, model: ExplainedModel, threshold: float
 ) -> list[tuple[int, ...]]:
-    """Return the smallest sets that turn the decision round; segments that were not touched are the same drawn or not."""
+    """Return the smallest flip sets among the segments that the drawing has changed."""
     segments = np.flatnonzero(touched)
     if not len(segments):
         return []
     game = Game(torch.as_tensor(drawn), torch.as_tensor(clean), grid)
     if len(segments) == len(touched):
-        # All masks in one go, in blocks, take less time than looking them up one by one.
+        # Evaluating all masks in blocks is faster than evaluating a list of masks.
         values = next(model.values([game])).all_values
     else:
         masks = np.zeros((1 << len(segments), len(touched)), dtype=bool)

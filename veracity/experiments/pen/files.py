@@ -1,4 +1,4 @@
-"""Drawings made elsewhere, as the authors' own: read without running code from the file, and within bounds."""
+"""Import of drawings from files, with limits on their size and without executing code from them."""
 
 import contextlib
 import io
@@ -14,45 +14,46 @@ from ...errors import shortened
 from .fitting import DrawingError
 from .pickles import PickledArray, RefusedError, read_pickle
 
-MOST_BYTES = 64 * 2**20  # of a file, and of what an archive unpacks to
-MOST_VALUES = 1_000_000  # members of containers
-DEEPEST = 4  # levels of containers in files of drawings
-MOST_DRAWINGS = 1000  # each is tried at every strength on every song
-LONGEST_NAME = 300  # characters; a file's name has up to 255
+MOST_BYTES = 64 * 2**20  # largest size of a file, and of the content of an archive
+MOST_VALUES = 1_000_000  # largest number of members of containers
+DEEPEST = 4  # largest number of nested containers
+MOST_DRAWINGS = 1000  # each drawing is tried at every strength on every song
+LONGEST_NAME = 300  # characters; names of files have at most 255
 
 
 def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int = 80) -> dict[str, np.ndarray]:
-    """Read drawings that others made, as the authors' own.
+    """Read drawings from files, such as those of the authors.
 
-    Arrays may be masks or whole spectrograms that were drawn on: each is scaled so that its smallest value becomes
-    0 and its largest 1, and is then a coverage. (A drawn spectrogram keeps its background.) An array of shape
-    (n_mels, n_frames) is transposed, unless the two are equal; axes of length 1 are dropped; a stack of drawings is
-    taken apart.
+    Arrays may be masks or spectrograms with a drawing. Each array is scaled to the range from 0 to 1 and used as a coverage. A
+    spectrogram therefore keeps its background. An array of shape (n_mels, n_frames) is transposed, unless the two numbers are
+    equal. Axes of length 1 are removed, and a stack of drawings is split.
 
-    Pickles are read by an unpickler that builds arrays in dictionaries, lists and tuples and refuses all else, so that
-    a file from a stranger runs no code (`veracity.experiments.pen.pickles`). Numbers and texts beside the arrays are left
-    out. Bounds: 64 MiB for a file and for what an archive or image unpacks to, 1000 drawings, 50 000 steps of a pickle, a
-    million members of containers, nested 4 deep.
+    Pickles are read by an unpickler that accepts only arrays in dictionaries, lists and tuples, so that no code is executed
+    (`veracity.experiments.pen.pickles`). Numbers and texts beside the arrays are ignored.
+
+    A file, and the content of an archive or image, may have at most 64 MiB. Further limits are 1000 drawings, 50 000 opcodes of
+    a pickle, a million members of containers, and 4 nested containers.
 
     Parameters
     ----------
     path : path-like
-        A file ``.npy``, ``.npz``, ``.png``, ``.pkl``, ``.pickle`` or ``.p``, or a folder of such. Images show time
-        from left to right and low frequencies at the bottom, have any size, and are transparent where nothing is drawn
-        or else dark on light.
+        File ``.npy``, ``.npz``, ``.png``, ``.pkl``, ``.pickle`` or ``.p``, or a folder of such files. Images of any size show
+        time from left to right and low frequencies at the bottom. They are transparent where nothing is drawn, or dark on
+        light.
     n_frames, n_mels : int
-        Shape of the excerpts to draw on.
+        Shape of an excerpt, 115 and 80 by default.
 
     Returns
     -------
     dict of str to ndarray, shape (n_frames, n_mels), float32
-        Coverages in [0, 1], named by the file's stem and, in a container, keys or places: ``stem.key.0``.
+        Coverages in [0, 1]. Names consist of the name of the file without its suffix and, for containers, keys or positions:
+        ``stem.key.0``.
 
     Raises
     ------
     DrawingError
-        When the path is missing, no regular file, of no known kind, damaged, unsafe, beyond the bounds, or holds no drawing
-        of that shape.
+        If the path is missing, not a regular file or of an unknown type. Also if a file is damaged, unsafe, beyond the limits,
+        or contains no drawing of this shape.
     """
     path = Path(path)
     drawings: dict[str, np.ndarray] = {}
@@ -90,14 +91,14 @@ def _files(path: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Explain in one sentence why a file cannot be read."""
+    """Convert errors of readers to DrawingError."""
     try:
         yield
     except DrawingError:
         raise
     except RefusedError as error:
         raise DrawingError(f"{path} cannot be read as drawings ({error}): export the drawings as .npy or .png") from error
-    except Exception as error:  # these files come from strangers: their readers may raise anything, and in any words
+    except Exception as error:  # readers may raise any error for untrusted files
         raise DrawingError(
             f"{path} cannot be read as drawings (it is damaged, or holds more than arrays of numbers): "
             "export the drawings as .npy or .png"
@@ -105,7 +106,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _bytes_of(path: Path) -> bytes:
-    if not path.is_file():  # a pipe would wait for ever, a device may have no end
+    if not path.is_file():  # reading a pipe or a device may never end
         raise RefusedError("it is no regular file")
     try:
         with path.open("rb") as file:
@@ -126,19 +127,19 @@ def _read_npy(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
 
 
 def _read_npz(data: bytes, n_frames: int, n_mels: int) -> dict[str, np.ndarray]:
-    if data.count(b"PK\x01\x02") > MOST_DRAWINGS:  # entries of its directory, before it is read
+    if data.count(b"PK\x01\x02") > MOST_DRAWINGS:  # number of entries in the directory, before it is read
         raise RefusedError(f"it holds more than {MOST_DRAWINGS} arrays")
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        _check_size(sum(member.file_size for member in archive.infolist()))  # no more than this is ever unpacked
+        _check_size(sum(member.file_size for member in archive.infolist()))  # upper limit of the unpacked size
         for member in archive.infolist():
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise RefusedError("it is packed in a way that NumPy does not write")  # and that is unpacked without bounds
+                raise RefusedError("it is packed in a way that NumPy does not write")  # whose unpacked size is not limited
             name = member.filename.removesuffix(".npy")
             if name in arrays:
                 raise RefusedError(f"it holds two arrays named {shortened(name)}")
             with archive.open(member) as file:
-                content = file.read(member.file_size + 1)  # asked for all, zlib would unpack more than that
+                content = file.read(member.file_size + 1)  # without a limit, zlib would unpack more
             if content.startswith(np.lib.format.MAGIC_PREFIX):
                 arrays[name] = _read_npy(content, n_frames, n_mels)
     return arrays
@@ -148,15 +149,15 @@ def _read_png(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
     from PIL import Image
     from PIL.PngImagePlugin import PngImageFile
 
-    png = PngImageFile(io.BytesIO(data))  # only its header
+    png = PngImageFile(io.BytesIO(data))  # reads only the header
     _check_size(4 * png.width * png.height)
-    if png.mode.startswith("I"):  # PIL would clip it to white
+    if png.mode.startswith("I"):  # PIL would clip these values to white
         raise RefusedError("it has 16 bits for each pixel: 8 are enough")
     image = png.convert("RGBA")
     ink = image.getchannel("A")
-    if ink.getextrema()[0] == 255:  # nowhere transparent: dark on light
+    if ink.getextrema()[0] == 255:  # no transparency, so the drawing is dark on light
         ink = image.convert("L").point(lambda grey: 255 - grey)
-    rows = np.asarray(ink.resize((n_frames, n_mels), Image.Resampling.BILINEAR))  # from high to low frequencies
+    rows = np.asarray(ink.resize((n_frames, n_mels), Image.Resampling.BILINEAR))  # high frequencies first
     return rows[::-1].T  # (n_mels, n_frames), high first > (n_frames, n_mels), low first
 
 
@@ -174,17 +175,17 @@ _READERS: dict[str, Callable[[bytes, int, int], Any]] = {
 }
 
 
-# What may lie beside the arrays and is left out: texts and numbers.
+# Types of texts and numbers, which are ignored beside the arrays.
 _BESIDE = (str, bytes, bool, int, float, complex, np.generic, np.ndarray)
 
 
 def _arrays_in(
     content: Any, name: str, path: Path, n_frames: int, n_mels: int, steps: Iterator[int], depth: int = 0
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Flatten containers to arrays, named by keys and places."""
+    """Yield the arrays in nested containers, named by keys and positions."""
     if depth > DEEPEST:
         raise DrawingError(f"{path} nests its arrays more than {DEEPEST} deep: give a dictionary of arrays")
-    if next(steps, None) is None:  # few bytes are enough: a list may hold another one thousands of times
+    if next(steps, None) is None:  # a small file can contain many values, because a list may refer to another list many times
         raise DrawingError(f"{path} holds more than {MOST_VALUES} values: give a dictionary of arrays")
     if isinstance(content, PickledArray):
         content = content.values()
@@ -202,7 +203,7 @@ def _arrays_in(
 
 
 def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Drop axes of length 1 and take stacks of drawings apart."""
+    """Remove axes of length 1 and split stacks of drawings."""
     values = values.squeeze() if values.ndim > 2 else values
     if values.ndim == 3 and values.shape[1:] in {(n_frames, n_mels), (n_mels, n_frames)}:
         yield from ((f"{name}.{place}", member) for place, member in enumerate(values))
@@ -211,12 +212,12 @@ def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Ite
 
 
 def _scaled(values: np.ndarray, name: str, path: Path, n_frames: int, n_mels: int) -> np.ndarray:
-    """Turn an array into a coverage."""
+    """Return an array as a coverage."""
     if values.shape == (n_mels, n_frames) and n_mels != n_frames:
         values = values.T  # (n_mels, n_frames) > (n_frames, n_mels)
     if values.shape != (n_frames, n_mels):
         raise DrawingError(f"{path} holds {name} of shape {values.shape}: give {n_frames} frames x {n_mels} bands")
-    with np.errstate(over="ignore", invalid="ignore"):  # told below
+    with np.errstate(over="ignore", invalid="ignore"):  # reported below
         values = values.astype(np.float64)
         span = values.max() - values.min()
     if not np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""Adapting a drawing until the detector takes it for singing (paper section 5.1)."""
+"""Search for a drawing that changes the decision to "sing" (paper section 5.1)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from ...games.callables import checked_probabilities
 from .raster import draw, rasterise
 from .shapes import SHAPES, Shape, shape_named
 
-RATIOS = (2 / 3, 3 / 2)  # relative height of a placement to its width: shapes stay recognisable
+RATIOS = (2 / 3, 3 / 2)  # range of height over width of a placement, so that shapes remain recognisable
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class DrawingError(VeracityError):
-    """An excerpt cannot be drawn on, or a file does not hold drawings."""
+    """Error of an excerpt that is "sing" already, or of a file without drawings."""
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """The drawing that changed the prediction for an excerpt to "sing".
+    """Drawing that changes the decision for an excerpt to "sing".
 
     Attributes
     ----------
     shape : str
-        Name of what was drawn.
+        Name of the shape.
     centre, size : tuple of float
-        Of the drawing, as fractions of the excerpt along time and frequency.
+        Centre and size of the drawing along time and frequency, as fractions of the excerpt.
     level : float
-        Natural log of mel magnitude towards which covered cells were raised.
+        Level towards which covered cells are raised, natural logarithm of mel magnitude.
     strength : float
-        Level above the mean of the clean excerpt, natural log units.
+        Level above the mean of the clean excerpt, in natural logarithm units.
     clean_p_sing, drawn_p_sing : float
-        Probability of singing before and after drawing.
+        P(sing) without and with the drawing.
     log_mel : ndarray, shape (n_frames, n_mels)
-        The excerpt, drawn upon, natural log of mel magnitude.
+        Excerpt with the drawing, natural logarithm of mel magnitude.
     coverage : ndarray, shape (n_frames, n_mels)
-        Cells' share under the pen.
+        Coverage of each cell in [0, 1].
     """
 
     shape: str
@@ -72,48 +72,48 @@ def fit_drawing(
     strengths: Sequence[float] = (1, 2, 3, 4, 5, 6, 7, 8),
     batch_size: int = 64,
 ) -> Drawing | None:
-    """Adapt drawings until the prediction changes to "sing" (paper section 5.1).
+    """Find a drawing that changes the decision to "sing" (paper section 5.1).
 
-    Each shape is tried at random places and sizes, faintly at first. At the first strength at which any of these
-    drawings flips the prediction, the one with the highest probability of singing is taken.
+    Each shape is placed at random positions with random sizes. Strengths are tried in increasing order. At the first strength
+    at which any drawing flips the decision, the drawing with the largest P(sing) is returned.
 
-    Differs from the paper: there, drawings were adapted by hand, and how is not said.
+    Differs from the paper: there, drawings were adapted by hand, and the procedure is not described.
 
     Parameters
     ----------
     log_mel : ndarray, shape (n_frames, n_mels)
-        Natural log of mel magnitude of an excerpt that is predicted "no sing".
+        Excerpt whose decision is "no sing", natural logarithm of mel magnitude.
     predict : callable
-        Takes a float32 array (n, n_frames, n_mels) and returns P(sing), shape (n,).
+        Function from a float32 array, shape (n, n_frames, n_mels), to P(sing), shape (n,).
     threshold : float
-        "Sing" is what is strictly above.
+        Decision threshold: "sing" is P(sing) > threshold.
     rng : Generator
-        Where to draw: placements depend on it alone, and on the shapes that come before.
+        Source of the placements. Those of a shape also depend on the number of shapes before it.
     shapes : sequence of str
-        Names as `shape_named` takes them.
+        Names of shapes, by default all built-in shapes; see `shape_named`.
     imported : mapping of str to ndarray, optional
-        More shapes, from `import_drawings`. Those of the excerpt's own shape stay where they are and are tried once.
+        Further shapes from `import_drawings`. Arrays with the shape of the excerpt are not moved or scaled.
     n_placements : int
-        Places and sizes to try for each shape.
+        Number of random placements for each shape, 8 by default.
     sizes : tuple of float
-        Smallest and largest width and height, in fractions of the excerpt. Small ones touch few segments, so that an
-        explanation of 3 segments can point at them.
+        Smallest and largest width and height as fractions of the excerpt, (0.25, 0.5) by default. Small drawings cover few
+        segments, so that an explanation of 3 segments can locate them.
     strengths : sequence of float
-        Levels above the mean of the excerpt, in natural log units, tried from low to high.
+        Levels above the mean of the excerpt in natural logarithm units, 1, 2, ..., 8 by default.
     batch_size : int
-        Most excerpts in one call of `predict`.
+        Largest number of excerpts in one call of `predict`, 64 by default.
 
     Returns
     -------
     Drawing or None
-        None when no drawing flips the prediction.
+        The drawing; None if no drawing flips the decision.
 
     Raises
     ------
     DrawingError
-        When the excerpt is "sing" already.
+        If the decision for the excerpt is already "sing".
     ConfigError
-        When a shape is unknown, there is none, or `predict` returns anything but probabilities.
+        If a shape is unknown, there are no shapes, or `predict` does not return probabilities.
     """
     log_mel = np.asarray(log_mel, dtype=np.float32)
     candidates = list(_candidates(_chosen(shapes, imported or {}), log_mel.shape, rng, n_placements, sizes))
@@ -153,7 +153,7 @@ def _candidates(
 
 
 def _placement(rng: np.random.Generator, sizes: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Draw a centre and a size such that the shape lies wholly inside the excerpt."""
+    """Draw a random centre and size of a shape that is completely inside the excerpt."""
     width = rng.uniform(*sizes)
     height = float(np.clip(width * np.exp(rng.uniform(*np.log(RATIOS))), *sizes))
     x, y = (rng.uniform(side / 2, 1 - side / 2) for side in (width, height))
@@ -173,7 +173,7 @@ def _clean_p_sing(log_mel: np.ndarray, predict: Predict, threshold: float) -> fl
 def _p_sing_drawn(
     log_mel: np.ndarray, candidates: Sequence[_Candidate], level: float, predict: Predict, batch_size: int
 ) -> np.ndarray:
-    """P(sing) of each candidate, shape (n_candidates,)."""
+    """Return P(sing) with each candidate, shape (n_candidates,)."""
     p_sing = []
     for first in range(0, len(candidates), batch_size):
         coverage = np.stack([candidate.coverage for candidate in candidates[first : first + batch_size]])
@@ -182,7 +182,7 @@ def _p_sing_drawn(
 
 
 def _checked(predict: Predict, batch: np.ndarray) -> np.ndarray:
-    """Predict in float64, so that comparisons with the threshold are exact; what is drawn upon stays ours."""
+    """Predict probabilities in float64, for exact comparison with the threshold, from a copy of the batch."""
     return checked_probabilities(predict(batch.copy()), len(batch), "what predicts P(sing)")
 
 

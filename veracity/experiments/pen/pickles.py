@@ -1,6 +1,6 @@
-"""Arrays from a stranger's pickle, without running its code: NumPy's classes and functions are stood in for.
+"""Arrays from untrusted pickles, read with stand-ins for the classes and functions of NumPy, so that no code is executed.
 
-No function that a file names is called, so a file cannot have one of NumPy's own make arrays of memory that it does not hold.
+No function named in the file is called. A file can therefore not make NumPy allocate an array larger than its data.
 """
 
 import io
@@ -13,15 +13,15 @@ import numpy as np
 
 from ...errors import shortened
 
-MOST_STEPS = 50_000  # opcodes of a pickle, some thirty for an array
+MOST_STEPS = 50_000  # largest number of opcodes of a pickle; an array takes about 30
 
 
 class RefusedError(Exception):
-    """A file of drawings holds what is not admitted; the message says what."""
+    """Error of a file of drawings with unsupported or unsafe content; the message describes it."""
 
 
 class _Dtype:
-    """What a pickle gives for the type of an array."""
+    """Stand-in for the dtype of a pickled array."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"b1|[iufc]\d{1,2}|[SU]\d{1,4}", code):
@@ -33,7 +33,21 @@ class _Dtype:
 
 
 class PickledArray:
-    """What a pickle gives for an array: `values` makes the array, of the bytes that the file holds."""
+    """Stand-in for a pickled array; `values` returns the array.
+
+    Parameters
+    ----------
+    data : bytes or str
+        Bytes of the array.
+    dtype : object
+        Stand-in for the dtype.
+    shape : tuple of int
+        Shape of the array.
+    order : {"C", "F"}
+        Order of the data in memory, "C" by default.
+    axes : sequence of int or None
+        Permutation of the axes; None, the default, for none.
+    """
 
     def __init__(self, data: Any = b"", dtype: Any = None, shape: Any = (0,), order: str = "C", axes: Any = None) -> None:
         self.data, self.dtype, self.shape, self.order, self.axes = data, dtype, shape, order, axes
@@ -43,25 +57,25 @@ class PickledArray:
         self.order = "F" if is_fortran else "C"
 
     def values(self) -> np.ndarray:
-        """Return the array; what is given for it may raise any exception."""
-        data = self.data.encode("latin1") if isinstance(self.data, str) else self.data  # str: of Python 2
+        """Return the array; damaged data may raise any exception."""
+        data = self.data.encode("latin1") if isinstance(self.data, str) else self.data  # str if pickled by Python 2
         array = np.frombuffer(data, self.dtype.dtype).reshape(self.shape, order="F" if self.order == "F" else "C")
         return array if self.axes is None else array.transpose(self.axes)
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Unpickle arrays and Python's plain containers, and nothing else."""
+    """Unpickler that accepts only arrays and built-in containers."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Stand in for what arrays are made of, and refuse all else before anything is imported or called."""
-        module = module.replace("numpy.core", "numpy._core")  # of NumPy 1
+        """Return a stand-in for a part of an array; raise RefusedError for all other names without importing them."""
+        module = module.replace("numpy.core", "numpy._core")  # name in NumPy 1
         stand_ins = {
             ("numpy", "ndarray"): PickledArray,
             ("numpy", "dtype"): _Dtype,
             ("numpy._core.multiarray", "_reconstruct"): lambda *_: PickledArray(),
             ("numpy._core.multiarray", "scalar"): lambda dtype, data: PickledArray(data, dtype, ()).values().item(),
             ("numpy._core.numeric", "_frombuffer"): PickledArray,
-            ("_codecs", "encode"): lambda text, _: text,  # with it, pickles before protocol 3 write bytes as latin1
+            ("_codecs", "encode"): lambda text, _: text,  # encodes bytes as latin1 in pickles before protocol 3
         }
         if (module, name) not in stand_ins:
             raise RefusedError(f"it asks for {shortened(f'{module}.{name}')}, and only arrays are admitted from pickles")
@@ -74,19 +88,19 @@ def read_pickle(data: bytes) -> Any:
     Parameters
     ----------
     data : bytes
-        A pickle of any protocol, by Python 2 or 3 and NumPy 1 or 2.
+        Pickle of any protocol, written by Python 2 or 3 and NumPy 1 or 2.
 
     Returns
     -------
     object
-        Where an array was pickled, a `PickledArray`.
+        Content of the pickle, with a `PickledArray` for each array.
 
     Raises
     ------
     RefusedError
-        When it asks for anything else, or for too much. Damaged pickles raise exceptions of any kind.
+        If the pickle contains anything else or has too many opcodes. Damaged pickles may raise any exception.
     """
     for n_steps, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if n_steps == MOST_STEPS or ("PUT" in opcode.name and (argument or 0) > MOST_STEPS):  # room is made for as many
+        if n_steps == MOST_STEPS or ("PUT" in opcode.name and (argument or 0) > MOST_STEPS):  # it allocates a memo of this size
             raise RefusedError(f"it takes more than {MOST_STEPS} steps to read")
-    return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()  # latin1: arrays that Python 2 pickled
+    return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()  # latin1 for arrays pickled by Python 2

@@ -1,4 +1,4 @@
-"""From a shape to what it covers of an excerpt, and from that to a spectrogram that was drawn on."""
+"""Conversion of shapes to coverage of an excerpt, and of coverage to a spectrogram with a drawing."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,25 +10,25 @@ import numpy as np
 from ...errors import ConfigError, quoted
 from .shapes import LETTERS, Shape
 
-SUPERSAMPLING = 8  # sub-cells per cell and axis: coverage is a multiple of 1/64
-THINNEST = 1.5  # least thickness of a line, in cells: anything thinner fades away between them
+SUPERSAMPLING = 8  # number of sub-cells per cell and axis; coverage is a multiple of 1/64
+THINNEST = 1.5  # smallest thickness of a line in cells; thinner lines have too little coverage
 
 
 def rasterise(
     shape: Shape | np.ndarray, n_frames: int, n_mels: int, *, centre: tuple[float, float], size: tuple[float, float]
 ) -> np.ndarray:
-    """Tell how much of each cell of an excerpt a placed shape covers.
+    """Return the coverage of each cell of an excerpt by a placed shape.
 
     Parameters
     ----------
     shape : Shape or ndarray, shape (any, any)
-        What to draw; an array is a coverage by itself (time, frequency), stretched to the size wanted.
+        Shape, or a coverage with the axes time and frequency, which is scaled to `size`.
     n_frames, n_mels : int
         Shape of the excerpt.
     centre : tuple of float
-        Of the unit square, as fractions of the excerpt along time and frequency.
+        Centre of the unit square along time and frequency, as fractions of the excerpt.
     size : tuple of float
-        Width and height of the unit square, likewise. What leaves the excerpt is cut off.
+        Width and height of the unit square, as fractions of the excerpt. Parts outside the excerpt are cut off.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def rasterise(
     Raises
     ------
     ConfigError
-        When the face has not all letters of a text, or shows none of them.
+        If the typeface lacks a letter of a text, or the text is invisible.
     """
     n_cells = np.array([n_frames, n_mels])
     extent = np.asarray(size) * n_cells
@@ -46,12 +46,12 @@ def rasterise(
     if isinstance(shape, np.ndarray):
         return _paste(shape, start, extent, n_cells)
     canvas = _paint(shape, start * SUPERSAMPLING, extent * SUPERSAMPLING, n_cells * SUPERSAMPLING)
-    blocks = canvas.reshape(n_mels, SUPERSAMPLING, n_frames, SUPERSAMPLING)  # a block of sub-cells for each cell
+    blocks = canvas.reshape(n_mels, SUPERSAMPLING, n_frames, SUPERSAMPLING)  # one block of sub-cells per cell
     return blocks.mean(axis=(1, 3), dtype=np.float32).T  # (n_mels, n_frames) > (n_frames, n_mels)
 
 
 def _paint(shape: Shape, start: np.ndarray, extent: np.ndarray, n_cells: np.ndarray) -> np.ndarray:
-    """Paint in black and white; all sizes in sub-cells. Returns booleans (n_mels, n_frames), band 0 first."""
+    """Paint a shape in black and white, with all sizes in sub-cells; return booleans (n_mels, n_frames), band 0 first."""
     from PIL import Image, ImageChops, ImageDraw
 
     width, height = map(int, n_cells)
@@ -67,12 +67,12 @@ def _paint(shape: Shape, start: np.ndarray, extent: np.ndarray, n_cells: np.ndar
 
 
 def _pixels(points: np.ndarray, start: np.ndarray, extent: np.ndarray) -> list[tuple[float, float]]:
-    """Map the unit square to pixels, which PIL counts from the middle of the first."""
+    """Map points of the unit square to pixels, whose origin in PIL is the centre of the first pixel."""
     return [(float(x), float(y)) for x, y in start + points * extent - 0.5]
 
 
 def _stroke(painter: Any, points: Sequence[tuple[float, float]], pen: float) -> None:
-    """Draw a line with a round pen: PIL's own lines have flat ends and open joints."""
+    """Draw a line with a round pen, because lines of PIL have flat ends and open joints."""
     painter.line(points, fill=1, width=round(pen))
     for x, y in points:
         painter.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=1)
@@ -80,7 +80,7 @@ def _stroke(painter: Any, points: Sequence[tuple[float, float]], pen: float) -> 
 
 @cache
 def _glyphs(text: str) -> tuple[np.ndarray, ...]:
-    """Outline a text in the unit square, in the face that comes with matplotlib: the same on every machine."""
+    """Return the outlines of a text in the unit square, in the typeface of matplotlib, which is equal on every machine."""
     if not text:
         return ()
     from matplotlib import get_data_path
@@ -90,13 +90,13 @@ def _glyphs(text: str) -> tuple[np.ndarray, ...]:
     face = Path(get_data_path(), "fonts/ttf/DejaVuSans-Bold.ttf")
     font = get_font(face)
     unknown = [letter for letter in text if ord(letter) not in font.get_charmap()]
-    if unknown:  # it would draw a box
+    if unknown:  # matplotlib would draw a box
         raise ConfigError(
             f"the drawing {quoted(LETTERS + text)} has {unknown[0]!r}, which the typeface lacks: choose other letters"
         )
     if not any(font.load_char(ord(letter)).width for letter in text):
         raise ConfigError(f"the drawing {quoted(LETTERS + text)} shows nothing: choose other letters")
-    plain = text.replace("$", r"\$")  # between two dollars it would expect mathematics
+    plain = text.replace("$", r"\$")  # matplotlib would interpret text between dollar signs as a formula
     path = TextPath((0, 0), plain, size=100, prop=FontProperties(fname=face))
     outlines = [np.asarray(outline) for outline in path.to_polygons()]
     points = np.concatenate(outlines)
@@ -104,11 +104,11 @@ def _glyphs(text: str) -> tuple[np.ndarray, ...]:
 
 
 def _paste(mask: np.ndarray, start: np.ndarray, extent: np.ndarray, n_cells: np.ndarray) -> np.ndarray:
-    """Stretch a coverage to whole cells and lay it on an empty excerpt."""
+    """Scale a coverage to whole cells and place it in an empty excerpt."""
     from PIL import Image
 
     first, width = np.round(start).astype(int), np.maximum(np.round(extent), 1).astype(int)
-    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.float32))  # PIL's x is the last axis: frequency
+    image = Image.fromarray(np.ascontiguousarray(mask, dtype=np.float32))  # x in PIL is the last axis, frequency
     placed = np.asarray(image.resize((int(width[1]), int(width[0])), Image.Resampling.BILINEAR))
     coverage = np.zeros(n_cells, dtype=np.float32)
     low, high = np.maximum(first, 0), np.minimum(first + width, n_cells)
@@ -124,16 +124,16 @@ def draw(log_mel: np.ndarray, coverage: np.ndarray, *, level: float) -> np.ndarr
     Parameters
     ----------
     log_mel : ndarray, shape (..., n_frames, n_mels)
-        Natural log of mel magnitude.
+        Natural logarithm of mel magnitude.
     coverage : ndarray, shape (..., n_frames, n_mels)
-        In [0, 1]; cells under the pen by half are raised half of the way.
+        Coverage in [0, 1]. Cells are raised in proportion to it.
     level : float
-        Natural log of mel magnitude towards which covered cells are raised. Louder cells keep their value.
+        Level towards which covered cells are raised, natural logarithm of mel magnitude. Louder cells do not change.
 
     Returns
     -------
     ndarray, shape (..., n_frames, n_mels)
-        Nowhere below `log_mel`; of its type.
+        Spectrogram with the drawing, at least `log_mel` everywhere and of the same dtype.
     """
     raised = log_mel + coverage * (level - log_mel)
     return np.maximum(log_mel, raised).astype(log_mel.dtype)

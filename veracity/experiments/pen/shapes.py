@@ -1,11 +1,11 @@
-"""Drawings on a spectrogram that a detector takes for singing (paper section 5.1, Figure 1).
+"""Shapes to draw on a spectrogram until a detector classifies it as singing (paper section 5.1, Figure 1).
 
-A shape lives in the unit square, x along time and y along frequency, upwards. Rasterised it is a *coverage*: an array
-of shape (n_frames, n_mels) in [0, 1], band 0 lowest, that tells how much of each cell lies under the pen. A drawing
-raises the log-mel spectrogram towards a level where it is covered and never makes anything quieter.
+A shape is defined in the unit square, x along time and y along frequency, upwards. Rasterised, it is a *coverage*: an array of
+shape (n_frames, n_mels) in [0, 1], band 0 lowest, with the covered share of each cell. A drawing raises covered cells of the
+log-mel spectrogram towards a level and never lowers a cell.
 
-The idea is that of https://github.com/f0k/singing_horse (reference [17] of the paper). The shapes are our own; the
-authors' drawings can be brought in with `import_drawings`.
+The idea is that of https://github.com/f0k/singing_horse (reference [17] of the paper). The shapes differ from those of the
+authors, whose drawings can be imported with `import_drawings`.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ import numpy as np
 
 from ...errors import ConfigError, quoted
 
-LETTERS = "letters:"  # what follows is written out
-MOST_LETTERS = 40  # thinner ones would be lost between the cells of an excerpt
+LETTERS = "letters:"  # prefix of a text to be drawn
+MOST_LETTERS = 40  # more letters would be too narrow for the cells of an excerpt
 
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """Something to draw: areas, lines or letters in the unit square.
+    """Shape of areas, lines or letters in the unit square.
 
     Attributes
     ----------
@@ -29,7 +29,8 @@ class Shape:
     lines : tuple of ndarray, shape (n_points, 2)
         Points (x, y) of lines drawn with a round pen.
     thickness : float
-        Of the lines, as a fraction of the geometric mean of the width and height (in cells) of the placed shape.
+        Thickness of the lines as a fraction of the geometric mean of width and height (in cells) of the placed shape, 0.08 by
+        default.
     text : str
         Letters, stretched to fill the square.
     """
@@ -40,7 +41,7 @@ class Shape:
     text: str = ""
 
 
-# A horse at a trot, facing the future. Own drawing, in hundredths, from the ear clockwise.
+# A trotting horse that faces right, drawn for this project, in hundredths, from the ear clockwise.
 # fmt: off
 _HORSE = (
     (78, 100), (82, 94), (88, 90), (94, 82), (99, 75), (99, 71), (96, 68), (92, 69), (88, 73), (83, 75),  # head
@@ -121,17 +122,22 @@ def _house() -> Shape:
 
 
 def letters(text: str) -> Shape:
-    """Write a text, stretched to fill the unit square.
+    """Return a text as a shape, stretched to fill the unit square.
 
     Parameters
     ----------
     text : str
-        1 to 40 characters, at least one of them visible.
+        Text of 1 to 40 printable characters, at least one of them visible.
+
+    Returns
+    -------
+    Shape
+        The shape.
 
     Raises
     ------
     ConfigError
-        When there is nothing to see, or too much.
+        If the text is empty, too long or not printable.
     """
     text = text.strip()
     if not text:
@@ -163,17 +169,22 @@ SHAPES: dict[str, Shape] = {
 
 
 def shape_named(name: str) -> Shape:
-    """Find a shape by its name.
+    """Return a shape by name.
 
     Parameters
     ----------
     name : str
-        A key of `SHAPES`, or ``letters:`` and any text.
+        Key of `SHAPES`, or ``letters:`` followed by any text.
+
+    Returns
+    -------
+    Shape
+        The shape.
 
     Raises
     ------
     ConfigError
-        When there is no such shape; names those there are.
+        If there is no such shape. The message lists all names.
     """
     if name in SHAPES:
         return SHAPES[name]
