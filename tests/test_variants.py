@@ -362,6 +362,16 @@ def test_lists_are_replaced_and_the_base_stays():
         configurations({"run": "r", "variants": {"a": {}}})
 
 
+def test_settings_of_an_artefact_do_not_depend_on_what_else_was_asked():
+    config = merged(DEFAULT, SMALL)
+    song = {"domain": "waveform", "song": "synthetic-test-01"}
+    first, second = (runs_of(merged(config, {"run": name}))[""] for name in ("a", "b"))
+    second.settings_of("controlled", control="cue", **song)
+    second.settings_of("attributions", explainer="none", **song)
+    assert first.settings_of("flips", **song) == second.settings_of("flips", **song)
+    assert first.settings_of("predictions", detector="seed0") == second.settings_of("predictions", detector="seed0")
+
+
 def test_the_first_run_with_equal_deciding_keys_owns_a_stage():
     other_options = {"call": "kernel_shap", "name": "occlusion", "budget": 64}
     variants = {

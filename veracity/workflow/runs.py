@@ -355,7 +355,8 @@ class Run:
             Part of the configuration. The key ``outside`` contains digests of external files and code, the key ``made_from``
             a digest of the settings of the artefacts from which this one is made.
         """
-        key = (stage, *((name, names[name]) for name in self.stages[stage].named_by if name in names))
+        names = {name: names[name] for name in self.stages[stage].named_by if name in names}
+        key = (stage, *names.items())
         if key not in self._settings_of:
             own = self._own_settings(stage, **names)
             above = [self.settings_of(other, **other_names) for other, other_names in self._made_from(stage, names)]
