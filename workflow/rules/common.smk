@@ -92,7 +92,7 @@ def settings(*keys):
 
 def names_of(stage):
     """Return the pattern for the names of the artefacts of a stage, such as flips/{domain}/{song}."""
-    return "/".join([stage, *(f"{{{name}}}" for name in RUN.stages[stage].named_by)])
+    return str(Path(stage, *(f"{{{name}}}" for name in RUN.stages[stage].named_by)))
 
 
 def log_of(names):

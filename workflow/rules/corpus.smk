@@ -13,7 +13,7 @@ rule synthetic_corpus:
         benchmark_of("synthetic_corpus")
     params:
         settings=settings("corpus.synthetic", "frontend.sample_rate"),
-        folder=f"{RESULTS}/synthetic_corpus",
+        folder=lambda wildcards, output: str(Path(output.lists[0]).parents[1]),
         code=code("synthetic_corpus"),
     script:
         "../scripts/synthetic_corpus.py"

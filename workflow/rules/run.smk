@@ -8,6 +8,7 @@ include: "attacks.smk"
 include: "explanations.smk"
 include: "controls.smk"
 include: "compare.smk"
+include: "page_table.smk"
 include: "pages.smk"
 
 
