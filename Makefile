@@ -10,7 +10,7 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
 	notebook plain_stacks readouts searching seeds store summaries tables))
 
-.PHONY: all page test test-all fast-tests all-tests test-lowest check docs setup bench clean
+.PHONY: all page test test-all fast-tests test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
@@ -22,19 +22,15 @@ page: $(if $(wildcard $(VENV)/ready),setup,$(VENV)/page)
 # Tests of one file run in one process, so that shared fixtures are created once. The slowest files start first.
 PYTEST = $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 20
 
-# Checks and site run in parallel with the tests, which do not always use all cores.
+# The checks run next to the tests, which leave cores idle from time to time.
 test: setup
 	$(MAKE) --no-print-directory --jobs check fast-tests
 
-test-all: setup
-	$(MAKE) --no-print-directory --jobs check docs all-tests
-	$(BIN)/pytest tests/test_site.py
+test-all: setup check docs
+	$(PYTEST)
 
 fast-tests: setup
 	$(PYTEST) -m "not slow"
-
-all-tests: setup
-	$(PYTEST) --ignore tests/test_site.py
 
 # Tests with the lowest supported versions. This downloads gigabytes, because only the newest torch has a small build here.
 test-lowest:
