@@ -465,5 +465,5 @@ def test_the_rule_plans_what_a_run_costs_and_makes_nothing_else(finished_run, tm
     both = compare(base.reset_index(), run).set_index("stage")
     assert both.loc["perturbations", "jobs_measured"] == both.loc["perturbations", "jobs_planned"] == 2
     assert both.loc[POOLED, "jobs_planned"] == both.loc[POOLED, "jobs_measured"] + 1  # the comparison of the variants
-    # Times vary with what else the machine does; `python benchmarks/plan.py --against RUN` on a free one measures the promised 15 %.
+    # Times vary with the load of the machine. `python benchmarks/plan.py --against RUN` measures the promised 15 %.
     assert 0.5 < both.cpu_seconds_planned.sum() / both.cpu_seconds_measured.sum() < 2, both.to_string()
