@@ -31,7 +31,7 @@ for variant in config["variants"]:
         snakefile:
             "workflow/rules/run.smk"
         config:
-            {"variant": variant, "base": BASE_CONFIG}
+            {"base": BASE_CONFIG}
 
     use rule * from module_name as prefix*
 

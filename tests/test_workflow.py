@@ -69,6 +69,7 @@ MISTAKES = (
     ("results/small/spectrograms/nobody.h5", {}, "no song of the corpus is named nobody"),
 )
 MORE_MISTAKES = (
+    ("all", {"base": {"seed": 1}}, "base: unknown key."),
     ("all", {"frontend": {"f_min": 9000}}, "frontend.f_min: not below frontend.f_max"),
     ("all", {"corpus": {"kind": "folder"}}, "corpus.folder: missing, got null. Give the path"),
     (

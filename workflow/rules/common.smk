@@ -22,7 +22,8 @@ from veracity.workflow.threads import threads_of
 
 STARTED = time.time()
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-VARIANT, BASE_CONFIG = config.get("variant", ""), config.get("base", config)  # set by the Snakefile for the module of a variant
+VARIANT = (__name__ or "").removeprefix("variant__")  # the name that the Snakefile gives to the module of a variant
+BASE_CONFIG = config["base"] if VARIANT else config
 
 try:
     if not VARIANT:
