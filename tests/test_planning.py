@@ -16,12 +16,12 @@ from workspaces import SMALL, Workspace
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
 from veracity.planning import probes
-from veracity.planning.dag import BLOCK, LINE, Job, Song, _job, jobs_of, merged, parts_of, songs_of
+from veracity.planning.dag import BLOCK, LINE, Job, Song, _job, jobs_of, parts_of, songs_of
 from veracity.planning.load import POOLED, kind_of, load
 from veracity.planning.prediction import THREAD_LOSS, as_time, by_stage, compare, in_words, predict, wall_seconds
 from veracity.planning.probes import Cost, Point, fit, measure, small
 from veracity.results import costs
-from veracity.workflow.configuration import checked
+from veracity.workflow.configuration import checked, complete
 from veracity.workflow.consistency import check_together
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -435,7 +435,9 @@ def test_a_plan_in_words_tells_variants_and_what_is_assumed():
         "assumed are songs of 240 s (61 train, 16 valid, 16 test)",
     ):
         assert part in words
-    assert "assumed are" not in in_words(jobs, predicted, parts_of(merged(config, {"corpus": {"kind": "synthetic"}})), cores=4)
+    assert "assumed are" not in in_words(
+        jobs, predicted, parts_of(complete({"corpus": {"kind": "synthetic"}}, config)), cores=4
+    )
 
 
 @pytest.mark.slow
@@ -455,6 +457,10 @@ def test_the_rule_plans_what_a_run_costs_and_makes_nothing_else(finished_run, tm
         ("explanations", "wide", 2),
         ("flips", "wide", 2),
     ]
+    n_jobs = {"spectrograms": 5, POOLED: 31, **dict.fromkeys(("synthetic_corpus", "training", "predictions", "drawings"), 1)}
+    of_attacks = ("perturbations", "excerpts", "explanations", "flips", "localised", "stability")
+    assert base.jobs.to_dict() == n_jobs | dict.fromkeys(of_attacks, 2)
+    assert (table.startup_seconds > 0.2 * table.jobs).all()
     assert (table.cpu_seconds > table.startup_seconds).all()
     assert (table[["peak_memory_mb", "disk_mb"]] > 0).all(axis=None)
     for shown in (done.stdout, (results / "logs" / "plan.log").read_text(), (results / "tables" / "plan.md").read_text()):

@@ -16,13 +16,8 @@ LIBRARIES = ("h5py", "librosa", "numpy", "scikit-learn", "scipy", "torch")
 
 
 def file_digest(path: str | os.PathLike) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of a file, or of all files in a folder."""
-    path = Path(path)
-    if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-        listed = "\n".join(f"{file.relative_to(path).as_posix()} {file_digest(file)}" for file in inside)
-        return hashlib.sha256(listed.encode()).hexdigest()[:16]
-    with path.open("rb") as file:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 

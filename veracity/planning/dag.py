@@ -15,6 +15,7 @@ from ..songs.audio import told_length
 from ..songs.corpus import SPLITS
 from ..songs.corpus import songs_of as corpus_songs
 from ..songs.synthesis import SynthesisSettings, song_names
+from ..workflow.configuration import complete
 
 JAMENDO = {"train": 61, "valid": 16, "test": 16}  # assumed numbers of songs of a corpus that has not been downloaded
 JAMENDO_SECONDS = 240.0  # assumed length of each song
@@ -111,15 +112,6 @@ def songs_of(config: Mapping[str, Any]) -> dict[str, Song]:
     return {song.name: Song(song.split, told_length(song.audio)[0]) for song in found}
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration with changes; mappings are merged, and other values are replaced."""
-    result = dict(base)
-    for key, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(base.get(key), Mapping)
-        result[key] = merged(base[key], value) if both else value
-    return result
-
-
 def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Song]]]:
     """Return the complete configuration and the songs of the base run and of each variant.
 
@@ -133,7 +125,7 @@ def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[
     dict of str to (dict, dict of str to Song)
         Configurations and songs by name of the variant; "" for the base run.
     """
-    configs = {"": dict(config)} | {name: merged(config, changes) for name, changes in config["variants"].items()}
+    configs = {"": dict(config)} | {name: complete(changes, config) for name, changes in config["variants"].items()}
     songs = songs_of(config)
     return {name: (own, songs if own["corpus"] == config["corpus"] else songs_of(own)) for name, own in configs.items()}
 
@@ -233,7 +225,10 @@ def jobs_of(config: Mapping[str, Any], *, snakefile: Path, folder: Path, cores: 
     config = absolute(config)
     if is_assumed(config):
         _write_stand_in(folder / "assumed", songs_of(config))
-        config = {**merged(config, {"corpus": {"folder": str(folder / "assumed")}}), "truth": {**config["truth"], "groups": {}}}
+        config = {
+            **complete({"corpus": {"folder": str(folder / "assumed")}}, config),
+            "truth": {**config["truth"], "groups": {}},
+        }
     shown = snakemake(snakefile, folder, config, "--dry-run", "all", "--cores", str(cores), "--quiet", "host")
     return [_job(name, dict(LINE.findall(lines))) for name, lines in BLOCK.findall(shown) if name != "all"]
 
