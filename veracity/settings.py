@@ -5,6 +5,7 @@ configuration file, its JSON schema and its reference page therefore have the sa
 NumPy.
 """
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -21,6 +22,15 @@ from pydantic_core import PydanticCustomError
 from .errors import ConfigError, hint, plain, quoted, shortened
 
 T = TypeVar("T")
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration with changes; mappings are merged, and other values are replaced."""
+    result = copy.deepcopy(dict(base))
+    for key, value in changes.items():
+        nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if nested else value
+    return result
 
 
 def between(low: float, high: float) -> Any:

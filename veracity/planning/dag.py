@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import VeracityError
+from ..settings import merged
 from ..songs.audio import told_length
 from ..songs.corpus import SPLITS
 from ..songs.corpus import songs_of as corpus_songs
 from ..songs.synthesis import SynthesisSettings, song_names
-from ..workflow.configuration import complete
 
 JAMENDO = {"train": 61, "valid": 16, "test": 16}  # assumed numbers of songs of a corpus that has not been downloaded
 JAMENDO_SECONDS = 240.0  # assumed length of each song
@@ -125,7 +125,7 @@ def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[
     dict of str to (dict, dict of str to Song)
         Configurations and songs by name of the variant; "" for the base run.
     """
-    configs = {"": dict(config)} | {name: complete(changes, config) for name, changes in config["variants"].items()}
+    configs = {"": dict(config)} | {name: merged(config, changes) for name, changes in config["variants"].items()}
     songs = songs_of(config)
     return {name: (own, songs if own["corpus"] == config["corpus"] else songs_of(own)) for name, own in configs.items()}
 
@@ -226,7 +226,7 @@ def jobs_of(config: Mapping[str, Any], *, snakefile: Path, folder: Path, cores: 
     if is_assumed(config):
         _write_stand_in(folder / "assumed", songs_of(config))
         config = {
-            **complete({"corpus": {"folder": str(folder / "assumed")}}, config),
+            **merged(config, {"corpus": {"folder": str(folder / "assumed")}}),
             "truth": {**config["truth"], "groups": {}},
         }
     shown = snakemake(snakefile, folder, config, "--dry-run", "all", "--cores", str(cores), "--quiet", "host")

@@ -20,7 +20,7 @@ import numpy as np
 from ..attacks.settings import DOMAINS
 from ..explainers.settings import LIME, explainers_of
 from ..results.costs import of_job
-from ..workflow.configuration import complete
+from ..settings import merged
 from .dag import Job, Song, absolute, snakemake, songs_of
 from .load import STAGES, excerpt_seconds, kind_of, load
 
@@ -211,7 +211,7 @@ def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> di
     stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}  # exist only for the songs of the run
     explainers = [one for one in config["explainers"] if not (isinstance(one, Mapping) and one.get("name") in stored)]
     truth = {**config["truth"], "tested": [LIME], "against": ["random"], "groups": {}}
-    return complete(changes, absolute(config)) | {"variants": {}, "explainers": explainers, "truth": truth}
+    return merged(absolute(config), changes) | {"variants": {}, "explainers": explainers, "truth": truth}
 
 
 def _chosen(config: Mapping[str, Any], jobs: Iterable[Job]) -> list[Job]:

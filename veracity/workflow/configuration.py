@@ -6,7 +6,6 @@ limits are generous, because larger values are usually typing errors. `veracity.
 other.
 """
 
-import copy
 import json
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, field
@@ -22,7 +21,7 @@ from ..detector.planted import CueSettings
 from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
 from ..errors import ConfigError
 from ..explainers.lime import LimeSettings
-from ..settings import Distinct, Several, about, between, matching, sentence, settings
+from ..settings import Distinct, Several, about, between, matching, merged, sentence, settings
 from ..songs.settings import FrontEnd
 from ..songs.synthesis import Seconds
 
@@ -377,11 +376,7 @@ def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -
     dict
         Complete configuration. Mappings are merged, other values are replaced.
     """
-    merged = copy.deepcopy(dict(defaults() if base is None else base))
-    for key, value in config.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = complete(value, merged[key]) if nested else value
-    return merged
+    return merged(defaults() if base is None else base, config)
 
 
 def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
