@@ -121,13 +121,13 @@ def read(tables: Tables, words: str) -> str:
 
 def significant(rows: pd.DataFrame) -> np.ndarray:
     """Tell of contrasts whether they are significant, adjusted."""
-    return (rows["p_holm" if "p_holm" in rows else "p_adjusted"] <= 0.05).to_numpy()
+    return (rows.p_adjusted <= 0.05).to_numpy()
 
 
 def adjusted(tables: Tables, **wanted: object) -> pd.Series:
     """Return the adjusted p of contrasts."""
     rows = tables.rows("contrasts", **wanted)
-    return rows["p_holm" if "p_holm" in rows else "p_adjusted"]
+    return rows.p_adjusted
 
 
 def agreement(tables: Tables, *, reads: bool) -> list[float]:
@@ -281,7 +281,7 @@ def _part(tables: Tables, name: str) -> np.ndarray:
 
 
 def _access(tables: Tables) -> pd.DataFrame:
-    return tables.rows("gap", kind="instead", part="question: less the clean excerpt's")
+    return tables.rows("gap", kind="instead", part="privilege: less the clean excerpt's")
 
 
 def _small(tables: Tables, column: str = "mean") -> np.ndarray:

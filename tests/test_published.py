@@ -73,7 +73,7 @@ def localised(fidelity=(0.6, 0.7, 0.8)):
 
 
 def test_a_published_value_agrees_where_it_lies_in_our_interval():
-    found = published.table(rates(53), localised(), fill="mean", differing=[])
+    found = published.table(rates(53), localised(), fill="mean", comparable=True)
     table1 = found[found["where"] == "Table 1"].set_index(["domain", "original"])
     assert table1.verdict["waveform", "nosing"] == "agrees"  # 53 and 53
     assert table1.verdict["waveform", "sing"] == "differs"  # 21 and 53
@@ -92,12 +92,18 @@ def test_a_published_value_agrees_where_it_lies_in_our_interval():
 
 
 def test_every_published_number_has_its_verdict():
-    for differing in ([], ["a synthetic corpus"]):
-        found = published.table(rates(0, n=0), localised(()), fill="mean", differing=differing)
+    for comparable in (True, False):
+        found = published.table(rates(0, n=0), localised(()), fill="mean", comparable=comparable)
         assert len(found) == 4 + 8 + 12 + 48 + 4
         assert (found.verdict.str.len() > 0).all()
-        assert found.verdict.str.startswith("not comparable: a synthetic corpus" if differing else published.UNKNOWN).all()
+        assert found.verdict.eq(published.UNKNOWN if comparable else "not comparable").all()
     assert "Table 1" in as_markdown(published.page(found))
+
+
+def test_the_reasons_why_numbers_are_not_comparable_stand_once_above_the_table():
+    reasons = ["a synthetic corpus", "LIME has fill min"]
+    assert published.preface(reasons).endswith("paper: a synthetic corpus; LIME has fill min.")
+    assert "agrees" in published.preface([])
 
 
 @pytest.mark.parametrize("n", [5, 6, 20, 101])

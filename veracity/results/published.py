@@ -97,7 +97,7 @@ def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"the front end has {', '.join(other)}"
 
 
-def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, differing: list[str]) -> pd.DataFrame:
+def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, comparable: bool) -> pd.DataFrame:
     """Compare each published number with that of the run.
 
     Parameters
@@ -108,18 +108,18 @@ def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, differing:
         Result of `veracity.results.localised_rows.table`.
     fill : str
         Fill of LIME.
-    differing : list of str
-        Result of `differences`.
+    comparable : bool
+        Whether the run repeats the experiment of the paper, that is, whether `differences` is empty.
 
     Returns
     -------
     DataFrame
         Percentages with Wilson's 95 % interval over excerpts, and medians with an order-statistic interval of 95 %. A published
-        value *agrees* if it is within the interval. If the experiments differ, the verdict gives the reasons instead.
+        value *agrees* if it is within the interval.
     """
     rows = [*_flips(rates, fill), *_found(localised), *_fidelity(localised)]
     found = pd.DataFrame(rows, columns=COLUMNS)
-    found["verdict"] = [_verdict(row, differing) for row in found.itertuples()]
+    found["verdict"] = [_verdict(row, comparable=comparable) for row in found.itertuples()]
     return found
 
 
@@ -177,14 +177,21 @@ def _median_interval(ordered: np.ndarray) -> tuple[float, float]:
     return float(ordered[below - 1]), float(ordered[n - below])
 
 
-def _verdict(row: Any, differing: list[str]) -> str:
-    if differing:
-        return f"not comparable: {'; '.join(differing)}"
+def _verdict(row: Any, *, comparable: bool) -> str:
+    if not comparable:
+        return "not comparable"
     if not row.n:
         return UNKNOWN
     if np.isnan(row.low):
         return f"not comparable: {row.n} excerpts determine no interval"
     return AGREES if row.low <= row.published <= row.high else DIFFERS
+
+
+def preface(differing: list[str]) -> str:
+    """Return the text above the table: the reasons why the numbers are not comparable, if any."""
+    if not differing:
+        return "This run repeats the experiment of the paper. A published value agrees if it is within the interval of the run."
+    return f"The numbers are not comparable, because this run differs from the experiment of the paper: {'; '.join(differing)}."
 
 
 def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:

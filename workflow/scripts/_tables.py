@@ -10,7 +10,13 @@ from veracity.results.pooling import NOTHING, as_markdown, in_words
 
 
 def write_table(
-    snakemake: Any, table: pd.DataFrame, page: pd.DataFrame | None = None, title: str = "", empty: str = NOTHING
+    snakemake: Any,
+    table: pd.DataFrame,
+    page: pd.DataFrame | None = None,
+    title: str = "",
+    *,
+    preface: str = "",
+    empty: str = NOTHING,
 ) -> None:
     """Write a table as tidy CSV and, if the rule has this output, as a page in Markdown.
 
@@ -24,6 +30,8 @@ def write_table(
         Content of the page, by default `table`.
     title : str
         Title of the page.
+    preface : str
+        Paragraph above the table, none by default.
     empty : str
         Text of the page if the table is empty.
     """
@@ -31,9 +39,9 @@ def write_table(
     table = write_csv(snakemake, table, snakemake.output.table)
     if "page" in snakemake.output.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
         shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called), empty)
-        text = f"# {title}\n\nCorpus: {snakemake.params.note}.\n\n{shown}\n"
+        parts = [f"# {title}", f"Corpus: {snakemake.params.note}.", *([preface] if preface else []), f"{shown}\n"]
         with replacing(snakemake.output.page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text("\n\n".join(parts), encoding="utf-8")
 
 
 def write_csv(snakemake: Any, table: pd.DataFrame, path: str, *, digits: int = 6) -> pd.DataFrame:

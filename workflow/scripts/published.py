@@ -10,5 +10,6 @@ with job(snakemake):
     called, configuration = snakemake.params.called, snakemake.params.configuration
     differing = published.differences(configuration, snakemake.params.n_songs)
     rates, localised = (read_table(path, called) for path in (snakemake.input.flip_rates, snakemake.input.localised_rows))
-    table = published.table(rates, localised, fill=configuration["lime"]["fill"], differing=differing)
-    write_table(snakemake, table, published.page(table, called), "The paper against this run")
+    table = published.table(rates, localised, fill=configuration["lime"]["fill"], comparable=not differing)
+    preface = published.preface(differing)
+    write_table(snakemake, table, published.page(table, called), "The paper against this run", preface=preface)
