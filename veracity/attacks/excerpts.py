@@ -36,20 +36,22 @@ class Excerpts:
     """Random excerpts of one song whose label an attack has flipped."""
 
     domain: str = note("waveform or spectrogram: what the attack perturbed")
-    scope: str = note("song: one perturbation for the song (the paper); excerpt: one for each excerpt")
+    scope: str = note("song: one perturbation per song (the paper); excerpt: one per excerpt")
     model: str = note("the model that is explained: `detector`, which was attacked, or module:callable")
     attacked: str = note("the model that was attacked: `detector`, or module:callable", default=ATTACKED)
-    label: str = note("what `sing` stands for in this file: the label that is explained against the rest", default=SING)
-    threshold: float = note("of the explained model: sing is P(sing) > threshold")
-    start_seconds: float = note("where the attacked part begins in the song, seconds")
+    label: str = note("display name of `sing` in this file: the label that is explained against the rest", default=SING)
+    threshold: float = note("threshold of the explained model: sing is P(sing) > threshold")
+    start_seconds: float = note("start of the attacked part in the song, seconds")
     n: np.ndarray = array(
         "model",
         "label",
         unit="excerpts",
         of=int,
-        doc="of the attacked part, no sing and sing: to the attacked model, and to the explained one where that is another",
+        doc="number of attacked excerpts by label (no sing, sing), for the attacked model and for the explained one",
     )
-    n_flipped: np.ndarray = array("model", "label", unit="excerpts", of=int, doc="how many of these the attack turned round")
+    n_flipped: np.ndarray = array(
+        "model", "label", unit="excerpts", of=int, doc="number of these excerpts that the attack flipped"
+    )
     start_frame: np.ndarray = array(
         "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: its number there)"
     )
@@ -60,10 +62,15 @@ class Excerpts:
         "band",
         unit="ln magnitude | the model's",
         of=complex,
-        doc="the clean excerpts as the model represents them: log-mel for the detector",
+        doc="clean excerpts in the representation of the model, which is log-mel for the detector",
     )
     adversarial: np.ndarray = array(
-        "excerpt", "frame", "band", unit="ln magnitude | the model's", of=complex, doc="the perturbed excerpts, likewise"
+        "excerpt",
+        "frame",
+        "band",
+        unit="ln magnitude | the model's",
+        of=complex,
+        doc="perturbed excerpts in the same representation",
     )
     clean_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), clean excerpts")
     adversarial_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), perturbed excerpts")

@@ -17,56 +17,64 @@ from ..jobs.store import array, note
 class SongAttack:
     """Perturbation of a whole song, with the predictions of the detector."""
 
-    domain: str = note("waveform or spectrogram: what delta is added to")
+    domain: str = note("waveform or spectrogram: the input to which delta is added")
     threshold: float = note("sing is P(sing) > threshold")
-    start_seconds: float = note("where the attacked part begins in the song, seconds")
-    snr_db: float = note("energy of the clean input over that of delta, dB")
+    start_seconds: float = note("start of the attacked part in the song, seconds")
+    snr_db: float = note("energy of the clean input relative to that of delta, dB")
     delta_l2: float = note("Euclidean norm of delta")
     delta_max: float = note("largest absolute value of delta")
     delta: np.ndarray = array(
         "sample | padded_frame",
         "1 | bin",
         unit="full scale | linear magnitude",
-        doc="the perturbation, kept in float32",
+        doc="the perturbation, float32",
     )
-    clean_log_mel: np.ndarray = array("padded_frame", "mel", unit="ln magnitude", doc="57 frames of silence on both sides")
-    adversarial_log_mel: np.ndarray = array("padded_frame", "mel", unit="ln magnitude", doc="the same of the perturbed input")
+    clean_log_mel: np.ndarray = array(
+        "padded_frame", "mel", unit="ln magnitude", doc="spectrogram with 57 frames of silence on both sides"
+    )
+    adversarial_log_mel: np.ndarray = array(
+        "padded_frame", "mel", unit="ln magnitude", doc="weighted R^2 of LIME for the perturbed input"
+    )
     clean_logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), one for each frame of the song")
-    adversarial_logit: np.ndarray = array("frame", unit="logit", doc="the same of the perturbed input")
+    adversarial_logit: np.ndarray = array("frame", unit="logit", doc="weighted R^2 of LIME for the perturbed input")
     loss_history: np.ndarray = array("update", unit="1", doc="total loss before each update, and at the end")
-    flipped_history: np.ndarray = array("update", unit="frames", of=int, doc="frames flipped before each update and at the end")
+    flipped_history: np.ndarray = array(
+        "update", unit="frames", of=int, doc="number of flipped frames before each update, and at the end"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExcerptAttack:
     """Perturbations of single excerpts, one for each, with the predictions of the detector."""
 
-    domain: str = note("waveform or spectrogram: what delta is added to")
+    domain: str = note("waveform or spectrogram: the input to which delta is added")
     threshold: float = note("sing is P(sing) > threshold")
-    start_seconds: float = note("where the attacked part begins in the song, seconds")
+    start_seconds: float = note("start of the attacked part in the song, seconds")
     start_frame: np.ndarray = array("excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part")
     delta: np.ndarray = array(
         "excerpt", "sample | frame", "1 | bin", unit="full scale | linear magnitude", doc="the perturbations, float32"
     )
-    snr_db: np.ndarray = array("excerpt", unit="dB", doc="energy of the clean input over that of delta")
+    snr_db: np.ndarray = array("excerpt", unit="dB", doc="energy of the clean input relative to that of delta")
     clean_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
     adversarial_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")
     clean_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
     adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
     loss_history: np.ndarray = array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
-    flipped_history: np.ndarray = array("update", unit="excerpts", of=int, doc="excerpts flipped before each update, and last")
+    flipped_history: np.ndarray = array(
+        "update", unit="excerpts", of=int, doc="number of flipped excerpts before each update, and at the end"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowAttack:
     """Attack on a user-supplied classifier, on a whole song or on each of its equidistant excerpts."""
 
-    domain: str = note("waveform, or spectrogram for the classifier's representation: what delta is added to")
+    domain: str = note("input to which delta is added: waveform, or spectrogram for the representation of the classifier")
     scope: str = note("song: overlapping excerpts share a perturbation of the waveform; excerpt: each has its own")
     model: str = note("model.build, the classifier that was attacked")
     label: str = note("the label that is attacked and explained, against the rest")
-    threshold: float = note("the label is decided on above this probability")
-    start_seconds: float = note("where the attacked part begins in the song, seconds")
+    threshold: float = note("the decision is the label above this probability")
+    start_seconds: float = note("start of the attacked part in the song, seconds")
     start_sample: np.ndarray = array("excerpt", unit="samples", of=int, doc="first sample of each excerpt in the attacked part")
     delta: np.ndarray = array(
         "item",
@@ -75,17 +83,19 @@ class WindowAttack:
         unit="full scale | the representation's",
         doc="the perturbations, float32; complex ones as real and imaginary part",
     )
-    snr_db: np.ndarray = array("item", unit="dB", doc="energy of the clean input over that of delta")
+    snr_db: np.ndarray = array("item", unit="dB", doc="energy of the clean input relative to that of delta")
     clean: np.ndarray = array(
         "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="the clean excerpts' representations"
     )
     adversarial: np.ndarray = array(
-        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="those of the perturbed excerpts"
+        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="logits of the perturbed excerpts"
     )
-    clean_logit: np.ndarray = array("excerpt", unit="logit", doc="of the label against the rest")
-    adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of the label against the rest")
+    clean_logit: np.ndarray = array("excerpt", unit="logit", doc="logit of the label against the rest")
+    adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="logit of the label against the rest")
     loss_history: np.ndarray = array("update", unit="1", doc="sum of the items' losses before each update, and at the end")
-    flipped_history: np.ndarray = array("update", unit="excerpts", of=int, doc="excerpts flipped before each update, and last")
+    flipped_history: np.ndarray = array(
+        "update", unit="excerpts", of=int, doc="number of flipped excerpts before each update, and at the end"
+    )
 
 
 def read_attack(path: str | os.PathLike) -> SongAttack | ExcerptAttack | WindowAttack:

@@ -34,7 +34,7 @@ class SongPrediction:
     logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), unfiltered")
     p_sing_smooth: np.ndarray = array("frame", unit="probability", doc="P(sing) after the median filter")
     is_sing: np.ndarray | None = array(
-        "frame", unit="1", of=bool, doc="whether the label is sing; absent without labels", optional=True
+        "frame", unit="1", of=bool, doc="whether the label is sing; missing without labels", optional=True
     )
 
 
@@ -44,8 +44,8 @@ class Predictions:
 
     detector: str = note("name of the detector")
     threshold: float = note("sing is P(sing) > threshold")
-    threshold_source: str = note("given, or tuned on the validation songs")
-    songs: dict[str, SongPrediction] = note("one group for each song")
+    threshold_source: str = note("configured, or tuned on the validation songs")
+    songs: dict[str, SongPrediction] = note("one group per song")
 
 
 def predict_frames(network: "Network", spectrogram: "Spectrogram", frontend: "FrontEnd") -> np.ndarray:

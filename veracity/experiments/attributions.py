@@ -24,22 +24,30 @@ class Attributions:
     Weights are signed so that larger means more evidence for the explained label, which is that of the adversarial excerpt.
     """
 
-    explainer: str = note("its name")
+    explainer: str = note("name of the explainer")
     fill: str = note("content of switched-off segments; clean: the perturbation game")
-    privileged: bool = note("whether the explainer may see the clean excerpt")
-    signed: bool = note("whether a weight above zero speaks for the label")
+    privileged: bool = note("whether the explainer has access to the clean excerpt")
+    signed: bool = note("whether a positive weight means evidence for the label")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
-    weights: np.ndarray = array("excerpt", "segment", unit="the explainer's", doc="larger: more responsible for the label")
-    ranking: np.ndarray = array(
-        "excerpt", "rank", unit="segment", of=int, doc="segments by falling weight, ties in random order"
+    weights: np.ndarray = array(
+        "excerpt", "segment", unit="the explainer's", doc="weight of each segment; larger means more evidence for the label"
     )
-    rows: np.ndarray = array("excerpt", unit="rows", of=int, doc="of the model that the explainer has read, either way")
-    flips: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="do the first 1, 2, ... segments flip the label?")
-    n_positive: np.ndarray = array("excerpt", unit="segments", of=int, doc="segments of weight above zero")
-    positive_flips: np.ndarray = array("excerpt", unit="1", of=bool, doc="do all segments of weight above zero flip?")
-    positive_by_norm: np.ndarray = array("excerpt", unit="1", of=bool, doc="do as many segments by norm flip?")
-    noted_names: np.ndarray = array("noted", unit="name", doc="what the explainer has noted of its answers")
-    noted: np.ndarray = array("excerpt", "noted", unit="the explainer's", doc="those numbers, NaN where there are none")
+    ranking: np.ndarray = array(
+        "excerpt", "rank", unit="segment", of=int, doc="segments in order of decreasing weight, ties in random order"
+    )
+    rows: np.ndarray = array(
+        "excerpt", unit="rows", of=int, doc="number of model queries of the explainer, forward and backward"
+    )
+    flips: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="whether the top 1, 2, ... segments flip the label")
+    n_positive: np.ndarray = array("excerpt", unit="segments", of=int, doc="number of segments with positive weight")
+    positive_flips: np.ndarray = array(
+        "excerpt", unit="1", of=bool, doc="whether all segments with positive weight together flip the label"
+    )
+    positive_by_norm: np.ndarray = array(
+        "excerpt", unit="1", of=bool, doc="whether the same number of segments by norm flips the label"
+    )
+    noted_names: np.ndarray = array("noted", unit="name", doc="diagnostics that the explainer returned")
+    noted: np.ndarray = array("excerpt", "noted", unit="the explainer's", doc="values of the diagnostics, NaN if missing")
 
 
 def compute(

@@ -53,22 +53,30 @@ NOSING = LABELS[0]
 class Controlled:
     """Results of a control for one song: explainers, excerpts with planted segments, and scores."""
 
-    control: str = note("confined, cue, random_weights, or grid_ and a grid")
-    explainers: np.ndarray = array("explainer", unit="name", doc="who was asked")
-    fills: np.ndarray = array("explainer", unit="name", doc="of the game that each was asked about; clean: the perturbation")
-    privileged: np.ndarray = array("explainer", unit="1", of=bool, doc="may it see the clean excerpt?")
-    reads_model: np.ndarray = array("explainer", unit="1", of=bool, doc="does it read the model?")
+    control: str = note("name of the control: confined, cue, random_weights, or grid_ and a grid")
+    explainers: np.ndarray = array("explainer", unit="name", doc="name of the explainer")
+    fills: np.ndarray = array(
+        "explainer", unit="name", doc="fill of the game of each explainer; clean for the perturbation game"
+    )
+    privileged: np.ndarray = array("explainer", unit="1", of=bool, doc="whether the explainer has access to the clean excerpt")
+    reads_model: np.ndarray = array("explainer", unit="1", of=bool, doc="whether the explainer uses the model")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
-    n_tried: int = note("excerpts in which the cause was planted; of the study's own as many as there are here")
+    n_tried: int = note("number of excerpts in which the cause was planted; number of excerpts in controls without one")
     planted: np.ndarray = array(
-        "excerpt", "segment", unit="1", of=bool, doc="where the cause was planted; nowhere where the control plants none"
+        "excerpt", "segment", unit="1", of=bool, doc="segments that contain the planted cause; none in controls without one"
     )
     outside: np.ndarray = array("excerpt", unit="ln magnitude", doc="largest difference outside of these segments")
     recall: np.ndarray = array(
-        "explainer", "excerpt", unit="1", doc="share of the planted segments among as many first; NaN where none is planted"
+        "explainer",
+        "excerpt",
+        unit="1",
+        doc="share of the segments with the cause among the same number of top segments; NaN without a cause",
     )
     aufc_normalised: np.ndarray = array(
-        "explainer", "excerpt", unit="1", doc="area under the flip curve, 0 a random ranking, 1 the best; NaN where all agree"
+        "explainer",
+        "excerpt",
+        unit="1",
+        doc="normalised area under the flip curve: 0 for a random ranking, 1 for the best; NaN if all rankings score the same",
     )
 
 

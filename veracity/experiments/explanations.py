@@ -28,7 +28,7 @@ class Explanations:
     Weights refer to P(sing), also if "no sing" is explained. Values that were not computed are NaN.
     """
 
-    evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
+    evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
     inputs: np.ndarray = array("input", unit="name", doc="clean, adversarial")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments")
     methods: np.ndarray = array("method", unit="name", doc="sampled: N_s random masks; exact: all masks")
@@ -51,10 +51,10 @@ class Explanations:
         "excerpt",
         "segment",
         unit="rank",
-        doc="the smallest set that keeps the adversarial decision first, each part by Shapley values for it",
+        doc="ranking beginning with the smallest set that keeps the adversarial decision, each part by Shapley values",
     )
     smallest_set_size: np.ndarray = array(
-        "fill", "excerpt", unit="segments", doc="of that set, 0 where the fill alone decides so; NaN: none"
+        "fill", "excerpt", unit="segments", doc="size of that set, 0 if the fill alone keeps the decision, NaN if there is none"
     )
     additive_share: np.ndarray = array(
         "fill",

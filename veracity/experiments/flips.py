@@ -31,17 +31,19 @@ class AllSets:
 
     CURVES: ClassVar = ("best", "random", "worst")
 
-    best: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="does any set of 1, 2, ... segments flip?")
-    worst: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="do all sets of 1, 2, ... segments flip?")
+    best: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="whether any set of 1, 2, ... segments flips the label")
+    worst: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="whether all sets of 1, 2, ... segments flip the label")
     random: np.ndarray = array("excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip")
-    smallest_size: np.ndarray = array("excerpt", unit="segments", of=int, doc="of the smallest flip sets")
+    smallest_size: np.ndarray = array("excerpt", unit="segments", of=int, doc="size of the smallest flip sets")
     smallest_sets: np.ndarray = array("set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts")
-    smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="the excerpt of each of them")
+    smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="index of the excerpt of each set")
     n_minimal_sets: np.ndarray = array(
         "excerpt", "size", unit="sets", of=int, doc="inclusion-minimal flip sets of 0, 1, 2, ... segments"
     )
-    core: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="is the segment in every smallest flip set?")
-    necessary: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="does taking it alone out undo the flip?")
+    core: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="whether the segment is in every smallest flip set")
+    necessary: np.ndarray = array(
+        "excerpt", "segment", unit="1", of=bool, doc="whether removing the segment alone undoes the flip"
+    )
     shapley: np.ndarray = array(
         "excerpt", "segment", unit="probability", doc="exact Shapley values of the perturbation's segments"
     )
@@ -55,7 +57,11 @@ class AllSets:
     )
     few_logits: np.ndarray = array("excerpt", "mask", unit="logit", doc="of P(sing) under these masks")
     flips_packed: np.ndarray = array(
-        "excerpt", "byte", unit="bits", of=int, doc="does each mask flip? numpy.unpackbits(..., bitorder='little')"
+        "excerpt",
+        "byte",
+        unit="bits",
+        of=int,
+        doc="whether each mask flips the label; numpy.unpackbits(..., bitorder='little')",
     )
     audit: np.ndarray = array("excerpt", unit="probability", doc="largest difference from direct evaluation")
 
@@ -75,19 +81,19 @@ class TriedSets:
     CURVES: ClassVar = ("best_found", "random_sampled")
 
     best_found: np.ndarray = array(
-        "excerpt", "k", unit="1", doc="does any set of 1, 2, ... segments flip that was tried, by search and at random?"
+        "excerpt", "k", unit="1", doc="whether any tried set of 1, 2, ... segments flips the label, by search and at random"
     )
     random_sampled: np.ndarray = array(
         "excerpt", "k", unit="1", doc="share of some random sets of 1, 2, ... segments that flip"
     )
     found_size: np.ndarray = array(
-        "excerpt", unit="segments", of=int, doc="of the smallest flip set that a search has found; -1: none"
+        "excerpt", unit="segments", of=int, doc="size of the smallest flip set that a search found; -1 if none"
     )
-    found_set: np.ndarray = array("excerpt", unit="mask index", of=int, doc="that set")
+    found_set: np.ndarray = array("excerpt", unit="mask index", of=int, doc="the smallest flip set that a search found")
     found_proved: np.ndarray = array(
-        "excerpt", unit="1", of=bool, doc="were all smaller sets tried? if not, the size is an upper bound"
+        "excerpt", unit="1", of=bool, doc="whether all smaller sets were tried; otherwise the size is an upper bound"
     )
-    found_queries: np.ndarray = array("excerpt", unit="masks", of=int, doc="sets that the search has tried")
+    found_queries: np.ndarray = array("excerpt", unit="masks", of=int, doc="number of sets that the search tried")
 
     def smallest(self, excerpt: int) -> np.ndarray:
         """Return the smallest flip set that the search found for an excerpt as a mask index, shape (1,); 0 if it found none."""
@@ -98,19 +104,29 @@ class TriedSets:
 class Flips:
     """Flips of the label by segments that LIME, the norm, or all possible sets select."""
 
-    evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
+    evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments in LIME")
     methods: np.ndarray = array("method", unit="name", doc="sampled or exact LIME")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     squared_norm: np.ndarray = array(
         "excerpt", "segment", unit="(ln magnitude)^2", doc="sum of squares of the log-mel difference"
     )
-    by_lime: np.ndarray = array("fill", "method", "excerpt", "k", unit="1", doc="do LIME's first 1, 2, ... segments flip?")
-    by_norm: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="do the 1, 2, ... segments of highest norm flip?")
-    n_positive: np.ndarray = array("fill", "method", "excerpt", unit="segments", doc="segments that LIME counts in favour")
-    positive_by_lime: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do all segments in favour flip?")
-    positive_by_norm: np.ndarray = array("fill", "method", "excerpt", unit="1", doc="do as many segments by norm flip?")
-    sets: AllSets | TriedSets = note("what all sets of segments do, or those that were tried, where not all could be")
+    by_lime: np.ndarray = array(
+        "fill", "method", "excerpt", "k", unit="1", doc="whether LIME's top 1, 2, ... segments flip the label"
+    )
+    by_norm: np.ndarray = array(
+        "excerpt", "k", unit="1", of=bool, doc="whether the 1, 2, ... segments of highest norm flip the label"
+    )
+    n_positive: np.ndarray = array(
+        "fill", "method", "excerpt", unit="segments", doc="number of segments that LIME weights in favour of the label"
+    )
+    positive_by_lime: np.ndarray = array(
+        "fill", "method", "excerpt", unit="1", doc="whether all segments that LIME weights in favour together flip the label"
+    )
+    positive_by_norm: np.ndarray = array(
+        "fill", "method", "excerpt", unit="1", doc="whether the same number of segments by norm flips the label"
+    )
+    sets: AllSets | TriedSets = note("flips of all sets of segments, or of the tried sets if not all could be evaluated")
 
 
 def compute(

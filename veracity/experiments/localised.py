@@ -30,11 +30,11 @@ class Localised:
     There is one row for each excerpt and k for which these segments alone flip the label.
     """
 
-    evaluator: str = note("tables (exact, fast) or direct (one forward pass for each mask)")
+    evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
     fill: str = note("content of switched-off segments")
     methods: np.ndarray = array("method", unit="name", doc="sampled or exact LIME")
-    k_tried: np.ndarray = array("k", unit="segments", of=int, doc="numbers of segments that were tried")
-    n_excerpts: int = note("excerpts of which each k was tried")
+    k_tried: np.ndarray = array("k", unit="segments", of=int, doc="tested numbers of segments")
+    n_excerpts: int = note("number of excerpts for each k")
     k: np.ndarray = array("row", unit="segments", of=int, doc="segments that hold the perturbation")
     excerpt: np.ndarray = array("row", unit="1", of=int, doc="index of the excerpt")
     original: np.ndarray = array("row", unit="label", doc="sing or nosing: the decision on the clean excerpt")
@@ -42,8 +42,8 @@ class Localised:
     p_sing: np.ndarray = array("row", unit="probability", doc="P(sing) of the partly perturbed excerpt")
     weights: np.ndarray = array("method", "row", "segment", unit="probability", doc="LIME weights")
     fidelity: np.ndarray = array("method", "row", unit="1", doc="weighted R^2 of the surrogate")
-    n_found: np.ndarray = array("method", "row", unit="segments", doc="of the k segments, how many are in LIME's top k")
-    found_flips: np.ndarray = array("method", "row", unit="1", doc="do the segments found suffice to flip the label?")
+    n_found: np.ndarray = array("method", "row", unit="segments", doc="number of the k segments among LIME's top k")
+    found_flips: np.ndarray = array("method", "row", unit="1", doc="whether the identified segments suffice to flip the label")
     n_needed: np.ndarray | None = array(
         "row", unit="segments", doc="size of the smallest flip sets within the k segments", optional=True
     )

@@ -25,14 +25,14 @@ class Stability:
     """Difference between sampled LIME and exact LIME by number of samples."""
 
     fill: str = note("content of switched-off segments")
-    n_samples: np.ndarray = array("size", unit="masks", of=int, doc="N_s")
+    n_samples: np.ndarray = array("size", unit="masks", of=int, doc="number of samples of LIME")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     weight_error: np.ndarray = array(
         "excerpt", "size", "repeat", unit="1", doc="RMS difference of the weights over the RMS of the exact ones"
     )
-    top_right: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="is the top segment that of exact LIME?")
+    top_right: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="whether the top segment is that of exact LIME")
     top_overlap: np.ndarray = array(
-        "excerpt", "size", "repeat", unit="segments", doc="how many of the top 3 are among exact LIME's top 3"
+        "excerpt", "size", "repeat", unit="segments", doc="number of the top 3 segments among the top 3 of exact LIME"
     )
     fidelity: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="weighted R^2 of the sampled fit")
     fidelity_exact: np.ndarray = array("excerpt", unit="1", doc="weighted R^2 of the exact fit")

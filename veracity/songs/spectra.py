@@ -32,9 +32,13 @@ class Spectrogram(AudioFacts):
         "how far the labels run past the audio (negative: end before it); they are clipped or go on to its end"
     )
     magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes, float16")
-    log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="of the unrounded magnitudes")
+    log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="norm of the unrounded magnitudes")
     is_sing: np.ndarray | None = array(
-        "frame", unit="1", of=bool, doc="whether the label at the frame's time is sing; absent without labels", optional=True
+        "frame",
+        unit="1",
+        of=bool,
+        doc="whether the label at the time of the frame is sing; missing without labels",
+        optional=True,
     )
 
 

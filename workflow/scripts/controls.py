@@ -16,5 +16,5 @@ with job(snakemake):
     table = controls.table(found, seed=params.seed, margin=params.margin, left_out=params.left_out)
     write_csv(snakemake, found, snakemake.output.excerpts)
     title = f"Controls: explainers where the right answer, or chance, is known. {controls.summary(table)}"
-    write_table(snakemake, table, controls.page(table), title, empty="No control was asked for (controls.names).")
+    write_table(snakemake, table, controls.page(table), title, empty="No controls are configured (controls.names).")
     save(controls.plot(table, found, footnote=params.note), snakemake.output.png, snakemake.output.pdf)

@@ -9,4 +9,4 @@ from _tables import write_table
 with job(snakemake):
     scores = read_table(snakemake.input[0], snakemake.params.called)
     table = explainer_costs.table(scores, snakemake.params.results)
-    write_table(snakemake, table, explainer_costs.page(table), "What each explainer reads and takes", empty=NO_TRUTH)
+    write_table(snakemake, table, explainer_costs.page(table), "Queries and time of the explainers", empty=NO_TRUTH)

@@ -10,5 +10,7 @@ from _tables import write_table
 with job(snakemake):
     called, shown = snakemake.params.called, {"fill": snakemake.params.fill, "footnote": snakemake.params.note}
     table = fidelity_worth.table(read_table(snakemake.input[0], called), seed=snakemake.params.seed)
-    write_table(snakemake, table, fidelity_worth.page(table, called), "Is fidelity worth anything?", empty=NO_TRUTH)
+    write_table(
+        snakemake, table, fidelity_worth.page(table, called), "Fidelity and correctness of LIME's explanations", empty=NO_TRUTH
+    )
     save(fidelity_worth.plot(table, **shown, called=called), snakemake.output.png, snakemake.output.pdf)

@@ -10,5 +10,7 @@ from _tables import write_table
 with job(snakemake):
     called = snakemake.params.called
     table = gap.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill, seed=snakemake.params.seed)
-    write_table(snakemake, table, gap.page(table, called), "Why LIME falls short of the best ranking", empty=NO_TRUTH)
+    write_table(
+        snakemake, table, gap.page(table, called), "Decomposition of the gap between LIME and the best ranking", empty=NO_TRUTH
+    )
     save(gap.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

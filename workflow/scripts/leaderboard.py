@@ -9,4 +9,6 @@ from _tables import write_table
 with job(snakemake):
     called = snakemake.params.called
     table = leaderboard.table(read_table(snakemake.input[0], called), seed=snakemake.params.seed)
-    write_table(snakemake, table, leaderboard.page(table, called), "Explainers against the truth", empty=NO_TRUTH)
+    write_table(
+        snakemake, table, leaderboard.page(table, called), "Scores of the explainers against the flip sets", empty=NO_TRUTH
+    )

@@ -36,4 +36,4 @@ with job(snakemake):
         item = read_attack(attack), excerpts[domain, song], e
         rows += listening.write_sounds(folder, audio, *item, *read, network, frontend, grid, **known)
     table = pd.DataFrame(rows, columns=listening.COLUMNS)
-    write_table(snakemake, table, listening.page(table), "Explanations to listen to")
+    write_table(snakemake, table, listening.page(table), "Sounds of explanations")

@@ -14,6 +14,10 @@ with job(snakemake):
     agreement = own_games.agreement(scores, fill=snakemake.params.fill, seed=seed)
     write_csv(snakemake, agreement, snakemake.output.agreement)
     write_table(
-        snakemake, table, own_games.page(table, called), "Two games: the explainer's own, and the truth", empty=NO_TRUTH
+        snakemake,
+        table,
+        own_games.page(table, called),
+        "Agreement of explainers with their own game and with the flip sets",
+        empty=NO_TRUTH,
     )
     save(own_games.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

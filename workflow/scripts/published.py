@@ -12,4 +12,4 @@ with job(snakemake):
     rates, localised = (read_table(path, called) for path in (snakemake.input.flip_rates, snakemake.input.localised_rows))
     table = published.table(rates, localised, fill=configuration["lime"]["fill"], comparable=not differing)
     preface = published.preface(differing)
-    write_table(snakemake, table, published.page(table, called), "The paper against this run", preface=preface)
+    write_table(snakemake, table, published.page(table, called), "Published numbers compared with this run", preface=preface)

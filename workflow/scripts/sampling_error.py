@@ -8,4 +8,4 @@ from _tables import write_table
 
 with job(snakemake):
     table = sampling_error.table(read_all(snakemake.input, Stability))
-    write_table(snakemake, table, title="Sampled against exact LIME")
+    write_table(snakemake, table, title="Sampling error of LIME")

@@ -9,5 +9,5 @@ from _tables import write_table
 with job(snakemake):
     called, asked = snakemake.params.called, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
     table = sensitivity.table(read_table(snakemake.input[0], called), **snakemake.params.asked, **asked)
-    title = "The same estimates, made in other ways"
+    title = "Estimates under alternative methods"
     write_table(snakemake, table, sensitivity.page(table, called), title, empty=NO_TRUTH)

@@ -9,4 +9,4 @@ from _tables import write_table
 with job(snakemake):
     table = smallest_sets.table(read_all(snakemake.input, Flips))
     page = smallest_sets.page(table, snakemake.params.called)
-    write_table(snakemake, table, page, "The fewest segments of a perturbation that flip the label")
+    write_table(snakemake, table, page, "Smallest flip sets")

@@ -13,5 +13,5 @@ with job(snakemake):
     rows = truths.rows_of(read_all(snakemake.input, Flips))
     write_csv(snakemake, rows, snakemake.output.excerpts)
     table = truths.table(rows, seed=snakemake.params.seed)
-    write_table(snakemake, table, truths.page(table, called), "The truth: which segments flip the label", empty=NO_TRUTH)
+    write_table(snakemake, table, truths.page(table, called), "Flip sets: sizes, numbers and monotonicity", empty=NO_TRUTH)
     save(truths.plot(rows, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)

@@ -7,4 +7,4 @@ from _tables import write_table
 
 with job(snakemake):
     table = variant_costs.table(snakemake.params.runs)
-    write_table(snakemake, table, variant_costs.page(table), "What the run and its variants have cost, and would have alone")
+    write_table(snakemake, table, variant_costs.page(table), "Cost of the run and its variants, together and separately")
