@@ -22,5 +22,5 @@ with job(snakemake):
     table, curves = compare.table(variants, measured, seed=snakemake.params.seed), compare.curves(variants, measured)
     write_table(snakemake, table, compare.page(table, called), "The run and its variants, and differences to the run (95 %)")
     write_csv(snakemake, curves, snakemake.output.curves)
-    figure = compare.plot(curves, [one.name for one in variants], footnote=snakemake.params.note, called=called)
+    figure = compare.plot(curves, table, [one.name for one in variants], footnote=snakemake.params.note, called=called)
     save(figure, snakemake.output.png, snakemake.output.pdf)
