@@ -27,16 +27,16 @@ CAPTIONS = {
     "guessing would find and what exact LIME finds.",
     "figure4": "Fidelity of explanations that found the one perturbed segment, and of others (paper Figure 4).",
     "figure_stability": "Sampled against exact LIME: error of the weights, agreement of the first three and of the first.",
-    "figure_explainers": "Flip curves of all explainers, grouped by what they read of the model, with the best set of each k, "
-    "the best ranking, chance and the worst.",
-    "figure_leaderboard": "Area under the flip curve of every explainer: 0 for a random ranking, 1 for the best; intervals "
-    "over songs.",
-    "gap": "Why LIME falls short: from the paper's LIME to the best ranking, in parts that add up to the whole gap.",
-    "own_games": "Two games: how well each explainer solves the one that it is asked, and how well that answers the truth.",
-    "fidelity_worth": "Does the fidelity of LIME tell whether its answer is right? Right and wrong answers of the same song.",
-    "truths": "The truth itself: sizes and numbers of flipping sets, and how far from monotone they are.",
+    "figure_explainers": "Flip curves of LIME, the norm and the best explainers of each kind, with the best set of each k "
+    "and a random ranking.",
+    "figure_leaderboard": "Area under the flip curve of the best explainers of each query budget: 0 for a random ranking, 1 "
+    "for the best; intervals over songs.",
+    "gap": "Why LIME falls short: the score of the paper's LIME, and the parts that add up to the gap to the best ranking.",
+    "own_games": "Agreement of each explainer with the solution of the game that it explains, and its score against the truth.",
+    "fidelity_worth": "Does the fidelity of LIME predict correct explanations? Correct and wrong ones of the same song.",
+    "truths": "Sizes and numbers of flipping sets, and the share of excerpts in which they are exactly monotone.",
     "compare": "The run and its variants side by side, with differences to the run over the same songs (95 %).",
-    "controls": "Controls: explainers where the right answer, or chance, is known by construction, and what was expected.",
+    "controls": "Controls: explainers where the right answer, or chance with its margin, is known by construction.",
     "listening": "Explanations to listen to: what the detector says of the segments, and of the sound.",
     "costs": "Where time, memory and disk went.",
     "variant_costs": "What the run and its variants have cost, and what each would have cost alone.",
