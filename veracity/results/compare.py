@@ -285,9 +285,9 @@ def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, f
         axes[0, i].set_title(panel_title(*panel, called, "\n"), fontsize=8)
         axes[n - 1, i].set_xlabel("number of segments k", fontsize=8)
         axes[-1, i].set_xlabel("difference to the base\n[percentage points]", fontsize=8)
+    marks, words = axes[-1, 0].get_legend_handles_labels()
+    handles |= {f"difference: {title}": mark for title, mark in zip(words, marks, strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    marks = axes[-1, 0].get_legend_handles_labels()
-    figure.legend(*marks, loc="outside lower center", ncols=4, frameon=False, fontsize=8, title="Differences", title_fontsize=8)
     put_footnote(
         figure,
         f"{footnote}. Flip curves: means over songs, without intervals. Bottom row: mean paired differences of attack success "

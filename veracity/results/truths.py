@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from ..attacks.settings import DOMAINS
 from ..experiments.flips import Flips, all_flips
@@ -138,14 +137,15 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 ax.legend(frameon=False, fontsize=7)
     axes[0, 0].set_ylim(0, 1.3 * axes[0, 0].get_ylim()[1])  # room for the legend
     axes[1, 0].set_yscale("log")
-    axes[1, 0].yaxis.set_minor_formatter(NullFormatter())
-    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
-    axes[1, 0].xaxis.get_major_locator().set_params(integer=True)
+    axes[1, 0].set_xlim(axes[0, 0].get_xlim())
+    axes[2, 0].set_ylim(-4, 104)
+    for ax in axes[:2, 0]:
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for line, (below, beside) in zip(axes, AXES, strict=True):
         line[0].set_ylabel(beside, fontsize=8)
         for ax in line:
             ax.set_xlabel(below, fontsize=8)
-            ax.tick_params(labelsize=7)
+            ax.tick_params(which="both", labelsize=7)
     put_footnote(
         figure,
         f"{footnote}. Values of single excerpts, without intervals; the table has the means over songs with theirs. Points are "
