@@ -7,6 +7,7 @@ adjustment for the number of variants.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -310,7 +311,7 @@ def _draw_curves(ax: Axes, part: pd.DataFrame, base: pd.DataFrame) -> dict[str, 
     for measure in SHOWN:
         title, colour, style, marker = CURVES[measure]
         if len(curve := part[part.measure == measure].sort_values("k")):
-            look = {"marker": marker, "ms": 3, "markevery": 4}
+            look: dict[str, Any] = {"marker": marker, "ms": 3, "markevery": 4}
             (handles[title],) = ax.plot(curve.k, 100 * curve.value, style, color=colour, lw=1.2, **look)
     ax.set_ylim(-4, 104)
     ax.set_yticks([0, 50, 100])

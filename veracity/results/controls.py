@@ -5,6 +5,7 @@ At a nominal 95 %, one in 20 correct expectations appears not to hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -288,12 +289,14 @@ MARKS = {
     "": ("D", "0.55", "nothing expected"),
     UNDETERMINED: ("s", PALETTE[1], "undetermined"),
 }
-BAND = {"color": "0.9", "lw": 0, "zorder": 0}
+BAND: dict[str, Any] = {"color": "0.9", "lw": 0, "zorder": 0}
 
 
 def _legend(margin: float | None) -> list[Artist]:
     """Return the handles of the legend; without a margin, those of the verdicts alone."""
-    marks = [Line2D([], [], marker=marker, ls="", color=colour, ms=4, label=words) for marker, colour, words in MARKS.values()]
+    marks: list[Artist] = [
+        Line2D([], [], marker=marker, ls="", color=colour, ms=4, label=words) for marker, colour, words in MARKS.values()
+    ]
     if margin is None:
         return marks
     chance = Line2D([], [], color="0.4", lw=0.8, ls="--", label="chance")

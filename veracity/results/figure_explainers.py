@@ -80,7 +80,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
                 handles[title] = ax.plot(curve.k, curve.percent, style, color=colour, lw=1.3)[0]
         for i, (one, (colour, marker)) in enumerate(zip(chosen.itertuples(), LOOKS, strict=False)):
             curve = part[(part.explainer == one.explainer) & (part.fill == one.fill)].sort_values("k")
-            look = {"marker": marker, "ms": 4.5, "markevery": (i % 3, 3), "mec": "white", "mew": 0.4}
+            look: dict[str, Any] = {"marker": marker, "ms": 4.5, "markevery": (i % 3, 3), "mec": "white", "mew": 0.4}
             if len(curve):
                 (line,) = ax.plot(curve.k, curve.percent, "--" if one.privileged else "-", color=colour, lw=1.1, **look)
                 handles[f"{named(one.explainer, one.fill)}{', privileged' if one.privileged else ''}"] = line

@@ -24,6 +24,7 @@ Theory 21, 1992.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -236,7 +237,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
 def _draw(ax: Axes, part: pd.DataFrame, names: Sequence[str]) -> None:
     """Draw the bar of LIME and a marker with an interval for each part; numbers are beside the axes, so they cross nothing."""
     gap = part.loc["gap"]
-    beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
+    beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
     ax.axvline(0, color="0.4", lw=0.8)
     ax.axvline(1, color="0.4", lw=0.8, ls="--")
     ax.axhline(len(names) - 0.5, color="0.85", lw=0.6)
