@@ -30,8 +30,8 @@ TABLES = {
 }
 #: Below figures/ of a run.
 FIGURES = {
-    "figure_leaderboard.csv": "normalised AUFC of each explainer; data of figure_leaderboard.png",
-    "figure_explainers.csv": "flip curves; data of figure_explainers.png",
+    "figure_leaderboard.csv": "normalised AUFC of each explainer; figure_leaderboard.png shows the best of each query budget",
+    "figure_explainers.csv": "flip curves of each explainer; figure_explainers.png shows the best of each kind",
     "gap.png": "",
     "own_games.png": "",
     "fidelity_worth.png": "",

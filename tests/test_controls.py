@@ -287,7 +287,7 @@ def test_tables_by_hand(tmp_path):
     question = of["grid_4x5", "", "", table_of.QUESTION]
     assert question.mean == pytest.approx(0.2)
     assert question.verdict == "undetermined"  # 0.2, 0.1 and 0.3: three songs do not tell it from 0
-    save(table_of.plot(table, found, footnote="note"), tmp_path / "controls.png")
+    save(table_of.plot(table, found, margin=0.3, footnote="note"), tmp_path / "controls.png")
     shown = table_of.page(table)
     assert shown.verdict.iloc[-1] == "left out: no songs to be taught on"
     leaking = [(f"s{i}", "spectrogram", made("confined", one, outside=0.5)) for i, one in enumerate(songs)]
@@ -324,7 +324,7 @@ def test_verdicts_by_hand(mean, low, high, n, expected, verdict):
 def test_nothing_to_show_is_said(tmp_path):
     found = table_of.scores([])
     empty = table_of.table(found, seed=0, margin=0.2)
-    figure = table_of.plot(empty, found, footnote="note")
+    figure = table_of.plot(empty, found, margin=0.2, footnote="note")
     save(figure, tmp_path / "controls.png")
     words = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert words == ["no control but grids", "no other grid"]

@@ -316,9 +316,10 @@ def test_the_leaderboard_is_the_mean_of_songs(table):
     assert kinds["lime", "mean"] == "fill game"
     assert kinds["lime_difference", "mean"] == "fill game, privileged"
     assert kinds["shapley", "clean"] == "perturbation game"
-    assert figure_of(own_games.plot(games, footnote="note"))
+    agreed = own_games.agreement(table, fill="mean", seed=0)
+    assert figure_of(own_games.plot(games, agreed, fill="mean", footnote="note"))
     shown = figure_leaderboard.table(found)
-    assert figure_of(figure_leaderboard.plot(shown, table, footnote="note"))
+    assert figure_of(figure_leaderboard.plot(shown, table, fill="mean", footnote="note"))
 
 
 def test_agreement_with_the_own_game_is_correlated_over_unprivileged_explainers():
@@ -429,7 +430,9 @@ def test_curves_are_means_of_songs(table):
     one = shown[(shown.explainer == "lime") & (shown.original == "sing") & (shown.k == 2)].iloc[0]
     rows = of(table[table.original == "sing"], "lime", "mean")
     assert one.percent == pytest.approx(100 * rows.groupby("song").flips_2.mean().mean())
-    assert figure_of(figure_explainers.plot(shown, footnote="note"))
+    figure = figure_explainers.plot(shown, footnote="note")
+    assert figure_of(figure)
+    assert max(len(ax.lines) for ax in figure.axes) <= 8
 
 
 def test_costs_tell_rows_and_seconds(table, tmp_path):
@@ -476,10 +479,10 @@ def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
     assert "not all masks" in NO_TRUTH
     figures = [
         gap.plot(gap.table(empty, fill="mean", seed=0), footnote="note"),
-        own_games.plot(own_games.table(board), footnote="note"),
+        own_games.plot(own_games.table(board), own_games.agreement(empty, fill="mean", seed=0), fill="mean", footnote="note"),
         fidelity_worth.plot(fidelity_worth.table(empty, seed=0), fill="mean", footnote="note"),
         truths.plot(truths.rows_of(bare), footnote="note"),
-        figure_leaderboard.plot(figure_leaderboard.table(board), empty, footnote="note"),
+        figure_leaderboard.plot(figure_leaderboard.table(board), empty, fill="mean", footnote="note"),
         figure_explainers.plot(figure_explainers.table(empty, fill="mean"), footnote="note"),
     ]
     for i, figure in enumerate(figures):
@@ -498,7 +501,7 @@ def test_a_search_that_stops_early_is_one_explainer(artefacts):
     assert set(one["rows"]) == {3, 7}
     assert one.budget.unique().tolist() == ["a few passes"]
     board = leaderboard.table(found, seed=0)
-    assert figure_of(figure_leaderboard.plot(figure_leaderboard.table(board), found, footnote="note"))
+    assert figure_of(figure_leaderboard.plot(figure_leaderboard.table(board), found, fill="mean", footnote="note"))
 
 
 def test_a_panel_that_no_ranking_can_win_has_no_gap(table):

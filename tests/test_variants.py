@@ -486,8 +486,11 @@ def test_the_page_says_what_is_not_determined():
     assert row[MEASURES["lime"]].replace(compare.TIED, " ") == "75 % (0, all 2 songs)"
     assert row[MEASURES["best"]] == "none"
     assert (row["songs"], row["excerpts"], row["paired by"]) == (2, 4, "song")
-    figure = compare.plot(compare.curves(variants, [values, values]), [BASE, "other", "without_flips"], footnote="a test")
-    assert len(figure.axes) == 12
+    table = compare.table(variants, [values, values], seed=0)
+    figure = compare.plot(
+        compare.curves(variants, [values, values]), table, [BASE, "other", "without_flips"], footnote="a test"
+    )
+    assert len(figure.axes) == 16  # four panels of flip curves each, and of differences
 
 
 def test_the_example_of_the_docs_is_the_one_of_config():

@@ -6,6 +6,7 @@ are not in the paper (chance, bounds, exact LIME) are thin or dashed.
 
 import io
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -82,5 +83,12 @@ def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
 
 
 def put_footnote(figure: Figure, text: str) -> None:
-    """Show a description of the data at the foot of a figure."""
-    figure.supxlabel(text, fontsize=7, color="0.35", parse_math=False)
+    """Show a description of the data at the foot of a figure, in lines that fit its width."""
+    lines = textwrap.wrap(text, int(20 * figure.get_figwidth()), break_long_words=False, break_on_hyphens=False)
+    figure.supxlabel("\n".join(lines), fontsize=7, color="0.35", parse_math=False)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Return a number with its sign as text; a number that is rounded to zero has no sign."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}") if text.strip("+-0.") else text[1:]

@@ -7,10 +7,12 @@ adjustment for the number of variants.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..attacks.excerpts import Excerpts
@@ -19,10 +21,11 @@ from ..experiments.explanations import Explanations
 from ..experiments.flips import FEW
 from ..jobs.seeds import rng_for
 from ..labels import BASE, LABELS, SING, direction_title, in_figure
-from .canvas import new_figure, put_footnote, say_empty
+from .canvas import PALETTE, new_figure, put_footnote, say_empty, signed
 from .figure2 import CURVES
 from .flip_rates import rows_of
-from .over_songs import Estimate, estimate
+from .over_songs import INTERVALS, NO_INTERVAL, Estimate, estimate
+from .panels import PANELS, counted, panel_title
 from .pooling import UNDETERMINED, Keyed
 from .study import PANEL
 
@@ -237,21 +240,22 @@ def _cell(row: object) -> str:
     numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
     if np.isnan(numbers[0]):
         return shown
-    words = [f"{100 * one:+.0f}" if percent else f"{one:+.2f}" for one in numbers]
-    words = [word.replace("-", "\N{MINUS SIGN}") if word.strip("+-0.") else word.lstrip("+-") for word in words]
+    words = [signed(100 * one, 0) if percent else signed(one) for one in numbers]
     if np.isnan(numbers[1]):
         n = row.n_songs_paired  # type: ignore[attr-defined]
         return f"{shown} ({words[0]}, {f'all{TIED}{n:.0f}{TIED}songs' if n > 1 else f'one{TIED}song'})"
     return f"{shown} ({words[0]}, {words[1]}{TIED}to{TIED}{words[2]})"
 
 
-def plot(found: pd.DataFrame, names: Sequence[str], *, footnote: str, called: str = SING) -> Figure:
-    """Plot the flip curves of all variants as small multiples, with LIME in the base run behind each.
+def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, footnote: str, called: str = SING) -> Figure:
+    """Plot the flip curves of all variants as small multiples, and the paired differences to the base run with intervals.
 
     Parameters
     ----------
     found : DataFrame
         Result of `curves`.
+    compared : DataFrame
+        Result of `table`.
     names : sequence of str
         Names of the variants, with the base run first. Variants without flips have no rows in `found`.
     footnote : str
@@ -262,37 +266,73 @@ def plot(found: pd.DataFrame, names: Sequence[str], *, footnote: str, called: st
     Returns
     -------
     Figure
-        One row of panels per variant, one column per panel of the study.
+        One row of flip curves per variant, with LIME in the base run behind each, and one row of differences; one column per
+        panel of the study.
     """
-    panels = [(domain, original) for original in LABELS for domain in DOMAINS]
-    figure, axes = new_figure(len(names), len(panels), (8.2, 0.9 + 1.25 * len(names)), sharey=True, sharex="row")
+    n, others = len(names), [name for name in names if name != BASE]
+    below = 0.6 + 0.5 * len(others)  # height of the differences in inches
+    heights = {"height_ratios": [1.25] * n + [below]}
+    figure, axes = new_figure(n + 1, 4, (9.0, 1.3 + 1.25 * n + below), sharey="row", sharex="row", gridspec_kw=heights)
     handles: dict[str, Artist] = {}
-    for line, name in zip(axes, names, strict=True):
-        for ax, (domain, original) in zip(line, panels, strict=True):
+    for line, name in zip(axes, names, strict=False):
+        for ax, (domain, original) in zip(line, PANELS, strict=True):
             here = found[(found.domain == domain) & (found.original == original)]
-            part, base = (here[here.variant == one] for one in (name, BASE))
-            if part.empty:
-                say_empty(ax)
-            if name != BASE and len(behind := base[base.measure == "lime"]):
-                (handles["LIME in the base"],) = ax.plot(
-                    behind.k, 100 * behind.value, color="0.7", lw=3, solid_capstyle="round"
-                )
-            for measure in SHOWN:
-                title, colour, style, _ = CURVES[measure]
-                if len(curve := part[part.measure == measure].sort_values("k")):
-                    (handle,) = ax.plot(curve.k, 100 * curve.value, style, color=colour, lw=1.2)
-                    handles.setdefault(title, handle)
-            ax.set_ylim(-4, 104)
-            ax.set_yticks([0, 50, 100])
-            n_songs, n = (int(part[column].max()) if len(part) else 0 for column in ("n_songs", "n_excerpts"))
-            counts = f"n = {n}, {n_songs} song{'' if n_songs == 1 else 's'}"
-            ax.text(0.98, 0.06, counts, ha="right", transform=ax.transAxes, fontsize=6.5, color="0.35")
-            ax.tick_params(labelsize=7)
+            handles |= _draw_curves(ax, here[here.variant == name], here[(here.variant == BASE) & (name != BASE)])
         line[0].set_ylabel(f"{in_figure(name)}\nflips [%]", fontsize=8)
-    for ax, (domain, original) in zip(axes[0], panels, strict=True):
-        ax.set_title(f"{domain}\n{in_figure(direction_title(original, called))}", fontsize=8)
-    for ax in axes[-1]:
-        ax.set_xlabel("number of segments k", fontsize=8)
+    for ax, (domain, original) in zip(axes[-1], PANELS, strict=True):
+        here = compared[(compared.domain == domain) & (compared.original == original) & compared.difference.notna()]
+        _draw_differences(ax, here, others)
+    for i, panel in enumerate(PANELS):
+        axes[0, i].set_title(panel_title(*panel, called, "\n"), fontsize=8)
+        axes[n - 1, i].set_xlabel("number of segments k", fontsize=8)
+        axes[-1, i].set_xlabel("difference to the base\n[percentage points]", fontsize=8)
+    marks, words = axes[-1, 0].get_legend_handles_labels()
+    handles |= {f"difference: {title}": mark for title, mark in zip(words, marks, strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    put_footnote(figure, f"{footnote}. Means over songs")
+    put_footnote(
+        figure,
+        f"{footnote}. Flip curves: means over songs, without intervals. Bottom row: mean paired differences of attack success "
+        f"and of flips by {FEW} segments, over the songs that both runs have. Lines: {INTERVALS}; {NO_INTERVAL}.",
+    )
     return figure
+
+
+#: Measures whose differences are plotted: marker and colour.
+DIFFERENCES = {ATTACK: ("X", "0.25"), "lime": ("^", PALETTE[0]), "norm": ("o", PALETTE[1]), "best": ("D", PALETTE[2])}
+
+
+def _draw_curves(ax: Axes, part: pd.DataFrame, base: pd.DataFrame) -> dict[str, Artist]:
+    """Draw the flip curves of a variant in a panel, and return the handles of the legend."""
+    handles: dict[str, Artist] = {}
+    if part.empty:
+        say_empty(ax, "no excerpt flipped")
+    elif len(behind := base[base.measure == "lime"]):
+        (handles["LIME in the base"],) = ax.plot(behind.k, 100 * behind.value, color="0.7", lw=3, solid_capstyle="round")
+    for measure in SHOWN:
+        title, colour, style, marker = CURVES[measure]
+        if len(curve := part[part.measure == measure].sort_values("k")):
+            look: dict[str, Any] = {"marker": marker, "ms": 3, "markevery": 4}
+            (handles[title],) = ax.plot(curve.k, 100 * curve.value, style, color=colour, lw=1.2, **look)
+    ax.set_ylim(-4, 104)
+    ax.set_yticks([0, 50, 100])
+    if len(part):
+        counts = counted(part.n_excerpts.max(), part.n_songs.max())
+        ax.text(0.98, 0.06, counts, ha="right", transform=ax.transAxes, fontsize=6.5, color="0.35")
+    ax.tick_params(labelsize=7)
+    return handles
+
+
+def _draw_differences(ax: Axes, part: pd.DataFrame, names: Sequence[str]) -> None:
+    """Draw the paired differences of all variants to the base run in a panel."""
+    for shift, (measure, (marker, colour)) in zip(np.linspace(-0.3, 0.3, len(DIFFERENCES)), DIFFERENCES.items(), strict=True):
+        ax.plot([], [], marker, color=colour, ms=4, label=MEASURES[measure])
+        for row in part[(part.measure == measure) & part.variant.isin(names)].itertuples():
+            y = names.index(row.variant) + shift
+            ax.plot([100 * row.difference_low, 100 * row.difference_high], [y, y], color=colour, lw=1)
+            ax.plot(100 * row.difference, y, marker, color=colour, ms=4)
+    if part.empty:
+        say_empty(ax, "no song in both")
+    ax.axvline(0, color="0.5", lw=0.8, ls="--")
+    ax.set_yticks(range(len(names)), [in_figure(name) for name in names], fontsize=7)
+    ax.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    ax.tick_params(axis="x", labelsize=7)

@@ -5,17 +5,22 @@ At a nominal 95 %, one in 20 correct expectations appears not to hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ..attacks.settings import DOMAINS
 from ..experiments.controlled import CONTROLS, PLANTED, Controlled
 from ..jobs.seeds import rng_for
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import FEW, Estimate, estimate, interval_words
+from .over_songs import FEW, INTERVALS, Estimate, estimate, interval_words
+from .panels import counted
 from .pooling import Keyed
 from .study import CLEAN, named
 
@@ -234,8 +239,8 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
-    """Plot scores and intervals by control, with markers for the verdict and a dashed line at chance.
+def plot(rows: pd.DataFrame, found: pd.DataFrame, *, margin: float, footnote: str) -> Figure:
+    """Plot scores and intervals by control, with markers for the verdict, a dashed line at chance and the margin as a band.
 
     Parameters
     ----------
@@ -243,6 +248,8 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
         Result of `table`.
     found : DataFrame
         Result of `scores`. Single songs are shown as dots if there are few.
+    margin : float
+        Margin around chance within which an interval counts as chance.
     footnote : str
         Text at the foot of the figure.
 
@@ -255,38 +262,24 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, footnote: str) -> Figure:
     panels = [(name, domain) for name in CONTROLS for domain in DOMAINS]
     panels = [panel for panel in panels if ((each.control == panel[0]) & (each.domain == panel[1])).any()]
     order = list(dict.fromkeys(each[each.control.isin(CONTROLS)][WHO].itertuples(index=False, name=None)))
-    grids = rows[rows.score == QUESTION]
     n = max(len(panels), 1) + 1
-    figure, axes = new_figure(1, n, (1.6 + 1.75 * n, max(3.0, 1.5 + 0.17 * len(order))))
+    figure, axes = new_figure(1, n, (1.8 + 2.0 * n, max(3.4, 1.9 + 0.18 * len(order))))
     for ax, panel in zip(axes[0], panels, strict=False):
         part = each[(each.control == panel[0]) & (each.domain == panel[1])]
-        ax.set_title(f"{TITLES[panel[0]]}\n({panel[1]}, {part.n.max():.0f} excerpts)", fontsize=8)
-        _draw(ax, part, [order.index(one) for one in part[WHO].itertuples(index=False, name=None)], found)
+        ax.set_title(f"{TITLES[panel[0]]}\n({panel[1]})\n{counted(part.n.max(), part.n_songs.max())}", fontsize=8)
+        _draw(ax, part, [order.index(one) for one in part[WHO].itertuples(index=False, name=None)], found, margin)
         names = [f"{named(name, fill)}{'*' if seen else ''}" for name, fill, seen in order] if ax is axes[0, 0] else []
-        ax.set_yticks(range(len(order)), names or [""] * len(order), fontsize=6.5)
-        ax.set_ylim(len(order) - 0.4, -0.6)
-        ax.set_xlabel("recall of planted segments" if panel[0] in PLANTED else AREA, fontsize=7)
-        ax.tick_params(axis="x", labelsize=7)
-    left_out = rows[rows.verdict == LEFT_OUT]
+        _label(ax, names or [""] * len(order), "recall of\nplanted segments" if panel[0] in PLANTED else AREA)
     if not panels:
         say_empty(axes[0, 0], "no control but grids")
-    last = axes[0, -1]
-    last.set_title("other grids: what the\nquestion is worth", fontsize=8)
-    if grids.empty:
-        say_empty(last, "no other grid")
-    else:
-        _draw(last, grids, list(range(len(grids))))
-        shown = [f"{row.control.removeprefix('grid_')}\n{row.domain}" for row in grids.itertuples()]
-        last.set_yticks(range(len(grids)), shown, fontsize=6.5)
-        last.set_ylim(len(grids) - 0.4, -0.6)
-        last.set_xlabel("normalised AUFC,\nperturbation less fill game", fontsize=7)
-        last.tick_params(axis="x", labelsize=7)
-    for marker, colour, words in MARKS.values():
-        last.plot([], [], marker, color=colour, ms=4, label=words)
-    figure.legend(*last.get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=7)
-    missing = "".join(f" Left out: {row.control} ({row.why})." for row in left_out.itertuples())
-    words = f"{summary(rows)}. Dashed: chance. Lines: 95 % over songs. *: sees the clean excerpt.{missing}"
-    put_footnote(figure, f"{footnote}. {words}")
+    _plot_grids(axes[0, -1], rows[rows.score == QUESTION])
+    if handles := _legend(margin if panels else None):
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=7.5)
+    missing = "".join(f" Left out: {row.control} ({row.why})." for row in rows[rows.verdict == LEFT_OUT].itertuples())
+    put_footnote(
+        figure,
+        f"{footnote}. {summary(rows)}. Lines: {INTERVALS}. *: privileged, has access to the clean excerpt.{missing}",
+    )
     return figure
 
 
@@ -296,18 +289,58 @@ MARKS = {
     "": ("D", "0.55", "nothing expected"),
     UNDETERMINED: ("s", PALETTE[1], "undetermined"),
 }
+BAND: dict[str, Any] = {"color": "0.9", "lw": 0, "zorder": 0}
 
 
-def _draw(ax: Axes, part: pd.DataFrame, places: Sequence[int], found: pd.DataFrame | None = None) -> None:
+def _legend(margin: float | None) -> list[Artist]:
+    """Return the handles of the legend; without a margin, those of the verdicts alone."""
+    marks: list[Artist] = [
+        Line2D([], [], marker=marker, ls="", color=colour, ms=4, label=words) for marker, colour, words in MARKS.values()
+    ]
+    if margin is None:
+        return marks
+    chance = Line2D([], [], color="0.4", lw=0.8, ls="--", label="chance")
+    return [*marks, chance, Patch(**BAND, label=f"chance ± {margin:g}: intervals inside count as chance")]
+
+
+def _label(ax: Axes, names: Sequence[str], below: str) -> None:
+    ax.set_yticks(range(len(names)), names, fontsize=7)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_xlabel(below, fontsize=7.5)
+    ax.tick_params(axis="x", labelsize=7)
+
+
+def _plot_grids(ax: Axes, grids: pd.DataFrame) -> None:
+    ax.set_title("other grids:\nperturbation game\nless fill game", fontsize=8)
+    if grids.empty:
+        say_empty(ax, "no other grid")
+        return
+    _draw(ax, grids, list(range(len(grids))))
+    names = [
+        f"{row.control.removeprefix('grid_')}\n{row.domain}\n({counted(row.n, row.n_songs)})" for row in grids.itertuples()
+    ]
+    _label(ax, names, f"difference in\n{AREA}")
+
+
+def _draw(
+    ax: Axes, part: pd.DataFrame, places: Sequence[int], found: pd.DataFrame | None = None, margin: float | None = None
+) -> None:
+    """Draw one row per explainer or grid, and chance with its margin."""
+    middle = part[["mean", "low", "high", "chance"]].stack().agg(["min", "max"]).mean()
     for y, row in zip(places, part.itertuples(), strict=True):
         marker, colour, _ = MARKS[row.verdict]
         if found is not None and row.n_songs < FEW:
             own = found[(found.control == row.control) & (found.domain == row.domain) & (found.explainer == row.explainer)]
             songs = own[(own.fill == row.fill) & (own.privileged == row.privileged)].groupby("song").value.mean()
             ax.plot(songs, [y] * len(songs), ".", color=colour, ms=2.5, alpha=0.6)
-        if not np.isnan(row.low):
-            ax.plot([row.low, row.high], [y, y], color=colour, lw=1)
+        ax.plot([row.low, row.high], [y, y], color=colour, lw=1)
         ax.plot(row.mean, y, marker, color=colour, ms=3.5)
+        if np.isnan(row.low) and row.n_songs:
+            aside, align = (5, "left") if row.mean <= middle else (-5, "right")
+            words = "all songs agree" if row.n_songs > 1 else "one song"
+            ax.annotate(words, (row.mean, y), (aside, 0), textcoords="offset points", fontsize=6, ha=align, va="center")
     chance = part.chance.dropna()
     if len(chance):
         ax.axvline(float(chance.iloc[0]), color="0.4", lw=0.8, ls="--")
+        if margin is not None:
+            ax.axvspan(float(chance.iloc[0]) - margin, float(chance.iloc[0]) + margin, **BAND)

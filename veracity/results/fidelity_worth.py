@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..games import scoring
 from ..jobs.seeds import rng_for
-from ..labels import LABELS, SING, direction_title, in_figure
+from ..labels import SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import ratio
+from .over_songs import INTERVALS, NO_INTERVAL, ratio
+from .panels import PANELS
 from .study import PANEL
 
 ALL = "all"
@@ -107,14 +109,14 @@ def _panel(domain: str, original: str, called: str) -> str:
 
 
 def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
-    """Plot the AUC of both predictors for sampled and exact LIME, with intervals and counts.
+    """Plot the AUC of both predictors for sampled and exact LIME with each fill, with intervals and counts.
 
     Parameters
     ----------
     rows : DataFrame
         Result of `table`.
     fill : str
-        Fill of LIME to show.
+        Default fill, the paper's, which is the first row.
     footnote : str
         Text at the foot of the figure.
     called : str
@@ -123,35 +125,49 @@ def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) ->
     Returns
     -------
     Figure
-        One panel per predictor.
+        One row per fill, one column per predictor.
     """
-    panels = [*((domain, original) for original in LABELS for domain in ("waveform", "spectrogram")), (ALL, ALL)]
-    figure, axes = new_figure(1, len(PREDICTORS), (8.6, 3.4), sharex=True, sharey=True)
-    for ax, predictor in zip(axes[0], PREDICTORS, strict=True):
-        ax.set_title(TITLES[predictor], fontsize=9)
-        part = rows[(rows.predictor == predictor) & (rows.fill == fill) & (rows.among == ALL)]
-        if part.auc.notna().sum() == 0:
-            say_empty(ax, "no song has right and wrong answers")
-        for offset, explainer, marker, colour in ((-0.13, "lime", "^", PALETTE[0]), (0.13, "lime_exact", "D", PALETTE[2])):
-            for y, panel in enumerate(panels):
-                one = part[(part.explainer == explainer) & (part.domain == panel[0]) & (part.original == panel[1])]
-                if one.empty or np.isnan(one.auc.iloc[0]):
-                    continue
-                row = one.iloc[0]
-                ax.plot([row.low, row.high], [y + offset] * 2, color=colour, lw=1)
-                ax.plot(row.auc, y + offset, marker, color=colour, ms=5, label=explainer if y == 0 else None)
-                words = f"{row.n_right:.0f}/{row.n_wrong:.0f}, {row.pairs:.0f} pairs"
-                if explainer == "lime":
-                    ax.text(1.02, y, words, fontsize=6, va="center")
-        ax.axvline(0.5, color="0.5", lw=0.8, ls="--")
-        ax.set_xlim(0, 1.45)
-        ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
-        titles = [in_figure(_panel(*panel, called)) for panel in panels]
-        ax.set_yticks(range(len(panels)), titles, fontsize=8)
-        ax.set_xlabel("AUC within songs (0.5: says nothing); right/wrong", fontsize=8)
-    axes[0, 0].invert_yaxis()
-    handles, titles = axes[0, 0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, titles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
-    put_footnote(figure, f"{footnote}. Lines: 95 % over songs.")
+    titles = [in_figure(_panel(*panel, called)) for panel in (*PANELS, (ALL, ALL))]
+    shown = rows[rows.among == ALL]
+    fills = [fill, *(one for one in shown.fill.unique() if one != fill)]
+    figure, axes = new_figure(len(fills), len(PREDICTORS), (9.2, 1.5 + 2.05 * len(fills)), sharex=True, sharey=True)
+    for line, name in zip(axes, fills, strict=True):
+        for ax, predictor in zip(line, PREDICTORS, strict=True):
+            ax.set_title(f"fill: {name}{' (default)' if name == fill else ''}\n{TITLES[predictor]}", fontsize=8.5)
+            _draw(ax, shown[(shown.predictor == predictor) & (shown.fill == name)], counts=ax is line[-1])
+    axes[0, 0].set_xlim(0, 1)
+    axes[0, 0].set_ylim(len(titles) - 0.5, -0.5)
+    axes[0, 0].set_yticks(range(len(titles)), titles)
+    for ax in axes.ravel():
+        ax.tick_params(labelsize=8)
+    for ax in axes[-1]:
+        ax.set_xlabel("AUC within songs (0.5: chance)", fontsize=8)
+    for _, title, _, marker, colour in LIMES:
+        axes[0, 0].plot([], [], marker, color=colour, ms=5, label=title)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=8)
+    put_footnote(
+        figure,
+        f"{footnote}. On the right, for both columns and in the order of the markers: numbers of right and wrong explanations, "
+        f"and of pairs within songs. Lines: {INTERVALS}; {NO_INTERVAL}.",
+    )
     return figure
+
+
+#: Explainer, title, vertical shift, marker and colour.
+LIMES = (("lime", "LIME", -0.16, "^", PALETTE[0]), ("lime_exact", "LIME, exact (all masks)", 0.16, "D", PALETTE[2]))
+
+
+def _draw(ax: Axes, part: pd.DataFrame, *, counts: bool) -> None:
+    """Draw the AUC of a fill and predictor, and write the counts beside the axes."""
+    if part.auc.notna().sum() == 0:
+        say_empty(ax, "no song has right and wrong explanations")
+    for explainer, _, offset, marker, colour in LIMES:
+        for y, (domain, original) in enumerate((*PANELS, (ALL, ALL))):
+            for row in part[(part.explainer == explainer) & (part.domain == domain) & (part.original == original)].itertuples():
+                ax.plot([row.low, row.high], [y + offset] * 2, color=colour, lw=1)
+                ax.plot(row.auc, y + offset, marker, color=colour, ms=5, clip_on=False)
+                if counts:
+                    pairs = f"{row.pairs:.0f} pairs of {row.n_songs:.0f} songs" if row.pairs else "no pairs"
+                    words = f"{row.n_right:.0f} right, {row.n_wrong:.0f} wrong; {pairs}"
+                    ax.text(1.03, y + offset, words, transform=ax.get_yaxis_transform(), fontsize=6.5, va="center")
+    ax.axvline(0.5, color="0.5", lw=0.8, ls="--")

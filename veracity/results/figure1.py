@@ -10,8 +10,12 @@ from ..detector.decisions import is_sing
 from ..experiments.drawings import N_TOP, DrawnExcerpt
 from ..explainers.lime import ranking
 from ..games.grid import SegmentGrid
+from ..labels import label, title
 from .canvas import new_figure, put_footnote
+from .panels import counted
 from .segments import plot_segments
+
+MOST_DIGITS = 8  # of a probability in a title
 
 
 def table(drawn: Sequence[tuple[str, DrawnExcerpt]]) -> pd.DataFrame:
@@ -81,14 +85,22 @@ def plot(
         for ax, (log_mel, segments) in zip(line, pictures, strict=True):
             image = plot_segments(ax, log_mel, grid, segments, seconds=seconds, low=low, high=high, hertz=hertz)
         figure.colorbar(image, ax=line, label="ln magnitude", pad=0.01)
-        flips = "flips" if is_sing(item.top_p_sing, item.threshold) else "no flip"
-        line[0].set_title(f"$f(x)$ = {item.clean_p_sing:.2f} (threshold {item.threshold:.2f})", fontsize=8)
-        line[1].set_title(f"$f(x)$ = {item.drawn_p_sing:.2f}", fontsize=8)
-        line[2].set_title(f"fidelity {item.fidelity:.2f}; alone $f(x)$ = {item.top_p_sing:.2f}: {flips}", fontsize=8)
+        for ax, p in zip(line, (item.clean_p_sing, item.drawn_p_sing, item.top_p_sing), strict=True):
+            ax.set_title(decision_title(p, item.threshold), fontsize=7.5)
+        line[2].set_title(f"fidelity {item.fidelity:.2f}; these segments alone:\n{line[2].get_title()}", fontsize=7.5)
         line[0].set_ylabel(f"{song}\n({item.shape.replace('letters:', '')})\n{axis}", fontsize=7)
-    for ax, title in zip(axes[0], ("original, “no sing”", "drawn on, “sing”", f"LIME's top {N_TOP} segments"), strict=True):
-        ax.set_title(f"{title}\n{ax.get_title()}", fontsize=9)
+    for ax, heading in zip(axes[0], ("original", "drawn on", f"LIME's top {N_TOP} segments"), strict=True):
+        ax.set_title(f"{heading}\n{ax.get_title()}", fontsize=7.5)
     for ax in axes[-1]:
         ax.set_xlabel("time [s]")
-    put_footnote(figure, footnote)
+    put_footnote(figure, f"{footnote}. n = {counted(len(rows), len({song for song, _ in rows}))}. f(x): P(sing)")
     return figure
+
+
+def decision_title(p: float, threshold: float) -> str:
+    """Return P(sing) with the threshold and the decision, with two digits more as long as both look equal and are not."""
+    digits = 2
+    while p != threshold and f"{p:.{digits}f}" == f"{threshold:.{digits}f}" and digits < MOST_DIGITS:
+        digits += 2
+    decision = title(label(bool(is_sing(p, threshold))))
+    return f"$f(x)$ = {p:.{digits}f}, threshold {threshold:.{digits}f}: “{decision}”"

@@ -6,11 +6,11 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from ..attacks.settings import DOMAINS
 from ..errors import one_of
 from ..games.game import Fill
-from ..labels import LABELS, SING, direction_title, in_figure
-from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
+from ..labels import SING
+from .canvas import PALETTE, looks, new_figure, put_footnote
+from .panels import panels
 from .pooling import judged
 
 
@@ -56,23 +56,17 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     Figure
         One panel per original label and domain.
     """
-    figure, axes = new_figure(len(LABELS), len(DOMAINS), (7.2, 5.6), sharex=True, sharey=True)
+    figure, axes = new_figure(2, 2, (7.2, 5.6), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}
-    for line, original in zip(axes, LABELS, strict=True):
-        for ax, domain in zip(line, DOMAINS, strict=True):
-            part = rates[(rates.original == original) & (rates.domain == domain)]
-            for selection, (title, colour, style, marker) in (CURVES | _others(rates)).items():
-                curve = part[part.selection == selection].sort_values("k")
-                if len(curve):
-                    width = 1.3 if marker else 1.0
-                    if selection in ("lime", "norm"):  # the two curves of the paper, with the intervals of the table
-                        ax.fill_between(curve.k, curve.percent_low, curve.percent_high, color=colour, alpha=0.12, lw=0)
-                    (handle,) = ax.plot(curve.k, curve.percent, style, color=colour, marker=marker, ms=4, lw=width)
-                    handles.setdefault(title, handle)
-            n = int(part.n.max()) if len(part) else 0
-            if not n:
-                say_empty(ax)
-            ax.set_title(f"{domain}, {in_figure(direction_title(original, called))} (n = {n})", fontsize=8)
+    for ax, part in panels(axes, rates, called=called, empty="no excerpt flipped"):
+        for selection, (title, colour, style, marker) in (CURVES | _others(rates)).items():
+            curve = part[part.selection == selection].sort_values("k")
+            if len(curve):
+                width = 1.3 if marker else 1.0
+                if selection in ("lime", "norm"):  # the two curves of the paper, with the intervals of the table
+                    ax.fill_between(curve.k, curve.percent_low, curve.percent_high, color=colour, alpha=0.12, lw=0)
+                (handle,) = ax.plot(curve.k, curve.percent, style, color=colour, marker=marker, ms=4, lw=width)
+                handles.setdefault(title, handle)
     n_segments = int(rates.k.max()) if len(rates) else 20
     for ax in axes[-1]:
         ax.set_xlabel("number of segments k")
@@ -81,5 +75,5 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         ax.set_ylabel("label flips [%]")
         ax.set_ylim(-3, 103)
     figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    put_footnote(figure, footnote)
+    put_footnote(figure, f"{footnote}. Bands: 95 % intervals of LIME and the norm over excerpts (Wilson)")
     return figure

@@ -1,21 +1,27 @@
-"""Figure ``figure_explainers``: flip curves of all explainers with their bounds, one column per query budget."""
+"""Figure ``figure_explainers``: flip curves of LIME, the norm and the best explainers of each kind, with bounds."""
+
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..attacks.settings import DOMAINS
-from ..labels import LABELS, SING, direction_title, in_figure
-from .canvas import PALETTE, looks, new_figure, put_footnote, say_empty
-from .study import ALL_MASKS, BOUNDS, BUDGETS, CLEAN, EMPTY, EXPLAINER, PANEL, named
+from ..labels import SING
+from .canvas import PALETTE, new_figure, put_footnote
+from .panels import panels
+from .study import BOUNDS, CLEAN, EXPLAINER, KINDS, PANEL, kind_of, named, with_fill
 
 #: Bounds in drawing order: title, colour and line style.
 CURVES = {
-    "best_set": ("best set of each k", PALETTE[2], "--"),
-    "best_ranking": ("best ranking", PALETTE[2], "-"),
-    "random_set": ("random", "0.45", "--"),
-    "worst_set": ("every set of k flips", PALETTE[3], ":"),
+    "best_set": ("best set of each k", "0.1", ":"),
+    "random_set": ("random ranking", "0.5", "-."),
 }
+ALWAYS = ("lime", "norm")  # explainers that are shown in any case: the paper's
+LIKE_LIME = ("lime_exact", "lime_logit")  # explainers whose curves are nearly LIME's, in the table only
+#: Number of further explainers of each kind. With `ALWAYS` and the bounds, a panel has at most eight curves.
+N_BEST = dict(zip(KINDS, (2, 1, 1), strict=True))
+#: Colours and markers of the explainers in drawing order.
+LOOKS = [(PALETTE[0], "^"), (PALETTE[1], "o"), (PALETTE[9], "s"), (PALETTE[5], "v"), (PALETTE[4], "D"), (PALETTE[2], "P")]
 
 
 def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
@@ -35,9 +41,7 @@ def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
     DataFrame
         One row per panel, explainer and number of segments k.
     """
-    if len(scores):
-        shown = scores.fill.isin(["", fill, CLEAN])
-        scores = scores[shown | ~scores.explainer.isin(scores.explainer[shown].unique())]
+    scores = with_fill(scores, fill)
     columns = [name for name in scores if name.startswith("flips_")]
     keys = [*PANEL, *EXPLAINER]
     if scores.empty:
@@ -64,45 +68,47 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     Returns
     -------
     Figure
-        One row per original label and domain, one column per query budget.
+        One panel per original label and domain, with the same explainers in each.
     """
-    budgets = [name for name in BUDGETS if (rows.budget[~rows.explainer.isin(BOUNDS)] == name).any()] or [ALL_MASKS]
-    panels = [(domain, original) for original in LABELS for domain in DOMAINS]
-    figure, axes = new_figure(len(panels) + 1, len(budgets), (2.6 * len(budgets) + 0.4, 10.5), height_ratios=[1, 1, 1, 1, 0.9])
-    for j, budget in enumerate(budgets):
-        here = rows[(rows.budget == budget) & ~rows.explainer.isin(BOUNDS)]
-        asked = here.drop_duplicates(["explainer", "fill"])
-        styles = dict(zip(zip(asked.explainer, asked.fill, strict=True), looks(len(asked)), strict=True))
-        handles = {}
-        for i, (domain, original) in enumerate(panels):
-            ax, part = axes[i, j], rows[(rows.domain == domain) & (rows.original == original)]
-            for bound, (title, colour, style) in CURVES.items():
-                curve = part[part.explainer == bound].sort_values("k")
-                if len(curve):
-                    handles[title] = ax.plot(curve.k, curve.percent, style, color=colour, lw=1.3)[0]
-            of_budget = part[(part.budget == budget) & ~part.explainer.isin(BOUNDS)]
-            for (explainer, fill, privileged), curve in of_budget.groupby(["explainer", "fill", "privileged"], sort=False):
-                colour, _, marker = styles[explainer, fill]
-                ordered = curve.sort_values("k")
-                line = "--" if privileged else "-"
-                (handle,) = ax.plot(ordered.k, ordered.percent, line, color=colour, lw=0.9, marker=marker, ms=2.5)
-                handles[named(explainer, fill)] = handle
-            if part.empty:
-                say_empty(ax, EMPTY)
-            ax.set_ylim(-3, 103)
-            if i == 0:
-                ax.set_title(f"reads {budget}", fontsize=8)
-            if j == 0:
-                n = int(part.n.max()) if len(part) else 0
-                ax.set_ylabel(f"{domain}\n{in_figure(direction_title(original, called))}\nflips [%] (n = {n})", fontsize=7)
-            else:
-                ax.tick_params(labelleft=False)
-            ax.tick_params(labelsize=6)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if i == len(panels) - 1:
-                ax.set_xlabel("segments k", fontsize=7)
-        foot = axes[-1, j]
-        foot.axis("off")
-        foot.legend(list(handles.values()), list(handles), loc="upper left", fontsize=5.2, frameon=False, borderaxespad=0)
-    put_footnote(figure, f"{footnote}. Means over songs; dashed: sees the clean excerpt.")
+    chosen = _chosen(rows)
+    figure, axes = new_figure(2, 2, (8.2, 6.6), sharex=True, sharey=True)
+    handles: dict[str, Any] = {}
+    for ax, part in panels(axes, rows, called=called):
+        for bound, (title, colour, style) in CURVES.items():
+            curve = part[part.explainer == bound].sort_values("k")
+            if len(curve):
+                handles[title] = ax.plot(curve.k, curve.percent, style, color=colour, lw=1.3)[0]
+        for i, (one, (colour, marker)) in enumerate(zip(chosen.itertuples(), LOOKS, strict=False)):
+            curve = part[(part.explainer == one.explainer) & (part.fill == one.fill)].sort_values("k")
+            look: dict[str, Any] = {"marker": marker, "ms": 4.5, "markevery": (i % 3, 3), "mec": "white", "mew": 0.4}
+            if len(curve):
+                (line,) = ax.plot(curve.k, curve.percent, "--" if one.privileged else "-", color=colour, lw=1.1, **look)
+                handles[f"{named(one.explainer, one.fill)}{', privileged' if one.privileged else ''}"] = line
+        ax.set_ylim(-3, 103)
+    for ax in axes[-1]:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("number of segments k", fontsize=8)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("label flips [%]", fontsize=8)
+    if handles:
+        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    n = rows[~rows.explainer.isin(BOUNDS)][["explainer", "fill"]].drop_duplicates().shape[0]
+    put_footnote(
+        figure,
+        f"{footnote}. Means over songs, without intervals (figure_leaderboard has those of the area). Shown are {len(chosen)} "
+        f"of {n} explainers: LIME, the norm and, by mean area over panels, the two best of the fill game (without exact LIME), "
+        "the best privileged one of it and the best of the perturbation game; the table has the others. Dashed: privileged, "
+        "with access to the clean excerpt.",
+    )
     return figure
+
+
+def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the explainers to show: those of the paper, and the best others of each kind by mean area over panels."""
+    judged = rows[~rows.explainer.isin(BOUNDS)]
+    means = judged.groupby(EXPLAINER, sort=False).percent.mean().reset_index().sort_values("percent", ascending=False)
+    paper = means[means.explainer.isin(ALWAYS)].drop_duplicates("explainer").sort_values("explainer")
+    others = means[~means.explainer.isin(ALWAYS) & ((means.fill == CLEAN) | ~means.explainer.isin(LIKE_LIME))]
+    kinds = [kind_of(one.fill, privileged=bool(one.privileged)) for one in others.itertuples()]
+    best = [others[[name == kind for name in kinds]].head(n) for kind, n in N_BEST.items()]
+    return pd.concat([paper, *best], ignore_index=True)

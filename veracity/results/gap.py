@@ -23,18 +23,21 @@ Theory 21, 1992.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..jobs.seeds import rng_for
-from ..labels import LABELS, SING, direction_title, in_figure
-from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import estimate, interval_words
+from ..labels import SING, direction_title
+from .canvas import PALETTE, new_figure, put_footnote, signed
+from .over_songs import INTERVALS, NO_INTERVAL, estimate, interval_words
+from .panels import panels
 from .pooling import in_paper_order
-from .study import CLEAN, EMPTY, PANEL
+from .study import CLEAN, PANEL
 
 CHANGED = ("locality", "surrogate", "scale", "privilege", "question")
 #: Explainers that use all masks, by two changes: Shapley values instead of LIME, and logit instead of probability.
@@ -49,8 +52,8 @@ TITLES = {
     "locality": "locality: one segment at a time",
     "surrogate": "surrogate: Shapley for LIME",
     "scale": "scale: logit for probability",
-    "privilege": "privilege: the clean excerpt",
-    "question": "question: the perturbation",
+    "privilege": "privilege: access to the clean excerpt",
+    "question": "question: perturbation game for fill game",
     "remains": "what remains",
     "gap": "the whole gap",
 }
@@ -192,7 +195,7 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
-    """Plot the parts of each panel as steps from the paper's LIME to the best ranking, with intervals.
+    """Plot the score of the paper's LIME as a bar, and the parts of the gap around 0, with intervals.
 
     Parameters
     ----------
@@ -208,40 +211,56 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     Figure
         One panel per original label and domain.
     """
-    panels = [(domain, original) for original in LABELS for domain in ("waveform", "spectrogram")]
-    figure, axes = new_figure(2, 2, (8.2, 5.6), sharex=True, sharey=True)
-    for ax, (domain, original) in zip(axes.ravel(), panels, strict=True):
-        part = rows[(rows.domain == domain) & (rows.original == original) & (rows.kind != "instead")].set_index("part")
-        ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
-        if part.empty or np.isnan(part["mean"].get("gap", np.nan)):
-            say_empty(ax, EMPTY)
-            continue
-        start = 1 - part["mean"]["gap"]
-        parts = [name for name in TITLES if name != "gap" and name in part.index]
-        places = list(range(len(parts) + 1))
-        ax.barh(0, start, color="0.75", height=0.6)
-        ax.text(
-            0.01,
-            0,
-            f"the paper's LIME: {start:.2f} ({part.n['gap']:.0f} excerpts of {part.n_songs['gap']:.0f} songs)",
-            va="center",
-            fontsize=7,
-        )
-        for y, name in enumerate(parts, start=1):
-            one = part.loc[name]
-            ax.barh(y, one["mean"], left=start, color=PALETTE[y - 1], height=0.6)
-            end = start + one["mean"]
-            if not np.isnan(one.low):
-                ax.plot([start + one.low, start + one.high], [y, y], color="0.2", lw=1)
-            ax.text(max(start, end, start + np.nan_to_num(one.high)) + 0.015, y, f"{one['mean']:+.2f}", va="center", fontsize=7)
-            start = end
-        ax.axvline(1, color="0.4", lw=0.8, ls="--")
-        ax.axvline(0, color="0.4", lw=0.8)
-        ax.set_yticks(places, ["", *(TITLES[name] for name in parts)], fontsize=8)
-    axes[0, 0].invert_yaxis()
+    shown = rows[(rows.kind != "instead") & rows["mean"].notna()]
+    names = [name for name in TITLES if (shown.part == name).any()]
+    figure, axes = new_figure(2, 2, (9.6, 2.4 + 0.42 * len(names)), sharex=True, sharey=True)
+    for ax, part in panels(axes, shown, called=called):
+        _draw(ax, part.set_index("part"), names)
+    if names:
+        words = ["score of the paper's LIME", *(TITLES[name] for name in names)]
+        axes[0, 0].set_yticks(range(len(words)), words)
+        axes[0, 0].set_ylim(len(names) + 0.6, -0.6)
+    for ax in axes.ravel():
+        ax.tick_params(labelsize=8)
     for ax in axes[-1]:
         ax.set_xlabel("normalised AUFC", fontsize=8)
+    if handles := next((ax.get_legend_handles_labels() for ax in axes.ravel() if ax.lines), None):
+        figure.legend(*handles, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     put_footnote(
-        figure, f"{footnote}. Area under the flip curve, 0: a random ranking, 1: the best ranking. Lines: 95 % over songs."
+        figure,
+        f"{footnote}. Area under the flip curve, 0: a random ranking, 1: the best ranking. The gap is 1 minus LIME's score, "
+        f"and the sum of the parts. Lines and brackets: {INTERVALS}; {NO_INTERVAL}.",
     )
     return figure
+
+
+def _draw(ax: Axes, part: pd.DataFrame, names: Sequence[str]) -> None:
+    """Draw the bar of LIME and a marker with an interval for each part; numbers are beside the axes, so they cross nothing."""
+    gap = part.loc["gap"]
+    beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
+    ax.axvline(0, color="0.4", lw=0.8)
+    ax.axvline(1, color="0.4", lw=0.8, ls="--")
+    ax.axhline(len(names) - 0.5, color="0.85", lw=0.6)
+    ax.axhline(0.5, color="0.85", lw=0.6)
+    ax.barh(0, 1 - gap["mean"], color="0.8", height=0.6, label="score of the paper's LIME")
+    ax.plot([1 - gap.high, 1 - gap.low], [0, 0], color="0.2", lw=1.2)
+    ax.text(1.02, 0, _words(1 - gap["mean"], 1 - gap.high, 1 - gap.low, gap.n_songs, "{:.2f}".format), **beside)
+    ax.plot([], [], "D", color="0.2", ms=5, label="the whole gap")
+    ax.plot([], [], "s", color=PALETTE[3], ms=5.5, label="largest part")
+    ax.plot([], [], "o", mfc="white", color=PALETTE[0], ms=5, label="other part")
+    for y, name in enumerate(names, start=1):
+        if name not in part.index:
+            continue
+        row = part.loc[name]
+        look = ("D", "0.2", "0.2") if name == "gap" else ("o", PALETTE[0], "white")
+        marker, colour, face = ("s", PALETTE[3], PALETTE[3]) if row.largest else look
+        ax.plot([row.low, row.high], [y, y], color=colour, lw=1.2)
+        ax.plot(row["mean"], y, marker, color=colour, mfc=face, ms=5)
+        ax.text(1.02, y, _words(row["mean"], row.low, row.high, row.n_songs, signed), **beside)
+
+
+def _words(mean: float, low: float, high: float, n_songs: float, shown: Callable[[float], str]) -> str:
+    """Return a number with its interval as text, or the reason why there is none."""
+    if not np.isnan(low):
+        return f"{shown(mean)} ({shown(low)} to {shown(high)})"
+    return f"{shown(mean)} ({'all songs agree' if n_songs > 1 else 'one song'})"

@@ -23,6 +23,8 @@ FEW = 10  # with fewer songs, intervals are t intervals
 FEWEST = 6  # with fewer songs, no test can be significant
 N_RESAMPLES = 9999
 EXACT_FLIPS = 15  # largest number of songs for which all sign flips are enumerated
+INTERVALS = f"95 % intervals over songs (BCa bootstrap from {FEW} songs on, t intervals below)"  # in footnotes of figures
+NO_INTERVAL = "no line: all songs agree, or a single song"
 DIGITS = 12  # number of significant digits in comparisons of statistics
 
 

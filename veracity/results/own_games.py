@@ -4,23 +4,27 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..attacks.settings import DOMAINS
 from ..jobs.seeds import rng_for
-from ..labels import LABELS, SING, direction_title, in_figure
-from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import bootstrap_rank_correlation
+from ..labels import SING, direction_title
+from .canvas import PALETTE, new_figure, put_footnote, signed
+from .over_songs import FEW, bootstrap_rank_correlation
+from .panels import panels
 from .pooling import in_paper_order
-from .study import BOUNDS, BUDGETS, CLEAN, EMPTY, EXPLAINER, PANEL, named
+from .study import BOUNDS, BUDGETS, CLEAN, EXPLAINER, KINDS, PANEL, kind_of, named
 
 NAMED = ("lime", "shapley", "occlusion", "grad_cam", "kernel_shap")  # labelled in the figure; the table lists all explainers
 AGREEMENT = [*PANEL, "fill", "among", "n_explainers", "n_songs", "rank_correlation", "low", "high"]
 AMONG = ("all", "those that read the model")
 ALL_FILLS = "all"
 LINE = 0.055  # height of a label in data units
-#: Kinds of explainers, by the game that they explain and by access to the clean excerpt.
-KINDS = ("fill game", "fill game, privileged", "perturbation game")
+MARKERS = {"mean": "o", "zero": "s", "min": "^", CLEAN: "D"}  # of fills in the figure
+OTHER_FILL = "v"
+#: Colour of each kind of explainers, and whether its markers are filled.
+LOOKS = {KINDS[0]: (PALETTE[0], True), KINDS[1]: (PALETTE[3], False), KINDS[2]: (PALETTE[2], True)}
 COLUMNS = [*PANEL, *EXPLAINER, "kind", "n_songs", "n"]
 COLUMNS += ["own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]
 
@@ -47,11 +51,6 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
         rows = rows.rename(columns={f"mean{suffix}": name, f"low{suffix}": f"{name}_low", f"high{suffix}": f"{name}_high"})
     rows = rows.assign(kind=[kind_of(row.fill, privileged=bool(row.privileged)) for row in rows.itertuples()])
     return rows.rename(columns={"n_songs_truth": "n_songs", "n_truth": "n"})[COLUMNS].reset_index(drop=True)
-
-
-def kind_of(fill: str, *, privileged: bool) -> str:
-    """Return the element of `KINDS` to which an explainer belongs."""
-    return KINDS[2] if fill == CLEAN else KINDS[int(privileged)]
 
 
 def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
@@ -109,13 +108,17 @@ def _cell(mean: float, low: float, high: float) -> str:
     return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
-def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
     """Plot each explainer by its agreement with its own game and its score against the ground truth.
 
     Parameters
     ----------
     rows : DataFrame
         Result of `table`.
+    agreed : DataFrame
+        Result of `agreement`, whose rank correlations are in the titles.
+    fill : str
+        Default fill, the paper's, to which the rank correlation and the labels refer.
     footnote : str
         Text at the foot of the figure.
     called : str
@@ -126,38 +129,54 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     Figure
         One panel per original label and domain.
     """
-    figure, axes = new_figure(2, 2, (8.2, 7.0), sharex=True, sharey=True)
-    for line, original in zip(axes, LABELS, strict=True):
-        for ax, domain in zip(line, DOMAINS, strict=True):
-            part = rows[(rows.original == original) & (rows.domain == domain)]
-            ax.set_title(f"{domain}, {in_figure(direction_title(original, called))}", fontsize=9)
-            if part.empty:
-                say_empty(ax, EMPTY)
-                continue
-            for kind, colour, marker in zip(KINDS, (PALETTE[0], PALETTE[3], PALETTE[1]), "osD", strict=True):
-                some = part[part.kind == kind]
-                ax.plot(some.own_game, some.truth, marker, color=colour, ms=5, mec="white", mew=0.5, label=kind)
-            labelled = part[part.explainer.isin(NAMED)].sort_values("truth", ascending=False)
-            for row, height in zip(labelled.itertuples(), _apart(labelled.truth), strict=True):
-                ax.annotate(
-                    named(row.explainer, row.fill),
-                    (row.own_game, row.truth),
-                    (row.own_game - 0.1, height),
-                    fontsize=6,
-                    ha="right",
-                    va="center",
-                    arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "0.5", "shrinkA": 0, "shrinkB": 2},
-                )
-            ax.axhline(0, color="0.5", lw=0.7, ls="--")
+    figure, axes = new_figure(2, 2, (9.4, 7.8), sharex=True, sharey=True)
+    handles: dict[str, Artist] = {}
+    for ax, part in panels(axes, rows, called=called):
+        known = agreed[(agreed.domain == part.domain.iloc[0]) & (agreed.original == part.original.iloc[0])]
+        ax.set_title(f"{ax.get_title()}\n{_correlation(known[(known.fill == fill) & (known.among == AMONG[0])])}", fontsize=8.5)
+        for kind, (colour, full) in LOOKS.items():
+            for name, some in part[part.kind == kind].groupby("fill", sort=False):
+                look = {"color": colour, "mfc": colour if full else "white", "mec": "white" if full else colour}
+                (points,) = ax.plot(some.own_game, some.truth, MARKERS.get(name, OTHER_FILL), ms=5.5, mew=0.7, **look)
+                handles.setdefault(kind if name == CLEAN else f"{kind} ({name or 'no fill'})", points)
+        _label(ax, part[part.explainer.isin(NAMED) & part.fill.isin([fill, CLEAN])].sort_values("truth", ascending=False))
+        ax.axhline(0, color="0.5", lw=0.7, ls="--")
     for ax in axes[-1]:
         ax.set_xlabel("agreement with the solution of its own game (Kendall's tau)", fontsize=8)
     for ax in axes[:, 0]:
         ax.set_ylabel("normalised area under the flip curve", fontsize=8)
-    handles, titles = next((ax.get_legend_handles_labels() for ax in axes.ravel() if ax.lines), ([], []))
     if handles:
-        figure.legend(handles, titles, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
-    put_footnote(figure, footnote)
+        figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    put_footnote(
+        figure,
+        f"{footnote}. A point is an explainer with a fill, the mean over songs; the table has the intervals. Privileged: has "
+        f"access to the clean excerpt. Rank correlation: Spearman's, over the unprivileged explainers of the fill game with "
+        f"the fill {fill}, with a 95 % bootstrap interval over songs (none below {FEW} songs).",
+    )
     return figure
+
+
+def _correlation(known: pd.DataFrame) -> str:
+    """Return the rank correlation of a panel as text."""
+    row = known.iloc[0] if len(known) else None
+    if row is None or np.isnan(row.rank_correlation):
+        return "rank correlation: not determined"
+    interval = "" if np.isnan(row.low) else f" ({signed(row.low)} to {signed(row.high)})"
+    return f"rank correlation {signed(row.rank_correlation)}{interval}, {row.n_explainers:.0f} explainers"
+
+
+def _label(ax: Axes, labelled: pd.DataFrame) -> None:
+    """Write the names of explainers to the right of the axes, with lines to their points."""
+    for row, height in zip(labelled.itertuples(), _apart(labelled.truth), strict=True):
+        ax.annotate(
+            named(row.explainer, row.fill),
+            (row.own_game, row.truth),
+            (1.03, height),
+            textcoords=ax.get_yaxis_transform(),
+            fontsize=7,
+            va="center",
+            arrowprops={"arrowstyle": "-", "lw": 0.5, "color": "0.4", "shrinkA": 0, "shrinkB": 2},
+        )
 
 
 def _apart(heights: Iterable[float]) -> list[float]:

@@ -12,6 +12,9 @@ LIMITS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 5
 MORE, ALL_MASKS, STORED = "more rows", "all masks", "unknown (stored)"
 EMPTY = "no excerpt flipped,\nor not all masks known"  # text in an empty panel
 BUDGETS = (*LIMITS, MORE, ALL_MASKS, STORED)
+#: Kinds of explainers, by the game that they explain and by access to the clean excerpt.
+KINDS = ("fill game", "fill game, privileged", "perturbation game")
+PRIVILEGED = "privileged: has access to the clean excerpt"  # in legends and footnotes of figures
 
 
 def budget_of(rows: int, n_segments: int) -> str:
@@ -24,6 +27,19 @@ def budget_of(rows: int, n_segments: int) -> str:
 def named(explainer: str, fill: str) -> str:
     """Return the display name of an explainer of a game."""
     return f"{explainer} ({fill})" if fill else explainer
+
+
+def kind_of(fill: str, *, privileged: bool) -> str:
+    """Return the element of `KINDS` to which an explainer belongs."""
+    return KINDS[2] if fill == CLEAN else KINDS[int(privileged)]
+
+
+def with_fill(rows: pd.DataFrame, fill: str) -> pd.DataFrame:
+    """Select, of explainers with several fills, the rows of one fill and of the perturbation game."""
+    if rows.empty:
+        return rows
+    shown = rows.fill.isin(["", fill, CLEAN])
+    return rows[shown | ~rows.explainer.isin(rows.explainer[shown].unique())]
 
 
 def by_song(scores: pd.DataFrame, name: str) -> pd.DataFrame:

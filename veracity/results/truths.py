@@ -12,6 +12,7 @@ from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import Estimate, estimate
+from .panels import counted
 from .pooling import Keyed, in_paper_order
 from .study import EMPTY, PANEL
 
@@ -118,33 +119,63 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     Returns
     -------
     Figure
-        One row per original label, one column per quantity.
+        One row per quantity with equal axes, one column per original label.
     """
-    figure, axes = new_figure(2, 3, (9.2, 5.2))
-    for line, original in zip(axes, LABELS, strict=True):
+    figure, axes = new_figure(3, 2, (7.6, 8.0), sharex="row", sharey="row")
+    rng = np.random.default_rng(0)  # only for the jitter of the points
+    for column, original in zip(axes.T, LABELS, strict=True):
+        here = rows[rows.original == original]
+        column[0].set_title(in_figure(direction_title(original, called)), fontsize=9)
         for i, domain in enumerate(DOMAINS):
-            part = rows[(rows.domain == domain) & (rows.original == original)]
-            colour, label = PALETTE[i], f"{domain} (n = {len(part)})"
-            if part.empty:
-                continue
-            sizes = np.arange(1, int(rows.smallest_size.max()) + 1)
-            shares = [100 * (part.smallest_size == size).mean() for size in sizes]
-            line[0].bar(sizes + 0.4 * i - 0.2, shares, width=0.4, color=colour, label=label)
-            line[1].plot(part.smallest_size + 0.16 * i - 0.08, part.n_minimal, "o^"[i], color=colour, ms=4, alpha=0.7)
-            ordered = np.sort(100 * part.not_monotone)
-            line[2].step(ordered, 100 * np.arange(1, len(ordered) + 1) / len(ordered), where="post", color=colour)
-        for ax in line:
-            if rows[rows.original == original].empty:
+            part = here[here.domain == domain]
+            if len(part):
+                _draw(column, part, i, rng)
+        for ax in column:
+            if here.empty:
                 say_empty(ax, EMPTY)
-            ax.set_title(in_figure(direction_title(original, called)), fontsize=9)
-        line[0].set_ylabel("excerpts [%]")
-        if len(line[0].patches):
-            line[0].legend(frameon=False, fontsize=7)
-        line[1].set_yscale("log")
-        line[1].set_ylabel("minimal flipping sets")
-        line[2].set_ylabel("excerpts with no more [%]")
-    for ax in axes[-1, :2]:
-        ax.set_xlabel("segments of a smallest flipping set", fontsize=8)
-    axes[-1, 2].set_xlabel("flipping sets that a larger one undoes [%]", fontsize=8)
-    put_footnote(figure, footnote)
+            else:
+                ax.legend(frameon=False, fontsize=7)
+    axes[0, 0].set_ylim(0, 1.3 * axes[0, 0].get_ylim()[1])  # room for the legend
+    axes[1, 0].set_yscale("log")
+    axes[1, 0].set_xlim(axes[0, 0].get_xlim())
+    axes[2, 0].set_ylim(-4, 104)
+    for ax in axes[:2, 0]:
+        ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    for line, (below, beside) in zip(axes, AXES, strict=True):
+        line[0].set_ylabel(beside, fontsize=8)
+        for ax in line:
+            ax.set_xlabel(below, fontsize=8)
+            ax.tick_params(which="both", labelsize=7)
+    put_footnote(
+        figure,
+        f"{footnote}. Values of single excerpts, without intervals; the table has the means over songs with theirs. Points are "
+        "shifted at random by up to 0.12 segments, and up or down by at most 5 %. Exactly monotone: no larger set undoes any "
+        "flipping set.",
+    )
     return figure
+
+
+#: Labels of the axes, by quantity.
+AXES = (
+    ("segments of a smallest flipping set", "excerpts [%]"),
+    ("segments of a smallest flipping set", "minimal flipping sets of the excerpt"),
+    ("flipping sets that a larger set undoes [%]", "excerpts with this share or less [%]"),
+)
+
+
+def _draw(column: np.ndarray, part: pd.DataFrame, i: int, rng: np.random.Generator) -> None:
+    """Draw the three quantities of one attack, the i-th."""
+    colour, domain = PALETTE[i], DOMAINS[i]
+    sizes = np.arange(1, int(part.smallest_size.max()) + 1)
+    shares = [100 * (part.smallest_size == size).mean() for size in sizes]
+    look = {"color": colour, "edgecolor": "white", "hatch": (None, "////")[i], "lw": 0}
+    n = counted(len(part), part.song.nunique())
+    column[0].bar(sizes + 0.4 * i - 0.2, shares, width=0.4, **look, label=f"{domain}: {n}")
+    x = part.smallest_size + 0.36 * i - 0.18 + rng.uniform(-0.12, 0.12, len(part))
+    y = part.n_minimal * 1.05 ** rng.uniform(-1, 1, len(part))
+    column[1].plot(x, y, "o^"[i], color=colour, ms=4, alpha=0.7, mew=0, label=domain)
+    monotone, undone = 100 * part.monotone.mean(), np.sort(100 * part.not_monotone[part.monotone == 0])
+    steps = [monotone, *(100 - 100 * np.arange(len(undone))[::-1] / len(part)), 100]
+    label = f"{domain}: {monotone:.0f} % exactly monotone"
+    line = {"color": colour, "ls": ("-", "--")[i], "marker": "o^"[i], "ms": 6, "markevery": [0], "clip_on": False}
+    column[2].step([0, *undone, 100], steps, where="post", **line, label=label)

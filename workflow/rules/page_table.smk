@@ -70,7 +70,7 @@ PAGES = {
     "fidelity_worth": (SCORES, {**TABLE, **FIGURE}, {**FILL, **SEED}),
     "truths": (["flips"], {**TABLE, **FIGURE, **BY_EXCERPT}, SEED),
     "explainer_costs": (SCORES, TABLE, LOOK),
-    "figure_leaderboard": (LEADERS, PLOTTED, {}),
+    "figure_leaderboard": (LEADERS, PLOTTED, FILL),
     "figure_explainers": (SCORES, PLOTTED, FILL),
     "controls": (
         ["controlled"],

@@ -27,5 +27,5 @@ with job(snakemake):
         "Comparison of the run and its variants, with differences to the run (95 %)",
     )
     write_csv(snakemake, curves, snakemake.output.curves)
-    figure = compare.plot(curves, [one.name for one in variants], footnote=snakemake.params.note, called=called)
+    figure = compare.plot(curves, table, [one.name for one in variants], footnote=snakemake.params.note, called=called)
     save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -17,4 +17,4 @@ with job(snakemake):
     write_csv(snakemake, found, snakemake.output.excerpts)
     title = f"Controls: explainers where the right answer, or chance, is known. {controls.summary(table)}"
     write_table(snakemake, table, controls.page(table), title, empty="No controls are configured (controls.names).")
-    save(controls.plot(table, found, footnote=params.note), snakemake.output.png, snakemake.output.pdf)
+    save(controls.plot(table, found, margin=params.margin, footnote=params.note), snakemake.output.png, snakemake.output.pdf)

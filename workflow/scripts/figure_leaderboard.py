@@ -12,5 +12,5 @@ with job(snakemake):
     shown = figure_leaderboard.table(read_table(snakemake.input.leaderboard, called))
     write_table(snakemake, shown)
     scores = read_table(snakemake.input.scores, called)
-    figure = figure_leaderboard.plot(shown, scores, footnote=snakemake.params.note, called=called)
+    figure = figure_leaderboard.plot(shown, scores, fill=snakemake.params.fill, footnote=snakemake.params.note, called=called)
     save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -10,8 +10,8 @@ from _tables import write_csv, write_table
 with job(snakemake):
     called = snakemake.params.called
     table = own_games.table(read_table(snakemake.input.leaderboard, called))
-    scores, seed = read_table(snakemake.input.scores, called), snakemake.params.seed
-    agreement = own_games.agreement(scores, fill=snakemake.params.fill, seed=seed)
+    scores, fill = read_table(snakemake.input.scores, called), snakemake.params.fill
+    agreement = own_games.agreement(scores, fill=fill, seed=snakemake.params.seed)
     write_csv(snakemake, agreement, snakemake.output.agreement)
     write_table(
         snakemake,
@@ -20,4 +20,5 @@ with job(snakemake):
         "Agreement of explainers with their own game and with the flip sets",
         empty=NO_TRUTH,
     )
-    save(own_games.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)
+    figure = own_games.plot(table, agreement, fill=fill, footnote=snakemake.params.note, called=called)
+    save(figure, snakemake.output.png, snakemake.output.pdf)
