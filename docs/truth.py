@@ -1,12 +1,28 @@
-"""Copy the tables and figures of the truth study into docs/truth: python docs/truth.py [RUN], results/truth by default.
+"""Copy the tables of the truth study into docs/truth, and draw its figures from them: python docs/truth.py [RUN].
 
-Each file is described in docs/truth/README.md, which is written, too. Everything comes from one run, or nothing is copied.
+Without RUN, only the figures are drawn again. docs/truth/README.md, which describes each file, is written in both cases.
 """
 
 import gzip
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from veracity.results import (
+    controls,
+    fidelity_worth,
+    figure_explainers,
+    figure_leaderboard,
+    gap,
+    own_games,
+    truths,
+)
+from veracity.results.canvas import save
+from veracity.results.pooling import read_table
+from veracity.workflow.configuration import defaults
 
 FOLDER = Path(__file__).with_suffix("")
 #: Below tables/ of a run.
@@ -29,57 +45,78 @@ TABLES = {
     "costs.csv": "CPU and wall time, memory and disk of each stage (`snakemake costs`)",
 }
 #: Below figures/ of a run.
-FIGURES = {
+FIGURE_DATA = {
     "figure_leaderboard.csv": "normalised AUFC of each explainer; figure_leaderboard.png shows the best of each query budget",
     "figure_explainers.csv": "flip curves of each explainer; figure_explainers.png shows the best of each kind",
-    "gap.png": "",
-    "own_games.png": "",
-    "fidelity_worth.png": "",
-    "truths.png": "",
-    "controls.png": "",
-    "figure_leaderboard.png": "",
-    "figure_explainers.png": "",
 }
-PACKED = ("scores.csv", "controls_by_excerpt.csv")  # too large as they are; pandas reads both
+FILL, MARGIN = {"fill": defaults()["lime"]["fill"]}, {"margin": defaults()["controls"]["margin"]}
+#: Figures, as functions of a reader of tables and of the footnote.
+FIGURES: dict[str, Callable[..., Figure]] = {
+    "gap": lambda read, **shown: gap.plot(read("gap"), **shown),
+    "own_games": lambda read, **shown: own_games.plot(read("own_games"), read("own_games_agreement"), **FILL, **shown),
+    "fidelity_worth": lambda read, **shown: fidelity_worth.plot(read("fidelity_worth"), **FILL, **shown),
+    "truths": lambda read, **shown: truths.plot(read("truths_by_excerpt"), **shown),
+    "controls": lambda read, **shown: controls.plot(read("controls"), read("controls_by_excerpt"), **MARGIN, **shown),
+    "figure_leaderboard": lambda read, **shown: figure_leaderboard.plot(
+        read("figure_leaderboard"), read("scores"), **FILL, **shown
+    ),
+    "figure_explainers": lambda read, **shown: figure_explainers.plot(read("figure_explainers"), **shown),
+}
+PACKED = ("scores.csv", "leaderboard.csv", "controls_by_excerpt.csv", "figure_explainers.csv")  # large; pandas reads them
 INTRODUCTION = """# Tables and figures of the truth study
 
-Made by `snakemake --cores 2 all costs --configfile config/truth.yaml` and copied by `python docs/truth.py`, which writes this
-page; all files are of one run. [Findings](../findings.md) is written from them.
+The tables are those of one run of `snakemake --cores 2 all costs --configfile config/truth.yaml`, copied by
+`python docs/truth.py RUN`. `python docs/truth.py` draws the figures from the tables. [Findings](../findings.md) is written from
+the tables, too.
 
-Every interval over songs can be made again: `veracity.results.leaderboard.table`, `contrasts.table`, `gap.table`,
-`sensitivity.table`, `own_games.agreement` and `fidelity_worth.table` take `scores.csv.gz`, `truths.table` takes
-`truths_by_excerpt.csv` and `controls.table` takes `controls_by_excerpt.csv.gz`, each as `veracity.results.pooling.read_table`
-reads it, with the settings of `config/truth.yaml`.
+All intervals over songs can be recomputed. `veracity.results.leaderboard.table`, `contrasts.table`, `gap.table`,
+`sensitivity.table`, `own_games.agreement` and `fidelity_worth.table` require `scores.csv.gz`, `truths.table` requires
+`truths_by_excerpt.csv`, and `controls.table` requires `controls_by_excerpt.csv.gz`, each as read by
+`veracity.results.pooling.read_table`, with the settings of `config/truth.yaml`.
 
-| file | what it holds |
+| file | content |
 |---|---|
 """
 
 
-def copy(run: Path, folder: Path = FOLDER) -> list[str]:
-    """Copy a run's tables and figures, and describe them; returns the names of the files.
+def copy(run: Path, folder: Path = FOLDER) -> None:
+    """Copy the tables of a run.
 
     Raises
     ------
     SystemExit
-        When the run lacks one of them.
+        If the run lacks one of them; nothing is copied then.
     """
-    sources = {name: run / "tables" / name for name in TABLES} | {name: run / "figures" / name for name in FIGURES}
+    sources = {name: run / "tables" / name for name in TABLES} | {name: run / "figures" / name for name in FIGURE_DATA}
     if missing := [str(path) for path in sources.values() if not path.is_file()]:
         raise SystemExit(f"{missing[0]}: missing, with {len(missing) - 1} more. Run snakemake all costs first.")
     folder.mkdir(exist_ok=True)
-    lines = []
     for name, path in sources.items():
-        target = folder / (f"{name}.gz" if name in PACKED else name)
         if name in PACKED:
-            target.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            (folder / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
         else:
-            shutil.copyfile(path, target)
-        if words := {**TABLES, **FIGURES}[name]:
-            lines.append(f"| [{target.name}]({target.name}) | {words} |")
+            shutil.copyfile(path, folder / name)
+
+
+def draw(folder: Path = FOLDER) -> None:
+    """Draw all figures from the tables in a folder."""
+
+    def read(name: str) -> object:
+        return read_table(folder / f"{name}.csv{'.gz' * (f'{name}.csv' in PACKED)}")
+
+    for name, plot in FIGURES.items():
+        save(plot(read, footnote=read("gap").corpus[0]), folder / f"{name}.png")
+
+
+def describe(folder: Path = FOLDER) -> None:
+    """Write the README of the folder."""
+    words = {f"{name}.gz" if name in PACKED else name: text for name, text in {**TABLES, **FIGURE_DATA}.items()}
+    lines = [f"| [{name}]({name}) | {text} |" for name, text in words.items()]
     (folder / "README.md").write_text(INTRODUCTION + "\n".join(lines) + "\n", encoding="utf-8")
-    return [path.name for path in sorted(folder.iterdir())]
 
 
 if __name__ == "__main__":
-    print("\n".join(copy(Path(sys.argv[1] if len(sys.argv) > 1 else "results/truth"))))
+    if sys.argv[1:]:
+        copy(Path(sys.argv[1]))
+    draw()
+    describe()

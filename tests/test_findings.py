@@ -32,9 +32,8 @@ def linked(section, suffix):
 def changed(change):
     """Return the tables after a change of each, as a function of name and table."""
     tables = Tables()
-    for path in [*(DOCS / "truth").glob("*.csv"), DOCS / "jamendo_free" / "sampling_error.csv"]:
-        name = path.stem if path.parent.name == "truth" else "../jamendo_free/sampling_error"
-        tables.known[name] = change(name, tables[name].copy())
+    for path in (DOCS / "truth").glob("*.csv"):
+        tables.known[path.stem] = change(path.stem, tables[path.stem].copy())
     return tables
 
 
@@ -206,29 +205,49 @@ def test_numbers_are_rounded_as_they_say():
     assert [at_most(one, 2) for one in (0.0239, 0.02, 0.0201)] == ["0.03", "0.02", "0.03"]
 
 
-def test_the_files_of_a_run_are_copied_and_described(tmp_path):
+def test_the_tables_of_a_run_are_copied_whole_or_not_at_all(tmp_path):
     exported = runpy.run_path(str(DOCS / "truth.py"))
     run, folder = tmp_path / "run", tmp_path / "truth"
     with pytest.raises(SystemExit, match=r"tables/scores\.csv: missing, with \d+ more\. Run snakemake all costs first\."):
         exported["copy"](run, folder)
     assert not folder.exists()
-    for kind in ("TABLES", "FIGURES"):
-        (run / kind.lower()).mkdir(parents=True)
-        for name in exported[kind]:
-            (run / kind.lower() / name).write_text(f"song,aufc\n{name},0.123456789012345\n")
-    names = exported["copy"](run, folder)
-    table = pd.read_csv(folder / "scores.csv.gz")
-    assert table.aufc[0] == 0.123456789012345
-    assert len(names) == len(exported["TABLES"]) + len(exported["FIGURES"]) + 1
-    page = (folder / "README.md").read_text()
-    assert all(f"[{name}]" in page for name in names if ".csv" in name)
+    for part, names in (("tables", exported["TABLES"]), ("figures", exported["FIGURE_DATA"])):
+        (run / part).mkdir(parents=True)
+        for name in names:
+            (run / part / name).write_text(f"song,aufc\n{name},0.123456789012345\n")
+    exported["copy"](run, folder)
+    assert pd.read_csv(folder / "scores.csv.gz").aufc[0] == 0.123456789012345
     before = (folder / "scores.csv.gz").read_bytes()
     exported["copy"](run, folder)
-    assert (folder / "scores.csv.gz").read_bytes() == before  # it holds no time
+    assert (folder / "scores.csv.gz").read_bytes() == before  # it contains no time
     assert gzip.decompress(before) == (run / "tables" / "scores.csv").read_bytes()
+    exported["describe"](folder)
+    page = (folder / "README.md").read_text()
+    assert all(f"[{path.name}]" in page for path in folder.iterdir() if ".csv" in path.name)
+    assert page == (DOCS / "truth" / "README.md").read_text()
     shutil.rmtree(run / "figures")
     with pytest.raises(SystemExit, match="missing"):
         exported["copy"](run, folder)
+
+
+def test_the_figures_are_drawn_from_the_tables(tmp_path):
+    exported = runpy.run_path(str(DOCS / "truth.py"))
+    folder = shutil.copytree(DOCS / "truth", tmp_path / "truth", ignore=shutil.ignore_patterns("*.png"))
+    exported["draw"](folder)
+    assert {path.name for path in folder.glob("*.png")} == {path.name for path in (DOCS / "truth").glob("*.png")}
+
+
+def test_intervals_can_be_recomputed_from_the_scores():
+    """For the gap, whose seed and fill are those of the configuration."""
+    from veracity.results import gap
+    from veracity.results.pooling import read_table
+
+    rows = gap.table(read_table(DOCS / "truth" / "scores.csv.gz"), fill="mean", seed=0).set_index(
+        ["domain", "original", "part"]
+    )
+    published = pd.read_csv(DOCS / "truth" / "gap.csv").set_index(["domain", "original", "part"])
+    columns = ["mean", "low", "high"]
+    np.testing.assert_allclose(rows.loc[published.index, columns], published[columns], rtol=1e-5, atol=1e-8)
 
 
 def test_panels_stand_in_the_order_of_the_page():
