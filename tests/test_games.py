@@ -94,7 +94,7 @@ def test_a_fill_is_one_number_everywhere_and_the_excerpt_is_on(fill, value):
 
 
 def test_unknown_fill_lists_those_there_are():
-    with pytest.raises(ConfigError, match=r"unknown fill 'noise': choose mean, zero or min"):
+    with pytest.raises(ConfigError, match=r"fill: must be one of mean, zero or min, got 'noise'\."):
         fill_game(random_excerpt(), GRID, "noise")
 
 

@@ -389,13 +389,16 @@ def test_a_page_whose_detector_cannot_be_made_says_why(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["missing.wav"], "there is no file missing.wav"),
-        (["--checkpoint", "missing.pt"], "there is no file missing.pt"),
+        (["missing.wav"], "missing.wav: file is missing. Correct its name"),
+        (["--checkpoint", "missing.pt"], "missing.pt: file is missing. Correct its name"),
         (["--run", "results/missing"], "no finished run"),
-        (["--corpus", "data"], "add --run results/<run>"),
-        (["--run", "results/missing", "--corpus", "data"], "there is no folder data: give --corpus the folder of the run's"),
-        (["--port", "70000"], "there is no port 70000: give one up to 65535, or --port 0"),
-        (["--port=-1"], "there is no port -1: give one up to 65535, or --port 0"),
+        (["--corpus", "data"], "--corpus: requires --run, got data. Add --run results/<run>"),
+        (
+            ["--run", "results/missing", "--corpus", "data"],
+            "--corpus: folder is missing, got data. Give the folder of the",
+        ),
+        (["--port", "70000"], "--port: must be from 0 to 65535, got 70000. Give 0 for any free port."),
+        (["--port=-1"], "--port: must be from 0 to 65535, got -1."),
     ],
 )
 def test_the_command_refuses_what_is_not_there(arguments, why, capsys, tmp_path, monkeypatch):
@@ -411,7 +414,8 @@ def test_a_port_that_is_taken_is_told_with_the_cure(capsys, audio):
         port = taken.getsockname()[1]
         assert command.main(["page", "--no-browser", "--port", str(port), str(audio)]) == 2
     assert re.fullmatch(
-        rf"error: port {port} cannot be had \(.*\): give another, or --port 0 for any that is free\n", capsys.readouterr().err
+        rf"error: --port: cannot be opened \(.*\), got {port}\. Give another, or 0 for any free port\.\n",
+        capsys.readouterr().err,
     )
 
 

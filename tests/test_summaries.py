@@ -264,5 +264,5 @@ def test_a_damaged_tuning_run_is_told_by_its_name(tmp_path, content):
 def test_a_fill_that_there_is_not_is_refused(module):
     import importlib
 
-    with pytest.raises(ConfigError, match="unknown fill 'mena'"):
+    with pytest.raises(ConfigError, match=r"got 'mena'\. Did you mean 'mean'\?"):
         importlib.import_module(f"veracity.results.{module}").table(pd.DataFrame(), fill="mena")

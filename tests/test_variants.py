@@ -303,10 +303,10 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path(tmp_path, monkeypatc
         ({"base": {"seed": 1}}, "configuration key 'variants.base': tables call something else"),
         ({"a": {}}, "configuration key 'variants.a' changes nothing"),
         ({"a": None}, "variants.a: wrong type, got None."),
-        ({"A": {"seed": 1}}, "variants.A: not possible, got 'A'. Give names of small letters, digits"),
-        ({"a__b": {"seed": 1}}, "variants.a__b: not possible"),
+        ({"A": {"seed": 1}}, "variants.A: invalid value, got 'A'. Give names of small letters, digits"),
+        ({"a__b": {"seed": 1}}, "variants.a__b: invalid value"),
         ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
-        ({"a": {"detector": {"attacked": "second"}}}, "variants.a.detector.attacked: not possible, got 'second'."),
+        ({"a": {"detector": {"attacked": "second"}}}, "variants.a.detector.attacked: invalid value, got 'second'."),
         ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variants.a: detector.attacked: detector.ch"),
         ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variants.a: "),
     ):  # fmt: skip
