@@ -453,9 +453,7 @@ def test_without_bfloat16_updates_are_in_float32_and_it_says_so(monkeypatch, cap
     monkeypatch.setattr(attacked, "computes_bfloat16", lambda device: False)
     exact, found = (attack("waveform", max_updates=6, precision=precision) for precision in ("float32", "bfloat16"))
     np.testing.assert_array_equal(found.delta, exact.delta)
-    assert caplog.messages == [
-        "the attack's updates: this CPU computes no bfloat16, so it is float32, and slower than where there is some"
-    ]
+    assert caplog.messages == ["the attack's updates: this CPU does not support bfloat16, so float32 is used, which is slower"]
 
 
 def test_bfloat16_on_excerpts_is_counted_in_float32():

@@ -244,7 +244,7 @@ def test_audio_without_end_is_refused(tmp_path, monkeypatch):
         (b"\xff\xf1\x50\x80", "an AAC file"),
         (b"\x1aE\xdf\xa3", "a Matroska or WebM file"),
         (b"<!DOCTYPE html>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1", "a pointer of git-lfs"),
+        (b"version https://git-lfs.github.com/spec/v1", "a git-lfs pointer"),
         (b"PK\x03\x04", "a zip archive"),
     ],
 )

@@ -361,16 +361,16 @@ def _cut_off(path):
 
 
 LOOKALIKES = {
-    "nothing": (lambda path: None, "is not a file. Name a checkpoint (.pt) that exists"),
+    "nothing": (lambda path: None, "is not a file. Give the path to a checkpoint (.pt)"),
     "folder": (lambda path: path.mkdir(), "is not a file"),
     "fifo": (os.mkfifo, "is not a file"),
     "empty": (lambda path: path.write_bytes(b""), "truncated"),
-    "text": (lambda path: path.write_text("no"), "cannot be loaded as weights, it is truncated or damaged"),
+    "text": (lambda path: path.write_text("no"), "cannot be loaded as weights, because it is truncated or damaged"),
     "web page": (lambda path: path.write_text("\ufeff\n <!DOCTYPE html>\n<html>"), "is a web page. Give the .pt file itself"),
     "old web page": (lambda path: path.write_text("<HTML><head>"), "is a web page"),
     "pointer": (
         lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
-        "is a pointer of git-lfs and not the file that it stands for",
+        "is a git-lfs pointer instead of the file",
     ),
     "gzip": (lambda path: path.write_bytes(gzip.compress(b"x" * 100)), "is a gzip archive"),
     "HDF5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100)), "is an HDF5 file"),
@@ -391,7 +391,7 @@ LOOKALIKES = {
     "pickle": (lambda path: path.write_bytes(pickle.dumps({"conv1.weight": [1.0]})), "cannot be loaded"),
     "harmful pickle": (lambda path: path.write_bytes(b"cos\nsystem\n(S'touch executed'\ntR."), "cannot be loaded"),
     "cut off": (_cut_off, "truncated"),
-    "one bit": (_one_bit_of_a_weight, "is damaged, its checksums do not fit. Get it again."),
+    "one bit": (_one_bit_of_a_weight, "is damaged, because its checksums do not match. Get it again."),
     "list": (lambda path: torch.save([1, 2], path), "no dictionary of weights"),
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "no dictionary of weights"),
     "empty dictionary": (lambda path: torch.save({}, path), "no dictionary of weights"),
@@ -418,7 +418,7 @@ def test_another_architecture_is_refused_with_the_key_that_tells_it(tmp_path):
 def test_a_file_that_may_not_be_read_is_told(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"x")
     (tmp_path / "a.pt").chmod(0)
-    assert_refused(tmp_path / "a.pt", "without permission")
+    assert_refused(tmp_path / "a.pt", "permission is missing")
 
 
 @pytest.mark.parametrize("seed", range(20))

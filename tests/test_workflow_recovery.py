@@ -36,7 +36,7 @@ def test_a_run_that_is_killed_twice_resumes_on_one_core_to_the_bytes_of_an_undis
         assert state.exists()
     done = workspace.snakemake("all", "--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "going on from the state" in (results / "logs" / "perturbations" / "waveform" / f"{SONG}.log").read_text()
+    assert "resuming from the state" in (results / "logs" / "perturbations" / "waveform" / f"{SONG}.log").read_text()
     assert not any(state.exists() for state in states)
     assert workspace.digests() == finished_run.digests()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ..errors import ConfigError, VeracityError, quoted, within
-from ..jobs.callables import as_it_was, callable_source, imported, seeded, told
+from ..jobs.callables import as_it_was, callable_source, describe_error, imported, seeded
 from ..settings import between, settings
 from .protocol import Classifier, OneLabel
 
@@ -76,7 +76,7 @@ def built(settings: ModelSettings) -> OneLabel:
     except VeracityError:
         raise
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-        raise ConfigError(f"{named} fails ({told(error, source)}): mend it") from error
+        raise ConfigError(f"{named} fails ({describe_error(error, source)}): mend it") from error
     if not isinstance(classifier, Classifier):
         parts = ("sample_rate", "excerpt_samples", "labels", "exclusive", "representation", "logits")
         missing = ", ".join(part for part in parts if not hasattr(classifier, part))
@@ -108,7 +108,7 @@ def built(settings: ModelSettings) -> OneLabel:
         raise
     except Exception as error:
         cure = "let it take batches of excerpts and be differentiable"
-        raise ConfigError(f"{named} fails on two excerpts of noise ({told(error, source)}): {cure}") from error
+        raise ConfigError(f"{named} fails on two excerpts of noise ({describe_error(error, source)}): {cure}") from error
     numbers = torch.cat([logits.detach().flatten(), (torch.view_as_real(slope) if slope.is_complex() else slope).flatten()])
     if not bool(torch.isfinite(numbers).all()):
         raise ConfigError(f"{named} answers two excerpts of noise with logits or gradients that are not finite: mend it")

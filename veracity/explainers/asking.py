@@ -15,7 +15,7 @@ from ..detector.decisions import Flip
 from ..errors import ConfigError, VeracityError, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
-from ..jobs.callables import as_it_was, callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, describe_error, imported
 from ..labels import Label
 from .question import Explainer, Meter, Question
 from .settings import CLEAN, ExplainerSettings, ready
@@ -163,7 +163,7 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
             raise ConfigError(f"the explainer '{settings.name}' needs {missing}: {cure}") from error
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             source = callable_source(settings.call) if settings.call else None
-            raise ConfigError(f"the explainer '{settings.name}' fails ({told(error, source)}): mend it") from error
+            raise ConfigError(f"the explainer '{settings.name}' fails ({describe_error(error, source)}): mend it") from error
     return checked_weights(answer, question.grid.n_segments, settings.name)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, quoted
-from ..jobs.callables import as_it_was, callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, describe_error, imported
 from .evaluators import AUDIT_TOLERANCE, DirectEvaluator
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class _UsersModel:
                 answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # a copy, which the callable may modify
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             cure = "mend it" if len(batch) > 1 else "let it take a single excerpt, too, as networks do in evaluation mode"
-            why = told(error, self.source)
+            why = describe_error(error, self.source)
             raise ConfigError(f"{self.name} fails for excerpts of shape {batch.shape} ({why}): {cure}") from error
         return checked_probabilities(answer, len(batch), self.name)
 
