@@ -351,7 +351,7 @@ def test_uploads_are_bounded_in_size_and_length(client, page, audio, tmp_path, m
     assert "short.wav lasts 0.10 s, less than one excerpt: give at least 0.36 s" in short.json()["error"]
     soundfile.write(tmp_path / "empty.wav", np.ones(0), 22050)
     empty = client.put("/upload?name=empty.wav", data=(tmp_path / "empty.wav").read_bytes())
-    assert "holds no samples" in empty.json()["error"]
+    assert "no samples. Replace it." in empty.json()["error"]
     assert "lists" not in empty.json()["error"]
     long = client.put("/upload?name=long.wav", data=audio.read_bytes())
     assert "long.wav lasts 3 s: give at most 2 s" in long.json()["error"]

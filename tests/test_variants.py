@@ -338,7 +338,7 @@ def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
 def test_without_variants_there_is_nothing_to_compare(workspace):
     done = workspace.snakemake("-n", "compare")
     assert done.returncode
-    assert "configuration key 'variants' names none" in done.stdout + done.stderr
+    assert "variants: nothing to compare. Add variants" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -348,7 +348,7 @@ def test_variants_of_a_corpus_that_is_not_there_yet_are_told_so(workspace):
     config = workspace.configure("absent", SMALL, missing, {"variants": {"fill_min": {"lime": {"fill": "min"}}}})
     done = workspace.snakemake("-n", "compare", config=config)
     said = done.stdout + done.stderr
-    assert "there is no corpus folder absent" in said
+    assert "corpus.folder: folder is missing, got absent" in said
     assert "Traceback" not in said
 
 

@@ -124,8 +124,8 @@ def test_songs_that_cannot_be_used_are_named_and_leave_nothing(workspace, tmp_pa
         "noise": (lambda song, labels: song.write_bytes(b"noise" * 1000), "cannot be decoded"),
         "short": (lambda song, labels: soundfile.write(song, np.zeros(20000), 22050), "less than one excerpt of 1.64 s"),
         "nan": (lambda song, labels: soundfile.write(song, np.full(44100, np.nan), 22050, subtype="FLOAT"), "not finite"),
-        "malformed": (lambda song, labels: labels.write_text("0 1\n"), "is malformed"),
-        "unsorted": (lambda song, labels: labels.write_text("0 2 sing\n1 2 nosing\n"), "is unsorted"),
+        "malformed": (lambda song, labels: labels.write_text("0 1\n"), "malformed"),
+        "unsorted": (lambda song, labels: labels.write_text("0 2 sing\n1 2 nosing\n"), "unsorted"),
     }
     for name, (spoil, _) in spoils.items():
         song, labels = corpus / "audio" / f"a, {name}.wav", corpus / "labels" / f"a, {name}.lab"
