@@ -59,7 +59,7 @@ def _page(options: argparse.Namespace) -> int:
         from .page.runs import Run
         from .page.server import Page, application
     except ImportError as error:
-        raise ConfigError(f"veracity page: missing package, got no {error.name}. Run pip install 'veracity[page]'.") from None
+        raise ConfigError(f"veracity page: requires the package {error.name}. Run pip install 'veracity[page]'.") from None
     from . import notebook
 
     if not 0 <= options.port <= 65535:
