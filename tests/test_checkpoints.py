@@ -113,9 +113,7 @@ def test_no_flipped_byte_passes(tmp_path, detector):
 
 def test_our_checkpoint_of_another_architecture_is_refused(tmp_path):
     save_checkpoint(tmp_path / "a.pt", Checkpoint(random_detector(Architecture("ismir2016"))))
-    said = (
-        "detector.architecture.layers ismir2016 where the configuration asks for ismir2015: set detector.architecture.layers to"
-    )
+    said = "detector.architecture.layers ismir2016 instead of ismir2015. Set detector.architecture.layers to"
     assert_refused(tmp_path / "a.pt", said, architecture=Architecture())
 
 
@@ -124,9 +122,9 @@ def test_our_checkpoint_of_another_front_end_is_refused_with_each_field_that_dif
     save_checkpoint(tmp_path / "a.pt", Checkpoint(random_detector(sample_rate=16000, f_max=7000.0), threshold=0.4))
     message = assert_refused(
         tmp_path / "a.pt",
-        "frontend.sample_rate 16000 where the configuration asks for 22050",
-        "frontend.f_max 7000.0 where the configuration asks for 8000.0",
-        "set frontend.sample_rate, frontend.f_max to the checkpoint's",
+        "frontend.sample_rate 16000 instead of 22050",
+        "frontend.f_max 7000.0 instead of 8000.0",
+        "Set frontend.sample_rate, frontend.f_max to the checkpoint's",
         frontend=FrontEnd(),
     )
     assert "n_mels" not in message
@@ -139,7 +137,7 @@ def test_our_checkpoint_of_another_front_end_is_refused_with_each_field_that_dif
 )
 def test_checkpoints_of_other_versions_are_refused_as_such(tmp_path, detector, written):
     torch.save(ours(detector, format=written), tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "another version of veracity", f"'{written.strip()}")
+    assert_refused(tmp_path / "a.pt", "of this version of veracity", f"got '{written.strip()}")
 
 
 @pytest.mark.parametrize("key", ["format", "architecture", "frontend", "threshold", "settings", "state_dict"])
@@ -147,7 +145,7 @@ def test_a_missing_key_is_named(tmp_path, detector, key):
     content = ours(detector)
     del content[key]
     torch.save(content, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", key, "train again or give another file")
+    assert_refused(tmp_path / "a.pt", key, "Train again, or give another file.")
 
 
 def test_a_value_of_another_kind_is_refused(tmp_path, detector):
@@ -245,7 +243,7 @@ def test_a_container_in_a_container_is_read(tmp_path, detector, state):
 
 def test_weights_under_two_names_are_refused(tmp_path, state):
     torch.save({"model": state, "net": state, "epoch": 1}, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "weights under model and net", "save one of them alone", frontend=FRONTEND)
+    assert_refused(tmp_path / "a.pt", "weights under one key, got model and net.", "Save one of them alone", frontend=FRONTEND)
 
 
 def test_a_prefix_of_some_names_only_is_refused(tmp_path, state):
@@ -313,12 +311,12 @@ def test_weights_of_other_kinds_are_refused(tmp_path, state, change, words):
 def test_negative_variances_are_refused(tmp_path, state, name):
     state[name][3] = -0.1
     torch.save(state, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", f"variances below zero ({name})", frontend=FRONTEND)
+    assert_refused(tmp_path / "a.pt", f"variances of {name} are below zero", frontend=FRONTEND)
 
 
 def test_weights_of_another_front_end_are_refused_with_what_may_be_set(tmp_path, state):
     torch.save(state, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "is not a checkpoint of", "frontend.n_mels")
+    assert_refused(tmp_path / "a.pt", "does not match", "frontend.n_mels")
 
 
 # --- What is taken for a checkpoint
@@ -396,8 +394,8 @@ LOOKALIKES = {
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "no dictionary of weights"),
     "empty dictionary": (lambda path: torch.save({}, path), "no dictionary of weights"),
     "text under a container": (lambda path: torch.save({"model": "resnet"}, path), "no dictionary of weights"),
-    "one weight": (lambda path: torch.save({"conv1.weight": torch.zeros(1)}, path), "is not a checkpoint of"),
-    "other network": (lambda path: torch.save(Net().state_dict(), path), "is not a checkpoint of"),
+    "one weight": (lambda path: torch.save({"conv1.weight": torch.zeros(1)}, path), "does not match"),
+    "other network": (lambda path: torch.save(Net().state_dict(), path), "does not match"),
     "names as numbers": (lambda path: torch.save({1: torch.zeros(1)}, path), "no dictionary of weights"),
 }
 
@@ -411,7 +409,7 @@ def test_what_is_no_checkpoint_is_told_by_what_it_is(tmp_path, name):
 
 def test_another_architecture_is_refused_with_the_key_that_tells_it(tmp_path):
     torch.save(random_detector(Architecture("ismir2016")).state_dict(), tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "set detector.architecture")
+    assert_refused(tmp_path / "a.pt", "Set detector.architecture")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

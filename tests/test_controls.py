@@ -171,7 +171,7 @@ def test_a_cue_that_an_excerpt_cannot_hold_is_refused():
     assert CueSettings().n_samples(FRONTEND, n_time=5) == 4410
     with pytest.raises(ConfigError, match=r"lower lime.n_time"):
         CueSettings().n_samples(FRONTEND, n_time=10)
-    with pytest.raises(ConfigError, match=r"no training song is as long as an excerpt"):
+    with pytest.raises(ConfigError, match=r"all training songs are shorter than an excerpt"):
         plant(random_detector(), [np.zeros(100, dtype=np.float32)], CueSettings(), seed=0)
 
 

@@ -157,5 +157,5 @@ def test_a_checkpoint_of_another_architecture_is_named(workspace, tmp_path):
     said = failed.stdout + failed.stderr
     assert failed.returncode != 0
     assert "other.pt" in said
-    assert "set detector.architecture" in said
+    assert "Set detector.architecture" in said
     assert "Traceback" not in said
