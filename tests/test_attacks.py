@@ -653,5 +653,8 @@ def test_nothing_is_saved_before_its_time(tmp_path, monkeypatch):
 def test_an_attack_stops_at_the_first_loss_that_is_not_finite(domain, monkeypatch):
     logits = Network.dense_logits
     monkeypatch.setattr(Network, "dense_logits", lambda self, x: logits(self, x) * torch.nan)
-    with pytest.raises(NumericalError, match=rf"{domain} attack: the loss is nan before update 0: check that the audio lies"):
+    with pytest.raises(
+        NumericalError,
+        match=rf"{domain} attack: the loss is not finite before update 0, got nan\. Check that the audio is within",
+    ):
         attack(domain, audio=AUDIO[:14000])
