@@ -98,9 +98,15 @@ IMPOSSIBLE_TOGETHER = [
     ({"detector": {"training": {"filter_min_hz": 9000}}}, "filter_min_hz: above filter_max_hz 8000, got 9000. Swap them."),
     ({"detector": {"training": {"filter_min_semitones": 8}}}, "filter_min_semitones: above filter_max_semitones 7, got 8."),
     ({"lime": {"fills": ["zero"]}}, "lime.fill: not among lime.fills ['zero'], got 'mean'. Add it there."),
-    ({"lime": {"n_time": 200, "exact": False}}, "does not fit 115 frames x 80 bands"),
-    ({"lime": {"n_time": 6, "n_band": 5}}, "30 segments has 2**30 masks, too many to evaluate all: use at most 24"),
-    ({"lime": {"n_time": 8, "n_band": 8, "exact": False}}, "64 segments has more than the 63"),
+    (
+        {"lime": {"n_time": 200, "exact": False}},
+        "lime.n_time, lime.n_band: must be at most 115 frames and 80 bands, got 200 and 4. Lower them.",
+    ),
+    (
+        {"lime": {"n_time": 6, "n_band": 5}},
+        "lime.n_time, lime.n_band: too many masks to evaluate all, got 2**30. Use at most 24",
+    ),
+    ({"lime": {"n_time": 8, "n_band": 8, "exact": False}}, "lime.n_time, lime.n_band: must form at most 63 segments, got 64."),
     (
         {"lime": {"n_samples": 10**12}},
         "lime.n_samples 1000000000000 on 20 segments would take 5.59e+05 GiB of memory: choose",

@@ -134,7 +134,7 @@ def always_the_same_buffer(excerpts):
 
 def test_an_answer_is_copied_before_the_next_is_asked():
     calls.clear()
-    assert "different answers" in message_of("test_models:always_the_same_buffer")  # not compared with itself
+    assert "the same P(sing)" in message_of("test_models:always_the_same_buffer")  # not compared with itself
 
 
 # --- Answers of other kinds
@@ -194,17 +194,17 @@ class Odd:
         (["0.1", "0.5", "0.9"], "got a list of type <U3"),
         ({0: 0.5}, "got a dict"),
         ({0.1, 0.5, 0.9}, "got a set"),
-        ([[0.1], [0.5, 0.9], []], "got a list that is no array"),
+        ([[0.1], [0.5, 0.9], []], "got a list that is not an array"),
         ((p for p in P), "got a generator"),
         (P.astype(complex), "got a ndarray of type complex128"),
         (torch.as_tensor(P).to(torch.complex64), "got a Tensor of type complex128"),
-        (torch.as_tensor(P).to("meta"), "got a Tensor that is no array"),
+        (torch.as_tensor(P).to("meta"), "got a Tensor that is not an array"),
         (np.ma.masked_array(P, [0, 1, 0]), "got a MaskedArray"),
         (np.array([0.1, None, 0.5]), "got a ndarray of type object"),
         (np.array(["2020", "2021", "2022"], "M8"), "got a ndarray of type datetime64"),
         (np.zeros(3, [("p", float)]), "got a ndarray of type"),
-        (None, "got nothing"),
-        (Odd(), "got a Odd that is no array"),
+        (None, "got None"),
+        (Odd(), "got a Odd that is not an array"),
         (object(), "got a object"),
         ([], r"got shape \(0,\) for 3 excerpts"),
         (P[:, None], r"got shape \(3, 1\) for 3 excerpts"),
@@ -230,7 +230,7 @@ def logit_instead(excerpts):
 
 def test_a_refused_answer_names_the_model_and_the_key():
     assert message_of("test_models:logit_instead") == (
-        "'test_models:logit_instead', the callable of model.predict, must return probabilities, got values from -2 to -2"
+        "model.predict: 'test_models:logit_instead' must return probabilities, got values from -2 to -2"
     )
 
 
@@ -272,7 +272,7 @@ def test_a_model_in_training_mode_is_recognised(name):
     message = message_of(f"test_models:{name}")
     assert f"test_models:{name}" in message
     assert "model.predict" in message
-    assert "gives different answers for the same excerpts" in message
+    assert "must return the same P(sing) for the same excerpts" in message
     assert "evaluation mode" in message
     assert "lime.evaluator" not in message
 
@@ -292,7 +292,7 @@ def test_a_model_in_evaluation_mode_is_not_refused(name):
 
 def test_dropout_shows_with_a_single_excerpt():
     NETWORKS["dropout"].train()
-    assert "asked twice" in message_of("test_models:dropout", EXCERPTS[:1])
+    assert "in two calls" in message_of("test_models:dropout", EXCERPTS[:1])
 
 
 def test_a_batch_of_equal_excerpts_or_of_one_leaves_the_question_open():
@@ -377,7 +377,7 @@ def test_a_module_that_cannot_be_imported_is_told_with_the_line(module, code, me
 def test_a_model_that_fails_is_told_with_the_line(module, code, message):
     found = message_of(module(code))
     assert re.search(message, found), found
-    assert "'model_of_a_user_0:p', the callable of model.predict, fails for excerpts of shape (10, 7, 5)" in found
+    assert "model.predict: 'model_of_a_user_0:p' fails for excerpts of shape (10, 7, 5)" in found
 
 
 def test_the_source_of_a_model_is_found_and_nothing_imported(module, tmp_path):

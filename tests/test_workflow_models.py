@@ -119,7 +119,7 @@ def test_beyond_twelve_segments_the_smallest_sets_are_searched(own_everything):
     assert (found.n_queries <= 200).all()
     assert found.n_unique.isna().all()  # only all masks tell
     assert "best_found" in set(pd.read_csv(tables / "flip_rates.csv").selection)
-    assert "it shows no layers" in pd.read_csv(tables / "classifier.csv").reason[0]
+    assert "it does not expose its layers" in pd.read_csv(tables / "classifier.csv").reason[0]
 
 
 def test_an_edit_of_a_classifier_attacks_anew(own_everything):
