@@ -231,8 +231,8 @@ def test_a_difference_is_refused_without_the_clean_excerpt_or_of_the_perturbatio
     excerpts, grid = flipping_excerpts(network, seed=0), LIME.grid(115, 80)
     model = explained_model(network, grid)
     for changes, words in (
-        ({"privileged": False}, "compares with the clean excerpt: set privileged: true"),
-        ({"fill": "clean"}, "compares fill games, and is asked about the perturbation: set fill to mean, zero, min"),
+        ({"privileged": False}, "requires the clean excerpt. Set privileged: true"),
+        ({"fill": "clean"}, "fill: must be one of mean, zero, min, because it compares fill games, got 'clean'"),
     ):
         (one,) = explainers_of(["lime", {**ALSO[2], **changes}])
         with pytest.raises(ConfigError, match=words):
