@@ -109,9 +109,9 @@ IMPOSSIBLE_TOGETHER = [
     ({"lime": {"n_time": 8, "n_band": 8, "exact": False}}, "lime.n_time, lime.n_band: must form at most 63 segments, got 64."),
     (
         {"lime": {"n_samples": 10**12}},
-        "lime.n_samples 1000000000000 on 20 segments would take 5.59e+05 GiB of memory: choose",
+        "lime.n_samples: would require 5.59e+05 GiB of memory on 20 segments, got 1000000000000. Choose",
     ),
-    ({"stability": {"n_samples": [64, 10**12]}}, "stability.n_samples 1000000000000 on 20 segments would take"),
+    ({"stability": {"n_samples": [64, 10**12]}}, "stability.n_samples: would require 5.59e+05 GiB of memory on 20 segments"),
     (
         {"truth": {"tested": ["oclusion"]}},
         "truth.tested: not among explainers, got 'oclusion'. Add it there (did you mean 'occlusion'?).",
@@ -163,18 +163,27 @@ IMPOSSIBLE_TOGETHER = [
         {"explainers": ["lime", {"call": "shapley", "options": {"scal": "logit"}}]},
         "call: unknown option of veracity.explainers.exact:shapley, got 'scal'. Choose from scale (did you mean 'scale'?).",
     ),
-    ({"explainers": ["lime", {"call": ["a"], "name": "x"}]}, "explainers: call is ['a']"),
-    ({"explainers": ["lime", {"call": 5, "name": "x"}]}, "explainers: call is 5"),
-    ({"explainers": ["lime", {"stored": {"a": 1}, "name": "x"}]}, "stored of the explainer 'x' is"),
-    ({"explainers": ["lime", {"stored": "", "name": "x"}]}, "stored of the explainer 'x' is ''"),
-    ({"explainers": ["lime", {"stored": "docs", "name": "x", "budget": 3}]}, "is stored, and asked nothing"),
+    (
+        {"explainers": ["lime", {"call": ["a"], "name": "x"}]},
+        "explainers: call must be a built-in explainer or module:callable, got ['a'].",
+    ),
+    (
+        {"explainers": ["lime", {"call": 5, "name": "x"}]},
+        "explainers: call must be a built-in explainer or module:callable, got 5.",
+    ),
+    ({"explainers": ["lime", {"stored": {"a": 1}, "name": "x"}]}, "explainers.x.stored: must be text, got"),
+    ({"explainers": ["lime", {"stored": "", "name": "x"}]}, "explainers.x.stored: must be text, got ''."),
+    (
+        {"explainers": ["lime", {"stored": "docs", "name": "x", "budget": 3}]},
+        "explainers.x.stored: allows no options, budget or fill, got 'docs'. Leave them out.",
+    ),
     (
         {"explainers": ["lime", "shapley"], "lime": {"exact": False}},
-        "needs the values of all masks, and lime.exact is false",
+        "explainers.shapley: requires the values of all masks, but lime.exact is false.",
     ),
     (
         {"explainers": ["lime", "grad_cam"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
-        "needs layers",
+        "explainers.grad_cam: requires layers, but",
     ),
     ({"model": {"label": "music"}}, "model.label: there is no model.build that has labels, got 'music'."),
     (
@@ -197,11 +206,11 @@ IMPOSSIBLE_TOGETHER = [
         },
         "attacks.waveform.precision: for the paper's detector only, got bfloat16.",
     ),
-    ({"explainers": ["lime", "nothing"]}, "there is no explainer 'nothing'"),
+    ({"explainers": ["lime", "nothing"]}, "explainers: unknown explainer, got 'nothing'."),
     ({"explainers": ["lime", "json:nothing"]}, "does not define nothing, got 'json:nothing'"),
     (
         {"explainers": ["lime", "saliency"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
-        "explainers holds saliency, which needs gradients, and model.predict is known by its predictions alone",
+        "explainers.saliency: requires gradients, but model.predict provides only predictions.",
     ),
     ({"explainers": ["lime", {"name": "x", "stored": "/nowhere"}]}, "explainers: stored of x is not a folder, got '/nowhere'."),
     (

@@ -91,7 +91,7 @@ def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_st
     np.testing.assert_array_equal(more.recall[row], found.recall[names.index(("constant", "mean"))])
     again = controlled.confined(songs[0], detector, SMALL, ATTACK, **known)
     np.testing.assert_array_equal(again.excerpts.adversarial, case.excerpts.adversarial)
-    with pytest.raises(ConfigError, match=r"controls.confined.segments 7 is none of 1 to 6"):
+    with pytest.raises(ConfigError, match=r"controls.confined.segments: must be from 1 to 6, got 7\."):
         controlled.confined(songs[0], detector, SMALL, ATTACK, **known | {"n_segments": 7})
 
 

@@ -127,7 +127,7 @@ def test_any_text_is_read_or_told(tmp_path_factory, text):
 def test_labels_that_cannot_belong_to_the_audio_are_refused(end, message):
     with pytest.raises(CorpusError, match=message) as raised:
         check_extent([Interval(0, end / 2, "sing"), Interval(end / 2, end, "nosing")], 20.0, "a song.lab")
-    assert str(raised.value).startswith("a song.lab ends at ")
+    assert str(raised.value).startswith("a song.lab: end of the labels does not match the audio")
 
 
 @pytest.mark.parametrize("end", [20.0, 19.9, 11.0, 40.0])  # 40: the audio was cut in half, which is said elsewhere

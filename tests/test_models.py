@@ -368,10 +368,10 @@ def test_a_module_that_cannot_be_imported_is_told_with_the_line(module, code, me
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("def p(x):\n    return x @ x[0, 0, :3]", r"ValueError: .*line 2 of .*\.py\): mend it"),
+        ("def p(x):\n    return x @ x[0, 0, :3]", r"ValueError: .*line 2 of .*\.py\)\. Fix it\."),
         ("def p(x):\n    raise SystemExit", "SystemExit: , line 2"),
-        ("def p():\n    pass", "TypeError: .*mend it"),
-        ("import torch\np = torch.nn.Linear(5, 1)", "TypeError: .*mend it"),
+        ("def p():\n    pass", r"TypeError: .*\. Fix it\."),
+        ("import torch\np = torch.nn.Linear(5, 1)", r"TypeError: .*\. Fix it\."),
     ],
 )
 def test_a_model_that_fails_is_told_with_the_line(module, code, message):

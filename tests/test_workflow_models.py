@@ -95,8 +95,8 @@ def test_what_a_classifier_cannot_answer_is_said_before_the_first_attack(own_eve
     own = yaml.safe_load((workspace.folder / "own.yaml").read_text())
     fine = {**own, "run": "fine", "lime": {**own["lime"], "n_time": 5, "n_band": 4}}
     for name, part, message in [
-        ("shapley", {"explainers": ["lime", "shapley"]}, "explainers holds shapley, which needs the values of all masks"),
-        ("layers", {"explainers": ["lime", "grad_cam"]}, "explainers holds grad_cam, which needs layers"),
+        ("shapley", {"explainers": ["lime", "shapley"]}, "explainers.shapley: requires the values of all masks"),
+        ("layers", {"explainers": ["lime", "grad_cam"]}, "explainers.grad_cam: requires layers"),
         ("study", {"stability": {"n_samples": [64]}}, "the stability study needs all masks"),
     ]:
         workspace.configure(name, {**fine, "run": name, **part})

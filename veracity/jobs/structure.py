@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import shortened
+from ..errors import quoted
 
 #: NumPy kinds of the numbers that are accepted for a declared type.
 KINDS = {bool: "b", int: "iu", float: "iuf", complex: "iufc"}
@@ -54,7 +54,7 @@ def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
         else:
             letters = "U" if (declared := plain_type(hint)) is str else KINDS[declared]
             if np.ndim(value) or np.asarray(value).dtype.kind not in letters:
-                raise MisfitError(f"{name} must be of type {declared.__name__}, got {shortened(value)}")
+                raise MisfitError(f"{name} must be of type {declared.__name__}, got {quoted(value)}")
 
 
 def parts(hint: Any) -> list[type]:

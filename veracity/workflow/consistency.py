@@ -223,7 +223,7 @@ def _check_explainers(config: Configuration) -> None:
             check_callable(one.call, f"explainers: {one.name}, call", one.options)
     missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
     if config.model.predict:
-        missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
+        missing |= dict.fromkeys(("gradients", "layers"), "model.predict provides only predictions")
     check_needs(explainers, missing)
 
 
