@@ -370,7 +370,7 @@ def test_declared_contrasts_are_paired_by_song(table):
     assert (better, same) == ("better", "no difference (within 0.05)")  # all songs agree that the twin is no other
     assert contrasts.table(made, **{**clear, "score": "excess_k"}).verdict[0] == "worse"  # more is worse
     assert contrasts.table(made, **clear).against.tolist() == ["bad (clean)", "twin"]
-    with pytest.raises(ConfigError, match="truth names the explainer 'ocluson', which is not scored"):
+    with pytest.raises(ConfigError, match="truth: the explainer has no scores, got 'ocluson'"):
         contrasts.table(table, tested=["ocluson"], against=["random"], **asked)
     few = table[table.song.isin(["song-0", "song-1"])]
     untested = contrasts.table(few, tested=["lime"], against=["random"], **asked)

@@ -48,7 +48,7 @@ def callable_evaluator(target: str) -> DirectEvaluator:
     predict = imported(target, "the callable of model.predict", key="model.predict")
     if not callable(predict):
         raise ConfigError(f"{_name(target)} must be callable, got a {type(predict).__name__}. Give module:callable.")
-    return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} is known only by its predictions")
+    return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} provides only predictions")
 
 
 def checked_probabilities(answer: Any, n_excerpts: int, name: str) -> np.ndarray:
