@@ -367,14 +367,14 @@ def test_quoted_values_are_short():
 
 def test_key_that_stands_twice_in_a_file_is_refused_with_its_line(tmp_path):
     path = tmp_path / "mine.yaml"
-    for text, where in (
-        ("seed: 0\nlime: {n_time: 5}\nseed: 1\n", "line 3: seed"),
-        ("lime:\n  n_time: 5\n  n_band: 4\n  'n_time': 6\n", "line 4: n_time"),
-        ("a: &x {b: 1}\nc: [{d: 1, d: 2}]\n", "line 2: d"),
-        ('{"seed": 0,\n"lime": {"a": 1, "a": 2}}', "line 2: a"),
+    for text, line, key in (
+        ("seed: 0\nlime: {n_time: 5}\nseed: 1\n", 3, "seed"),
+        ("lime:\n  n_time: 5\n  n_band: 4\n  'n_time': 6\n", 4, "n_time"),
+        ("a: &x {b: 1}\nc: [{d: 1, d: 2}]\n", 2, "d"),
+        ('{"seed": 0,\n"lime": {"a": 1, "a": 2}}', 2, "a"),
     ):
         path.write_text(text)
-        with pytest.raises(ConfigError, match=f"mine.yaml, {where}: this key stands twice. Remove one of them."):
+        with pytest.raises(ConfigError, match=f"mine.yaml, line {line}: duplicate key, got {key}. Remove one of them."):
             check_files([path])
     path.write_text("a: &a {x: 1}\nb: {<<: *a, y: 3}\nc: [*a, *a]\n")
     check_files([path])
@@ -386,9 +386,9 @@ def test_end_to_end_the_workflow_stops_with_the_sentence(tmp_path):
     for options, said in (
         (
             "--config 'lime={n_time: 4}'",
-            "lime.n_time: wrong type, got '4'. Write 4 without quotation marks; in braces after --config",
+            "lime.n_time: wrong type, got '4'. Write 4 without quotation marks, and use --configfile",
         ),
-        ("--configfile twice.yaml", "twice.yaml, line 3: n_time: this key stands twice. Remove one of them."),
+        ("--configfile twice.yaml", "twice.yaml, line 3: duplicate key, got n_time. Remove one of them."),
     ):
         done = workspace.run(f"snakemake -n corpus {options}")
         assert done.returncode

@@ -124,14 +124,14 @@ IMPOSSIBLE_TOGETHER = [
     ),
     (
         {"lime": {"fills": ["mean"]}, "truth": {"against": ["shapley:zero"]}},
-        "truth.against: lime.fills lacks zero, got 'shapley:zero'. Add it there.",
+        "truth.against: lime.fills does not contain zero, got 'shapley:zero'. Add it there.",
     ),
     ({"localised": {"k": [1, 21]}}, "localised.k: the grid has only 20 segments (lime.n_time 5 times lime.n_band 4), got 21."),
     (
         {"lime": {"evaluator": "direct"}},
-        "stability.n_samples: the study needs all masks, and with lime.evaluator direct only those of up to 12 segments",
+        "stability.n_samples: the study requires all masks, but with lime.evaluator direct they are evaluated only for",
     ),
-    ({"model": {"predict": "json:loads"}}, "with model.predict only those of up to 12 segments are evaluated"),
+    ({"model": {"predict": "json:loads"}}, "with model.predict they are evaluated only for up to 12 segments, and"),
     (
         {"drawings": {"shapes": ["horse", "hors"]}},
         "letters:TEXT for any text (did you mean 'horse'?).",
@@ -140,14 +140,14 @@ IMPOSSIBLE_TOGETHER = [
     ({"drawings": {"shapes": ["letters:  "]}}, "drawings.shapes: unknown shape, got 'letters:'."),
     ({"drawings": {"folder": "/nowhere/to be found"}}, "drawings.folder: does not exist, got '/nowhere/to be found'."),
     ({"drawings": {"folder": "x" * 5000}}, "does not exist"),
-    ({"lime": {"kernel_width": 0.01}}, "weigh as much as 1 masks, which do not determine the weights of 20 segments"),
-    ({"lime": {"n_samples": 10}}, "which do not determine the weights of 20 segments, got 10. Raise one of them."),
+    ({"lime": {"kernel_width": 0.01}}, "equivalent to 1 masks, too few for the weights of 20 segments"),
+    ({"lime": {"n_samples": 10}}, "too few for the weights of 20 segments, got 10. Raise one of them."),
     ({"attacks": {"waveform": {"eps": 3}}}, "attacks.waveform.eps: out of range, got 3. Give a number from 1.0e-12 to 2."),
     (
         {"frontend": {"hop_samples": 2048}},
         "frontend.hop_samples: more than frontend.frame_samples 1024, so that some audio is in no frame, got 2048.",
     ),
-    ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words: a word stands for sing and nosing, got 'x'."),
+    ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words: the same word for sing and nosing, got 'x'."),
     (
         {"corpus": {"kind": "audio", "folder": "x"}},
         "corpus.kind: no lists of songs to train on, and detector.checkpoint is null, got audio.",
@@ -158,7 +158,7 @@ IMPOSSIBLE_TOGETHER = [
         "model.threshold: there is no model.build or model.predict, got 0.9. Set detector.threshold instead.",
     ),
     ({"model": {"predict": "json:loads", "threshold": 7}}, "model.threshold: out of range, got 7."),
-    ({"model": {"build": "json:loads"}}, "model.label: missing beside model.build, got null. Name the label of model.build"),
+    ({"model": {"build": "json:loads"}}, "model.label: missing with model.build, got null. Name the label of model.build"),
     (
         {"explainers": ["lime", {"call": "shapley", "options": {"scal": "logit"}}]},
         "call: unknown option of veracity.explainers.exact:shapley, got 'scal'. Choose from scale (did you mean 'scale'?).",
@@ -204,7 +204,7 @@ IMPOSSIBLE_TOGETHER = [
             "attacks": {"waveform": {"precision": "bfloat16"}},
             "stability": {"n_samples": []},
         },
-        "attacks.waveform.precision: for the paper's detector only, got bfloat16.",
+        "attacks.waveform.precision: requires the paper's detector, got bfloat16.",
     ),
     ({"explainers": ["lime", "nothing"]}, "explainers: unknown explainer, got 'nothing'."),
     ({"explainers": ["lime", "json:nothing"]}, "does not define nothing, got 'json:nothing'"),
@@ -212,7 +212,10 @@ IMPOSSIBLE_TOGETHER = [
         {"explainers": ["lime", "saliency"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
         "explainers.saliency: requires gradients, but model.predict provides only predictions.",
     ),
-    ({"explainers": ["lime", {"name": "x", "stored": "/nowhere"}]}, "explainers: stored of x is not a folder, got '/nowhere'."),
+    (
+        {"explainers": ["lime", {"name": "x", "stored": "/nowhere"}]},
+        "explainers: stored of x must be a folder, got '/nowhere'.",
+    ),
     (
         {"attacks": {"seconds": 3}, "frontend": {"hop_samples": 1000}},
         "attacks.seconds: too short for frontend.excerpt_frames 115 (5.22 s), got 3. Give at least 5.22.",
