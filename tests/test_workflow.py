@@ -81,7 +81,7 @@ MORE_MISTAKES = (
         {"run": "missing", "corpus": {"kind": "folder", "folder": "nowhere", "url": "http://127.0.0.1:1/a.zip"}},
         "corpus.folder: folder is missing, got nowhere",
     ),
-    ("all", {"detector": {"checkpoint": "nowhere.pt"}}, "detector.checkpoint: there is no such file, got nowhere.pt."),
+    ("all", {"detector": {"checkpoint": "nowhere.pt"}}, "detector.checkpoint: file is missing, got nowhere.pt."),
 )
 
 

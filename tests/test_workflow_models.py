@@ -97,7 +97,7 @@ def test_what_a_classifier_cannot_answer_is_said_before_the_first_attack(own_eve
     for name, part, message in [
         ("shapley", {"explainers": ["lime", "shapley"]}, "explainers.shapley: requires the values of all masks"),
         ("layers", {"explainers": ["lime", "grad_cam"]}, "explainers.grad_cam: requires layers"),
-        ("study", {"stability": {"n_samples": [64]}}, "the stability study needs all masks"),
+        ("study", {"stability": {"n_samples": [64]}}, "stability.n_samples: requires all masks"),
     ]:
         workspace.configure(name, {**fine, "run": name, **part})
         done = workspace.snakemake("all", "--cores", "1", config=f"{name}.yaml")
