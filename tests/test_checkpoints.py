@@ -379,10 +379,10 @@ LOOKALIKES = {
     "zip without weights": (_zip_without_weights, "cannot be loaded as weights"),
     "zip around weights": (_zip_around, "cannot be loaded as weights"),
     "TorchScript": (_torch_script, "TorchScript"),
-    "whole model": (lambda path: torch.save(Net(), path), "holds more than tensors"),
+    "whole model": (lambda path: torch.save(Net(), path), "contains more than tensors"),
     "whole model, old format": (
         lambda path: torch.save(Net(), path, _use_new_zipfile_serialization=False),
-        "holds more than tensors",
+        "contains more than tensors",
     ),
     "our class": (lambda path: torch.save({"x": Architecture()}, path), "more than tensors"),
     "NumPy arrays": (lambda path: torch.save({"x": np.zeros(3)}, path), "more than tensors"),

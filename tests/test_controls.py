@@ -273,7 +273,7 @@ def test_tables_by_hand(tmp_path):
     items += [(f"s{i}", "waveform", made("random_weights", [1, x, x, 1, x])) for i, x in enumerate((-0.02, 0.01, 0.02))]
     items += [(f"s{i}", "waveform", made("grid_4x5", one)) for i, one in enumerate(songs)]
     found = table_of.scores(items)
-    table = table_of.table(found, seed=0, margin=0.3, left_out={"cue": "no songs to be taught on"})
+    table = table_of.table(found, seed=0, margin=0.3, left_out={"cue": "no training songs"})
     of = {(row.control, row.explainer, row.fill, row.score): row for row in table.itertuples()}
     recall, area = table_of.RECALL, table_of.AREA
     assert of["confined", "norm", "", recall].verdict == "as expected"
@@ -289,7 +289,7 @@ def test_tables_by_hand(tmp_path):
     assert question.verdict == "undetermined"  # 0.2, 0.1 and 0.3: three songs do not tell it from 0
     save(table_of.plot(table, found, footnote="note"), tmp_path / "controls.png")
     shown = table_of.page(table)
-    assert shown.verdict.iloc[-1] == "left out: no songs to be taught on"
+    assert shown.verdict.iloc[-1] == "left out: no training songs"
     leaking = [(f"s{i}", "spectrogram", made("confined", one, outside=0.5)) for i, one in enumerate(songs)]
     worse = tabled(leaking)
     assert worse[worse.score == table_of.OUTSIDE].verdict.tolist() == ["not as expected"]
