@@ -459,7 +459,8 @@ def test_notebook_and_configuration_refuse_the_same_in_the_same_words():
                 if refused and not refused.startswith(f"{path}: "):
                     continue  # because of another key
                 words = [
-                    str(text).partition(", got ")[2].partition("; in braces")[0].rstrip(".") for text in (refused, by_class)
+                    str(text).partition(", got ")[2].partition(", and use --configfile")[0].rstrip(".")
+                    for text in (refused, by_class)
                 ]
                 assert words[0] == words[1], (path, value)
                 n_refused += bool(refused)

@@ -595,14 +595,17 @@ ENCODE = b"c_codecs\nencode\n"
 @pytest.mark.parametrize(
     ("opcodes", "message"),
     [
-        (b"]" * 2_000_000, "more than 50000 steps"),
-        (b"}" + b"K\x01" + b"\x85" * 500_000 + b"K\x01s.", "more than 50000 steps"),  # its hash would overflow the stack
+        (b"]" * 2_000_000, "more than 50000 pickle opcodes"),
+        (
+            b"}" + b"K\x01" + b"\x85" * 500_000 + b"K\x01s.",
+            "more than 50000 pickle opcodes",
+        ),  # its hash would overflow the stack
         (b"}" + b"K\x01" + b"\x85" * 49_000 + pickle.dumps(MASK, 2)[2:-1] + b"s.", "damaged"),  # its name cannot be written
         (b"}\x8b" + (2**22).to_bytes(4, "little") + b"a" * 2**22 + pickle.dumps(MASK, 2)[2:-1] + b"s.", "damaged"),
         (b"\x96" + (2**40).to_bytes(8, "little") + b"abc.", "no drawing|damaged"),
         (b"\x8e" + (2**40).to_bytes(8, "little") + b"abc.", "no drawing|damaged"),
         (b"\x95" + (2**62).to_bytes(8, "little") + b"abc.", "damaged"),
-        (b"]r\xff\xff\xff\x7f.", "more than 50000 steps"),
+        (b"]r\xff\xff\xff\x7f.", "more than 50000 pickle opcodes"),
     ],
     ids=["steps", "deeper key", "deep key", "number", "bytearray", "bytes", "frame", "memo"],
 )
@@ -672,7 +675,7 @@ def test_only_regular_files_are_opened(tmp_path, suffix, inside):
     )
     for make in makers[: 4 if inside else 2]:
         make()
-        with pytest.raises(DrawingError, match=rf"odd\{suffix} : cannot be read as drawings \(not a regular file\)"):
+        with pytest.raises(DrawingError, match=rf"odd\{suffix}: cannot be read as drawings \(not a regular file\)"):
             import_drawings(tmp_path if inside else odd)
         odd.rmdir() if odd.is_dir() else odd.unlink()
 

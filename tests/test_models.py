@@ -230,7 +230,7 @@ def logit_instead(excerpts):
 
 def test_a_refused_answer_names_the_model_and_the_key():
     assert message_of("test_models:logit_instead") == (
-        "model.predict: 'test_models:logit_instead' must return probabilities, got values from -2 to -2"
+        "model.predict: 'test_models:logit_instead' must return probabilities, got values from -2 to -2. Return values from 0 to 1."
     )
 
 
@@ -300,7 +300,7 @@ def test_a_batch_of_equal_excerpts_or_of_one_leaves_the_question_open():
     evaluator = callable_evaluator("test_models:batch_statistics")
     predict_excerpts(EXCERPTS[:1], evaluator.predict_logits)
     predict_excerpts(np.repeat(EXCERPTS[:1], 3, axis=0), evaluator.predict_logits)
-    with pytest.raises(ConfigError, match="among 10 and alone"):
+    with pytest.raises(ConfigError, match="in a batch of 10 and alone"):
         predict_excerpts(EXCERPTS, evaluator.predict_logits)
 
 
@@ -330,7 +330,7 @@ not_callable = 3
     ],
 )
 def test_names_that_are_no_callable_give_one_sentence(target):
-    with pytest.raises(ConfigError, match="give module:callable") as caught:
+    with pytest.raises(ConfigError, match="Give module:callable") as caught:
         callable_evaluator(target)
     assert repr(target) in str(caught.value)
     assert "model.predict" in str(caught.value)

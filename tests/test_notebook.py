@@ -236,5 +236,5 @@ def test_segments_of_a_perturbation_can_be_heard(song, checkpoint, found):
     assert abs(heard[frame] - mixed) < 0.25  # frames and bands overlap: near, not equal
     few = AttackSettings(eps=1.0, eta=0.1, alpha=2, max_updates=1)
     other = notebook.explain(song, checkpoint, at=0.2, domain="spectrogram", n_time=3, n_band=2, attack=few, n_samples=64)
-    with pytest.raises(ConfigError, match="only a waveform attack on a detector"):
+    with pytest.raises(ConfigError, match="sound: requires a waveform attack on a detector"):
         other.sound([0])

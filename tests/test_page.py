@@ -244,7 +244,7 @@ def test_the_application_passes_on_what_the_library_says(client, desk, song, tmp
     ("path", "wrong", "why"),
     [
         ("/explain", {"coverage": None}, "coverage: must be text, got None. Reload the page."),
-        ("/explain", {"coverage": "AAAA"}, "3 cells"),
+        ("/explain", {"coverage": "AAAA"}, "625 cells, got 3"),
         ("/explain", {"coverage": "no base64!"}, "base64"),
         ("/explain", {"song": "gone"}, "song: no longer available. Reload the page."),
         ("/explain", {"song": []}, "song: must be text, got []."),
@@ -426,6 +426,6 @@ def test_a_port_that_is_taken_is_told_with_the_cure(capsys, audio):
 def test_a_checkpoint_without_a_threshold_is_told(tmp_path, audio):
     path = tmp_path / "own.pt"
     save_checkpoint(path, Checkpoint(random_detector(excerpt_frames=FRAMES, n_mels=MELS)))
-    assert "no threshold: 0.5" in Desk(path, SETTINGS).note
+    assert "no threshold, so 0.5" in Desk(path, SETTINGS).note
     assert (Desk(path, SETTINGS, threshold=0.7).threshold, Desk(path, SETTINGS, threshold=0.7).note) == (0.7, "")
     assert json.dumps(Desk(path, SETTINGS).explain(Desk(path, SETTINGS).song(audio), 0, half_drawn(), 5)["lime"])
