@@ -118,7 +118,7 @@ def read(tables: Tables, words: str) -> str:
         intervals = [f" ({number(a, digits)} to {number(b, digits)})" if np.isfinite(a) else "" for a, b in ends]
         shown = [value + interval for value, interval in zip(shown, intervals, strict=True)]
     elif show != "value":
-        raise SystemExit(f"{words}: show is {show}. Choose interval, value or range.")
+        raise SystemExit(f"{words}: unknown show, got {show}. Choose interval, value or range.")
     return listed(shown)
 
 
@@ -449,7 +449,7 @@ def pages(tables: Tables) -> dict[Path, str]:
     for name, template in zip(parts[::2], parts[1::2], strict=True):
         begins, ends = f"<!-- findings: {name} -->\n", "<!-- end of findings -->"
         if readme.count(begins) != 1:
-            raise SystemExit(f"README.md: {begins.strip()} stands there {readme.count(begins)} times. Put it there once.")
+            raise SystemExit(f"README.md: must contain {begins.strip()} once, got {readme.count(begins)} times. Correct it.")
         before, rest = readme.split(begins)
         after = rest.partition(ends)[2]
         readme = f"{before}{begins}{render(template, tables).strip()}\n{ends}{after}"

@@ -113,9 +113,7 @@ def test_no_flipped_byte_passes(tmp_path, detector):
 
 def test_our_checkpoint_of_another_architecture_is_refused(tmp_path):
     save_checkpoint(tmp_path / "a.pt", Checkpoint(random_detector(Architecture("ismir2016"))))
-    said = (
-        "detector.architecture.layers ismir2016 where the configuration asks for ismir2015: set detector.architecture.layers to"
-    )
+    said = "detector.architecture.layers ismir2016 instead of ismir2015. Set detector.architecture.layers to"
     assert_refused(tmp_path / "a.pt", said, architecture=Architecture())
 
 
@@ -124,9 +122,9 @@ def test_our_checkpoint_of_another_front_end_is_refused_with_each_field_that_dif
     save_checkpoint(tmp_path / "a.pt", Checkpoint(random_detector(sample_rate=16000, f_max=7000.0), threshold=0.4))
     message = assert_refused(
         tmp_path / "a.pt",
-        "frontend.sample_rate 16000 where the configuration asks for 22050",
-        "frontend.f_max 7000.0 where the configuration asks for 8000.0",
-        "set frontend.sample_rate, frontend.f_max to the checkpoint's",
+        "frontend.sample_rate 16000 instead of 22050",
+        "frontend.f_max 7000.0 instead of 8000.0",
+        "Set frontend.sample_rate, frontend.f_max to the checkpoint's",
         frontend=FrontEnd(),
     )
     assert "n_mels" not in message
@@ -139,7 +137,7 @@ def test_our_checkpoint_of_another_front_end_is_refused_with_each_field_that_dif
 )
 def test_checkpoints_of_other_versions_are_refused_as_such(tmp_path, detector, written):
     torch.save(ours(detector, format=written), tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "another version of veracity", f"'{written.strip()}")
+    assert_refused(tmp_path / "a.pt", "of this version of veracity", f"got '{written.strip()}")
 
 
 @pytest.mark.parametrize("key", ["format", "architecture", "frontend", "threshold", "settings", "state_dict"])
@@ -147,7 +145,7 @@ def test_a_missing_key_is_named(tmp_path, detector, key):
     content = ours(detector)
     del content[key]
     torch.save(content, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", key, "train again or give another file")
+    assert_refused(tmp_path / "a.pt", key, "Train again, or give another file.")
 
 
 def test_a_value_of_another_kind_is_refused(tmp_path, detector):
@@ -163,11 +161,11 @@ def test_a_value_of_another_kind_is_refused(tmp_path, detector):
     ("changes", "words"),
     [
         ({"threshold": "half"}, "threshold: 'half' is not of type 'number', 'null'"),
-        ({"threshold": float("nan")}, "threshold is nan"),
-        ({"threshold": float("inf")}, "threshold is inf"),
-        ({"threshold": 2.0}, "threshold is 2.0"),
-        ({"threshold": -0.1}, "threshold is -0.1"),
-        ({"threshold": 10**400}, "threshold is"),
+        ({"threshold": float("nan")}, "threshold: must be a number from 0 to 1, got nan"),
+        ({"threshold": float("inf")}, "threshold: must be a number from 0 to 1, got inf"),
+        ({"threshold": 2.0}, "threshold: must be a number from 0 to 1, got 2.0"),
+        ({"threshold": -0.1}, "threshold: must be a number from 0 to 1, got -0.1"),
+        ({"threshold": 10**400}, "threshold: must be a number from 0 to 1, got"),
         ({"extra": 1}, "extra"),
         ({3: 1}, "3"),
         ({"architecture": {"layers": "ismir2015"}}, "zero_mean"),
@@ -245,7 +243,7 @@ def test_a_container_in_a_container_is_read(tmp_path, detector, state):
 
 def test_weights_under_two_names_are_refused(tmp_path, state):
     torch.save({"model": state, "net": state, "epoch": 1}, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "weights under model and net", "save one of them alone", frontend=FRONTEND)
+    assert_refused(tmp_path / "a.pt", "weights under one key, got model and net.", "Save one of them alone", frontend=FRONTEND)
 
 
 def test_a_prefix_of_some_names_only_is_refused(tmp_path, state):
@@ -313,12 +311,12 @@ def test_weights_of_other_kinds_are_refused(tmp_path, state, change, words):
 def test_negative_variances_are_refused(tmp_path, state, name):
     state[name][3] = -0.1
     torch.save(state, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", f"variances below zero ({name})", frontend=FRONTEND)
+    assert_refused(tmp_path / "a.pt", f"variances of {name} are below zero", frontend=FRONTEND)
 
 
 def test_weights_of_another_front_end_are_refused_with_what_may_be_set(tmp_path, state):
     torch.save(state, tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "is not a checkpoint of", "frontend.n_mels")
+    assert_refused(tmp_path / "a.pt", "does not match", "frontend.n_mels")
 
 
 # --- What is taken for a checkpoint
@@ -361,16 +359,16 @@ def _cut_off(path):
 
 
 LOOKALIKES = {
-    "nothing": (lambda path: None, "is not a file. Name a checkpoint (.pt) that exists"),
+    "nothing": (lambda path: None, "is not a file. Give the path to a checkpoint (.pt)"),
     "folder": (lambda path: path.mkdir(), "is not a file"),
     "fifo": (os.mkfifo, "is not a file"),
     "empty": (lambda path: path.write_bytes(b""), "truncated"),
-    "text": (lambda path: path.write_text("no"), "cannot be loaded as weights, it is truncated or damaged"),
+    "text": (lambda path: path.write_text("no"), "cannot be loaded as weights, because it is truncated or damaged"),
     "web page": (lambda path: path.write_text("\ufeff\n <!DOCTYPE html>\n<html>"), "is a web page. Give the .pt file itself"),
     "old web page": (lambda path: path.write_text("<HTML><head>"), "is a web page"),
     "pointer": (
         lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
-        "is a pointer of git-lfs and not the file that it stands for",
+        "is a git-lfs pointer instead of the file",
     ),
     "gzip": (lambda path: path.write_bytes(gzip.compress(b"x" * 100)), "is a gzip archive"),
     "HDF5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100)), "is an HDF5 file"),
@@ -381,23 +379,23 @@ LOOKALIKES = {
     "zip without weights": (_zip_without_weights, "cannot be loaded as weights"),
     "zip around weights": (_zip_around, "cannot be loaded as weights"),
     "TorchScript": (_torch_script, "TorchScript"),
-    "whole model": (lambda path: torch.save(Net(), path), "holds more than tensors"),
+    "whole model": (lambda path: torch.save(Net(), path), "contains more than tensors"),
     "whole model, old format": (
         lambda path: torch.save(Net(), path, _use_new_zipfile_serialization=False),
-        "holds more than tensors",
+        "contains more than tensors",
     ),
     "our class": (lambda path: torch.save({"x": Architecture()}, path), "more than tensors"),
     "NumPy arrays": (lambda path: torch.save({"x": np.zeros(3)}, path), "more than tensors"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps({"conv1.weight": [1.0]})), "cannot be loaded"),
     "harmful pickle": (lambda path: path.write_bytes(b"cos\nsystem\n(S'touch executed'\ntR."), "cannot be loaded"),
     "cut off": (_cut_off, "truncated"),
-    "one bit": (_one_bit_of_a_weight, "is damaged, its checksums do not fit. Get it again."),
+    "one bit": (_one_bit_of_a_weight, "is damaged, because its checksums do not match. Get it again."),
     "list": (lambda path: torch.save([1, 2], path), "no dictionary of weights"),
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "no dictionary of weights"),
     "empty dictionary": (lambda path: torch.save({}, path), "no dictionary of weights"),
     "text under a container": (lambda path: torch.save({"model": "resnet"}, path), "no dictionary of weights"),
-    "one weight": (lambda path: torch.save({"conv1.weight": torch.zeros(1)}, path), "is not a checkpoint of"),
-    "other network": (lambda path: torch.save(Net().state_dict(), path), "is not a checkpoint of"),
+    "one weight": (lambda path: torch.save({"conv1.weight": torch.zeros(1)}, path), "does not match"),
+    "other network": (lambda path: torch.save(Net().state_dict(), path), "does not match"),
     "names as numbers": (lambda path: torch.save({1: torch.zeros(1)}, path), "no dictionary of weights"),
 }
 
@@ -411,14 +409,14 @@ def test_what_is_no_checkpoint_is_told_by_what_it_is(tmp_path, name):
 
 def test_another_architecture_is_refused_with_the_key_that_tells_it(tmp_path):
     torch.save(random_detector(Architecture("ismir2016")).state_dict(), tmp_path / "a.pt")
-    assert_refused(tmp_path / "a.pt", "set detector.architecture")
+    assert_refused(tmp_path / "a.pt", "Set detector.architecture")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_told(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"x")
     (tmp_path / "a.pt").chmod(0)
-    assert_refused(tmp_path / "a.pt", "without permission")
+    assert_refused(tmp_path / "a.pt", "permission is missing")
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -189,7 +189,7 @@ def test_an_attack_that_is_resumed_ends_as_one_that_was_not(tmp_path):
 
 
 def test_songs_shorter_than_an_excerpt_are_refused():
-    with pytest.raises(ConfigError, match=r"the attacked part lasts 0.25 s, one excerpt of m:f 0.51 s"):
+    with pytest.raises(ConfigError, match=r"attacks.seconds: shorter than an excerpt of m:f of 0.51 s, got 0.25 s\."):
         attack_windows(
             song(0.25),
             OneLabel(wave_model(), "loud", 0.5),
@@ -238,15 +238,15 @@ def named(monkeypatch):
 @pytest.mark.parametrize(
     ("build", "settings", "message"),
     [
-        (lambda: 3, {}, "returns a int, which lacks sample_rate, excerpt_samples, labels"),
+        (lambda: 3, {}, "must return a classifier with sample_rate, excerpt_samples, labels, .*, got a int"),
         (lambda: 1 / 0, {}, "fails .ZeroDivisionError"),
-        (lambda: mel_cnn(3), {}, "model.label is null, and a_users_module:build has 3 labels"),
-        (lambda: mel_cnn(3), {"label": "musik"}, "choose one of the classifier's, speech, music, noise .did you mean 'music'"),
-        (lambda: mel_cnn(1), {"threshold": "arg max"}, "the classifier has one label"),
+        (lambda: mel_cnn(3), {}, "model.label: missing for a_users_module:build with 3 labels, got null"),
+        (lambda: mel_cnn(3), {"label": "musik"}, "got 'musik'. Choose from speech, music, noise .did you mean 'music'"),
+        (lambda: mel_cnn(1), {"threshold": "arg max"}, "must be a number for a classifier with one label"),
         (lambda: mel_cnn(1), {"threshold": 2.0}, "model.threshold: out of range, got 2"),
         (lambda: of(NotDifferentiable()), {}, "fails on two excerpts of noise"),
-        (lambda: of(InTraining()), {}, "answers otherwise for an excerpt alone|evaluation mode"),
-        (lambda: of(lambda audio: audio), {}, "logits of shape"),
+        (lambda: of(InTraining()), {}, "different logits for an excerpt alone|evaluation mode"),
+        (lambda: of(lambda audio: audio), {}, "classifier.logits: must return the shape"),
         (lambda: of(lambda audio: audio.mean(dim=1) * float("nan")), {}, "not finite"),
     ],
 )
@@ -345,7 +345,7 @@ def test_a_model_that_answers_otherwise_than_when_it_was_attacked_is_refused():
     excerpts = pick_excerpts(found, one.logit, None, **picking)
     other = OneLabel(mel_cnn(), "speech", 0.5)
     other.classifier.module[-1].bias += 1.0
-    with pytest.raises(ConfigError, match=r"m:f gives an excerpt the probability .* when it was attacked"):
+    with pytest.raises(ConfigError, match=r"m:f: P\(sing\) of an excerpt must be .* as when it was attacked, got"):
         pick_excerpts(found, other.logit, None, **picking)
     model = explained_classifier(other, SMALL.grid(*excerpts.clean.shape[1:]))
     with pytest.raises(ConfigError, match=r"when it was picked.*--forcerun excerpts"):
@@ -355,10 +355,10 @@ def test_a_model_that_answers_otherwise_than_when_it_was_attacked_is_refused():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"labels": "ab"}, "labels are 'ab': give a list of names"),
-        ({"labels": ["a", "a"]}, "two labels of one name"),
-        ({"labels": [""]}, "give a list of names"),
-        ({"exclusive": "no"}, "exclusive 'no': give True or False"),
+        ({"labels": "ab"}, "labels are a list of names, got 'ab'"),
+        ({"labels": ["a", "a"]}, "different labels, got"),
+        ({"labels": [""]}, "labels are a list of names, got"),
+        ({"exclusive": "no"}, "exclusive True or False, got 'no'"),
     ],
 )
 def test_labels_that_are_none_are_refused(changed, message, named):

@@ -220,13 +220,13 @@ IMPOSSIBLE = {
         ("detector.training.targets", [0.02]),
     ],
     "too long": [("run", "x" * 300), ("corpus.note", "x" * 501), ("detector.training.targets", [0, 1, 1])],
-    "a value stands twice": [
+    "repeated value": [
         ("attacks.splits", ["test", "test"]),
         ("tuning.waveform.eps", [0.1, 0.1]),
         ("drawings.shapes", ["horse", "horse"]),
     ],
     "empty": [("detector.checkpoint", ""), ("drawings.folder", ""), ("corpus.folder", "")],
-    "not possible": [
+    "invalid value": [
         ("run", "../elsewhere"),
         ("run", ""),
         ("run", "mine\n"),
@@ -313,10 +313,18 @@ def test_messages_end_with_the_cure():
         ("frontend.floor", "1e-7", "Write 1.0e-7, because YAML reads 1e-7 as text."),
         ("frontend.floor", "2.5E-7", "Write 2.5e-7, because"),
         ("attacks.waveform.alpha", "1e3", "Write 1000, because"),
-        ("attacks.waveform.eps", "0.01", "got '0.01'. Write 0.01 without quotation marks; in braces after --config"),
-        ("lime.n_samples", "8192", "Write 8192 without quotation marks; in braces after --config all is text, so use a file"),
-        ("lime.exact", "false", "Write false without quotation marks; in braces after --config all is text"),
-        ("attacks.seconds", "null", "Write null without quotation marks; in braces after --config all is text"),
+        ("attacks.waveform.eps", "0.01", "got '0.01'. Write 0.01 without quotation marks, and use --configfile"),
+        ("lime.n_samples", "8192", "Write 8192 without quotation marks, and use --configfile with a file, because values"),
+        (
+            "lime.exact",
+            "false",
+            "Write false without quotation marks, and use --configfile with a file, because values in braces",
+        ),
+        (
+            "attacks.seconds",
+            "null",
+            "Write null without quotation marks, and use --configfile with a file, because values",
+        ),
         ("lime.n_samples", 8192.0, "got 8192.0. Write 8192."),
         ("lime.n_samples", "many", "got 'many'. Give a whole number from 2."),
         ("lime.exact", "yes", "got 'yes'. Give true or false."),
@@ -331,7 +339,7 @@ def test_messages_end_with_the_cure():
         ("detector.training.targets", [0.02], "Give a list of 2 values, each a number from 0 to 1."),
         ("model.threshold", "best", "Give a number from 1.0e-6 to 0.999999, arg max or null."),
         ("variants", {"A": {}}, "Give names of small letters, digits and single _, each with keys."),
-        ("lime", 5, "Give keys of its own: n_time, n_band,"),
+        ("lime", 5, "Give a mapping with the keys n_time, n_band,"),
     ):
         assert cure in message_of(with_value(path, value)), (path, value)
 
@@ -359,14 +367,14 @@ def test_quoted_values_are_short():
 
 def test_key_that_stands_twice_in_a_file_is_refused_with_its_line(tmp_path):
     path = tmp_path / "mine.yaml"
-    for text, where in (
-        ("seed: 0\nlime: {n_time: 5}\nseed: 1\n", "line 3: seed"),
-        ("lime:\n  n_time: 5\n  n_band: 4\n  'n_time': 6\n", "line 4: n_time"),
-        ("a: &x {b: 1}\nc: [{d: 1, d: 2}]\n", "line 2: d"),
-        ('{"seed": 0,\n"lime": {"a": 1, "a": 2}}', "line 2: a"),
+    for text, line, key in (
+        ("seed: 0\nlime: {n_time: 5}\nseed: 1\n", 3, "seed"),
+        ("lime:\n  n_time: 5\n  n_band: 4\n  'n_time': 6\n", 4, "n_time"),
+        ("a: &x {b: 1}\nc: [{d: 1, d: 2}]\n", 2, "d"),
+        ('{"seed": 0,\n"lime": {"a": 1, "a": 2}}', 2, "a"),
     ):
         path.write_text(text)
-        with pytest.raises(ConfigError, match=f"mine.yaml, {where}: this key stands twice. Remove one of them."):
+        with pytest.raises(ConfigError, match=f"mine.yaml, line {line}: duplicate key, got {key}. Remove one of them."):
             check_files([path])
     path.write_text("a: &a {x: 1}\nb: {<<: *a, y: 3}\nc: [*a, *a]\n")
     check_files([path])
@@ -378,9 +386,9 @@ def test_end_to_end_the_workflow_stops_with_the_sentence(tmp_path):
     for options, said in (
         (
             "--config 'lime={n_time: 4}'",
-            "lime.n_time: wrong type, got '4'. Write 4 without quotation marks; in braces after --config",
+            "lime.n_time: wrong type, got '4'. Write 4 without quotation marks, and use --configfile",
         ),
-        ("--configfile twice.yaml", "twice.yaml, line 3: n_time: this key stands twice. Remove one of them."),
+        ("--configfile twice.yaml", "twice.yaml, line 3: duplicate key, got n_time. Remove one of them."),
     ):
         done = workspace.run(f"snakemake -n corpus {options}")
         assert done.returncode

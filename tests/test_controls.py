@@ -91,7 +91,7 @@ def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_st
     np.testing.assert_array_equal(more.recall[row], found.recall[names.index(("constant", "mean"))])
     again = controlled.confined(songs[0], detector, SMALL, ATTACK, **known)
     np.testing.assert_array_equal(again.excerpts.adversarial, case.excerpts.adversarial)
-    with pytest.raises(ConfigError, match=r"controls.confined.segments 7 is none of 1 to 6"):
+    with pytest.raises(ConfigError, match=r"controls.confined.segments: must be from 1 to 6, got 7\."):
         controlled.confined(songs[0], detector, SMALL, ATTACK, **known | {"n_segments": 7})
 
 
@@ -171,7 +171,7 @@ def test_a_cue_that_an_excerpt_cannot_hold_is_refused():
     assert CueSettings().n_samples(FRONTEND, n_time=5) == 4410
     with pytest.raises(ConfigError, match=r"lower lime.n_time"):
         CueSettings().n_samples(FRONTEND, n_time=10)
-    with pytest.raises(ConfigError, match=r"no training song is as long as an excerpt"):
+    with pytest.raises(ConfigError, match=r"all training songs are shorter than an excerpt"):
         plant(random_detector(), [np.zeros(100, dtype=np.float32)], CueSettings(), seed=0)
 
 
@@ -273,7 +273,7 @@ def test_tables_by_hand(tmp_path):
     items += [(f"s{i}", "waveform", made("random_weights", [1, x, x, 1, x])) for i, x in enumerate((-0.02, 0.01, 0.02))]
     items += [(f"s{i}", "waveform", made("grid_4x5", one)) for i, one in enumerate(songs)]
     found = table_of.scores(items)
-    table = table_of.table(found, seed=0, margin=0.3, left_out={"cue": "no songs to be taught on"})
+    table = table_of.table(found, seed=0, margin=0.3, left_out={"cue": "no training songs"})
     of = {(row.control, row.explainer, row.fill, row.score): row for row in table.itertuples()}
     recall, area = table_of.RECALL, table_of.AREA
     assert of["confined", "norm", "", recall].verdict == "as expected"
@@ -289,7 +289,7 @@ def test_tables_by_hand(tmp_path):
     assert question.verdict == "undetermined"  # 0.2, 0.1 and 0.3: three songs do not tell it from 0
     save(table_of.plot(table, found, margin=0.3, footnote="note"), tmp_path / "controls.png")
     shown = table_of.page(table)
-    assert shown.verdict.iloc[-1] == "left out: no songs to be taught on"
+    assert shown.verdict.iloc[-1] == "left out: no training songs"
     leaking = [(f"s{i}", "spectrogram", made("confined", one, outside=0.5)) for i, one in enumerate(songs)]
     worse = tabled(leaking)
     assert worse[worse.score == table_of.OUTSIDE].verdict.tolist() == ["not as expected"]

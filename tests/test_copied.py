@@ -48,7 +48,7 @@ def test_run_in_its_own_folder_is_left_to_snakemake_whatever_its_settings(made):
 
 def test_copied_run_is_refused_until_what_cannot_show_its_settings_is_removed(made):
     shutil.copytree("results/a", "results/b")
-    with pytest.raises(ArtefactError, match=r"^results/b: .* Remove them, to make them again: rm -r results/b/tables$"):
+    with pytest.raises(ArtefactError, match=r"^results/b: .* Remove them to compute them again: rm -r results/b/tables$"):
         refuse_copied(run_of("b"))
     shutil.rmtree("results/b/tables")
     refuse_copied(run_of("b"))

@@ -119,7 +119,7 @@ def test_two_files_that_look_the_same_are_told(tmp_path):
     make_corpus(tmp_path, {"train": names[:1]}, audio=names)
     if len(list((tmp_path / "audio").iterdir())) == 1:
         pytest.skip("this file system takes them for one")
-    with pytest.raises(CorpusError, match="two files whose names look the same"):
+    with pytest.raises(CorpusError, match="two file names that differ only in Unicode form"):
         read_corpus(tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_lists_of_windows_and_of_old(tmp_path, encoding):
 
 def test_what_is_quoted_of_a_list_is_short(tmp_path):
     make_corpus(tmp_path, {"train": ["x" * 100_000]}, audio=["a.ogg"])
-    with pytest.raises(CorpusError, match="line 1: 'xxx") as raised:
+    with pytest.raises(CorpusError, match=r"line 1: not in .*, got 'xxx") as raised:
         read_corpus(tmp_path)
     assert len(str(raised.value)) < 500
 
@@ -146,9 +146,9 @@ def test_real_corpora(shared):
 @pytest.mark.parametrize(
     ("lists", "audio", "message"),
     [
-        ({"train": ["a.ogg", "gone.ogg"]}, ["a.ogg"], "train, line 2: 'gone.ogg' is not in"),
-        ({"train": ["a.ogg"], "test": ["a.ogg"]}, ["a.ogg"], "test, line 1: 'a.ogg' is listed already, for train"),
-        ({}, ["a.ogg"], "name no songs"),
+        ({"train": ["a.ogg", "gone.ogg"]}, ["a.ogg"], "train, line 2: not in .*, got 'gone.ogg'"),
+        ({"train": ["a.ogg"], "test": ["a.ogg"]}, ["a.ogg"], "test, line 1: already listed for train, got 'a.ogg'"),
+        ({}, ["a.ogg"], "filelists: no songs"),
     ],
 )
 def test_lists_that_cannot_be_used(tmp_path, lists, audio, message):
@@ -158,14 +158,14 @@ def test_lists_that_cannot_be_used(tmp_path, lists, audio, message):
 
 
 def test_missing_parts_are_named(tmp_path):
-    with pytest.raises(CorpusError, match="no corpus folder"):
+    with pytest.raises(CorpusError, match=r"corpus.folder: folder is missing"):
         read_corpus(tmp_path / "nothing")
-    with pytest.raises(CorpusError, match="holds no folder audio/"):
+    with pytest.raises(CorpusError, match="no folder audio/"):
         read_corpus(tmp_path)
     make_corpus(tmp_path, {"train": ["a.ogg"]})
     (tmp_path / "filelists" / "valid").unlink()
     with pytest.raises(CorpusError, match="filelists/valid"):
         read_corpus(tmp_path)
     (tmp_path / "labels" / "a.lab").unlink()
-    with pytest.raises(CorpusError, match=r"train, line 1: 'a.ogg' has no labels: put 'a.lab'"):
+    with pytest.raises(CorpusError, match=r"train, line 1: no labels, got 'a.ogg'\. Put 'a.lab'"):
         read_corpus(tmp_path)

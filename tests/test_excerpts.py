@@ -252,7 +252,10 @@ def test_both_success_rates_are_told_and_the_models_named():
 
 @pytest.mark.parametrize(
     ("change", "model", "cure"),
-    [(0.0, "", "raise attacks.waveform.max_updates"), (9.0, "module:own", "none on module:own, so the song adds nothing")],
+    [
+        (0.0, "", "Raise attacks.waveform.max_updates"),
+        (9.0, "module:own", "none on module:own, so tables and figures contain nothing"),
+    ],
 )
 def test_why_nothing_was_picked_and_what_helps(caplog, change, model, cure):
     attack = dataclasses.replace(with_logits(song_attack(change=change)), threshold=THRESHOLD)

@@ -159,7 +159,7 @@ def test_localised_perturbations_hold_the_loudest_segments(excerpts, flips, mode
 
 
 def test_too_many_localised_segments_are_refused(excerpts, flips, model):
-    with pytest.raises(ConfigError, match=r"localised.k holds 7, the grid has only 6 segments"):
+    with pytest.raises(ConfigError, match=r"localised.k: must be at most 6, .*, got 7\."):
         localised_stage.compute(excerpts, flips, model, SMALL, k_tried=(7,), seed=0, song="song")
 
 

@@ -218,7 +218,7 @@ def test_what_goes_beyond_the_budget_is_refused_whatever_the_way(way, detector, 
     sys.modules["greedy_test"].greedy = greedy
     asking._found.cache_clear()
     settings = ExplainerSettings("greedy", call="greedy_test:greedy", budget=3)
-    with pytest.raises(ConfigError, match="'greedy' asks for 4 rows of the model, its budget is 3"):
+    with pytest.raises(ConfigError, match=r"explainers.greedy: must not exceed its budget of 3 queries, got 4"):
         asking.explain(settings, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
 
 
@@ -236,7 +236,7 @@ def test_answers_that_are_none_are_told_with_the_name(answer, message, linear, p
     def strange(question):
         return answer
 
-    with pytest.raises(ConfigError, match=f"the explainer 'strange' must return one number.*{message}"):
+    with pytest.raises(ConfigError, match=f"explainers.strange: must return one number.*{message}"):
         ask(strange, linear, pair)
 
 
@@ -244,14 +244,16 @@ def test_an_explainer_that_fails_is_named_and_not_a_traceback(linear, pair):
     def failing(question):
         return 1 / 0
 
-    with pytest.raises(ConfigError, match=r"the explainer 'failing' fails .ZeroDivisionError"):
+    with pytest.raises(ConfigError, match=r"explainers.failing: fails .ZeroDivisionError"):
         ask(failing, linear, pair)
 
 
 @pytest.mark.parametrize("name", ["saliency", "integrated_gradients", "deeplift"])
 def test_a_black_box_gives_no_gradients(name, pair):
     black_box = ExplainedModel(DirectEvaluator(linear_logits), linear_logits, True)
-    with pytest.raises(ConfigError, match=f"'{name}' needs gradients, and the explained model is known by its predictions"):
+    with pytest.raises(
+        ConfigError, match=f"explainers.{name}: requires gradients, but the explained model provides only predictions"
+    ):
         ask(name, black_box, pair)
 
 
@@ -285,21 +287,21 @@ def test_explainers_are_read_by_name_by_callable_and_by_mapping():
 @pytest.mark.parametrize(
     ("configured", "message"),
     [
-        (["shapley"], "holds no lime"),
-        (["lime", "shaply"], "there is no explainer 'shaply'.*did you mean 'shapley'"),
-        (["lime", "shapley", "shapley"], "two explainers are named 'shapley'"),
-        (["lime", {"name": "best", "call": "a:b"}], "'best', which tables would take for something else"),
-        (["lime", {"name": "x_positive", "call": "a:b"}], "which tables would take"),
-        (["lime", {"name": "best_ranking", "call": "a:b"}], "which tables would take"),
-        (["lime", {"name": "shapley_asked", "call": "a:b"}], "which tables would take"),
-        (["lime", {"name": "x", "call": "a:b", "fill": "clean"}], "not privileged"),
-        (["lime", {"name": "x"}], "needs either call"),
-        (["lime", {"name": "x", "call": "a:b", "bugdet": 3}], "unknown key 'bugdet'"),
-        (["lime", {"name": "x", "call": "a:b", "fill": "max"}], "fill of the explainer 'x'"),
-        (["lime", {"name": "x", "call": "a:b", "budget": -1}], "budget of the explainer 'x'"),
+        (["shapley"], "explainers: lime, .*, is missing"),
+        (["lime", "shaply"], "explainers: unknown explainer, got 'shaply'.*did you mean 'shapley'"),
+        (["lime", "shapley", "shapley"], "names must differ, got 'shapley' twice"),
+        (["lime", {"name": "best", "call": "a:b"}], "name is reserved for tables, got 'best'"),
+        (["lime", {"name": "x_positive", "call": "a:b"}], "name is reserved for tables"),
+        (["lime", {"name": "best_ranking", "call": "a:b"}], "name is reserved for tables"),
+        (["lime", {"name": "shapley_asked", "call": "a:b"}], "name is reserved for tables"),
+        (["lime", {"name": "x", "call": "a:b", "fill": "clean"}], "explainers.x.fill: requires privileged access"),
+        (["lime", {"name": "x"}], "explainers.x: must have call or stored, got neither"),
+        (["lime", {"name": "x", "call": "a:b", "bugdet": 3}], "unknown key, got 'bugdet'"),
+        (["lime", {"name": "x", "call": "a:b", "fill": "max"}], "explainers.x.fill: must be one of"),
+        (["lime", {"name": "x", "call": "a:b", "budget": -1}], "explainers.x.budget: must be"),
         (["lime", {"name": "X y", "call": "a:b"}], "small letters"),
-        (["lime", {"name": "x", "call": "a:b", "options": 3}], "options of the explainer 'x'"),
-        (["lime", 3], "explainers holds 3"),
+        (["lime", {"name": "x", "call": "a:b", "options": 3}], "explainers.x.options: must be"),
+        (["lime", 3], "explainers: must be names, .*, got 3"),
     ],
 )
 def test_what_is_no_explainer_is_refused_with_its_name(configured, message):
@@ -315,24 +317,24 @@ def test_stored_attributions_are_read_and_checked(tmp_path):
     (tmp_path / "waveform").mkdir()
     path = tmp_path / "waveform" / "song.npz"
     excerpts = SimpleNamespace(start_frame=np.array([3, 80]))
-    with pytest.raises(ConfigError, match=r"has no attributions .*song\.npz"):
+    with pytest.raises(ConfigError, match=r"song\.npz: attributions of the explainer 'mine' are missing"):
         attributions._stored(one, excerpts, N, "waveform", "song")
     huge = io.BytesIO()
     np.lib.format.write_array_header_1_0(huge, {"descr": "<f8", "fortran_order": False, "shape": (2 * 10**12, 20)})
     for content in (b"\x80\x04K\x01.", b"<html>", b"", huge.getvalue()):
         path.write_bytes(content)
-        with pytest.raises(ConfigError, match="holds no attributions: write") as told:
+        with pytest.raises(ConfigError, match=r"cannot be read as attributions. Write") as told:
             attributions._stored(one, excerpts, N, "waveform", "song")
         assert "pickle" not in str(told.value)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights.npy", huge.getvalue())
-    with pytest.raises(ConfigError, match="holds no attributions: write"):
+    with pytest.raises(ConfigError, match=r"cannot be read as attributions. Write"):
         attributions._stored(one, excerpts, N, "waveform", "song")
     np.savez(path, weights=np.zeros((3, N)), start_frame=excerpts.start_frame)
     with pytest.raises(ConfigError, match=r"shape .3, 6."):
         attributions._stored(one, excerpts, N, "waveform", "song")
     np.savez(path, weights=np.zeros((2, N)), start_frame=[3, 81])
-    with pytest.raises(ConfigError, match=r"is for other excerpts, that start at .3, 81."):
+    with pytest.raises(ConfigError, match=r"start_frame does not match the excerpts, got .3, 81."):
         attributions._stored(one, excerpts, N, "waveform", "song")
     np.savez(path, weights=np.arange(2 * N).reshape(2, N), start_frame=excerpts.start_frame)
     assert attributions._stored(one, excerpts, N, "waveform", "song").shape == (2, N)
@@ -351,10 +353,10 @@ def test_what_an_extra_brings_is_told(monkeypatch, detector, pair, module, name)
         monkeypatch.delitem(sys.modules, one)
     for one in (module, module.split(".")[0]):
         monkeypatch.setitem(sys.modules, one, None)
-    with pytest.raises(ConfigError, match=rf'needs {module.split(".")[0]}: pip install "\.\[explainers\]"'):
+    with pytest.raises(ConfigError, match=rf'requires the package {module.split(".")[0]}\. Run pip install "\.\[explainers\]"'):
         asking.explain(name, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
 
 
 def test_a_name_that_is_none_is_told(detector, pair):
-    with pytest.raises(ConfigError, match=r"there is no explainer 'oclusion' \(did you mean 'occlusion'"):
+    with pytest.raises(ConfigError, match=r"explainers: unknown explainer, got 'oclusion'\..*\(did you mean 'occlusion'"):
         asking.explain("oclusion", detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))

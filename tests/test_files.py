@@ -164,7 +164,9 @@ def test_a_name_that_is_too_long_is_told(tmp_path):
 
 def test_a_folder_in_the_way_is_told(tmp_path):
     (tmp_path / "a.txt" / "inside").mkdir(parents=True)
-    with pytest.raises(ArtefactError, match=r"a\.txt: cannot be written \(Is a directory\)\. Move away what is in the way"):
+    with pytest.raises(
+        ArtefactError, match=r"a\.txt: cannot be written \(Is a directory\)\. Move the file or folder that blocks the path"
+    ):
         write(tmp_path / "a.txt")
     assert (tmp_path / "a.txt" / "inside").is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -174,14 +176,14 @@ def test_a_folder_in_the_way_is_told(tmp_path):
 def test_a_file_in_the_way_of_its_folder_is_told(tmp_path, name):
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "file")
-    with pytest.raises(ArtefactError, match="Move away what is in the way"):
+    with pytest.raises(ArtefactError, match="Move the file or folder that blocks the path"):
         write(tmp_path / name)
 
 
 def test_links_in_a_circle_are_told(tmp_path):
     (tmp_path / "one").symlink_to(tmp_path / "two")
     (tmp_path / "two").symlink_to(tmp_path / "one")
-    with pytest.raises(ArtefactError, match=r"a\.txt: cannot be written .*Move away what is in the way"):
+    with pytest.raises(ArtefactError, match=r"a\.txt: cannot be written .*Move the file or folder that blocks the path"):
         write(tmp_path / "one" / "folder" / "a.txt")
 
 

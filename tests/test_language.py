@@ -1,10 +1,11 @@
-"""Idioms that read as translated stay out of the prose of the documentation.
+"""Idioms that read as translated stay out of the prose of the documentation and out of error messages.
 
 To check more text, extend `GLOBS`; to forbid another idiom, add a line to `IDIOMS`. Code and quotations are exempt: code
 blocks, text in backticks, block quotes and the targets of links. Patterns are conservative. Each one matches phrases without
 a legitimate use in technical prose, and has an example that it must find.
 """
 
+import ast
 import bisect
 import itertools
 import re
@@ -77,6 +78,51 @@ def idioms(text, suffix=".md"):
     return sorted(found)
 
 
+#: Words that are idioms in messages only. Messages describe values and files, which do not tell, hear or know anything.
+OF_MESSAGES = re.compile(
+    r"\b(?:tells?|told|says?|said|hears?|heard|knows?|known|lies?|is to be|but for|as it is|go(?:es)? on|of its own)\b"
+)
+#: Modules whose messages are clauses of another sentence: the reasons why a classifier has no exact tables.
+CLAUSES = {"veracity/classifiers/plain_stacks.py", "veracity/games/models.py"}
+SOURCES = sorted([*ROOT.glob("veracity/**/*.py"), *ROOT.glob("workflow/**/*.py")])
+
+
+def error_names(trees):
+    """Return the names of VeracityError and all classes derived from it."""
+    bases = {node.name: {ast.unparse(base) for base in node.bases} for tree in trees for node in ast.walk(tree)
+             if isinstance(node, ast.ClassDef)}  # fmt: skip
+    found = {"VeracityError"}
+    while more := {name for name, of in bases.items() if of & found} - found:
+        found |= more
+    return found
+
+
+def literal(node):
+    """Return the text of a string literal with a dot in the middle for each value; None for other expressions."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(literal(part) or "\N{MIDDLE DOT}" for part in node.values)
+    return None
+
+
+def messages(tree, names):
+    """Yield line and text of each literal message that is raised or logged as a warning, and whether it is raised."""
+    for node in ast.walk(tree):
+        is_raised = isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and ast.unparse(node.exc.func) in names
+        is_logged = isinstance(node, ast.Call) and ast.unparse(node.func) in ("log.warning", "warnings.warn")
+        call = node.exc if is_raised else node
+        if (is_raised or is_logged) and call.args and (text := literal(call.args[0])) is not None:
+            yield node.lineno, text, is_raised
+
+
+def faults(text, *, is_sentence):
+    """Return what is wrong with the text of a message."""
+    found = [match[0] for pattern, *_ in IDIOMS for match in re.finditer(pattern, text)]
+    found += [match[0] for match in OF_MESSAGES.finditer(text)]
+    return found + ["no full stop"] * (is_sentence and not text.endswith((".", "?", "\N{MIDDLE DOT}")))
+
+
 CHECKED = [path for glob in GLOBS for path in sorted(ROOT.glob(glob)) if str(path.relative_to(ROOT)) not in EXCLUDED]
 
 
@@ -125,3 +171,47 @@ def test_language_idiom_across_lines_is_found():
 )
 def test_language_plain_text_is_accepted(text):
     assert idioms(text + "\n") == []
+
+
+def test_language_messages_are_sentences_without_idioms():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+    names = error_names(trees.values())
+    assert {"ConfigError", "CorpusError", "DrawingError", "SupersededError"} <= names
+    wrong, n_raised = [], 0
+    for path, tree in trees.items():
+        name = path.relative_to(ROOT).as_posix()
+        for line, text, is_raised in messages(tree, names):
+            n_raised += is_raised
+            found = faults(text, is_sentence=is_raised and name not in CLAUSES)
+            wrong += [f"{name}:{line}: {fault!r} in {text!r}" for fault in found]
+    assert n_raised > 200
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ('raise ConfigError(f"{key}: unknown, got {x}. Mend it")', "no full stop"),
+        ('raise CorpusError(f"{path}: mend it.")', "mend"),
+        ('raise ConfigError("a folder: is no folder.")', "is no folder"),
+        ('log.warning("%s: heard twice", song)', "heard"),
+    ],
+)
+def test_language_fault_of_message_is_found(code, fault):
+    ((_, text, is_raised),) = messages(ast.parse(code), {"ConfigError", "CorpusError"})
+    assert fault in faults(text, is_sentence=is_raised)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise ConfigError(f"{key}: must be one of a, b or c, got {x}. Did you mean a?")',
+        'raise ConfigError(f"{wanted}, got {x}. {cure}")',
+        'raise ValueError("a clause")',
+        "raise ConfigError(message)",
+        'log.warning("%s: %s", song, remark)',
+    ],
+)
+def test_language_plain_message_is_accepted(code):
+    found = messages(ast.parse(code), {"ConfigError"})
+    assert not [fault for _, text, is_raised in found for fault in faults(text, is_sentence=is_raised)]

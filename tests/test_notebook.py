@@ -116,7 +116,7 @@ def test_a_classifier_of_ones_own_is_explained_too(song):
     assert {found.before, found.after} == {"loud", "no loud"}
     assert found.adversarial_audio.shape == (8192,)
     assert notebook.plot(found) is not None
-    with pytest.raises(ConfigError, match="20 segments have too many masks: no tables for the classifier: it shows no layers"):
+    with pytest.raises(ConfigError, match=r"n_time, n_band: too many masks .*, got 20 segments. Use at most 12"):
         notebook.explain(song, one, at=0.7, attack=STRONG["waveform"])
 
 
@@ -131,9 +131,9 @@ def test_pictures_name_the_labels(found):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"at": 4.0}, "choose `at` of at most 3.36 s"),
-        ({"at": -1}, "at is -1"),
-        ({"at": 1, "label": "no sing"}, "label is 'no sing': choose sing or nosing"),
+        ({"at": 4.0}, "at: the excerpt exceeds the end of the audio, got 4.00 s. Give at most 3.36."),
+        ({"at": -1}, "at: must be a number from 0 to 1000000, got -1."),
+        ({"at": 1, "label": "no sing"}, "label: must be sing or nosing, got 'no sing'."),
     ],
 )
 def test_what_cannot_be_explained_is_told(song, checkpoint, settings, message):
@@ -198,7 +198,7 @@ def test_a_checkpoint_without_a_threshold_is_told(song, checkpoint):
     few = AttackSettings(eps=0.01, eta=0.001, alpha=2, max_updates=1)
     asked = {"at": 1.0, "n_time": 3, "n_band": 2, "attack": few, "n_samples": 64}
     bare = Checkpoint(checkpoint.detector)
-    with pytest.warns(UserWarning, match="has no threshold, 0.5 is taken: give threshold="):
+    with pytest.warns(UserWarning, match="threshold: missing in the checkpoint, 0.5 is used. Set threshold."):
         assert notebook.explain(song, bare, **asked).threshold == 0.5
     assert notebook.explain(song, bare, threshold=0.3, **asked).threshold == 0.3
 
@@ -208,7 +208,7 @@ def test_segments_are_numbers_of_the_grid_and_have_a_place(found):
     assert found.place(4) == f"{found.seconds + 29 * frame:.2f}-{found.seconds + 58 * frame:.2f} s, bands 27-53 of 80"
     assert found.place(0).endswith("bands 0-26 of 80")
     for wrong in ([12], [-1], [(0, 1)], [0.5]):
-        with pytest.raises(ConfigError, match=r"a segment is .*: give a whole number from 0 to 11"):
+        with pytest.raises(ConfigError, match=r"segment: must be a whole number from 0 to 11, got"):
             found.flip(wrong)
     assert not found.flip([])
 
@@ -236,5 +236,5 @@ def test_segments_of_a_perturbation_can_be_heard(song, checkpoint, found):
     assert abs(heard[frame] - mixed) < 0.25  # frames and bands overlap: near, not equal
     few = AttackSettings(eps=1.0, eta=0.1, alpha=2, max_updates=1)
     other = notebook.explain(song, checkpoint, at=0.2, domain="spectrogram", n_time=3, n_band=2, attack=few, n_samples=64)
-    with pytest.raises(ConfigError, match="only a waveform attack on a detector"):
+    with pytest.raises(ConfigError, match="sound: requires a waveform attack on a detector"):
         other.sound([0])

@@ -177,16 +177,16 @@ def test_a_saved_drawing_is_read_as_one_of_ones_own(tmp_path):
     assert found[0] == "my-horse_2"
     np.testing.assert_allclose(found[1], coverage, atol=1e-6)
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="choose another name"):
+    with pytest.raises(ConfigError, match="Choose another name"):
         save_drawing(tmp_path / "new", "my-horse_2", half_drawn(1))
     assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "A", "ä", "a.npy", "x" * 65, "a b"])
 def test_a_drawing_has_a_plain_name(tmp_path, name):
-    with pytest.raises(ConfigError, match="cannot be called"):
+    with pytest.raises(ConfigError, match="name: must be at most 64 small letters"):
         save_drawing(tmp_path, name, half_drawn())
-    with pytest.raises(ConfigError, match="nothing is drawn"):
+    with pytest.raises(ConfigError, match="Draw before you save"):
         save_drawing(tmp_path, "fine", np.zeros((FRAMES, MELS)))
     assert list(tmp_path.iterdir()) == []
 
@@ -194,7 +194,7 @@ def test_a_drawing_has_a_plain_name(tmp_path, name):
 @pytest.mark.parametrize("folder", ["a-file", "a-file/below", "x" * 300])
 def test_a_folder_that_cannot_be_written_to_is_told_with_the_cure(tmp_path, folder):
     (tmp_path / "a-file").touch()
-    with pytest.raises(ConfigError, match=r"cannot be written \(.*\): start the page with --drawings and a folder"):
+    with pytest.raises(ConfigError, match=r"cannot be written \(.*\)\. Start the page with --drawings and a writable folder"):
         save_drawing(tmp_path / folder, "mine", half_drawn())
     assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
 
@@ -243,31 +243,35 @@ def test_the_application_passes_on_what_the_library_says(client, desk, song, tmp
 @pytest.mark.parametrize(
     ("path", "wrong", "why"),
     [
-        ("/explain", {"coverage": None}, "incomplete"),
-        ("/explain", {"coverage": "AAAA"}, "3 cells"),
+        ("/explain", {"coverage": None}, "coverage: must be text, got None. Reload the page."),
+        ("/explain", {"coverage": "AAAA"}, "625 cells, got 3"),
         ("/explain", {"coverage": "no base64!"}, "base64"),
-        ("/explain", {"song": "gone"}, "no longer on the desk: reload the page"),
-        ("/explain", {"song": []}, "incomplete"),
+        ("/explain", {"song": "gone"}, "song: no longer available. Reload the page."),
+        ("/explain", {"song": []}, "song: must be text, got []."),
         *((path, {"start": start}, "first frame") for path in ("/explain", "/sound") for start in (10**6, -1, 10**400)),
-        *((path, {"start": start}, "'start'") for path in ("/explain", "/sound") for start in (True, 0.5, 1.0, "1", None)),
         *(
-            (path, {"strength": strength}, "the level above")
+            (path, {"start": start}, "start: must be a whole number")
+            for path in ("/explain", "/sound")
+            for start in (True, 0.5, 1.0, "1", None)
+        ),
+        *(
+            (path, {"strength": strength}, "level above the mean of the excerpt: must be")
             for path in ("/explain", "/sound")
             for strength in (math.nan, math.inf, -math.inf, 1e300, 10**400, -1)
         ),
-        ("/explain", {"strength": True}, "'strength'"),
+        ("/explain", {"strength": True}, "strength: must be a number, got True."),
         ("/shape", {"name": "unicorn"}, "unicorn"),
-        ("/shape", {"name": 1}, "'name'"),
-        ("/shape", {"centre": [2, 0.5]}, "the middle of the shape"),
-        ("/shape", {"centre": [math.nan, 0.5]}, "the middle of the shape"),
-        ("/shape", {"centre": 0.5}, "'centre'"),
+        ("/shape", {"name": 1}, "name: must be text, got 1."),
+        ("/shape", {"centre": [2, 0.5]}, "centre of the shape, as a fraction of the excerpt: must be"),
+        ("/shape", {"centre": [math.nan, 0.5]}, "centre of the shape, as a fraction of the excerpt: must be"),
+        ("/shape", {"centre": 0.5}, "centre: must be a list, got 0.5."),
         ("/shape", {"centre": [0.5]}, "two numbers"),
-        ("/shape", {"size": [0.5, 1e9]}, "the size of the shape"),
-        ("/shape", {"size": [0, 0.5]}, "the size of the shape"),
-        ("/shape", {"size": ["1", 0.5]}, "the size of the shape"),
-        ("/save", {"name": "../x"}, "cannot be called"),
+        ("/shape", {"size": [0.5, 1e9]}, "size of the shape, as a fraction of the excerpt: must be"),
+        ("/shape", {"size": [0, 0.5]}, "size of the shape, as a fraction of the excerpt: must be"),
+        ("/shape", {"size": ["1", 0.5]}, "size of the shape, as a fraction of the excerpt: must be"),
+        ("/save", {"name": "../x"}, "got '../x'"),
         ("/run/excerpt", {"domain": "waveform", "song": "a", "number": 0}, "without a run"),
-        ("/run/excerpt", {"domain": "waveform", "song": "a", "number": True}, "'number'"),
+        ("/run/excerpt", {"domain": "waveform", "song": "a", "number": True}, "number: must be a whole number, got True."),
         ("/run/sound", {"domain": "waveform", "song": "a", "number": 0, "segments": []}, "without a run"),
     ],
 )
@@ -286,7 +290,7 @@ def test_a_wrong_question_is_answered_in_one_sentence(client, song, path, wrong,
 def test_what_is_no_question_is_told(client, content):
     answer = client.post("/explain", data=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
-    assert answer.json()["error"].endswith("reload the page")
+    assert answer.json()["error"].endswith("Reload the page.")
 
 
 def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd, client, monkeypatch):
@@ -296,7 +300,7 @@ def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd
     monkeypatch.setattr(server, "save_drawing", fail)
     answer = client.post("/save", json={"name": "mine", "coverage": sent(half_drawn())})
     assert answer.status_code == 500
-    assert "its terminal tells more" in answer.json()["error"]
+    assert "See its terminal for details." in answer.json()["error"]
     assert "secret" not in answer.text
     said, end = "", time.monotonic() + 20
     while "RuntimeError: a secret path" not in said:  # it is printed when the answer is on its way already
@@ -321,7 +325,7 @@ def test_every_page_keeps_its_own_song(client, page, desk, song, tmp_path):
         assert client.get("/song?song=" + mine["song"]).json()["name"] == "a-song.wav"  # it is used, and stays
     gone = client.post("/sound", json=asked | {"song": other["song"]})
     assert gone.status_code == 400
-    assert gone.json()["error"] == "this song is no longer on the desk: reload the page"
+    assert gone.json()["error"] == "song: no longer available. Reload the page."
 
 
 def test_an_upload_is_read_and_removed_and_a_broken_one_says_so(client, page, audio, tmp_path, monkeypatch):
@@ -348,13 +352,13 @@ def test_uploads_are_bounded_in_size_and_length(client, page, audio, tmp_path, m
     monkeypatch.setattr(desk_module, "MOST_SECONDS", 2)
     soundfile.write(tmp_path / "short.wav", np.ones(2205) / 2, 22050)
     short = client.put("/upload?name=short.wav", data=(tmp_path / "short.wav").read_bytes())
-    assert "short.wav lasts 0.10 s, less than one excerpt: give at least 0.36 s" in short.json()["error"]
+    assert "short.wav: shorter than one excerpt of 0.36 s, got 0.10 s." in short.json()["error"]
     soundfile.write(tmp_path / "empty.wav", np.ones(0), 22050)
     empty = client.put("/upload?name=empty.wav", data=(tmp_path / "empty.wav").read_bytes())
-    assert "holds no samples" in empty.json()["error"]
+    assert "no samples. Replace it." in empty.json()["error"]
     assert "lists" not in empty.json()["error"]
     long = client.put("/upload?name=long.wav", data=audio.read_bytes())
-    assert "long.wav lasts 3 s: give at most 2 s" in long.json()["error"]
+    assert "long.wav: longer than 2 s, got 3 s. Cut it." in long.json()["error"]
 
 
 def test_only_this_machine_is_answered_and_nothing_is_fetched_elsewhere(client):
@@ -379,7 +383,7 @@ def test_a_page_whose_detector_cannot_be_made_says_why(tmp_path, capsys):
     assert page.about({})["failure"] == "there is no such detector: give another"
     with pytest.raises(ConfigError, match="no such detector"):
         page.ready()
-    with pytest.raises(ConfigError, match="still being made"):
+    with pytest.raises(ConfigError, match="not ready yet"):
         Page(fail, drawings=tmp_path).ready()
 
 
@@ -389,13 +393,16 @@ def test_a_page_whose_detector_cannot_be_made_says_why(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["missing.wav"], "there is no file missing.wav"),
-        (["--checkpoint", "missing.pt"], "there is no file missing.pt"),
-        (["--run", "results/missing"], "no finished run"),
-        (["--corpus", "data"], "add --run results/<run>"),
-        (["--run", "results/missing", "--corpus", "data"], "there is no folder data: give --corpus the folder of the run's"),
-        (["--port", "70000"], "there is no port 70000: give one up to 65535, or --port 0"),
-        (["--port=-1"], "there is no port -1: give one up to 65535, or --port 0"),
+        (["missing.wav"], "missing.wav: file is missing. Correct its name"),
+        (["--checkpoint", "missing.pt"], "missing.pt: file is missing. Correct its name"),
+        (["--run", "results/missing"], "not a finished run"),
+        (["--corpus", "data"], "--corpus: requires --run, got data. Add --run results/<run>"),
+        (
+            ["--run", "results/missing", "--corpus", "data"],
+            "--corpus: folder is missing, got data. Give the folder of the",
+        ),
+        (["--port", "70000"], "--port: must be from 0 to 65535, got 70000. Give 0 for any free port."),
+        (["--port=-1"], "--port: must be from 0 to 65535, got -1."),
     ],
 )
 def test_the_command_refuses_what_is_not_there(arguments, why, capsys, tmp_path, monkeypatch):
@@ -411,13 +418,14 @@ def test_a_port_that_is_taken_is_told_with_the_cure(capsys, audio):
         port = taken.getsockname()[1]
         assert command.main(["page", "--no-browser", "--port", str(port), str(audio)]) == 2
     assert re.fullmatch(
-        rf"error: port {port} cannot be had \(.*\): give another, or --port 0 for any that is free\n", capsys.readouterr().err
+        rf"error: --port: cannot be opened \(.*\), got {port}\. Give another, or 0 for any free port\.\n",
+        capsys.readouterr().err,
     )
 
 
 def test_a_checkpoint_without_a_threshold_is_told(tmp_path, audio):
     path = tmp_path / "own.pt"
     save_checkpoint(path, Checkpoint(random_detector(excerpt_frames=FRAMES, n_mels=MELS)))
-    assert "no threshold: 0.5" in Desk(path, SETTINGS).note
+    assert "no threshold, so 0.5" in Desk(path, SETTINGS).note
     assert (Desk(path, SETTINGS, threshold=0.7).threshold, Desk(path, SETTINGS, threshold=0.7).note) == (0.7, "")
     assert json.dumps(Desk(path, SETTINGS).explain(Desk(path, SETTINGS).song(audio), 0, half_drawn(), 5)["lime"])

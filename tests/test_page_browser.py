@@ -308,13 +308,13 @@ def test_while_it_is_computed_and_after_an_error_old_answers_look_old(page):
         assert "outdated" in page.find_element(By.ID, name).get_attribute("class")
         assert page.find_element(By.ID, name).get_attribute("aria-busy") == "true"
     page.execute_script("lose(new TypeError('Failed to fetch'))")
-    until(page, lambda: "start it again as you did" in told(page, "told"))
+    until(page, lambda: "Start it again as before" in told(page, "told"))
     assert "outdated" in page.find_element(By.ID, "why").get_attribute("class")
     assert page.find_element(By.ID, "why").get_attribute("aria-busy") == "false"
     assert heard(page, "sound-after") == ""
     page.execute_script("window.fetch = async () => new Response('<h1>Bad gateway</h1>', { status: 502 })")
     page.find_element(By.ID, "name").send_keys(Keys.ENTER)
-    until(page, lambda: told(page, "saved") == "The page's server answered with error 502: its terminal may tell more.")
+    until(page, lambda: told(page, "saved") == "The page's server answered with error 502. See its terminal for details.")
 
 
 def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is(page, desk, monkeypatch, tmp_path):
@@ -332,7 +332,7 @@ def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is
     monkeypatch.setattr(desk, "sounds", sounds)
     soundfile.write(tmp_path / "silence.wav", np.zeros(4 * 22050), 22050)
     after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(tmp_path / "silence.wav")))
-    assert told(page, "heard").startswith("Nothing of the drawing is heard: the song is digital silence there")
+    assert told(page, "heard").startswith("The drawing is not audible: the song is digital silence there")
 
 
 def test_a_page_that_cannot_begin_says_why(desk, song, drawings, browser):
@@ -349,7 +349,7 @@ def test_a_page_that_cannot_begin_says_why(desk, song, drawings, browser):
         run.whole = False
         browser.get(client.address)
         said = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#state.error"))[0].text
-        assert "something went wrong in the page's server" in said
+        assert "internal error of the server" in said
         browser.get("about:blank")
         browser.get_log("browser")
 
@@ -471,7 +471,7 @@ def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finishe
 def test_a_run_of_something_else_is_refused(tmp_path, finished):
     from veracity.errors import VeracityError
 
-    with pytest.raises(VeracityError, match="no finished run"):
+    with pytest.raises(VeracityError, match="not a finished run"):
         Run(tmp_path)
     with pytest.raises(VeracityError, match="no excerpts of"):
         Run(finished).excerpt("waveform", "other", 0)

@@ -174,14 +174,14 @@ class Doubling(nn.Module):
     ("module", "message"),
     [
         (Joined(), "add joins results"),
-        (Choosing(), "torch.fx cannot follow it"),
+        (Choosing(), "torch.fx cannot trace"),
         (Doubling(), "roll"),
-        (nn.Sequential(nn.GRU(BANDS, 4)), "joins results|returns more|no convolution|no map|does not lead"),
+        (nn.Sequential(nn.GRU(BANDS, 4)), "joins results|returns more|not a supported convolution|do not return a map"),
         (nn.Sequential(nn.LayerNorm(BANDS), nn.Flatten(), nn.Linear(FRAMES * BANDS, 1)), "LayerNorm"),
         (nn.Sequential(nn.Unflatten(1, (1, FRAMES)), nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), nn.ReLU(),
-                       nn.Flatten(), nn.Linear(4000, 1)), "pads with something else"),
+                       nn.Flatten(), nn.Linear(4000, 1)), "pads with values other than zero"),
         (nn.Sequential(nn.Unflatten(1, (1, FRAMES)), nn.MaxPool2d(3, ceil_mode=True), nn.ReLU(), nn.Flatten(),
-                       nn.Linear(238, 1)), "rounds its output up"),
+                       nn.Linear(238, 1)), "rounds its output size up"),
         (nn.Sequential(nn.Unflatten(1, (1, FRAMES)), nn.Conv2d(1, 2, 3), nn.InstanceNorm2d(2), nn.ReLU(), nn.Flatten(),
                        nn.Linear(3648, 1)), "InstanceNorm2d"),
         (nn.Sequential(nn.Conv1d(FRAMES, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(114, 1)), "Conv1d"),
@@ -226,7 +226,7 @@ def test_why_there_are_no_tables_is_logged(caplog):
     with caplog.at_level("INFO"):
         model = explained_classifier(one, SegmentGrid(5, 4, FRAMES, BANDS))
     assert not model.exact
-    assert "its add joins results" in caplog.text
+    assert "add joins results" in caplog.text
 
 
 def test_a_module_that_fails_while_it_is_followed_is_evaluated_mask_by_mask(caplog):
@@ -236,4 +236,4 @@ def test_a_module_that_fails_while_it_is_followed_is_evaluated_mask_by_mask(capl
         model = explained_classifier(one, SegmentGrid(2, 2, FRAMES, BANDS))
     assert model.exact
     assert model.evaluator.name == "direct"
-    assert "its layers cannot be followed (ZeroDivisionError)" in caplog.text
+    assert "its layers cannot be traced (ZeroDivisionError)" in caplog.text

@@ -89,7 +89,7 @@ def test_a_corpus_that_is_not_there_is_planned_as_jamendos(tmp_path):
 @pytest.mark.slow
 def test_a_dry_run_that_fails_is_told_in_a_sentence(tmp_path):
     config = configured({"lime": {"n_samples": 3}})
-    with pytest.raises(VeracityError, match=r"^plan: the run cannot be measured: lime\.n_samples: "):
+    with pytest.raises(VeracityError, match=r"^plan: the run cannot be measured\. lime\.n_samples: "):
         jobs_of(config, snakefile=ROOT / "Snakefile", folder=tmp_path, cores=2)
 
 

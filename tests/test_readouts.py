@@ -128,7 +128,7 @@ def test_sizes():
 
 @pytest.mark.parametrize("length", [3, 6, 1000])
 def test_lengths_that_are_no_power_of_two_are_refused(length):
-    with pytest.raises(ValueError, match=f"{length} values are not all masks"):
+    with pytest.raises(ValueError, match=f"for n segments, got {length}"):
         readouts.shapley(np.zeros(length))
 
 

@@ -46,7 +46,7 @@ def test_a_state_comes_back_and_is_forgotten_when_the_work_is_done(tmp_path, cap
     torch.manual_seed(0)
     assert_same(back, state())
     assert back["weights"]["weight"].is_contiguous(memory_format=torch.channels_last)
-    assert "going on from the state" in caplog.text
+    assert "resuming from the state" in caplog.text
     again.remove()
     assert list(tmp_path.iterdir()) == []
 
@@ -115,7 +115,7 @@ def test_what_is_damaged_is_put_aside_and_the_work_begins_anew(tmp_path, caplog,
     assert kept.restore(IDENTITY) is None
     assert (tmp_path / "damaged.a.state.pt").read_bytes() == damaged
     assert not path.exists()
-    assert "begun anew" in caplog.text
+    assert "so the job starts from the beginning" in caplog.text
     assert str(tmp_path / "damaged.a.state.pt") in caplog.text
     kept.save_when_due(state)
     assert SavedState(path).restore(IDENTITY) is not None
@@ -143,7 +143,7 @@ def test_a_damaged_state_that_cannot_be_moved_does_not_stop_the_work(tmp_path, m
 
     monkeypatch.setattr(Path, "replace", refuse)
     assert SavedState(path).restore(IDENTITY) is None
-    assert "begun anew" in caplog.text
+    assert "so the job starts from the beginning" in caplog.text
 
 
 @pytest.mark.parametrize("identity", [{**IDENTITY, "seed": 4}, {}, {**IDENTITY, "more": 1}])
@@ -185,5 +185,5 @@ def test_a_flipped_bit_of_a_tensor_is_refused(tmp_path):
     save_tensors(tmp_path / "a.pt", {"a": torch.full((3,), 1.5)})
     whole = (tmp_path / "a.pt").read_bytes()
     (tmp_path / "a.pt").write_bytes(whole.replace(np.float32(1.5).tobytes(), np.float32(1.75).tobytes(), 1))
-    with pytest.raises(CheckpointError, match=r"a\.pt: is damaged, its checksums do not fit\. Get it again"):
+    with pytest.raises(CheckpointError, match=r"a\.pt: is damaged, because its checksums do not match\. Get it again"):
         load_tensors(tmp_path / "a.pt")

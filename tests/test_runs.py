@@ -39,7 +39,7 @@ def test_artefacts_that_are_read_together_were_made_from_each_other(tmp_path):
     check_inputs([excerpts, flips, page])
     artefact(excerpts, {"seed": 1})
     check_inputs([flips])  # alone it contradicts nothing
-    with pytest.raises(ArtefactError, match=r"flips.h5 was made from another .*excerpts.h5: delete it and run"):
+    with pytest.raises(ArtefactError, match=r"flips.h5: computed from another version of .*excerpts.h5\. Delete it and run"):
         check_inputs([excerpts, flips])
 
 

@@ -71,7 +71,7 @@ MONO = music(channels=1)
     ("samples", "labels", "remark"),
     [
         (music(), "0 5.5 sing\n", "labels run 1.5 s past the end of the audio: they are clipped"),
-        (music(), "0 2.5 sing\n", "labels end 1.5 s before the end of the audio: the last goes on"),
+        (music(), "0 2.5 sing\n", "labels end 1.5 s before the end of the audio: the last is extended"),
         (SILENT, "0 4 sing\n", "nothing but silence: more updates or a larger eps of an attack cannot help"),
         (SILENT + 1e-5, "0 4 sing\n", "nothing but silence"),
         (np.concatenate([SILENT[: 3 * RATE], music(1.0)]), "0 4 sing\n", "75% silence"),
@@ -115,7 +115,7 @@ def test_a_file_cut_in_half_is_said(song):
 
 
 def test_labels_in_milliseconds_are_refused(song):
-    with pytest.raises(CorpusError, match="as if its times were milliseconds"):
+    with pytest.raises(CorpusError, match="possibly milliseconds"):
         compute_spectrogram(song(music(), labels="0 2000 sing\n2000 4000 nosing\n"), FRONTEND)
 
 

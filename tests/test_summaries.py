@@ -230,7 +230,7 @@ def test_costs_are_summed_by_stage(tmp_path):
     ]
     assert table.loc[1, ["peak_memory_mb", "disk_mb"]].tolist() == [100, 0.05]
     assert table.loc[0, ["cpu_seconds", "startup_cpu_seconds", "work_percent"]].tolist() == [6.0, 1.5, 75.0]
-    with pytest.raises(ArtefactError, match="holds no measurements"):
+    with pytest.raises(ArtefactError, match="no measurements"):
         costs.table(tmp_path / "none")
 
 
@@ -249,14 +249,14 @@ def test_words_of_tables_are_read_as_words(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe\x80"])
 def test_a_damaged_table_is_told_by_its_name(tmp_path, content):
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(ArtefactError, match=r"t.csv is damaged"):
+    with pytest.raises(ArtefactError, match=r"t.csv: cannot be read as a table\. Delete it"):
         read_table(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"domain": "waveform", "flipped": 5, "n": 3}', '{"flipped": 1, "n": 3}'])
 def test_a_damaged_tuning_run_is_told_by_its_name(tmp_path, content):
     (tmp_path / "r.json").write_text(content)
-    with pytest.raises(ArtefactError, match=r"r.json is damaged"):
+    with pytest.raises(ArtefactError, match=r"r.json: is damaged\. Delete it"):
         tuning_table.read_run(tmp_path / "r.json")
 
 
@@ -264,5 +264,5 @@ def test_a_damaged_tuning_run_is_told_by_its_name(tmp_path, content):
 def test_a_fill_that_there_is_not_is_refused(module):
     import importlib
 
-    with pytest.raises(ConfigError, match="unknown fill 'mena'"):
+    with pytest.raises(ConfigError, match=r"got 'mena'\. Did you mean 'mean'\?"):
         importlib.import_module(f"veracity.results.{module}").table(pd.DataFrame(), fill="mena")

@@ -613,6 +613,8 @@ def test_songs_of_one_label_train_nothing(sung, lacking):
 def test_a_training_stops_at_the_first_loss_that_is_not_finite(monkeypatch):
     steps = []
     monkeypatch.setattr(training, "train_step", lambda *_: (steps.append(1), torch.tensor([torch.nan, 0.0]))[1])
-    with pytest.raises(NumericalError, match=r"loss is nan at update 1: lower detector.training.learning_rate"):
+    with pytest.raises(
+        NumericalError, match=r"loss is not finite at update 1, got nan\. Lower detector.training.learning_rate"
+    ):
         run(data=data_of(*toy_songs(), n_updates=5, batch=4))
     assert len(steps) == 1

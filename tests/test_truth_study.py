@@ -231,8 +231,8 @@ def test_a_difference_is_refused_without_the_clean_excerpt_or_of_the_perturbatio
     excerpts, grid = flipping_excerpts(network, seed=0), LIME.grid(115, 80)
     model = explained_model(network, grid)
     for changes, words in (
-        ({"privileged": False}, "compares with the clean excerpt: set privileged: true"),
-        ({"fill": "clean"}, "compares fill games, and is asked about the perturbation: set fill to mean, zero, min"),
+        ({"privileged": False}, "requires the clean excerpt. Set privileged: true"),
+        ({"fill": "clean"}, "fill: must be one of mean, zero, min, because it compares fill games, got 'clean'"),
     ):
         (one,) = explainers_of(["lime", {**ALSO[2], **changes}])
         with pytest.raises(ConfigError, match=words):
@@ -371,7 +371,7 @@ def test_declared_contrasts_are_paired_by_song(table):
     assert (better, same) == ("better", "no difference (within 0.05)")  # all songs agree that the twin is no other
     assert contrasts.table(made, **{**clear, "score": "excess_k"}).verdict[0] == "worse"  # more is worse
     assert contrasts.table(made, **clear).against.tolist() == ["bad (clean)", "twin"]
-    with pytest.raises(ConfigError, match="truth names the explainer 'ocluson', which is not scored"):
+    with pytest.raises(ConfigError, match="truth: the explainer has no scores, got 'ocluson'"):
         contrasts.table(table, tested=["ocluson"], against=["random"], **asked)
     few = table[table.song.isin(["song-0", "song-1"])]
     untested = contrasts.table(few, tested=["lime"], against=["random"], **asked)

@@ -295,18 +295,18 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path(tmp_path, monkeypatc
         ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "variants.a.attacks.waveform.epss: unknown key. Did you mean 'eps'?"),
         ({"a": {"lime": {"fill": "mena"}}}, "variants.a.lime.fill: unknown value, got 'mena'."),
         ({"a": {"lime": 5}}, "variants.a.lime: wrong type, got 5."),
-        ({"a": {"run": "b"}}, "configuration key 'variants.a.run' cannot differ from the base's"),
-        ({"a": {"variants": {}}}, "configuration key 'variants.a.variants' cannot differ"),
-        ({"a": {"attacks": {"chunk_frames": 9}}}, "configuration key 'variants.a.attacks.chunk_frames' cannot differ"),
-        ({"a": {"device": "cuda"}}, "configuration key 'variants.a.device' cannot differ"),
-        ({"a": {"runs": 5}}, "configuration key 'variants.a.runs' is unknown"),
-        ({"base": {"seed": 1}}, "configuration key 'variants.base': tables call something else"),
-        ({"a": {}}, "configuration key 'variants.a' changes nothing"),
+        ({"a": {"run": "b"}}, "variants.a.run: must not differ from the base run. Remove it."),
+        ({"a": {"variants": {}}}, "variants.a.variants: must not differ"),
+        ({"a": {"attacks": {"chunk_frames": 9}}}, "variants.a.attacks.chunk_frames: must not differ"),
+        ({"a": {"device": "cuda"}}, "variants.a.device: must not differ"),
+        ({"a": {"runs": 5}}, "variants.a.runs: unknown key. Correct or remove it"),
+        ({"base": {"seed": 1}}, "variants.base: name is reserved for tables, got 'base'."),
+        ({"a": {}}, "variants.a: no changes. Give the keys"),
         ({"a": None}, "variants.a: wrong type, got None."),
-        ({"A": {"seed": 1}}, "variants.A: not possible, got 'A'. Give names of small letters, digits"),
-        ({"a__b": {"seed": 1}}, "variants.a__b: not possible"),
+        ({"A": {"seed": 1}}, "variants.A: invalid value, got 'A'. Give names of small letters, digits"),
+        ({"a__b": {"seed": 1}}, "variants.a__b: invalid value"),
         ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
-        ({"a": {"detector": {"attacked": "second"}}}, "variants.a.detector.attacked: not possible, got 'second'."),
+        ({"a": {"detector": {"attacked": "second"}}}, "variants.a.detector.attacked: invalid value, got 'second'."),
         ({"a": {"detector": {"checkpoint": "random.pt", "attacked": "seed1"}}}, "variants.a: detector.attacked: detector.ch"),
         ({"a": {"lime": {"n_time": 40, "n_band": 40}}}, "variants.a: "),
     ):  # fmt: skip
@@ -324,7 +324,7 @@ def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
         ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
         (
             {"a": {"detector": {"checkpoint": "absent.pt"}}},
-            "variants.a: detector.checkpoint: there is no such file, got absent.pt",
+            "variants.a: detector.checkpoint: file is missing, got absent.pt",
         ),
     ):
         config = workspace.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants})
@@ -338,7 +338,7 @@ def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
 def test_without_variants_there_is_nothing_to_compare(workspace):
     done = workspace.snakemake("-n", "compare")
     assert done.returncode
-    assert "configuration key 'variants' names none" in done.stdout + done.stderr
+    assert "variants: nothing to compare. Add variants" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -348,7 +348,7 @@ def test_variants_of_a_corpus_that_is_not_there_yet_are_told_so(workspace):
     config = workspace.configure("absent", SMALL, missing, {"variants": {"fill_min": {"lime": {"fill": "min"}}}})
     done = workspace.snakemake("-n", "compare", config=config)
     said = done.stdout + done.stderr
-    assert "there is no corpus folder absent" in said
+    assert "corpus.folder: folder is missing, got absent" in said
     assert "Traceback" not in said
 
 
@@ -358,7 +358,7 @@ def test_lists_are_replaced_and_the_base_stays():
     merged_lime = {"fills": ["mean", "min"], "alpha": 1}
     assert configurations(base) == {"a": {"run": "r/variants/a", "lime": merged_lime, "variants": {}}}
     assert base["lime"]["fills"] == ["mean", "zero"]
-    with pytest.raises(ConfigError, match="changes nothing"):
+    with pytest.raises(ConfigError, match="no changes"):
         configurations({"run": "r", "variants": {"a": {}}})
 
 

@@ -65,8 +65,12 @@ def test_a_change_of_one_setting_re_runs_what_uses_it(smoke):
 #: One mistake of each kind; what is said of every key is tested in process (tests/test_config.py, test_consistency.py).
 MISTAKES = (
     ("all", {"attacks": {"waveform": {"epsilon": 1}}}, "attacks.waveform.epsilon: unknown key."),
-    ("all", {"corpus": {"kind": "folder", "folder": "nowhere"}}, "There is no corpus folder nowhere"),
-    ("results/small/spectrograms/nobody.h5", {}, "no song of the corpus is named nobody"),
+    (
+        "all",
+        {"corpus": {"kind": "folder", "folder": "nowhere"}},
+        "corpus.folder: folder is missing, got nowhere. Give the corpus",
+    ),
+    ("results/small/spectrograms/nobody.h5", {}, "song: not in the corpus, got nobody."),
 )
 MORE_MISTAKES = (
     ("all", {"base": {"seed": 1}}, "base: unknown key."),
@@ -75,9 +79,9 @@ MORE_MISTAKES = (
     (
         "all",
         {"run": "missing", "corpus": {"kind": "folder", "folder": "nowhere", "url": "http://127.0.0.1:1/a.zip"}},
-        "there is no corpus folder",
+        "corpus.folder: folder is missing, got nowhere",
     ),
-    ("all", {"detector": {"checkpoint": "nowhere.pt"}}, "detector.checkpoint: there is no such file, got nowhere.pt."),
+    ("all", {"detector": {"checkpoint": "nowhere.pt"}}, "detector.checkpoint: file is missing, got nowhere.pt."),
 )
 
 

@@ -95,9 +95,9 @@ def test_what_a_classifier_cannot_answer_is_said_before_the_first_attack(own_eve
     own = yaml.safe_load((workspace.folder / "own.yaml").read_text())
     fine = {**own, "run": "fine", "lime": {**own["lime"], "n_time": 5, "n_band": 4}}
     for name, part, message in [
-        ("shapley", {"explainers": ["lime", "shapley"]}, "explainers holds shapley, which needs the values of all masks"),
-        ("layers", {"explainers": ["lime", "grad_cam"]}, "explainers holds grad_cam, which needs layers"),
-        ("study", {"stability": {"n_samples": [64]}}, "the stability study needs all masks"),
+        ("shapley", {"explainers": ["lime", "shapley"]}, "explainers.shapley: requires the values of all masks"),
+        ("layers", {"explainers": ["lime", "grad_cam"]}, "explainers.grad_cam: requires layers"),
+        ("study", {"stability": {"n_samples": [64]}}, "stability.n_samples: requires all masks"),
     ]:
         workspace.configure(name, {**fine, "run": name, **part})
         done = workspace.snakemake("all", "--cores", "1", config=f"{name}.yaml")
@@ -119,7 +119,7 @@ def test_beyond_twelve_segments_the_smallest_sets_are_searched(own_everything):
     assert (found.n_queries <= 200).all()
     assert found.n_unique.isna().all()  # only all masks tell
     assert "best_found" in set(pd.read_csv(tables / "flip_rates.csv").selection)
-    assert "it shows no layers" in pd.read_csv(tables / "classifier.csv").reason[0]
+    assert "it does not expose its layers" in pd.read_csv(tables / "classifier.csv").reason[0]
 
 
 def test_an_edit_of_a_classifier_attacks_anew(own_everything):

@@ -111,7 +111,7 @@ def test_braces_in_a_note_are_kept_and_in_the_name_of_a_song_refused(workspace, 
     refused = workspace.snakemake("-n", "corpus", config="braces.yaml")
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert "a {b}.wav: Snakemake takes braces in a path for a wildcard. Rename the file or folder." in said
+    assert "a {b}.wav: must not contain braces, which Snakemake reads as a wildcard. Rename the file or folder." in said
     assert "Traceback" not in said
 
 
@@ -122,10 +122,10 @@ def test_songs_that_cannot_be_used_are_named_and_leave_nothing(workspace, tmp_pa
     spoils = {
         "empty": (lambda song, labels: song.write_bytes(b""), "cannot be decoded"),
         "noise": (lambda song, labels: song.write_bytes(b"noise" * 1000), "cannot be decoded"),
-        "short": (lambda song, labels: soundfile.write(song, np.zeros(20000), 22050), "less than one excerpt of 1.64 s"),
+        "short": (lambda song, labels: soundfile.write(song, np.zeros(20000), 22050), "shorter than one excerpt of 1.64 s"),
         "nan": (lambda song, labels: soundfile.write(song, np.full(44100, np.nan), 22050, subtype="FLOAT"), "not finite"),
-        "malformed": (lambda song, labels: labels.write_text("0 1\n"), "is malformed"),
-        "unsorted": (lambda song, labels: labels.write_text("0 2 sing\n1 2 nosing\n"), "is unsorted"),
+        "malformed": (lambda song, labels: labels.write_text("0 1\n"), "malformed"),
+        "unsorted": (lambda song, labels: labels.write_text("0 2 sing\n1 2 nosing\n"), "unsorted"),
     }
     for name, (spoil, _) in spoils.items():
         song, labels = corpus / "audio" / f"a, {name}.wav", corpus / "labels" / f"a, {name}.lab"
@@ -157,5 +157,5 @@ def test_a_checkpoint_of_another_architecture_is_named(workspace, tmp_path):
     said = failed.stdout + failed.stderr
     assert failed.returncode != 0
     assert "other.pt" in said
-    assert "set detector.architecture" in said
+    assert "Set detector.architecture" in said
     assert "Traceback" not in said

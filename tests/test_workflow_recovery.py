@@ -36,7 +36,7 @@ def test_a_run_that_is_killed_twice_resumes_on_one_core_to_the_bytes_of_an_undis
         assert state.exists()
     done = workspace.snakemake("all", "--cores", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "going on from the state" in (results / "logs" / "perturbations" / "waveform" / f"{SONG}.log").read_text()
+    assert "resuming from the state" in (results / "logs" / "perturbations" / "waveform" / f"{SONG}.log").read_text()
     assert not any(state.exists() for state in states)
     assert workspace.digests() == finished_run.digests()
 
@@ -48,7 +48,7 @@ def test_a_song_without_flips_is_named_and_stops_nothing(copy):
     assert done.returncode == 0, done.stdout + done.stderr
     said = (copy.folder / RESULTS / "logs" / "excerpts" / "waveform" / song).with_suffix(".log").read_text()
     assert f"{Path(song).stem}: the waveform attack has flipped no excerpt" in said
-    assert "raise attacks.waveform.max_updates" in said
+    assert "Raise attacks.waveform.max_updates" in said
     table = pd.read_csv(copy.folder / RESULTS / "tables" / "attacks.csv").set_index(["domain", "original"])
     assert table.loc[("waveform", "all"), "n_picked"] == 0
     assert table.loc[("spectrogram", "all"), "n_picked"] > 0

@@ -59,22 +59,22 @@ def _page(options: argparse.Namespace) -> int:
         from .page.runs import Run
         from .page.server import Page, application
     except ImportError as error:
-        raise ConfigError(f"the page needs {error.name}: pip install 'veracity[page]'") from None
+        raise ConfigError(f"veracity page: requires the package {error.name}. Run pip install 'veracity[page]'.") from None
     from . import notebook
 
     if not 0 <= options.port <= 65535:
-        raise ConfigError(f"there is no port {options.port}: give one up to 65535, or --port 0 for any that is free")
+        raise ConfigError(f"--port: must be from 0 to 65535, got {options.port}. Give 0 for any free port.")
     if options.corpus and not options.run:
-        raise ConfigError(f"--corpus {options.corpus} is for the songs of a run: add --run results/<run>, or leave it out")
+        raise ConfigError(f"--corpus: requires --run, got {options.corpus}. Add --run results/<run>, or leave it out.")
     if options.corpus and not options.corpus.is_dir():
         raise ConfigError(
-            f"there is no folder {options.corpus}: give --corpus the folder of the run's songs, or leave it out, "
-            "and its excerpts are not heard"
+            f"--corpus: folder is missing, got {options.corpus}. Give the folder of the run's songs, or leave it out "
+            "(excerpts then have no sound)."
         )
     run = Run(options.run, options.corpus) if options.run else None
     for path in (options.song, options.checkpoint):
         if path is not None and not path.is_file():
-            raise ConfigError(f"there is no file {path}: correct its name, or leave it out for an example")
+            raise ConfigError(f"{path}: file is missing. Correct its name, or leave it out for an example.")
 
     run_song = run.song() if run else None
 
@@ -98,10 +98,10 @@ def _page(options: argparse.Namespace) -> int:
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise ConfigError(
-            f"port {options.port} cannot be had ({why}): give another, or --port 0 for any that is free"
+            f"--port: cannot be opened ({why}), got {options.port}. Give another, or 0 for any free port."
         ) from None
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    print(f"{address} (Ctrl+C ends it)", flush=True)
+    print(f"{address} (stop with Ctrl+C)", flush=True)
     if not options.no_browser:
         webbrowser.open(address)
     uvicorn.Server(config).run(sockets=[listening])

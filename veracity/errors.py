@@ -1,6 +1,6 @@
 """Errors that users can fix.
 
-Each message is one sentence that names the file or key, the problem and the cure. Scripts print it without a traceback.
+Each message reads ``<file or key>: <problem>, got <value>. <Cure in the imperative>.`` Scripts print it without a traceback.
 """
 
 import difflib
@@ -62,7 +62,7 @@ def one_of(value: object, allowed: Collection[str], what: str) -> Any:
     allowed : collection of str
         Allowed words.
     what : str
-        Name of the value in the error message.
+        Name or key of the value in the error message.
 
     Returns
     -------
@@ -78,7 +78,9 @@ def one_of(value: object, allowed: Collection[str], what: str) -> Any:
         return value
     *others, last = allowed
     words = f"{', '.join(others)} or {last}" if others else last
-    raise ConfigError(f"unknown {what} {quoted(value)}: choose {words}{hint(value, allowed)}")
+    near = hint(value, allowed).strip(" ()")
+    question = f" {near[0].upper()}{near[1:]}" if near else ""
+    raise ConfigError(f"{what}: must be {'one of ' if len(others) > 1 else ''}{words}, got {quoted(value)}.{question}")
 
 
 def hint(value: object, allowed: Collection[str]) -> str:
@@ -97,7 +99,7 @@ def within(value: Any, low: float, high: float, what: str, *, whole: bool = Fals
     low, high : float
         Limits of the range, both included.
     what : str
-        Name of the value in the error message.
+        Name or key of the value in the error message.
     whole : bool
         Whether the number must be an integer, False by default.
 
@@ -109,7 +111,7 @@ def within(value: Any, low: float, high: float, what: str, *, whole: bool = Fals
     is_number = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
     if not is_number or not low <= value <= high:  # also rejects NaN
         named = "whole number" if whole else "number"
-        raise ConfigError(f"{what} is {quoted(value)}: give a {named} from {plain(low)} to {plain(high)}")
+        raise ConfigError(f"{what}: must be a {named} from {plain(low)} to {plain(high)}, got {quoted(value)}.")
 
 
 def plain(number: float) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from .attacks.settings import PAPER, AttackSettings, Domain
 from .detector.decisions import flipped, is_sing, probability
-from .errors import ConfigError, within
+from .errors import ConfigError, quoted, within
 from .experiments.perturbation_games import mask_index
 from .explainers import lime
 from .games import readouts
@@ -171,7 +171,9 @@ class Explained:
         from .songs.resynthesis import confined
 
         if self.frontend is None or self.adversarial_audio is None:
-            raise ConfigError("only a waveform attack on a detector has segments that can be heard")
+            raise ConfigError(
+                "sound: requires a waveform attack on a detector. Call explain with domain='waveform' and a checkpoint."
+            )
         chosen = np.isin(self.grid.segment_map(), [self._checked(one) for one in segments])
         first = round((self.seconds - self.audio_seconds) * self.frontend.frames_per_second)
         return confined(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
@@ -185,7 +187,7 @@ class Explained:
         return 10 * math.log10(energy / noise) if energy and noise else math.inf
 
     def _checked(self, segment: int) -> int:
-        within(segment, 0, self.grid.n_segments - 1, "a segment", whole=True)
+        within(segment, 0, self.grid.n_segments - 1, "segment", whole=True)
         return int(segment)
 
     def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
@@ -209,7 +211,7 @@ class Explained:
             If `k` or `by` is invalid.
         """
         if by not in ("lime", "lime_exact", "shapley"):
-            raise ConfigError(f"by is {by!r}: choose lime, lime_exact or shapley")
+            raise ConfigError(f"by: must be one of lime, lime_exact or shapley, got {quoted(by)}.")
         within(k, 1, self.grid.n_segments, "k", whole=True)
         return tuple(lime.ranking(getattr(self, by), "sing")[:k].tolist())  # weights are already signed for the label
 
@@ -284,13 +286,15 @@ def explain(
     ``docs/tour.py`` shows an example.
     """
     if label not in (None, *LABELS):
-        raise ConfigError(f"label is {label!r}: choose sing or nosing")
+        raise ConfigError(f"label: must be sing or nosing, got {quoted(label)}.")
     settings = attack or replace(PAPER[domain], max_updates=200)
     part, model, threshold, called = _attacked(audio, detector, at, domain, settings, threshold)
     grid = SegmentGrid(n_time, n_band, *part["clean"].shape)
     explained = model(grid)
     if not explained.exact:
-        raise ConfigError(f"{grid.n_segments} segments have too many masks: {explained.evaluator.reason}; use at most 12")
+        raise ConfigError(
+            f"n_time, n_band: too many masks ({explained.evaluator.reason}), got {grid.n_segments} segments. Use at most 12."
+        )
     p_clean, p_adversarial = explained.p_sing(np.stack([part["clean"], part["adversarial"]]))
     of = label or label_of(bool(is_sing(p_adversarial, threshold)))
     games = [fill_game(part["adversarial"], grid, fill), Game(part["adversarial"], part["clean"], grid)]
@@ -492,7 +496,7 @@ def _attacked(
     within(at, 0, 1e6, "at")
     if isinstance(detector, OneLabel):
         if threshold is not None:
-            raise ConfigError("the threshold of a classifier is that of its OneLabel: leave threshold out")
+            raise ConfigError(f"threshold: must be that of the OneLabel, got {quoted(threshold)}. Leave it out.")
         from .attacks.windows import attack_windows
 
         rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
@@ -516,7 +520,7 @@ def _attacked_song(
     network, frontend = checkpoint.detector.network(), checkpoint.detector.frontend
     threshold = checkpoint.threshold if threshold is None else threshold
     if threshold is None:
-        warnings.warn(f"the checkpoint has no threshold, {HALF} is taken: give threshold=", stacklevel=4)
+        warnings.warn(f"threshold: missing in the checkpoint, {HALF} is used. Set threshold.", stacklevel=4)
         threshold = HALF
     samples, rate, hop = _samples(audio, frontend.sample_rate), frontend.sample_rate, frontend.hop_samples
     n_frames = frontend.excerpt_frames
@@ -542,5 +546,5 @@ def _cut(samples: np.ndarray, start: int, n: int, rate: int) -> np.ndarray:
     part = samples[start : start + n]
     if len(part) < n:
         latest = max(0, (len(samples) - n) / rate)
-        raise ConfigError(f"an excerpt that begins there does not fit: choose `at` of at most {latest:.2f} s")
+        raise ConfigError(f"at: the excerpt exceeds the end of the audio, got {start / rate:.2f} s. Give at most {latest:.2f}.")
     return part

@@ -65,7 +65,7 @@ def matching(pattern: str, words: str, **limits: Any) -> Any:
 
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     if len(set(values)) < len(values):
-        raise PydanticCustomError("twice", "holds a value twice")
+        raise PydanticCustomError("twice", "repeated value")
     return values
 
 
@@ -194,10 +194,10 @@ def _problem(kind: str) -> str:
     problems = {
         "literal_error": "unknown value",
         "finite_number": "not a finite number",
-        "string_pattern_mismatch": "not possible",
+        "string_pattern_mismatch": "invalid value",
         "string_too_short": "empty",
         "too_short": "too few values",
-        "twice": "a value stands twice",
+        "twice": "repeated value",
     }
     if kind.startswith(("less_", "greater_")):
         return "out of range"
@@ -210,7 +210,7 @@ def _cure(value: Any, schema: Mapping[str, Any], node: Mapping[str, Any], *, in_
     if isinstance(value, str) and (written := _as_yaml(value, types)):
         if written != value.strip():
             return f"Write {written}, because YAML reads {shortened(value)} as text"
-        note = "; in braces after --config all is text, so use a file and --configfile there" if in_file else ""
+        note = ", and use --configfile with a file, because values in braces after --config are text" if in_file else ""
         return f"Write {written} without quotation marks{note}"
     if isinstance(value, float) and value.is_integer() and "integer" in types:
         return f"Write {shortened(int(value))}"
@@ -291,7 +291,7 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         return f"a list of {amount}{different}values, each {accepted(schema, node.get('items', {}))}"
     if kind == "object":
         keys = node.get("properties", {})
-        return f"keys of its own: {', '.join(keys)}" if keys else "keys of its own"
+        return f"a mapping with the keys {', '.join(keys)}" if keys else "keys and values"
     limit = f" of at most {node['maxLength']} letters" if "maxLength" in node else ""
     return {"boolean": "true or false", "null": "null", "string": f"text{limit}"}.get(str(kind), "another value")
 

@@ -175,7 +175,7 @@ def attack_excerpts(
     one_of(domain, DOMAINS, "domain")
     within(threshold, 0, 1, "threshold")
     if len(start_frames) == 0:
-        raise ConfigError("no excerpt lies wholly inside the audio: set attacks.scope to song or leave the song out")
+        raise ConfigError("attacks.scope: no excerpt is completely inside the audio. Set it to song, or leave the song out.")
     network = as_network(detector)
     audio = torch.as_tensor(audio).detach().cpu().numpy()
     windows = excerpt_windows(audio, start_frames, frontend)

@@ -217,25 +217,24 @@ def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: st
     worst = int(np.abs(now - before).argmax()) if len(now) else 0
     if len(now) and not abs(now[worst] - before[worst]) <= SAME_ANSWER:
         raise ConfigError(
-            f"{model} gives an excerpt the probability {now[worst]:.4f}, and gave it {before[worst]:.4f} {when}: its weights "
-            "were changed, or it draws random numbers. Let it load the same weights each time, and start with --forcerun "
-            f"{stage}"
+            f"{model}: P(sing) of an excerpt must be {before[worst]:.4f} as {when}, got {now[worst]:.4f}. "
+            f"Load the same weights each time, draw no random numbers, and start with --forcerun {stage}."
         )
 
 
 def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent: bool) -> None:
     """Log a warning with the reason why a song has no adversarial excerpts, and the cure."""
     n_flipped = int(attacked.flipped.sum())
-    nothing = "so the song adds nothing to tables and figures"
+    nothing = "so tables and figures contain nothing of the song"
     if n_flipped:
-        what = f"the {domain} attack has flipped {n_flipped} excerpts on the detector and none on {model}"
-        cure = "explain the attacked detector (model.predict: null), or a model that its perturbations fool"
+        what = f"the {domain} attack has flipped {n_flipped} excerpts on the detector but none on {model}"
+        cure = "Explain the attacked detector (model.predict: null), or a model that its perturbations fool"
     elif is_silent:
-        what, cure = f"the attacked part is silent, and the {domain} attack has flipped no excerpt", "leave the song out"
+        what, cure = f"the attacked part is silent, and the {domain} attack has flipped no excerpt", "Leave the song out"
     else:
         what = f"the {domain} attack has flipped no excerpt"
-        cure = f"raise attacks.{domain}.max_updates or attacks.{domain}.eps"
-    log.warning("%s: %s, %s: %s", song, what, nothing, cure)
+        cure = f"Raise attacks.{domain}.max_updates or attacks.{domain}.eps"
+    log.warning("%s: %s, %s. %s.", song, what, nothing, cure)
 
 
 def _inner_excerpts(attack: SongAttack, frontend: "FrontEnd") -> tuple[np.ndarray, np.ndarray, np.ndarray]:

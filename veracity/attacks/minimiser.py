@@ -18,7 +18,7 @@ from ..jobs.usage import give_back_free_memory
 from .settings import AttackSettings
 
 GPU_LOOK_EVERY = 32  # updates between checks whether all decisions are flipped, because each check synchronises with the GPU
-CURE = "check that the audio lies within +-1 and the detector's weights are those of a training, or lower eps, eta and alpha"
+CURE = "Check that the audio is within +-1 and the detector has been trained, or lower eps, eta and alpha"
 GIVE_BACK_EVERY = 10  # updates between calls, so that memory does not grow
 
 
@@ -103,7 +103,9 @@ def minimise(
             losses.append((delta**2).sum() + settings.alpha * entropy)
             counts.append(has_flipped.sum())
             if update % look_every == 0 and not bool(torch.isfinite(losses[-1])):
-                raise NumericalError(f"{description}: the loss is {float(losses[-1])} before update {update}: {CURE}")
+                raise NumericalError(
+                    f"{description}: the loss is not finite before update {update}, got {float(losses[-1])}. {CURE}."
+                )
             done = has_flipped.all(dim=1)
             if exact_logits is None:
                 confirmed = done

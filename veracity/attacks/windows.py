@@ -140,10 +140,15 @@ def attack_windows(
     one_of(scope, ("song", "excerpt"), "scope")
     rate, size = model.classifier.sample_rate, model.classifier.excerpt_samples
     if settings.precision != "float32":
-        raise ConfigError(f"attacks.{domain}.precision {settings.precision} is for the paper's detector alone: set float32")
+        raise ConfigError(
+            f"attacks.{domain}.precision: must be float32 for a classifier, got {settings.precision}. Set it to float32."
+        )
     starts = np.arange(0, len(audio) - size + 1, max(1, round(hop_seconds * rate)))
     if not len(starts):
-        raise ConfigError(f"the attacked part lasts {len(audio) / rate:.2f} s, one excerpt of {name} {size / rate:.2f} s")
+        raise ConfigError(
+            f"attacks.seconds: shorter than an excerpt of {name} of {size / rate:.2f} s, got {len(audio) / rate:.2f} s. "
+            "Raise it, or leave the song out."
+        )
     windows = _Windows(audio, starts, model, domain, scope)
     identity: dict[str, Any] = {
         "domain": domain,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ..errors import ConfigError, VeracityError, quoted, within
-from ..jobs.callables import as_it_was, callable_source, imported, seeded, told
+from ..jobs.callables import as_it_was, callable_source, describe_error, imported, seeded
 from ..settings import between, settings
 from .protocol import Classifier, OneLabel
 
@@ -68,7 +68,7 @@ def built(settings: ModelSettings) -> OneLabel:
     assert settings.build is not None
     what = "the callable of model.build"
     build = imported(settings.build, what, key="model.build")
-    named = f"{quoted(settings.build)}, {what},"
+    named = f"model.build: {quoted(settings.build)}"
     source = callable_source(settings.build)
     try:
         with as_it_was(), seeded():
@@ -76,30 +76,36 @@ def built(settings: ModelSettings) -> OneLabel:
     except VeracityError:
         raise
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-        raise ConfigError(f"{named} fails ({told(error, source)}): mend it") from error
+        raise ConfigError(f"{named} fails ({describe_error(error, source)}). Fix it.") from error
     if not isinstance(classifier, Classifier):
         parts = ("sample_rate", "excerpt_samples", "labels", "exclusive", "representation", "logits")
         missing = ", ".join(part for part in parts if not hasattr(classifier, part))
-        raise ConfigError(f"{named} returns a {type(classifier).__name__}, which lacks {missing}: return a classifier")
+        raise ConfigError(
+            f"{named} must return a classifier with {missing}, got a {type(classifier).__name__}. Return a classifier."
+        )
     within(classifier.sample_rate, 1000, 768000, f"sample_rate of {settings.build}", whole=True)
     within(classifier.excerpt_samples, 2, 2**26, f"excerpt_samples of {settings.build}", whole=True)
     labels = classifier.labels
     if isinstance(labels, str) or not all(isinstance(label, str) and label.strip() for label in labels):
-        raise ConfigError(f"{named} returns a classifier whose labels are {quoted(labels)}: give a list of names")
+        raise ConfigError(
+            f"{named} must return a classifier whose labels are a list of names, got {quoted(labels)}. Correct labels."
+        )
     labels = list(labels)
     if len(set(labels)) < len(labels):
-        raise ConfigError(f"{named} returns a classifier with two labels of one name, {quoted(labels)}: rename one")
+        raise ConfigError(f"{named} must return a classifier with different labels, got {quoted(labels)}. Rename one.")
     if not isinstance(classifier.exclusive, bool):
-        raise ConfigError(f"{named} returns a classifier with exclusive {quoted(classifier.exclusive)}: give True or False")
+        raise ConfigError(
+            f"{named} must return a classifier with exclusive True or False, got {quoted(classifier.exclusive)}. Set it."
+        )
     if settings.label is None and len(labels) != 1:
-        raise ConfigError(f"model.label is null, and {settings.build} has {len(labels)} labels: choose one")
+        raise ConfigError(f"model.label: missing for {settings.build} with {len(labels)} labels, got null. Choose one of them.")
     threshold: Any = 0.5 if settings.threshold is None else settings.threshold
     one = OneLabel(classifier, labels[0] if settings.label is None else settings.label, threshold)
     try:
         x = classifier.representation(noise(classifier.excerpt_samples)).requires_grad_()
         if x.ndim != 3 or len(x) != 2:
             raise ConfigError(
-                f"{named} represents 2 excerpts as shape {tuple(x.shape)}: return (n_excerpts, n_frames, n_bands)"
+                f"{named} must represent 2 excerpts as (2, n_frames, n_bands), got shape {tuple(x.shape)}. Return this shape."
             )
         logits = one.logit(x)
         (slope,) = torch.autograd.grad(logits.sum(), x)
@@ -107,11 +113,15 @@ def built(settings: ModelSettings) -> OneLabel:
     except VeracityError:
         raise
     except Exception as error:
-        cure = "let it take batches of excerpts and be differentiable"
-        raise ConfigError(f"{named} fails on two excerpts of noise ({told(error, source)}): {cure}") from error
+        cure = "Accept batches of excerpts, and make the classifier differentiable"
+        raise ConfigError(f"{named} fails on two excerpts of noise ({describe_error(error, source)}). {cure}.") from error
     numbers = torch.cat([logits.detach().flatten(), (torch.view_as_real(slope) if slope.is_complex() else slope).flatten()])
     if not bool(torch.isfinite(numbers).all()):
-        raise ConfigError(f"{named} answers two excerpts of noise with logits or gradients that are not finite: mend it")
+        raise ConfigError(
+            f"{named} returns logits or gradients that are not finite for two excerpts of noise. Fix the classifier."
+        )
     if not torch.allclose(alone, logits[:1].detach(), atol=1e-3, rtol=1e-3):
-        raise ConfigError(f"{named} answers otherwise for an excerpt alone than among others: put it into evaluation mode")
+        raise ConfigError(
+            f"{named} returns different logits for an excerpt alone and in a batch. Put the classifier into evaluation mode."
+        )
     return one

@@ -103,15 +103,15 @@ def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor],
         zeros = torch.zeros_like(through(steps, enter(example))[:1])
         bias = sums(zeros)[0]
     if len(bias) > min(MAX_WIDTH, zeros.numel() - 1) and zeros.shape[2] * zeros.shape[3] > 1:
-        named = f"{after[0]} comes" if after else "it ends"
-        raise ConfigError(f"{named} before the map is summed up to at most {MAX_WIDTH} values, by a dense layer or an average")
+        named = f"{after[0]} comes" if after else "the module ends"
+        raise ConfigError(f"{named} before a dense layer or an average reduces the map to at most {MAX_WIDTH} values")
     weight = torch.autograd.functional.jacobian(lambda maps: sums(maps)[0], zeros)[:, 0].detach()
     shape = rest[max(last, first) - 1].after.shape[1:]
     stack = Stack(enter, steps, weight, bias, lambda x: read_out(_run(after, x.unflatten(1, shape) if shape else x[:, 0])))
     with torch.no_grad():
         expected, found = read_out(module(example)), stack.logits(example)
     if not torch.allclose(found, expected, rtol=1e-3, atol=1e-4):
-        raise ConfigError("its layers, one after the other, do not give what it gives")
+        raise ConfigError("the output of its layers in sequence does not match the output of the module")
     return stack
 
 
@@ -127,7 +127,7 @@ class _Operation:
     after: Tensor
 
     def __str__(self) -> str:
-        return f"its {self.name}, from shape {tuple(self.before.shape)} to {tuple(self.after.shape)},"
+        return f"{self.name} (from shape {tuple(self.before.shape)} to {tuple(self.after.shape)})"
 
     @property
     def is_map(self) -> bool:
@@ -149,7 +149,7 @@ class _Operation:
             return Step(_turned(self.run) if swapped else self.run)
         if self.kind in WINDOWS:
             return self._window(swapped)
-        raise ConfigError(f"{self} is no convolution, pool, batch norm or activation that could be followed on a map")
+        raise ConfigError(f"{self} is not a supported convolution, pool, batch norm or activation on a map")
 
     def _window(self, swapped: bool) -> Step:
         of = self.layer
@@ -162,7 +162,7 @@ class _Operation:
             padding = tuple((k - 1) // 2 for k in kernel) if padding == "same" else (0, 0)
         padding = _pair(padding)
         if of.get("padding_mode", "zeros") != "zeros" or of.get("ceil_mode") or of.get("return_indices"):
-            raise ConfigError(f"{self} pads with something else than zeros, or rounds its output up")
+            raise ConfigError(f"{self} pads with values other than zero, or rounds its output size up")
         if any(padding) and not of.get("count_include_pad", True):
             raise ConfigError(f"{self} averages fewer values at the edge")
         names = [name for name in WINDOWS[self.kind] if name not in ("padding", "kernel_size", "padding_mode")]
@@ -200,7 +200,7 @@ def _is_swapped(entering: Sequence[_Operation], example: Tensor) -> bool:
             ends = example.shape[1:] if not swapped else example.shape[:0:-1]
             if before.shape[2:] == ends and moved == {(2, 1) if swapped else (1, 2)}:
                 return swapped
-    raise ConfigError("what it does before the first convolution or pool does not lead to a map of frames and bands")
+    raise ConfigError("the operations before the first convolution or pool do not return a map of frames and bands")
 
 
 def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
@@ -212,7 +212,7 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
     try:
         traced = fx.symbolic_trace(module)
     except Exception as error:
-        raise ConfigError(f"torch.fx cannot follow it ({type(error).__name__})") from error
+        raise ConfigError(f"torch.fx cannot trace the module ({type(error).__name__})") from error
     record = _Record(traced)
     with torch.no_grad():
         record.run(example)
@@ -225,20 +225,20 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
             continue
         if node.op == "output":
             if node.args[0] is not current:
-                raise ConfigError("it returns more than its last result")
+                raise ConfigError("the module returns more than its last result")
             continue
         depends.add(node)
         value = record.values[node]
         if not isinstance(value, Tensor):
             continue  # a shape, used by a rearrangement
         if tensors != [current]:
-            raise ConfigError(f"its {node.name} joins results: only what comes one after the other can be tabulated")
+            raise ConfigError(f"{node.name} joins results, and only layers in sequence can be tabulated")
         operation = _operation(node, traced, record.values, current, depends)
         if operation.kind != "nothing":
             operations.append(operation)
         current = node
     if not operations:
-        raise ConfigError("it does nothing")
+        raise ConfigError("the module has no operations")
     return operations
 
 
@@ -269,7 +269,7 @@ def _operation(
             return _Operation(name, "other", run, layer, before, after)
         return _Operation(name, "nothing" if moved is MOVED[0] else "move", moved, layer, before, after)
     if any(n in depends and n is not current for n in node.all_input_nodes):
-        raise ConfigError(f"its {node.name} uses the shape of a result, and is no rearrangement")
+        raise ConfigError(f"{node.name} uses the shape of a result, and is not a rearrangement")
     if NOTHING.fullmatch(known):
         kind = "nothing"
     elif POINTWISE.fullmatch(known):

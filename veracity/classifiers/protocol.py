@@ -91,10 +91,14 @@ class OneLabel:
         if self.label not in labels:
             shown = ", ".join(map(str, labels[:20])) + (", ..." if len(labels) > 20 else "")
             near = hint(self.label, labels)
-            raise ConfigError(f"model.label is {quoted(self.label)}: choose one of the classifier's, {shown}{near}")
+            raise ConfigError(
+                f"model.label: not a label of the classifier, got {quoted(self.label)}. Choose from {shown}{near}."
+            )
         if self.threshold == ARG_MAX:
             if len(labels) < 2:
-                raise ConfigError("model.threshold is arg max, and the classifier has one label: give a probability")
+                raise ConfigError(
+                    "model.threshold: must be a number for a classifier with one label, got 'arg max'. Give a probability."
+                )
         else:
             within(self.threshold, 1e-6, 1 - 1e-6, "model.threshold")
 
@@ -137,7 +141,7 @@ class OneLabel:
         logits = self.classifier.logits(representation.clone())  # a model may work in place
         if len(logits) != len(representation):
             raise ConfigError(
-                f"the classifier returns {len(logits)} logits for {len(representation)} excerpts: return one for each"
+                f"classifier.logits: must return {len(representation)} logits, got {len(logits)}. Return one for each excerpt."
             )
         return self.of_logits(logits)
 
@@ -160,8 +164,8 @@ class OneLabel:
             return logits
         if logits.shape != (len(logits), n_labels):
             raise ConfigError(
-                f"the classifier returns logits of shape {tuple(logits.shape)} for {len(logits)} excerpts and "
-                f"{n_labels} labels: return one for each excerpt and label"
+                f"classifier.logits: must return the shape {(len(logits), n_labels)}, got {tuple(logits.shape)}. "
+                "Return one logit for each excerpt and label."
             )
         place = list(self.classifier.labels).index(self.label)
         own = logits[:, place]

@@ -45,6 +45,6 @@ def speech() -> WaveformClassifier:
     try:
         from silero_vad import load_silero_vad
     except ImportError:
-        raise ConfigError("silero.speech needs the package silero-vad: pip install silero-vad") from None
+        raise ConfigError("model.build: silero.speech requires the package silero-vad. Run pip install silero-vad.") from None
     module = _Speech(load_silero_vad())
     return WaveformClassifier(module, labels=("speech",), sample_rate=RATE, excerpt_samples=N_CHUNKS * CHUNK)

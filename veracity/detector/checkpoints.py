@@ -117,9 +117,8 @@ def load_checkpoint(
         detector = _detector(*own, content["state_dict"], path)
         return Checkpoint(detector.eval(), threshold=content["threshold"], settings=content["settings"])
     except ConfigError as error:
-        raise CheckpointError(
-            f"{path} holds settings that no detector has ({error}): train again or give another file"
-        ) from None
+        problem = str(error).removesuffix(".")
+        raise CheckpointError(f"{path}: invalid settings ({problem}). Train again, or give another file.") from None
 
 
 #: Types from which `as_network` obtains a detector; a string or path names a checkpoint file.
@@ -146,14 +145,14 @@ def _check_ours(content: dict[str, Any], path: str | os.PathLike) -> None:
     written = content.get("format")
     if isinstance(written, str) and written.startswith("veracity detector") and written != FORMAT:
         raise CheckpointError(
-            f"{path} was written by another version of veracity ({quoted(written)}, this one reads {FORMAT!r}): "
-            "use that version, or train again"
+            f"{path}: must have the format {FORMAT!r} of this version of veracity, got {quoted(written)}. "
+            "Use the version that wrote it, or train again."
         )
     if (wrong := best_match(SCHEMA.iter_errors(content))) is not None:
         where = ".".join(map(str, wrong.absolute_path))
         raise CheckpointError(
-            f"{path} is not as veracity writes checkpoints ({f'{where}: ' if where else ''}{shortened(wrong.message, 120)}): "
-            "train again or give another file"
+            f"{path}: invalid content ({f'{where}: ' if where else ''}{shortened(wrong.message, 120)}). "
+            "Train again, or give another file."
         )
 
 
@@ -163,8 +162,11 @@ def _compare(own: Any, asked: Any, key: str, path: str | os.PathLike) -> None:
         return
     pairs = {f"{key}.{f.name}": (getattr(own, f.name), getattr(asked, f.name)) for f in fields(own)}
     different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    said = ", ".join(f"{name} {mine} where the configuration asks for {other}" for name, (mine, other) in different.items())
-    raise CheckpointError(f"{path} was made with {said}: set {', '.join(different)} to the checkpoint's, or give another file")
+    differences = ", ".join(f"{name} {mine} instead of {other}" for name, (mine, other) in different.items())
+    raise CheckpointError(
+        f"{path}: does not match the configuration, got {differences}. Set {', '.join(different)} to the checkpoint's, or give "
+        "another file."
+    )
 
 
 def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
@@ -173,10 +175,12 @@ def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
     while isinstance(found, dict) and not all(isinstance(value, Tensor) for value in found.values()):
         keys = [key for key in CONTAINERS if isinstance(found.get(key), dict)]
         if len(keys) > 1:
-            raise CheckpointError(f"{path} holds weights under {' and '.join(keys)}: save one of them alone")
+            raise CheckpointError(
+                f"{path}: must contain weights under one key, got {' and '.join(keys)}. Save one of them alone."
+            )
         found = found[keys[0]] if keys else None
     if not isinstance(found, dict) or not found:
-        raise CheckpointError(f"{path} holds no dictionary of weights: give a .pt with the detector's state dictionary")
+        raise CheckpointError(f"{path}: no dictionary of weights. Give a .pt with the detector's state dictionary.")
     first = next((name for name in found if isinstance(name, str) and name.endswith("conv1.weight")), "")
     prefix = first.removesuffix("conv1.weight")
     if all(isinstance(name, str) and name.startswith(prefix) for name in found):
@@ -201,11 +205,11 @@ def _detector(
 def _check_fit(state: dict[Any, Any], own: dict[str, Tensor], architecture: Architecture, path: str | os.PathLike) -> None:
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(f"{path} holds no dictionary of weights: {quoted(name)} names none; give another file")
+            raise CheckpointError(f"{path}: no dictionary of weights with names, got {quoted(name)}. Give another file.")
         if (kind := _strange_kind(name, tensor)) is not None:
             raise CheckpointError(
-                f"{path} holds weights of a kind that no detector has ({shortened(name)}: {kind}): save those of the trained "
-                "detector as dense floating-point numbers"
+                f"{path}: weights must be dense floating-point numbers, got {kind} in {shortened(name)}. Save those of the "
+                "trained detector in this form."
             )
     used = {name for name in own if architecture.layers == "ismir2016" or "_16" not in name}
     wrong = [
@@ -217,8 +221,8 @@ def _check_fit(state: dict[Any, Any], own: dict[str, Tensor], architecture: Arch
     if wrong or unknown:
         complaint = wrong[0] if wrong else f"{shortened(unknown[0])} is unknown"
         raise CheckpointError(
-            f"{path} is not a checkpoint of {architecture} ({complaint}; {len(wrong) + len(unknown)} such): set "
-            "detector.architecture, frontend.n_mels and frontend.excerpt_frames to the checkpoint's, or give another file"
+            f"{path}: does not match {architecture} ({complaint}; {len(wrong) + len(unknown)} differences). Set "
+            "detector.architecture, frontend.n_mels and frontend.excerpt_frames to the checkpoint's, or give another file."
         )
 
 
@@ -238,7 +242,7 @@ def _converted(name: str, tensor: Tensor, own: Tensor, path: str | os.PathLike) 
     """Return weights in the precision of the detector, or raise CheckpointError if they are not valid in it."""
     converted = tensor.detach().to(own.dtype)
     if not torch.isfinite(converted).all():
-        raise CheckpointError(f"{path} holds weights that are not finite ({name}): train again or give another file")
+        raise CheckpointError(f"{path}: weights of {name} are not finite. Train again, or give another file.")
     if name.endswith("running_var") and (converted < 0).any():
-        raise CheckpointError(f"{path} holds variances below zero ({name}): train again or give another file")
+        raise CheckpointError(f"{path}: variances of {name} are below zero. Train again, or give another file.")
     return converted

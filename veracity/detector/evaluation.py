@@ -76,21 +76,21 @@ def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
         If all frames have the same label or the same probability, so that no threshold can be tuned.
     """
     if np.all(truth == truth[:1]):
-        held = f"frames of “{title(label(bool(truth[0])))}” alone" if len(truth) else "no frames"
+        held = f"only frames of “{title(label(bool(truth[0])))}”" if len(truth) else "no frames"
         raise ConfigError(
-            f"the validation songs hold {held}, which determine no threshold: set detector.threshold, or list validation songs "
-            "with both labels"
+            f"detector.threshold: cannot be tuned, because the validation songs contain {held}. Set it, or list validation "
+            "songs with both labels."
         )
     if np.all(p_sing == p_sing[:1]):
         raise ConfigError(
-            f"the detector says P(sing) = {float(p_sing[0]):.4g} of every frame of the validation songs, which determines no "
-            "threshold: train it longer, or give another checkpoint"
+            "detector.threshold: cannot be tuned, because P(sing) is the same for all frames of the validation songs, got "
+            f"{float(p_sing[0]):.4g}. Train the detector longer, or give another checkpoint."
         )
     accuracies = [np.mean(is_sing(p_sing, threshold) == truth) for threshold in THRESHOLDS]
     if max(accuracies) <= max(np.mean(truth), 1 - np.mean(truth)):
         log.warning(
-            "no threshold is right of more frames of the validation songs than one label for all (%.1f %%): the threshold %g "
-            "means little, train the detector longer or set detector.threshold",
+            "detector.threshold: no threshold is more accurate on the validation songs than one label for all frames "
+            "(%.1f %%), got %g. Train the detector longer, or set the threshold.",
             100 * max(accuracies),
             THRESHOLDS[int(np.argmax(accuracies))],
         )

@@ -150,7 +150,9 @@ def plant(detector: "Detector", songs: Sequence[np.ndarray], cue: CueSettings, *
     starts = [inner_start_frames(len(song), frontend) for song in songs]
     places = [(song, int(start)) for song, held in enumerate(starts) for start in held]
     if not places:
-        raise ConfigError("no training song is as long as an excerpt: the planted cue needs audio to be taught on")
+        raise ConfigError(
+            "controls.cue: all training songs are shorter than an excerpt. Add longer songs, on which the cue can be trained."
+        )
     device, half, n = next(planted.parameters()).device, cue.batch // 2, cue.n_samples(frontend)
     optimiser = torch.optim.Adam(planted.parameters(), lr=cue.learning_rate)
     planted.train()

@@ -121,8 +121,8 @@ def predict_songs(
         logit = predict_frames(network, spectrogram, frontend)
         if not np.isfinite(logit).all():
             raise NumericalError(
-                f"{detector} answers {spectrogram.song} with {np.count_nonzero(~np.isfinite(logit))} logits of "
-                f"{len(logit)} that are not finite: its weights are not those of a training, give another checkpoint"
+                f"{detector}: must return finite logits for {spectrogram.song}, got {np.count_nonzero(~np.isfinite(logit))} of "
+                f"{len(logit)} that are not finite. Give another checkpoint, whose weights have been trained."
             )
         smoothed = smooth(probability(logit), frames=median_frames)
         songs[spectrogram.song] = SongPrediction(
@@ -132,11 +132,11 @@ def predict_songs(
     if threshold is None and own_threshold is not None:
         threshold, source = own_threshold, "the checkpoint's own"
     elif threshold is not None and own_threshold not in (None, threshold):
-        log.warning("detector.threshold %g is used, the checkpoint's own is %g", threshold, own_threshold)
+        log.warning("detector.threshold: does not match the checkpoint's %g, got %g, which is used", own_threshold, threshold)
     if threshold is None:
         valid = [song for song in songs.values() if song.split == "valid" and song.is_sing is not None]
         if not valid:
-            raise ConfigError("the corpus has no labelled validation songs to tune the threshold on: set detector.threshold")
+            raise ConfigError("detector.threshold: no labelled validation songs to tune it on. Set it.")
         threshold = tune_threshold(
             *(np.concatenate(x) for x in zip(*((s.p_sing_smooth, s.is_sing) for s in valid), strict=True))
         )

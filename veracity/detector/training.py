@@ -117,7 +117,7 @@ def _check_labels(is_sing: np.ndarray) -> None:
     if is_sing.all() or not is_sing.any():
         lacking = title(label(not is_sing.any()))
         raise CorpusError(
-            f"the training songs hold no frame of “{lacking}”: list songs with both labels, or give detector.checkpoint"
+            f"filelists/train: no frame of “{lacking}” in the songs. List songs with both labels, or give detector.checkpoint."
         )
 
 
@@ -195,8 +195,8 @@ class _Run:
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise NumericalError(
-                f"the training's loss is {loss} at update {self.n_updates}: lower detector.training.learning_rate, and see the "
-                "table corpus for songs that are not what they seem"
+                f"detector.training: the loss is not finite at update {self.n_updates}, got {loss}. "
+                "Lower detector.training.learning_rate, and check the songs in the table corpus."
             )
 
 

@@ -161,18 +161,18 @@ def _stored(explainer: ExplainerSettings, excerpts: Excerpts, n_segments: int, d
     path = stored_file(explainer, domain, song)
     n = len(excerpts.start_frame)
     cure = (
-        f"write numpy.savez(path, weights=..., start_frame=...) there, with weights of shape ({n}, {n_segments}) and the "
+        f"Write numpy.savez(path, weights=..., start_frame=...) there, with weights of shape ({n}, {n_segments}) and the "
         "start_frame of the artefact `excerpts`"
     )
     try:
         with np.load(path, allow_pickle=False) as archive:
             weights, starts = archive["weights"], archive["start_frame"]
     except FileNotFoundError:
-        raise ConfigError(f"the explainer '{explainer.name}' has no attributions {path}: {cure}") from None
+        raise ConfigError(f"{path}: attributions of the explainer '{explainer.name}' are missing. {cure}.") from None
     except Exception:  # NumPy and zipfile may raise any error for other files, and NumPy suggests unsafe loading
-        raise ConfigError(f"{path} holds no attributions: {cure}") from None
+        raise ConfigError(f"{path}: cannot be read as attributions. {cure}.") from None
     if weights.shape != (n, n_segments) or weights.dtype.kind not in "fiu":
-        raise ConfigError(f"{path} holds weights of shape {weights.shape}, {weights.dtype}: {cure}")
+        raise ConfigError(f"{path}: weights do not match the excerpts, got shape {weights.shape}, {weights.dtype}. {cure}.")
     if not np.array_equal(starts, excerpts.start_frame):
-        raise ConfigError(f"{path} is for other excerpts, that start at {starts.tolist()[:5]}...: {cure}")
+        raise ConfigError(f"{path}: start_frame does not match the excerpts, got {starts.tolist()[:5]} first. {cure}.")
     return weights

@@ -178,7 +178,7 @@ def chosen(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips
     numbers, truth = excerpts.first(per_direction), None
     if flips is not None:
         if not isinstance(flips.sets, AllSets):
-            raise ConfigError("the control random_weights needs all masks of the detector: leave it out of controls.names")
+            raise ConfigError("controls.names: random_weights requires all masks of the detector. Leave it out.")
         truth = [flips.sets.flips(e) for e in numbers]
     names = ("start_frame", "original", "clean", "adversarial", "clean_p", "adversarial_p")
     part = replace(excerpts, **{name: getattr(excerpts, name)[numbers] for name in names})
@@ -262,7 +262,7 @@ def confined(
 
     frontend, rng = detector.frontend, rng_for(seed, "confined", song)
     if not 1 <= n_segments <= grid.n_segments:
-        raise ConfigError(f"controls.confined.segments {n_segments} is none of 1 to {grid.n_segments}: change it")
+        raise ConfigError(f"controls.confined.segments: must be from 1 to {grid.n_segments}, got {n_segments}.")
     starts = some_starts(len(audio), frontend, candidates, rng)
     planted = np.argsort(rng.random((len(starts), grid.n_segments)), axis=1) < n_segments
     if not len(starts):

@@ -95,7 +95,7 @@ def compute(
     inside = padded_log_mel[half : len(padded_log_mel) - half]
     start = _first_nosing(inside, n_frames, model.p_sing, threshold, rng)
     if start is None:
-        log.warning("%s has no excerpt that is no sing: nothing can be drawn on", song)
+        log.warning("%s: no excerpt is predicted no sing, so nothing can be drawn", song)
         return _no_drawing(padded_log_mel.shape[1])
     excerpt = np.ascontiguousarray(inside[start : start + n_frames])
     # Shapes are tried one by one in random order, because the broadest shape would otherwise always be chosen.
@@ -107,7 +107,7 @@ def compute(
     )
     drawing = next((drawing for drawing in tries if drawing is not None), None)
     if drawing is None:
-        log.warning("%s: no drawing turned the excerpt at frame %d to sing: raise drawings.n_placements", song, start)
+        log.warning("%s: no drawing flips the excerpt at frame %d to sing. Raise drawings.n_placements.", song, start)
         return _no_drawing(padded_log_mel.shape[1])
     return _explained(excerpt, start, drawing, model, settings, threshold=threshold, seed=seed, song=song)
 

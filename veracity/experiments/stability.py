@@ -86,7 +86,7 @@ def compute(
     The ridge penalty of the exact fit is scaled to each N_s, so that the difference consists of sampling error only.
     """
     if not model.exact:
-        raise ConfigError("the stability study needs all masks: set stability.n_samples to [] for this model")
+        raise ConfigError("stability.n_samples: requires all masks, which are not available for this model. Set it to [].")
     check_same_model(excerpts, model)
     grid = settings.grid(*excerpts.clean.shape[1:])
     chosen = excerpts.first(n_per_direction)

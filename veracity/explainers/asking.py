@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..detector.decisions import Flip
-from ..errors import ConfigError, VeracityError, shortened
+from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
-from ..jobs.callables import as_it_was, callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, describe_error, imported
 from ..labels import Label
 from .question import Explainer, Meter, Question
 from .settings import CLEAN, ExplainerSettings, ready
@@ -123,14 +123,14 @@ def explain(
 def _found(call: str, what: str) -> Callable[..., Any]:
     function = imported(call, what)
     if not callable(function):
-        raise ConfigError(f"{call}, {what}, is a {type(function).__name__}, which cannot be called: give module:callable")
+        raise ConfigError(f"{what}: {quoted(call)} must be callable, got a {type(function).__name__}. Give module:callable.")
     return function
 
 
 def found(settings: ExplainerSettings) -> Callable[..., Any]:
     """Import the callable of an explainer, or raise ConfigError if this fails."""
     assert settings.call is not None
-    return _found(settings.call, f"the callable of the explainer '{settings.name}'")
+    return _found(settings.call, f"explainers.{settings.name}.call")
 
 
 def _settings_of(function: Explainer) -> ExplainerSettings:
@@ -142,7 +142,7 @@ def _game(settings: ExplainerSettings, excerpt: Tensor, clean: Any, grid: Segmen
     if settings.fill != CLEAN:
         return fill_game(excerpt, grid, settings.fill)
     if clean is None:
-        raise ConfigError(f"the explainer '{settings.name}' is asked about the perturbation: give the clean excerpt, too")
+        raise ConfigError(f"explainers.{settings.name}: requires the clean excerpt, got None. Give `clean`.")
     return Game(excerpt, clean, grid)
 
 
@@ -159,11 +159,11 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
             raise
         except ModuleNotFoundError as error:
             missing = str(error.name).partition(".")[0]
-            cure = 'pip install ".[explainers]" in the project\'s folder' if missing in EXTRA else "install it"
-            raise ConfigError(f"the explainer '{settings.name}' needs {missing}: {cure}") from error
+            cure = 'Run pip install ".[explainers]" in the project\'s folder' if missing in EXTRA else "Install it"
+            raise ConfigError(f"explainers.{settings.name}: requires the package {missing}. {cure}.") from error
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             source = callable_source(settings.call) if settings.call else None
-            raise ConfigError(f"the explainer '{settings.name}' fails ({told(error, source)}): mend it") from error
+            raise ConfigError(f"explainers.{settings.name}: fails ({describe_error(error, source)}). Fix it.") from error
     return checked_weights(answer, question.grid.n_segments, settings.name)
 
 
@@ -189,16 +189,16 @@ def checked_weights(answer: Any, n_segments: int, name: str) -> np.ndarray:
     ConfigError
         If the output is not exactly one finite number per segment.
     """
-    wanted = f"the explainer '{name}' must return one number for each of {n_segments} segments"
+    wanted = f"explainers.{name}: must return one number for each of {n_segments} segments"
     try:
         weights = np.asarray(answer.detach().cpu() if hasattr(answer, "detach") else answer)
     except Exception as error:
-        raise ConfigError(f"{wanted}, got a {type(answer).__name__} that is no array: return a NumPy array") from error
+        raise ConfigError(f"{wanted}, got a {type(answer).__name__} that is not an array. Return a NumPy array.") from error
     if weights.dtype.kind not in "buif":
-        raise ConfigError(f"{wanted}, got {shortened(answer)} of type {weights.dtype}: return a NumPy array of numbers")
+        raise ConfigError(f"{wanted}, got {shortened(answer)} of type {weights.dtype}. Return a NumPy array of numbers.")
     if weights.shape != (n_segments,):
-        raise ConfigError(f"{wanted}, got shape {weights.shape}: return one weight for each segment of the grid")
+        raise ConfigError(f"{wanted}, got shape {weights.shape}. Return one weight for each segment of the grid.")
     weights = weights.astype(np.float64)
     if not np.isfinite(weights).all():
-        raise ConfigError(f"{wanted}, got {np.count_nonzero(~np.isfinite(weights))} that are not finite: mend it")
+        raise ConfigError(f"{wanted}, got {np.count_nonzero(~np.isfinite(weights))} that are not finite. Fix the explainer.")
     return weights

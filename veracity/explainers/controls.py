@@ -41,7 +41,7 @@ def perturbation_norm(question: Question) -> np.ndarray:
         If the explainer has no access to the clean excerpt.
     """
     if question.clean is None:
-        raise ConfigError(f"the explainer '{question.meter.explainer}' measures the perturbation: set privileged: true")
+        raise ConfigError(f"explainers.{question.meter.explainer}: requires the clean excerpt. Set privileged: true.")
     return _squares(question, question.excerpt - question.clean)
 
 

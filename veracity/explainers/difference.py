@@ -58,12 +58,12 @@ def _difference(question: Question, answer: Callable[[Question], np.ndarray]) ->
 def _of_clean(question: Question) -> Question:
     """Return the same task for the clean excerpt, with the same type of fill computed from that excerpt."""
     if question.clean is None:
-        raise ConfigError(f"the explainer '{question.meter.explainer}' compares with the clean excerpt: set privileged: true")
+        raise ConfigError(f"explainers.{question.meter.explainer}: requires the clean excerpt. Set privileged: true.")
     for fill in get_args(Fill):
         if torch.equal(fill_game(question.excerpt, question.grid, fill).off, question.off):
             clean = fill_game(question.clean, question.grid, fill)
             return replace(question, excerpt=clean.on, off=clean.off.clone())
     raise ConfigError(
-        f"the explainer '{question.meter.explainer}' compares fill games, and is asked about the perturbation: "
-        f"set fill to {', '.join(get_args(Fill))}"
+        f"explainers.{question.meter.explainer}.fill: must be one of {', '.join(get_args(Fill))}, because it compares fill "
+        "games, got 'clean'."
     )

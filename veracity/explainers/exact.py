@@ -95,7 +95,7 @@ def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray,
 
 
 def _on(question: Question, scale: Scale) -> np.ndarray:
-    one_of(scale, get_args(Scale), f"scale of the explainer '{question.meter.explainer}'")
+    one_of(scale, get_args(Scale), f"explainers.{question.meter.explainer}.options.scale")
     values = question.all_values()
     if scale == "decision":
         return question.decides(values).astype(np.float64)

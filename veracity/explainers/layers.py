@@ -55,8 +55,8 @@ def deeplift(question: Question) -> np.ndarray:
     question.note(completeness_error=error)
     if difference > LARGEST_DELTA * change + ROUNDING:  # for functional code captum returns wrong attributions without an error
         raise ConfigError(
-            f"DeepLift's attributions add up to {change:.3g}, the logit changes by another amount (relative difference "
-            f"{error:.2g}): the model holds layers that captum does not know, leave deeplift out"
+            f"explainers.deeplift: attributions must add up to the change of the logit ({change:.3g}), got a relative "
+            f"difference of {error:.2g} because captum does not support all layers of the model. Leave deeplift out."
         )
     return question.grid.sums(attributions.detach()[0].cpu().double().numpy())
 
@@ -90,7 +90,7 @@ def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
     last = _last_convolution(layers, x)
     if last is None:
         raise ConfigError(
-            "grad_cam needs a model whose layers lie in a row, with a convolution among them: leave it out of explainers"
+            "explainers.grad_cam: requires a model whose layers form a sequence with a convolution. Leave it out."
         )
     question.meter.add(1)  # the forward pass of `_last_convolution`
     last += isinstance(layers[last + 1], nn.ReLU | nn.LeakyReLU)

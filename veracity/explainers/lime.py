@@ -130,8 +130,8 @@ def checked_samples(n_samples: int, n_segments: int, what: str) -> int:
     if isinstance(n_samples, int) and n_samples > most:
         gibibytes = min(n_samples * n_segments * BYTES_OF_A_BIT, 2**100) / 2**30
         raise ConfigError(
-            f"{what} {shortened(n_samples)} on {n_segments} segments would take {gibibytes:.3g} GiB of memory: "
-            f"choose at most {most}"
+            f"{what}: would require {gibibytes:.3g} GiB of memory on {n_segments} segments, got {shortened(n_samples)}. "
+            f"Choose at most {most}."
         )
     within(n_samples, 2, most, what, whole=True)
     return n_samples

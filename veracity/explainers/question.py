@@ -49,8 +49,8 @@ class Meter:
         self.rows += rows
         if self.budget is not None and self.rows > self.budget:
             raise ConfigError(
-                f"the explainer '{self.explainer}' asks for {self.rows} rows of the model, its budget is {self.budget}: "
-                "raise its budget in explainers, or let it ask for less"
+                f"explainers.{self.explainer}: must not exceed its budget of {self.budget} queries, got {self.rows}. "
+                "Raise its budget, or let it use fewer queries."
             )
 
 
@@ -120,8 +120,8 @@ class Question:
         rows = np.atleast_2d(np.asarray(masks)).astype(bool)
         if rows.ndim != 2 or rows.shape[1] != self.grid.n_segments:
             raise ConfigError(
-                f"the explainer '{self.meter.explainer}' asks for masks of shape {np.shape(masks)}: give one row of "
-                f"{self.grid.n_segments} segments for each mask"
+                f"explainers.{self.meter.explainer}: masks must have the shape (n_masks, {self.grid.n_segments}), got "
+                f"{np.shape(masks)}. Give one row for each mask."
             )
         self.meter.add(len(rows))
         game = Game(self.excerpt if on is None else on, self.off if off is None else off, self.grid)
@@ -142,8 +142,8 @@ class Question:
         """
         if not self._model.exact:
             raise ConfigError(
-                f"the explainer '{self.meter.explainer}' needs the values of all masks, which this model and grid do not give "
-                f"({self._model.evaluator.reason or 'lime.exact is false'}): leave it out of explainers"
+                f"explainers.{self.meter.explainer}: requires the values of all masks, which are not available "
+                f"({self._model.evaluator.reason or 'lime.exact is false'}). Leave it out."
             )
         self.meter.add(1 << checked_for_all(self.grid))
         game = Game(self.excerpt, self.off, self.grid)
@@ -190,7 +190,7 @@ class Question:
         self._check_differentiable()
         if self._model.module is None:
             raise ConfigError(
-                f"the explainer '{self.meter.explainer}' looks into layers, and the explained model shows none: leave it out"
+                f"explainers.{self.meter.explainer}: requires layers, which the explained model does not expose. Leave it out."
             )
         return self._hooked(self._model.module())
 
@@ -211,8 +211,8 @@ class Question:
     def _check_differentiable(self) -> None:
         if not self._model.differentiable:
             raise ConfigError(
-                f"the explainer '{self.meter.explainer}' needs gradients, and the explained model is known by its "
-                "predictions alone: leave it out of explainers"
+                f"explainers.{self.meter.explainer}: requires gradients, but the explained model provides only predictions. "
+                "Leave it out."
             )
 
     def _metered(self, answer: Tensor) -> Tensor:

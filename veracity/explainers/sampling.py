@@ -52,8 +52,8 @@ def _asked(question: Question, method: Any, **settings: Any) -> np.ndarray:
     budget = BUDGET if question.budget is None else question.budget
     if n < 2 or budget < n + 2:
         raise ConfigError(
-            f"the explainer '{question.meter.explainer}' samples sets of at least 2 segments, and needs a budget of at least "
-            f"{n + 2} rows for {n}: it has {budget}"
+            f"explainers.{question.meter.explainer}: requires 2 or more segments and {n + 2} or more queries, got {n} segments "
+            f"and a budget of {budget}. Raise the budget, or use a finer grid."
         )
     approximator = method(n, random_state=int(question.rng.integers(2**31)), **settings)
     ends = probability(question.values(np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])))

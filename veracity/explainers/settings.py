@@ -74,32 +74,34 @@ class ExplainerSettings:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and NAME.fullmatch(self.name) and len(self.name) <= 60):
             raise ConfigError(
-                f"an explainer is named {quoted(self.name)}: give a name of small letters, digits and underscores, with `name:`"
+                f"explainers: name must consist of small letters, digits and underscores, got {quoted(self.name)}. "
+                "Give another with `name:`."
             )
         if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY, ASKED)):
-            raise ConfigError(f"an explainer is named '{self.name}', which tables would take for something else: rename it")
-        what = f"of the explainer '{self.name}'"
-        one_of(self.fill, get_args(QuestionFill), f"fill {what}")
+            raise ConfigError(f"explainers: name is reserved for tables, got '{self.name}'. Give another with `name:`.")
+        key = f"explainers.{self.name}"
+        one_of(self.fill, get_args(QuestionFill), f"{key}.fill")
         for name in ("call", "stored"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
-                raise ConfigError(f"{name} {what} is {quoted(value)}: give a text")
+                raise ConfigError(f"{key}.{name}: must be text, got {quoted(value)}.")
         if self.stored and (self.options or self.budget is not None or self.fill != "mean"):
-            raise ConfigError(f"the explainer '{self.name}' is stored, and asked nothing: leave options, budget, fill out")
+            raise ConfigError(f"{key}.stored: allows no options, budget or fill, got {quoted(self.stored)}. Leave them out.")
         if (self.call is None) == (self.stored is None):
-            raise ConfigError(f"the explainer '{self.name}' needs either call, as in my_module:explain, or stored, a folder")
+            given = "neither" if self.call is None else "both"
+            raise ConfigError(f"{key}: must have call or stored, got {given}. Give call, as in my_module:explain, or a folder.")
         if self.fill == CLEAN and not self.privileged:
             raise ConfigError(
-                f"the explainer '{self.name}' is asked with the clean excerpt as fill, and is not privileged to see it: "
-                "set privileged: true, or another fill"
+                f"{key}.fill: requires privileged access to the clean excerpt, got '{CLEAN}'. "
+                "Set privileged: true, or another fill."
             )
         for name in ("privileged", "signed"):
             if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} {what} is {quoted(getattr(self, name))}: give true or false")
+                raise ConfigError(f"{key}.{name}: must be true or false, got {quoted(getattr(self, name))}.")
         if not isinstance(self.options, Mapping):
-            raise ConfigError(f"options {what} is {quoted(self.options)}: give keyword arguments")
+            raise ConfigError(f"{key}.options: must be keyword arguments, got {quoted(self.options)}.")
         if self.budget is not None:
-            within(self.budget, 0, 2**40, f"budget {what}", whole=True)
+            within(self.budget, 0, 2**40, f"{key}.budget", whole=True)
 
 
 def _ready(module: str, function: str, **settings: Any) -> dict[str, Any]:
@@ -166,7 +168,9 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
         module = (one.call or "").removeprefix("veracity.explainers.").partition(":")[0]
         need = _NEEDS.get(module, "")
         if need in missing:
-            raise ConfigError(f"explainers holds {one.name}, which needs {need}, and {missing[need]}: leave one of them out")
+            raise ConfigError(
+                f"explainers.{one.name}: requires {need}, but {missing[need]}. Leave the explainer out, or change this key."
+            )
 
 
 def stored_file(explainer: ExplainerSettings, domain: str, song: str) -> Path:
@@ -214,11 +218,11 @@ def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
         If "lime" is missing, an explainer is unknown or invalid, or two explainers have the same name.
     """
     if LIME not in configured:
-        raise ConfigError("explainers holds no lime, whose tables and figures are the paper's: add it")
+        raise ConfigError("explainers: lime, which the paper's tables and figures require, is missing. Add it.")
     found = [_settings_of(item) for item in configured if item != LIME]
     names = [one.name for one in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ConfigError(f"two explainers are named '{twice}': give one of them another name, with `name:`")
+        raise ConfigError(f"explainers: names must differ, got '{twice}' twice. Give one of them another with `name:`.")
     return found
 
 
@@ -226,7 +230,7 @@ def ready(name: str, **changes: Any) -> ExplainerSettings:
     """Return a built-in explainer with some settings changed, or raise ConfigError if there is none of this name."""
     if name not in READY:
         raise ConfigError(
-            f"there is no explainer {quoted(name)}{hint(name, READY)}: docs/explainers.md lists those that come along"
+            f"explainers: unknown explainer, got {quoted(name)}. Choose one of docs/explainers.md{hint(name, READY)}."
         )
     return ExplainerSettings(**{"name": name, **READY[name], **changes})
 
@@ -237,23 +241,26 @@ def _settings_of(item: Any) -> ExplainerSettings:
             return ExplainerSettings(item, **READY[item])
         if ":" not in item:
             raise ConfigError(
-                f"there is no explainer {quoted(item)}{hint(item, READY)}: docs/explainers.md lists those that come along, "
-                "module:callable is one of your own"
+                f"explainers: unknown explainer, got {quoted(item)}. Choose one of docs/explainers.md, or give module:callable"
+                f"{hint(item, READY)}."
             )
         return ExplainerSettings(re.sub(r"\W", "_", item.rpartition(":")[2]).strip("_").lower(), call=item)
     if not isinstance(item, Mapping):
-        raise ConfigError(f"explainers holds {quoted(item)}: give names, module:callable, or mappings with name and call")
+        raise ConfigError(f"explainers: must be names, module:callable, or mappings with name and call, got {quoted(item)}.")
     if unknown := [key for key in item if key not in KEYS]:
-        raise ConfigError(f"an explainer has the unknown key {quoted(unknown[0])}: choose of {', '.join(KEYS)}")
+        raise ConfigError(f"explainers: unknown key, got {quoted(unknown[0])}. Choose from {', '.join(KEYS)}.")
     given = dict(item)
     called = given.get("call")
     if called is not None and not isinstance(called, str):
-        raise ConfigError(f"explainers: call is {quoted(called)}: give the name of a ready one, or module:callable")
+        raise ConfigError(f"explainers: call must be a built-in explainer or module:callable, got {quoted(called)}.")
     if called in READY:
         given = {**READY[called], **given, "call": READY[called]["call"]}
         given.setdefault("name", called)
     elif isinstance(called, str) and ":" not in called:
-        raise ConfigError(f"there is no explainer {quoted(called)}: give a ready one or module:callable{hint(called, READY)}")
+        raise ConfigError(
+            f"explainers: unknown explainer, got {quoted(called)}. Choose one of docs/explainers.md, or give module:callable"
+            f"{hint(called, READY)}."
+        )
     if "name" not in given:
         given = {**given, "name": _settings_of(called).name if isinstance(called, str) else None}
     return ExplainerSettings(**given)

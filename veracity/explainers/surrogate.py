@@ -77,7 +77,7 @@ def lime_difference(question: Question, *, kernel_width: float = 0.25, alpha: fl
         If the explainer has no access to the clean excerpt.
     """
     if question.clean is None:
-        raise ConfigError(f"the explainer '{question.meter.explainer}' compares with the clean excerpt: set privileged: true")
+        raise ConfigError(f"explainers.{question.meter.explainer}: requires the clean excerpt. Set privileged: true.")
     masks, p = _sampled(question, _budget(question) // 2)
     p_clean = probability(question.values(masks, on=question.clean))
     fits = [surrogates.fit_sampled(masks, values, kernel_width=kernel_width, alpha=alpha) for values in (p, p_clean)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, quoted
-from ..jobs.callables import as_it_was, callable_source, imported, told
+from ..jobs.callables import as_it_was, callable_source, describe_error, imported
 from .evaluators import AUDIT_TOLERANCE, DirectEvaluator
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def callable_evaluator(target: str) -> DirectEvaluator:
     """
     predict = imported(target, "the callable of model.predict", key="model.predict")
     if not callable(predict):
-        raise ConfigError(f"{_name(target)} is a {type(predict).__name__}, which cannot be called: give module:callable")
-    return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} is known only by its predictions")
+        raise ConfigError(f"{_name(target)} must be callable, got a {type(predict).__name__}. Give module:callable.")
+    return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} provides only predictions")
 
 
 def checked_probabilities(answer: Any, n_excerpts: int, name: str) -> np.ndarray:
@@ -77,18 +77,20 @@ def checked_probabilities(answer: Any, n_excerpts: int, name: str) -> np.ndarray
     try:
         values = np.asarray(_off_torch(answer))
     except Exception as error:  # ragged, on a device, or of a type with custom conversion methods
-        raise ConfigError(f"{wanted}, got a {type(answer).__name__} that is no array: return a NumPy array") from error
+        raise ConfigError(f"{wanted}, got a {type(answer).__name__} that is not an array. Return a NumPy array.") from error
     if values.dtype.kind not in "buif" or np.ma.is_masked(answer):
         of = f" of type {values.dtype}" if values.ndim else ""
-        kind = "nothing" if answer is None else f"a {type(answer).__name__}{of}"
-        raise ConfigError(f"{wanted}, got {kind}: return a NumPy array of numbers")
+        kind = "None" if answer is None else f"a {type(answer).__name__}{of}"
+        raise ConfigError(f"{wanted}, got {kind}. Return a NumPy array of numbers.")
     if values.shape == () and n_excerpts == 1:
         values = values[None]  # some models squeeze the output for a single excerpt
     if values.shape != (n_excerpts,):
-        raise ConfigError(f"{wanted}, got shape {values.shape} for {n_excerpts} excerpts")
+        raise ConfigError(f"{wanted}, got shape {values.shape} for {n_excerpts} excerpts. Return the shape (n_excerpts,).")
     p = np.asarray(values, dtype=np.float64)
     if not np.all((p >= -ROUNDING) & (p <= 1 + ROUNDING)):
-        raise ConfigError(f"{name} must return probabilities, got values from {p.min():g} to {p.max():g}")
+        raise ConfigError(
+            f"{name} must return probabilities, got values from {p.min():g} to {p.max():g}. Return values from 0 to 1."
+        )
     return np.clip(p, 0, 1)  # copies, so that the model's array is not shared
 
 
@@ -123,22 +125,22 @@ class _UsersModel:
             with as_it_was():
                 answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # a copy, which the callable may modify
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-            cure = "mend it" if len(batch) > 1 else "let it take a single excerpt, too, as networks do in evaluation mode"
-            why = told(error, self.source)
-            raise ConfigError(f"{self.name} fails for excerpts of shape {batch.shape} ({why}): {cure}") from error
+            cure = "Fix it" if len(batch) > 1 else "Accept a single excerpt, too, as networks do in evaluation mode"
+            why = describe_error(error, self.source)
+            raise ConfigError(f"{self.name} fails for excerpts of shape {batch.shape} ({why}). {cure}.") from error
         return checked_probabilities(answer, len(batch), self.name)
 
     def _check(self, batch: np.ndarray, p: np.ndarray) -> None:
         """Repeat the call, because dropout and batch statistics make the output depend on chance or on the other excerpts."""
         if not self.asked_twice:
-            self._compare(p, self._p_sing(batch), "asked twice")
+            self._compare(p, self._p_sing(batch), "in two calls")
             self.asked_twice = True
         if self.asked_alone:
             return
         others = np.flatnonzero((batch != batch[0]).any(axis=(1, 2)))
         if len(others):  # equal excerpts have the statistics of a single one, so they would reveal nothing
             for i in {0, int(others[len(others) // 2]), int(others[-1])}:
-                self._compare(p[i : i + 1], self._p_sing(batch[i : i + 1]), f"among {len(batch)} and alone")
+                self._compare(p[i : i + 1], self._p_sing(batch[i : i + 1]), f"in a batch of {len(batch)} and alone")
             self.asked_alone = True
 
     def _compare(self, first: np.ndarray, second: np.ndarray, how: str) -> None:
@@ -146,10 +148,10 @@ class _UsersModel:
         if abs(first[worst] - second[worst]) > AUDIT_TOLERANCE:
             answers = f"{first[worst]:.4f} and {second[worst]:.4f}"
             raise ConfigError(
-                f"{self.name} gives different answers for the same excerpts (P(sing) {answers}, {how}): put it into "
-                "evaluation mode, so that each answer depends on its excerpt alone"
+                f"{self.name} must return the same P(sing) for the same excerpts, got {answers} ({how}). Put it into "
+                "evaluation mode, so that each value depends on its excerpt alone."
             )
 
 
 def _name(target: str) -> str:
-    return f"{quoted(target)}, the callable of model.predict,"
+    return f"model.predict: {quoted(target)}"

@@ -103,8 +103,8 @@ def checked_for_all(grid: SegmentGrid) -> int:
     """Return the number of segments, or raise ConfigError if there are too many masks to evaluate all of them."""
     if grid.n_segments > MAX_SEGMENTS_FOR_ALL:
         raise ConfigError(
-            f"a grid of {grid.n_segments} segments has 2**{grid.n_segments} masks, too many to evaluate all: use at most "
-            f"{MAX_SEGMENTS_FOR_ALL} segments, or set lime.exact to false"
+            f"lime.n_time, lime.n_band: too many masks to evaluate all, got 2**{grid.n_segments}. Use at most "
+            f"{MAX_SEGMENTS_FOR_ALL} segments, or set lime.exact to false."
         )
     return grid.n_segments
 
@@ -153,11 +153,11 @@ def audit(
     if not difference <= AUDIT_TOLERANCE:
         if isinstance(evaluator, DirectEvaluator):  # without tables, only the model itself can differ
             raise AuditError(
-                f"the explained model gives different answers for the same excerpts (by {difference:.2e}, allowed "
-                f"{AUDIT_TOLERANCE:.0e}): put it into evaluation mode"
+                "model: P(sing) of the same excerpts must not change by more than "
+                f"{AUDIT_TOLERANCE:.0e}, got {difference:.2e}. Put the model into evaluation mode."
             )
         raise AuditError(
-            f"values from {evaluator.name} differ from direct evaluation by {difference:.2e} (allowed {AUDIT_TOLERANCE:.0e}): "
-            "set lime.evaluator to direct and report the model"
+            f"lime.evaluator: values from {evaluator.name} must not differ from direct evaluation by more than "
+            f"{AUDIT_TOLERANCE:.0e}, got {difference:.2e}. Set lime.evaluator to direct, and report the model."
         )
     return difference

@@ -44,8 +44,8 @@ class SegmentGrid:
             within(getattr(self, name), 1, 10**6, f"{name} of a grid", whole=True)
         if self.n_time > self.n_frames or self.n_band > self.n_mels:
             raise ConfigError(
-                f"a grid of {self.n_time} x {self.n_band} segments does not fit {self.n_frames} frames x {self.n_mels} "
-                "bands: choose lime.n_time and lime.n_band between 1 and these"
+                f"lime.n_time, lime.n_band: must be at most {self.n_frames} frames and {self.n_mels} bands, got {self.n_time} "
+                f"and {self.n_band}. Lower them."
             )
 
     @property
@@ -87,7 +87,6 @@ def checked_for_sets(n_segments: int) -> int:
     """Return the number of segments, or raise ConfigError if a set of them does not fit into a 64-bit integer."""
     if n_segments > MAX_SEGMENTS:
         raise ConfigError(
-            f"a grid of {n_segments} segments has more than the {MAX_SEGMENTS} that a set of segments can be told of: "
-            "lower lime.n_time or lime.n_band"
+            f"lime.n_time, lime.n_band: must form at most {MAX_SEGMENTS} segments, got {n_segments}. Lower one of them."
         )
     return n_segments

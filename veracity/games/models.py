@@ -23,7 +23,7 @@ from .table_plans import plan_tables
 from .tables import TableEvaluator
 
 log = logging.getLogger(__name__)
-ASKED_FOR = "direct evaluation was asked for"
+ASKED_FOR = "direct evaluation is configured"
 
 
 def explained_model(
@@ -102,7 +102,7 @@ def explained_classifier(
 def _can_be_exact(evaluator: Evaluator, grid: SegmentGrid, wanted: bool) -> bool:
     can = not isinstance(evaluator, DirectEvaluator) or grid.n_segments <= DIRECT_EXACT_SEGMENTS
     if wanted and not can:
-        log.warning("exact results need all 2**%d masks and are left out: %s", grid.n_segments, evaluator.reason)
+        log.warning("exact results require all 2**%d masks, so they are left out (%s)", grid.n_segments, evaluator.reason)
     return wanted and can
 
 
@@ -166,11 +166,11 @@ def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bo
         return DirectEvaluator(model.logit, reason=ASKED_FOR)
     try:
         if not isinstance(model.classifier, HasLayers):
-            raise ConfigError("it shows no layers")
+            raise ConfigError("it does not expose its layers")
         example = model.representation(noise(model.classifier.excerpt_samples))
         stack = plain_stack(model.classifier.layers(), example, model.of_logits)
     except Exception as error:  # tables are optional, so any error of a user's module leads to direct evaluation
-        why = str(error) if isinstance(error, ConfigError) else f"its layers cannot be followed ({type(error).__name__})"
+        why = str(error) if isinstance(error, ConfigError) else f"its layers cannot be traced ({type(error).__name__})"
         reason = f"no tables for the classifier: {why}"
         log.info("evaluator for a %d x %d grid: direct (%s)", grid.n_time, grid.n_band, reason)
         return DirectEvaluator(model.logit, reason=reason)

@@ -21,7 +21,7 @@ def n_segments_of(values: np.ndarray) -> int:
     """Return the number of segments, or raise ValueError if the number of values is not a power of two."""
     n_segments = len(values).bit_length() - 1
     if len(values) != 1 << n_segments:
-        raise ValueError(f"{len(values)} values are not all masks of any number of segments: give 2**n")
+        raise ValueError(f"values: must be 2**n values for n segments, got {len(values)}.")
     return n_segments
 
 

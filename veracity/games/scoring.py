@@ -288,7 +288,7 @@ def truth_of(flips: np.ndarray) -> Truth:
         If the empty set flips the label or the full set does not.
     """
     if flips[0] or not flips[-1]:
-        raise ValueError("scores need a label that all segments flip and none does not")
+        raise ValueError("flips: must be true for all segments and false for no segments")
     minimal = readouts.minimal_flip_sets(flips)
     curve, best = readouts.flip_curve(flips).mean, best_ranking(flips)
     return Truth(

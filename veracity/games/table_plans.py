@@ -157,7 +157,7 @@ def plan_tables(steps: Sequence[Step], grid: SegmentGrid) -> tuple[TablePlan | N
     else:
         return (
             None,
-            f"an output of the first layer already sees {repeats[0]} x {repeats[1]} segments: the grid is too fine",
+            f"an output of the first layer depends on {repeats[0]} x {repeats[1]} segments, so the grid is too fine",
         )
 
     trunk, neck = steps[:n_trunk], steps[n_trunk:]

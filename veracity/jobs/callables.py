@@ -138,9 +138,9 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
     target : str
         Callable in the notation ``module:callable``.
     what : str
-        Description of the callable in error messages.
+        Name of the callable in error messages.
     key : str
-        Configuration key of the callable for error messages, by default `what`.
+        Configuration key of the callable, which error messages contain instead of `what` if it is given.
 
     Returns
     -------
@@ -153,29 +153,31 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
         If `target` is not a valid name, the import fails, or the module has no such attribute.
     """
     module, _, name = target.partition(":")
-    named = f"{quoted(target)}, {what},"
-    cure = "give module:callable, with the module on PYTHONPATH"
+    named, got = key or what, f"got {quoted(target)}"
+    cure = "Give module:callable, with the module on PYTHONPATH"
     if not all(part.isidentifier() for part in (*module.split("."), name)):
-        raise ConfigError(f"{key or what} is {quoted(target)}, which names no callable of a module: {cure}")
+        raise ConfigError(f"{named}: not a callable of a module, {got}. {cure}.")
     try:
         with as_it_was(), seeded():
             found = importlib.import_module(module)
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # user code may raise any of them
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):
-            cure = "mend the module, or install what it imports"
-        raise ConfigError(f"{named} cannot be imported ({told(error, callable_source(target))}): {cure}") from error
+            cure = "Fix the module, or install what it imports"
+        raise ConfigError(
+            f"{named}: cannot be imported ({describe_error(error, callable_source(target))}), {got}. {cure}."
+        ) from error
     try:
         return getattr(found, name)
     except Exception as error:
-        raise ConfigError(f"{named} cannot be imported ({told(error, None)}): {cure}") from error
+        raise ConfigError(f"{named}: cannot be imported ({describe_error(error, None)}), {got}. {cure}.") from error
 
 
-def told(error: BaseException, source: Path | None) -> str:
+def describe_error(error: BaseException, source: Path | None) -> str:
     """Describe an exception raised by user code, with the line of `source` if it is in the traceback."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if source and frame.filename == str(source)]
     place = f", line {own[-1].lineno} of {own[-1].filename}" if own and not isinstance(error, SyntaxError) else ""
     try:
-        said = str(error)
+        message = str(error)
     except Exception:
-        said = "it cannot say why"
-    return f"{type(error).__name__}: {shortened(said, 160)}{place}"
+        message = "no message"
+    return f"{type(error).__name__}: {shortened(message, 160)}{place}"

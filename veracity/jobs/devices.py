@@ -39,7 +39,7 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r} was asked for and no GPU is there: set device to auto or cpu")
+        raise ConfigError(f"device: no GPU is available, got {name!r}. Set it to auto or cpu.")
     return device
 
 
@@ -106,7 +106,7 @@ def reserve(identities: Sequence[str], folder: Path, *, poll_seconds: float = 1.
             _held[identity] = lock
             return position
         if not waiting:
-            log.info("all of %d GPUs are taken by other jobs: waiting for one", len(identities))
+            log.info("all %d GPUs are in use by other jobs, waiting for one", len(identities))
         waiting = True
         time.sleep(poll_seconds)
 
@@ -121,7 +121,7 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 def tell_no_bfloat16(what: str) -> None:
     """Log a warning that a computation configured for bfloat16 uses float32."""
-    log.warning("%s: this CPU computes no bfloat16, so it is float32, and slower than where there is some", what)
+    log.warning("%s: this CPU does not support bfloat16, so float32 is used, which is slower", what)
 
 
 @contextmanager

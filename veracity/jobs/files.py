@@ -13,13 +13,13 @@ from ..errors import ArtefactError
 CURES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space or raise the limit"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Choose a folder that you may write to"),
-    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), "Move away what is in the way"),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), "Move the file or folder that blocks the path"),
     errno.ENAMETOOLONG: "Shorten the names of file and folders",
     errno.EIO: "Check the disk",
 }
 #: Common files of a wrong type: offset and content of their first bytes, in lower case.
 KINDS = {
-    (0, b"version https://git-lfs"): "a pointer of git-lfs and not the file that it stands for",
+    (0, b"version https://git-lfs"): "a git-lfs pointer instead of the file",
     (0, b"<"): "a web page",
     (0, b"pk\x03\x04"): "a zip archive",
     (0, b"\x1f\x8b"): "a gzip archive",

@@ -75,7 +75,9 @@ def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
             made_from = json.loads(read_attributes(path).get("inputs", "{}"))
             for name in sorted(named.keys() & made_from.keys()):
                 if made_from[name] not in map(file_digest, named[name]):
-                    raise ArtefactError(f"{path} was made from another {named[name][0]}: delete it and run snakemake again")
+                    raise ArtefactError(
+                        f"{path}: computed from another version of {named[name][0]}. Delete it and run snakemake again."
+                    )
 
 
 def versions() -> dict[str, str]:

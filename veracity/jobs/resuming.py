@@ -61,7 +61,7 @@ class SavedState:
             return None
         if not isinstance(content, dict) or content.get("identity") != self._identity:
             return None
-        log.info("going on from the state that an unfinished job has left in %s", self.path)
+        log.info("resuming from the state of an unfinished job in %s", self.path)
         return content["state"]
 
     def save_when_due(self, state: Callable[[], dict[str, Any]]) -> None:
@@ -84,8 +84,9 @@ class SavedState:
             self.path.replace(aside)
         except OSError:  # the damaged file remains until the next save replaces it
             aside = self.path
+        problem = str(error).removeprefix(f"{self.path}: ").partition(". ")[0]
         log.warning(
-            "the state that an unfinished job has left cannot be gone on from (%s): begun anew, it is kept as %s", error, aside
+            "%s: saved state %s, so the job starts from the beginning. The file is kept as %s.", self.path, problem, aside
         )
 
     @staticmethod

@@ -201,11 +201,11 @@ def read_attributes(path: str | os.PathLike) -> dict[str, Any]:
 def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
     """Open an artefact after verifying its digest; raise ArtefactError if it cannot be read."""
     if not Path(path).is_file():
-        raise ArtefactError(f"{path}: does not exist or is not a file. Run snakemake for it.")
+        raise ArtefactError(f"{path}: does not exist or is not a file. Run snakemake to create it.")
     try:
         content = Path(path).read_bytes()
         if content[:SEAL_BYTES] != _seal(memoryview(content)[SEAL_BYTES:]):
-            raise MisfitError("its digest does not fit its content")
+            raise MisfitError("digest does not match the content")
         with h5py.File(io.BytesIO(content), "r") as file:
             yield file
     except OSError as error:
@@ -217,13 +217,13 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 
 def _read_group(group: h5py.Group, *kinds: type[T]) -> T:
-    said = group.attrs.get("artefact")
-    kind = next((kind for kind in kinds if kind.__name__ == said), None)
+    written = group.attrs.get("artefact")
+    kind = next((kind for kind in kinds if kind.__name__ == written), None)
     if kind is None:
-        raise MisfitError(f"it holds {shortened(said)} where {' or '.join(kind.__name__ for kind in kinds)} is expected")
+        raise MisfitError(f"expected {' or '.join(kind.__name__ for kind in kinds)}, got {shortened(written)}")
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)  # type: ignore[arg-type]
     if unknown := sorted(set(group) - {field.name for field in fields}):
-        raise MisfitError(f"{unknown[0]} is unknown")
+        raise MisfitError(f"unknown field {unknown[0]}")
     artefact = kind(**{field.name: _read_value(group, field, hints[field.name]) for field in fields})
     check(artefact)
     return artefact
@@ -240,7 +240,7 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
     if isinstance(member, h5py.Group):
         return {key: _read_group(subgroup, typing.get_args(hint)[1]) for key, subgroup in member.items()}
     if dict(member.attrs) != _described(field):
-        raise MisfitError(f"{field.name} has other axes or another unit than declared")
+        raise MisfitError(f"axes or unit of {field.name} do not match the declaration")
     return member.asstr()[...].astype(str) if h5py.check_string_dtype(member.dtype) else member[...]
 
 

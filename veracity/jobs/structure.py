@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import shortened
+from ..errors import quoted
 
 #: NumPy kinds of the numbers that are accepted for a declared type.
 KINDS = {bool: "b", int: "iu", float: "iuf", complex: "iufc"}
@@ -44,7 +44,7 @@ def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
                 raise MisfitError(f"{name} is missing")
         elif kinds := parts(hint):
             if type(value) not in kinds:
-                raise MisfitError(f"{name} is no {' or '.join(kind.__name__ for kind in kinds)}")
+                raise MisfitError(f"{name} is not a {' or '.join(kind.__name__ for kind in kinds)}")
             check(value, lengths)
         elif isinstance(value, Mapping):
             for member in value.values():
@@ -54,7 +54,7 @@ def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
         else:
             letters = "U" if (declared := plain_type(hint)) is str else KINDS[declared]
             if np.ndim(value) or np.asarray(value).dtype.kind not in letters:
-                raise MisfitError(f"{name} is {shortened(value)}, which is no {declared.__name__}")
+                raise MisfitError(f"{name} must be of type {declared.__name__}, got {quoted(value)}")
 
 
 def parts(hint: Any) -> list[type]:
@@ -72,9 +72,9 @@ def _check_array(values: np.ndarray, field: dataclasses.Field, lengths: dict[str
     name, axes, of = field.name, field.metadata["axes"], field.metadata["of"]
     kinds = "U" if field.metadata["unit"] in TEXTS else KINDS[of] + "b" * (of is float)
     if values.size and values.dtype.kind not in kinds:  # np.asarray([]) has dtype float
-        raise MisfitError(f"{name} holds values of type {values.dtype}")
+        raise MisfitError(f"{name} has values of type {values.dtype}")
     if values.ndim != len(axes):
-        raise MisfitError(f"{name} has shape {values.shape}, declared axes are {axes}")
+        raise MisfitError(f"{name} must have the axes {axes}, got shape {values.shape}")
     for axis, n in zip(axes, values.shape, strict=True):
         if "|" not in axis and lengths.setdefault(axis, n) != n:
-            raise MisfitError(f"{name} has {n} along {axis}, where others have {lengths[axis]}")
+            raise MisfitError(f"{name} must have the length {lengths[axis]} along {axis}, got {n}")

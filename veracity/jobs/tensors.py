@@ -42,13 +42,13 @@ def load_tensors(path: str | os.PathLike) -> Any:
         If the file is missing, unreadable or damaged, or contains anything except tensors and plain values.
     """
     if not Path(path).is_file():
-        raise CheckpointError(f"{path}: is not a file. Name a checkpoint (.pt) that exists.")
+        raise CheckpointError(f"{path}: is not a file. Give the path to a checkpoint (.pt).")
     try:
         kind = kind_of(path)
         if kind == "a zip archive":
             with zipfile.ZipFile(path) as archive:
                 if any(info.CRC for info in archive.infolist()) and archive.testzip():  # torch can omit all checksums
-                    raise CheckpointError(f"{path}: is damaged, its checksums do not fit. Get it again.")
+                    raise CheckpointError(f"{path}: is damaged, because its checksums do not match. Get it again.")
         elif kind:
             raise CheckpointError(f"{path}: is {kind}. Give the .pt file itself, or {ALONE}.")
         with warnings.catch_warnings():
@@ -57,11 +57,11 @@ def load_tensors(path: str | os.PathLike) -> Any:
     except CheckpointError:
         raise
     except PermissionError:
-        raise CheckpointError(f"{path}: cannot be read without permission. Change its permissions.") from None
+        raise CheckpointError(f"{path}: cannot be read, because permission is missing. Change its permissions.") from None
     except Exception as error:  # damaged files can raise any error, and the message of torch suggests unsafe loading
         raise CheckpointError(
-            f"{path}: cannot be loaded as weights, it is truncated or damaged, or holds more than tensors (a whole model, "
-            f"TorchScript, safetensors). Get it again, or {ALONE}."
+            f"{path}: cannot be loaded as weights, because it is truncated or damaged, or contains more than tensors (a whole "
+            f"model, TorchScript, safetensors). Get it again, or {ALONE}."
         ) from error
     if isinstance(content, dict):
         content.pop("veracity digest", None)  # written by earlier versions

@@ -17,7 +17,7 @@ import torch
 from ..detector.checkpoints import Checkpoint, load_checkpoint
 from ..detector.decisions import is_sing, probability
 from ..detector.network import dense_in_chunks
-from ..errors import ArtefactError, ConfigError, CorpusError, VeracityError, shortened, within
+from ..errors import ArtefactError, ConfigError, CorpusError, VeracityError, quoted, shortened, within
 from ..experiments.pen.explaining import ExplainedDrawing, explain_drawing
 from ..experiments.pen.raster import draw, rasterise
 from ..experiments.pen.shapes import shape_named
@@ -98,11 +98,13 @@ class Desk:
         self.settings = settings or LimeSettings()
         self.frontend, self.network = self.checkpoint.detector.frontend, self.checkpoint.detector.network()
         own = self.checkpoint.threshold if threshold is None else threshold
-        self.threshold, self.note = (HALF, f"The checkpoint has no threshold: {HALF} is taken.") if own is None else (own, "")
+        self.threshold, self.note = (HALF, f"The checkpoint has no threshold, so {HALF} is used.") if own is None else (own, "")
         self.grid = self.settings.grid(self.frontend.excerpt_frames, self.frontend.n_mels)
         self.model = explained_model(self.network, self.grid, exact=True)
         if not self.model.exact:
-            raise ConfigError(f"the page needs all masks, and {self.model.evaluator.reason}: choose a coarser grid")
+            raise ConfigError(
+                f"lime: the page requires all masks, which are missing ({self.model.evaluator.reason}). Use a coarser grid."
+            )
         self._working, self._counting, self._count = threading.Lock(), threading.Lock(), 0
         self._newest: OrderedDict[str, int] = OrderedDict()  # number of the newest drawing of each page
 
@@ -130,13 +132,13 @@ class Desk:
         try:
             audio = load_audio(path, sample_rate=self.frontend.sample_rate)
         except CorpusError as error:  # the advice about file lists does not apply
-            said = str(error).replace(str(path), called).replace(", or remove its line from the lists", "")
-            raise CorpusError(said) from None
+            message = str(error).replace(str(path), called).replace(", or remove its line from the lists", "")
+            raise CorpusError(message) from None
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
         if seconds < least:
-            raise ConfigError(f"{called} lasts {seconds:.2f} s, less than one excerpt: give at least {least:.2f} s")
+            raise ConfigError(f"{called}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
         if seconds > MOST_SECONDS:
-            raise ConfigError(f"{called} lasts {seconds:.0f} s: give at most {MOST_SECONDS:.0f} s")
+            raise ConfigError(f"{called}: longer than {MOST_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(audio), self.frontend), self.frontend)
             logits = dense_in_chunks(self.network, pad_silence(frames, self.frontend)).numpy()
@@ -144,7 +146,7 @@ class Desk:
 
     def excerpt(self, song: Song, start: int) -> np.ndarray:
         """Return the excerpt that starts at a frame, shape (excerpt_frames, n_mels)."""
-        within(start, 0, len(song.log_mel) - self.frontend.excerpt_frames, "the excerpt's first frame", whole=True)
+        within(start, 0, len(song.log_mel) - self.frontend.excerpt_frames, "first frame of the excerpt", whole=True)
         return np.ascontiguousarray(song.log_mel[start : start + self.frontend.excerpt_frames])
 
     def shape(self, name: str, centre: tuple[float, float], size: tuple[float, float]) -> np.ndarray:
@@ -167,9 +169,9 @@ class Desk:
         ConfigError
             If there is no such shape, or a value is out of range.
         """
-        for values, low, high, what in ((centre, 0, 1, "the middle"), (size, SMALLEST, LARGEST, "the size")):
+        for values, low, high, what in ((centre, 0, 1, "centre"), (size, SMALLEST, LARGEST, "size")):
             for value in values:
-                within(value, low, high, f"{what} of the shape, as a fraction of the excerpt,")
+                within(value, low, high, f"{what} of the shape, as a fraction of the excerpt")
         return rasterise(shape_named(name), self.frontend.excerpt_frames, self.frontend.n_mels, centre=centre, size=size)
 
     def explain(self, song: Song, start: int, coverage: np.ndarray, strength: float, page: str = "") -> dict[str, Any]:
@@ -207,7 +209,7 @@ class Desk:
 
         def go_on() -> None:
             if self._newest.get(page, number) != number:
-                raise SupersededError("a newer drawing has come")
+                raise SupersededError("drawing: superseded by a newer drawing.")
 
         with self._working:
             go_on()
@@ -215,7 +217,7 @@ class Desk:
         return self._told(found)
 
     def _checked(self, song: Song, start: int, strength: float) -> np.ndarray:
-        within(strength, 0, MOST_STRENGTH, "the level above the excerpt's mean")
+        within(strength, 0, MOST_STRENGTH, "level above the mean of the excerpt")
         return self.excerpt(song, start)
 
     def _told(self, found: ExplainedDrawing) -> dict[str, Any]:
@@ -293,21 +295,19 @@ def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> 
         If the name is invalid or already in use, the drawing is empty, or the file cannot be written.
     """
     if not name or len(name) > 64 or not all(c.isascii() and (c.islower() or c.isdigit() or c in "-_") for c in name):
-        raise ConfigError(f"a drawing cannot be called {name!r}: use small letters, digits, - and _, at most 64")
+        raise ConfigError(f"name: must be at most 64 small letters, digits, - and _, got {quoted(name)}.")
     if not coverage.any():
-        raise ConfigError("nothing is drawn: draw before you save")
+        raise ConfigError("drawing: empty. Draw before you save.")
     path = Path(folder) / f"{name}.npy"
     try:
         if path.exists():
-            raise ConfigError(f"there is a drawing {path}: choose another name")
+            raise ConfigError(f"{path}: drawing already exists. Choose another name.")
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.save(file, coverage.astype(np.float32), allow_pickle=False)
     except (OSError, ArtefactError) as error:
         cause = error if isinstance(error, OSError) else error.__context__
         why = getattr(cause, "strerror", None) or str(error)
-        raise ConfigError(
-            f"{path} cannot be written ({why}): start the page with --drawings and a folder that can be written to"
-        ) from None
+        raise ConfigError(f"{path}: cannot be written ({why}). Start the page with --drawings and a writable folder.") from None
     return path
 
 

@@ -86,7 +86,7 @@ class Run:
         found = self._attacked()
         if not found:
             raise ConfigError(
-                f"{folder} is no finished run of the paper's detector: give results/<run> of snakemake's target all"
+                f"{folder}: not a finished run of the paper's detector. Give results/<run> of the target all of snakemake."
             )
         self.checkpoint = found
         self.audio = {song.name: song.audio for song in songs_of("folder", corpus)} if corpus else {}
@@ -146,7 +146,7 @@ class Run:
     def _excerpt(self, domain: str, song: str, number: int) -> Chosen:
         path = self._path(domain, song)
         excerpts = store.read(path, Excerpts)
-        within(number, 0, len(excerpts.original) - 1, "the excerpt's number", whole=True)
+        within(number, 0, len(excerpts.original) - 1, "number of the excerpt", whole=True)
         flips = store.read(self.folder / "flips" / domain / path.name, Flips)
         explained = store.read(self.folder / "explanations" / domain / path.name, Explanations)
         model = self.model(path)
@@ -165,7 +165,9 @@ class Run:
 
     def _path(self, domain: str, song: str) -> Path:
         if (domain, song) not in self.paths:
-            raise ConfigError(f"{self.folder} holds no excerpts of {song!r} under a {domain!r} attack: choose one of the list")
+            raise ConfigError(
+                f"{self.folder}: no excerpts of this attack, got {song!r} and {domain!r}. Choose one of the list."
+            )
         return self.paths[domain, song]
 
     def grid(self, path: Path) -> Any:
@@ -188,7 +190,9 @@ class Run:
         if key not in self._models:
             model = explained_model(load_checkpoint(self.checkpoint).detector.network(), grid, exact=True)
             if not model.exact:
-                raise ConfigError(f"the page needs all masks, and {model.evaluator.reason}")
+                raise ConfigError(
+                    f"{self.folder}: the page requires all masks, which are missing ({model.evaluator.reason}). Use another."
+                )
             self._models[key] = model
         return self._models[key]
 
@@ -220,10 +224,10 @@ class Run:
         """
         path = self._path(domain, song)
         excerpts, frontend = store.read(path, Excerpts), self._frontend(path)
-        within(number, 0, len(excerpts.original) - 1, "the excerpt's number", whole=True)
+        within(number, 0, len(excerpts.original) - 1, "number of the excerpt", whole=True)
         grid = self.grid(path)
         for segment in segments:
-            within(segment, 0, grid.n_segments - 1, "a segment", whole=True)
+            within(segment, 0, grid.n_segments - 1, "segment", whole=True)
         attack_path = self.folder / "perturbations" / domain / path.name
         attack = read_attack(attack_path)
         assert not isinstance(attack, WindowAttack)  # rejected in __init__, because such runs have no detector
@@ -241,10 +245,8 @@ class Run:
         made = sorted(self.folder.glob(f"synthetic_corpus/audio/{song}.*"))
         path = self.audio.get(song) or (made[0] if made else None)
         if path is None:
-            raise ConfigError(
-                f"the audio of {song} is not in the run: start the page with --corpus and the folder of its songs"
-            )
+            raise ConfigError(f"{song}: audio is missing in the run. Start the page with --corpus and the folder of its songs.")
         known = json.loads(str(store.read_attributes(attack)["inputs"])).values()
         if file_digest(path) not in known:
-            raise VeracityError(f"{path} is not the audio that was attacked: start the page with the --corpus of that run")
+            raise VeracityError(f"{path}: does not match the attacked audio. Start the page with the --corpus of that run.")
         return Path(path)

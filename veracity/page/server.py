@@ -23,7 +23,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from ..errors import ConfigError, VeracityError, shortened
+from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..experiments.pen.shapes import SHAPES
 from .desk import Desk, Song, SupersededError, as_wav, is_heard, save_drawing
 from .runs import Run
@@ -82,7 +82,7 @@ class Page:
             self.failure = str(error)
             print(f"error: {error}", file=sys.stderr, flush=True)
         except Exception as error:
-            self.failure = f"the page cannot be prepared: {error}"
+            self.failure = f"page: cannot be prepared ({error}). See the terminal for details."
             raise
 
     def ready(self) -> tuple[Desk, Song]:
@@ -96,7 +96,7 @@ class Page:
         if self.failure:
             raise ConfigError(self.failure)
         if self.desk is None or self.song is None:
-            raise ConfigError("the detector is still being made: wait a moment")
+            raise ConfigError("detector: not ready yet. Wait a moment.")
         return self.desk, self.song
 
     def _keep(self, song: Song) -> str:
@@ -114,7 +114,7 @@ class Page:
         with self._keeping:
             identity = _given(asked, "song", str)
             if identity not in self._songs:
-                raise ConfigError("this song is no longer on the desk: reload the page")
+                raise ConfigError("song: no longer available. Reload the page.")
             self._songs.move_to_end(identity)
             return desk, self._songs[identity]
 
@@ -159,7 +159,9 @@ class Page:
         desk, _ = self.ready()
         centre, size = _given(asked, "centre", list), _given(asked, "size", list)
         if len(centre) != 2 or len(size) != 2:
-            raise ConfigError("a shape has two numbers each for centre and size, along time and frequency: send two")
+            raise ConfigError(
+                f"shape: centre and size must be two numbers each, got {len(centre)} and {len(size)}. Send two numbers each."
+            )
         return {"coverage": _bytes(255 * desk.shape(_given(asked, "name", str), tuple(centre), tuple(size)))}
 
     def explain(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -224,7 +226,7 @@ class Page:
 
     def _run(self) -> Run:
         if self.run is None:
-            raise ConfigError("the page was started without a run: add --run results/<run>")
+            raise ConfigError("page: started without a run. Add --run results/<run>.")
         return self.run
 
     def _drawing(self, asked: dict[str, Any]) -> tuple[int, np.ndarray, float]:
@@ -235,10 +237,10 @@ class Page:
         try:
             values = np.frombuffer(base64.b64decode(_given(asked, "coverage", str), validate=True), dtype=np.uint8)
         except ValueError:
-            raise ConfigError("the drawing is not sent as base64: reload the page") from None
+            raise ConfigError("drawing: not encoded as base64. Reload the page.") from None
         shape = desk.frontend.excerpt_frames, desk.frontend.n_mels
         if values.size != shape[0] * shape[1]:
-            raise ConfigError(f"a drawing of {values.size} cells was sent, and an excerpt has {shape[0] * shape[1]}")
+            raise ConfigError(f"drawing: must have {shape[0] * shape[1]} cells, got {values.size}. Reload the page.")
         return (values.reshape(shape) / 255).astype(np.float32)
 
 
@@ -251,7 +253,7 @@ def application(page: Page) -> Starlette:
             if len(content) <= MOST_UPLOADED:  # the rest is still received, because an interrupted browser shows no answer
                 content += part
         if len(content) > MOST_UPLOADED:
-            return _refused(f"the file holds more than {MOST_UPLOADED >> 20} MiB: cut it, or give its path to the command")
+            return _refused(f"file: larger than {MOST_UPLOADED >> 20} MiB. Cut it, or give its path to the command.")
         name = Path(request.query_params.get("name", "song")).name
         return await _answer(lambda: page.put(name, bytes(content)))
 
@@ -260,15 +262,15 @@ def application(page: Page) -> Starlette:
             if request.method == "POST":
                 content = await request.body()
                 if len(content) > MOST_ASKED or not request.headers.get("content-type", "").startswith("application/json"):
-                    return _refused("a question is a small piece of JSON")
+                    return _refused("request: must be JSON of limited size. Reload the page.")
                 try:
                     asked = json.loads(content)
                 except ValueError as error:
-                    return _refused(f"the question is no piece of JSON ({shortened(str(error))}): reload the page")
+                    return _refused(f"request: not valid JSON ({shortened(str(error))}). Reload the page.")
                 except RecursionError:
-                    return _refused("the question is nested too deep: reload the page")
+                    return _refused("request: nested too deeply. Reload the page.")
                 if not isinstance(asked, dict):
-                    return _refused("the question is no JSON object: reload the page")
+                    return _refused("request: must be a JSON object. Reload the page.")
             else:
                 asked = dict(request.query_params)
             return await _answer(lambda: question(asked))
@@ -316,16 +318,16 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
 
 async def _gone_wrong(_: Request, error: Exception) -> Response:
     """Return an answer for an unexpected error, which Starlette raises again so that uvicorn prints its traceback."""
-    said = f"something went wrong in the page's server ({type(error).__name__}): its terminal tells more"
-    return JSONResponse({"error": said}, status_code=500, headers=HEADERS)
+    message = f"page: internal error of the server ({type(error).__name__}). See its terminal for details."
+    return JSONResponse({"error": message}, status_code=500, headers=HEADERS)
 
 
 def _given(asked: dict[str, Any], name: str, kind: type) -> Any:
     """Return a value of a request, or raise ConfigError if it is missing or has another type; a float may be an integer."""
     value = asked.get(name)
     if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
-        words = {str: "text", int: "whole number", float: "number", list: "list"}[kind]
-        raise ConfigError(f"the question is incomplete, it has no {words} {name!r}: reload the page")
+        words = {str: "text", int: "a whole number", float: "a number", list: "a list"}[kind]
+        raise ConfigError(f"{name}: must be {words}, got {quoted(value)}. Reload the page.")
     return value
 
 

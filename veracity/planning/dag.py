@@ -194,7 +194,8 @@ def snakemake(snakefile: Path, folder: Path, config: Mapping[str, Any], *argumen
         why = re.search(r"^error: (.+)$|^\w+(?:Error|Exception).*:\n(.+)$", text, re.MULTILINE) or re.search(
             r"(.*)()\s*$", text
         )
-        raise VeracityError(f"plan: {rule[1] if rule else 'the run'} cannot be measured: {(why[1] or why[2]) if why else ''}")
+        reason = ((why[1] or why[2]) if why else "").rstrip(" .")
+        raise VeracityError(f"plan: {rule[1] if rule else 'the run'} cannot be measured. {reason}.")
     return done.stdout
 
 

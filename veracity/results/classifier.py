@@ -53,7 +53,7 @@ def missing(model: ExplainedModel) -> dict[str, str]:
     if not model.exact:
         found["the values of all masks"] = model.evaluator.reason or "lime.exact is false"
     if model.module is None:
-        found["layers"] = "the classifier shows none"
+        found["layers"] = "the classifier does not expose them"
     return found
 
 
@@ -62,7 +62,7 @@ def check_length(one: OneLabel, attacked_seconds: float | None) -> None:
     needed = one.classifier.excerpt_samples / one.classifier.sample_rate
     if attacked_seconds is not None and attacked_seconds < needed:
         raise ConfigError(
-            f"attacks.seconds is {attacked_seconds}, and an excerpt of the classifier lasts {needed:.2f} s: raise it"
+            f"attacks.seconds: shorter than an excerpt of the classifier of {needed:.2f} s, got {attacked_seconds}. Raise it."
         )
 
 
@@ -70,6 +70,6 @@ def check_study(model: ExplainedModel, n_samples: list[int]) -> None:
     """Raise ConfigError if the stability study is requested and not all masks can be evaluated."""
     if n_samples and not model.exact:
         raise ConfigError(
-            f"the stability study needs all masks, and {model.evaluator.reason or 'lime.exact is false'}: set "
-            "stability.n_samples to [], or use at most 12 segments"
+            "stability.n_samples: requires all masks, which are not available "
+            f"({model.evaluator.reason or 'lime.exact is false'}), got {n_samples}. Set it to [], or use at most 12 segments."
         )

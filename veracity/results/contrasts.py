@@ -116,7 +116,8 @@ def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
     if ":" not in name and found.empty:  # the explainer used another fill than the default
         found = songs[songs.explainer == explainer]
     if found.empty:
-        raise ConfigError(f"truth names the explainer '{name}', which is not scored{hint(explainer, songs.explainer.unique())}")
+        near = hint(explainer, songs.explainer.unique())
+        raise ConfigError(f"truth: the explainer has no scores, got '{name}'. Add it to explainers{near}.")
     return found
 
 

@@ -34,7 +34,7 @@ def table(results: Path) -> pd.DataFrame:
     folder = results / "benchmarks"
     parts = [of_job(results, path.relative_to(folder)) for path in sorted(folder.rglob("*.tsv"))]
     if not parts:
-        raise ArtefactError(f"{folder} holds no measurements: run the target `all` first")
+        raise ArtefactError(f"{folder}: no measurements. Run the target `all` first.")
     columns = {
         "jobs": ("s", "size"),
         "wall_seconds": ("s", "sum"),

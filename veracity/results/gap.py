@@ -166,7 +166,7 @@ def _factors(cells: pd.DataFrame, fill: str) -> tuple[str, ...]:
         factors = tuple(name for name in CHANGED if name not in left_out)
         if all(explainer_of(some, fill) in cells for some in _combinations(factors)):
             return factors
-    raise ValueError("the games' own rows are missing: scores come from veracity.results.scores")
+    raise ValueError("the rows of the games are missing. Compute the scores with veracity.results.scores.")
 
 
 def _combinations(factors: Sequence[str]) -> Iterator[tuple[str, ...]]:

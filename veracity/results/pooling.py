@@ -112,7 +112,7 @@ def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
     try:
         columns = pd.read_csv(path, nrows=0).columns
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError):
-        raise ArtefactError(f"{path} is damaged and holds no table: delete it, and its rule makes it again") from None
+        raise ArtefactError(f"{path}: cannot be read as a table. Delete it, and run snakemake again.") from None
     missing = {column: ["", "nan"] for column in columns if column not in TEXTS}  # texts may contain NA
     table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing)
     if called != SING and "original" in table:

@@ -19,7 +19,7 @@ def read_run(path: str | os.PathLike) -> dict[str, object]:
             raise ValueError
         return {name: row[name] for name in ("domain", "eps", "eta", "alpha", "song", "n", "flipped", "snr_db")}
     except (OSError, ValueError, KeyError, TypeError):
-        raise ArtefactError(f"{path} is damaged: delete it, and its rule makes it again") from None
+        raise ArtefactError(f"{path}: is damaged. Delete it, and run snakemake again.") from None
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:

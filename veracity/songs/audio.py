@@ -82,7 +82,8 @@ def load_audio_and_facts(
     mono, facts = _decode(Path(path))
     if facts.seconds < min_seconds:
         raise CorpusError(
-            f"{path} lasts {facts.seconds:.2f} s, less than one excerpt of {min_seconds:.2f} s: remove its line from the lists."
+            f"{path}: shorter than one excerpt of {min_seconds:.2f} s, got {facts.seconds:.2f} s. "
+            "Remove its line from the lists."
         )
     if facts.sample_rate != sample_rate:
         import soxr  # librosa.resample also calls soxr, but importing librosa takes longer than decoding a song
@@ -129,7 +130,9 @@ def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
     """
     samples = audio.detach().cpu().numpy() if hasattr(audio, "detach") else np.asarray(audio)
     if samples.ndim != 1 or not len(samples):
-        raise ConfigError(f"audio has shape {samples.shape}: give one channel of samples, shape (n_samples,), or a file")
+        raise ConfigError(
+            f"audio: must be one channel, got shape {samples.shape}. Give samples of shape (n_samples,), or a file."
+        )
     return samples.astype(np.float32)
 
 
@@ -157,8 +160,8 @@ def told_length(path: str | os.PathLike) -> tuple[float, int, int]:
     """
     with _decoder(Path(path)) as decoder:
         rate = decoder.file.samplerate
-        told = (decoder.stream_seconds, decoder.claimed_seconds)
-        seconds = next((seconds for seconds in told if seconds * rate <= MAX_SAMPLES), nan)
+        claims = (decoder.stream_seconds, decoder.claimed_seconds)
+        seconds = next((seconds for seconds in claims if seconds * rate <= MAX_SAMPLES), nan)
         if not isfinite(seconds):
             seconds = sum(map(len, decoder.blocks())) / rate
         return seconds, rate, decoder.file.channels
@@ -172,28 +175,28 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
     from . import decoding
 
     if not path.is_file():
-        raise CorpusError(f"There is no audio file {path}: add it, or remove its line from the corpus's lists.")
+        raise CorpusError(f"{path}: audio file is missing. Add it, or remove its line from the lists.")
     where = ""
     try:
         if kind := kind_of(path):
-            raise CorpusError(f"{path} is {kind}: replace it by an ogg, mp3, flac or wav file.")
+            raise CorpusError(f"{path}: must be audio, got {kind}. Replace it with an ogg, mp3, flac or wav file.")
         with decoding.opened(path) as decoder:
             rate = decoder.file.samplerate
             if not MIN_RATE <= rate <= MAX_RATE:
                 raise CorpusError(
-                    f"{path} claims a sampling rate of {rate} Hz: export it with one between {MIN_RATE} and {MAX_RATE} Hz."
+                    f"{path}: sample rate must be from {MIN_RATE} to {MAX_RATE} Hz, got {rate}. Export it at another rate."
                 )
             try:
                 yield decoder
             finally:
-                where = f"beyond {decoder.n_samples / rate:.1f} s " if decoder.n_samples else ""
+                where = f"after {decoder.n_samples / rate:.1f} s " if decoder.n_samples else ""
     except soundfile.SoundFileError as error:
         reason = decoding.reason(error)
         raise CorpusError(
-            f"{path} cannot be decoded {where}({reason}): replace it by an intact ogg, mp3, flac or wav file."
+            f"{path}: cannot be decoded {where}({reason}). Replace it with an intact ogg, mp3, flac or wav file."
         ) from None
     except OSError as error:
-        raise CorpusError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from None
+        raise CorpusError(f"{path}: cannot be read ({error.strerror}). Check the file and its permissions.") from None
 
 
 def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
@@ -210,16 +213,16 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
                 n_clipped += int((magnitude >= FULL_SCALE).sum())
                 power += float(np.square(block, out=magnitude).sum(dtype=np.float64))
             if decoder.n_samples > MAX_SAMPLES:
-                raise CorpusError(f"{path} lasts longer than {MAX_SAMPLES / rate / 3600:.1f} hours: cut it into songs.")
+                raise CorpusError(f"{path}: longer than {MAX_SAMPLES / rate / 3600:.1f} hours. Cut it into songs.")
         n_samples = decoder.n_samples
     if not n_samples:
-        raise CorpusError(f"{path} holds no samples: replace it, or remove its line from the lists.")
+        raise CorpusError(f"{path}: no samples. Replace it, or remove its line from the lists.")
     if not isfinite(peak):
-        raise CorpusError(f"{path} holds samples that are not finite (NaN or infinite): export the audio again.")
+        raise CorpusError(f"{path}: samples are not finite (NaN or infinite). Export the audio again.")
     if peak > MAX_PEAK:
         raise CorpusError(
-            f"{path} has a peak of {peak:.4g} where full scale is 1, as if its numbers were integers: "
-            "divide them by the largest integer (32768 for 16 bits) and export the audio again."
+            f"{path}: the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
+            "Divide the samples by the largest integer (32768 for 16 bits) and export the audio again."
         )
     mono = np.concatenate(means)
     del means

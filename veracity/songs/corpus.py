@@ -109,18 +109,18 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
         lists = next((root / name for name in ("filelists", "filelist") if (root / name).is_dir()), root / "filelists")
         for number, line in enumerate(text_lines(lists / split), 1):
             if listed := unicodedata.normalize("NFC", line.strip()):
-                where = f"{lists / split}, line {number}: {shortened(listed)!r}"
+                where, got = f"{lists / split}, line {number}", f"got {shortened(listed)!r}"
                 song = _find_audio(listed, audio)
                 if song is None:
-                    raise CorpusError(f"{where} is not in {root / 'audio'}: add the file or remove the line.")
+                    raise CorpusError(f"{where}: not in {root / 'audio'}, {got}. Add the file or remove the line.")
                 stem = unicodedata.normalize("NFC", song.stem)
                 if (label_file := next((labels[stem + s] for s in LABEL_SUFFIXES if stem + s in labels), None)) is None:
-                    raise CorpusError(f"{where} has no labels: put '{song.stem}.lab' into {root / 'labels'}.")
+                    raise CorpusError(f"{where}: no labels, {got}. Put '{song.stem}.lab' into {root / 'labels'}.")
                 if song.name in found:
-                    raise CorpusError(f"{where} is listed already, for {found[song.name][2]}: keep one of the lines.")
+                    raise CorpusError(f"{where}: already listed for {found[song.name][2]}, {got}. Keep one of the lines.")
                 found[song.name] = (song, label_file, split)
     if not found:
-        raise CorpusError(f"The lists in {lists} name no songs: write one audio file name per line.")
+        raise CorpusError(f"{lists}: no songs. Write one audio file name per line.")
     names = _distinct_names(found)
     return [Song(names[file], *parts) for file, parts in found.items()]
 
@@ -146,7 +146,7 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
     """
     root = Path(folder)
     if not os.path.isdir(root):  # noqa: PTH112 - does not raise for long names
-        raise CorpusError(f"There is no folder {folder}: set corpus.folder to one that holds audio.")
+        raise CorpusError(f"corpus.folder: folder is missing, got {folder}. Give a folder that contains audio.")
     found: list[Path] = []
     seen: set[str] = set()
     in_folder: dict[Path, list[Path]] = {}
@@ -160,7 +160,7 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
         in_folder[Path(base)] = [path for path in paths if path.suffix.lower() in LABEL_SUFFIXES]
         found += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
     if not found:
-        raise CorpusError(f"{folder} holds no audio ({', '.join(AUDIO_SUFFIXES)}): put some there, or name another folder.")
+        raise CorpusError(f"{folder}: no audio ({', '.join(AUDIO_SUFFIXES)}). Put files there, or give another folder.")
     files_of = {path.relative_to(root).as_posix(): path for path in sorted(found)}
     names = _distinct_names(files_of)
     return [Song(names[name], path, find_labels(path, in_folder[path.parent]), "test") for name, path in files_of.items()]
@@ -181,13 +181,13 @@ def find_root(folder: str | os.PathLike) -> Path:
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # noqa: PTH112 - does not raise for long names
-        raise CorpusError(f"There is no corpus folder {folder}: set corpus.folder to it, or run the target `download`.")
+        raise CorpusError(f"corpus.folder: folder is missing, got {folder}. Give the corpus, or run the target `download`.")
     children = [child for child in _children(folder) if child.is_dir()]
     inside = [child for child in children if not child.name.startswith((".", "__MACOSX"))]
     for root in (folder, *(inside if len(inside) == 1 else [])):
         if (root / "audio").is_dir():
             return root
-    raise CorpusError(f"{folder} holds no folder audio/: give a corpus in the layout of Jamendo (audio, labels, filelists).")
+    raise CorpusError(f"{folder}: no folder audio/. Give a corpus in the layout of Jamendo (audio, labels, filelists).")
 
 
 def _digest(text: str) -> str:
@@ -197,12 +197,14 @@ def _digest(text: str) -> str:
 def _files(folder: Path) -> dict[str, Path]:
     """Return the files of a folder by composed (NFC) name, without hidden files."""
     if not folder.is_dir():
-        raise CorpusError(f"There is no folder {folder}: a corpus needs audio/, labels/ and filelists/.")
+        raise CorpusError(f"{folder}: folder is missing. Give a corpus with audio/, labels/ and filelists/.")
     files: dict[str, Path] = {}
     for path in sorted(path for path in _children(folder) if path.is_file() and not path.name.startswith(".")):
         name = unicodedata.normalize("NFC", path.name)
         if name in files:
-            raise CorpusError(f"{folder} holds two files whose names look the same, {shortened(name)!r}: rename one of them.")
+            raise CorpusError(
+                f"{folder}: two file names that differ only in Unicode form, got {shortened(name)!r}. Rename one of them."
+            )
         files[name] = path
     return files
 
@@ -211,7 +213,7 @@ def _children(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError as error:
-        raise CorpusError(f"{folder} cannot be read ({error.strerror}): check its permissions.") from None
+        raise CorpusError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from None
 
 
 def _find_audio(listed: str, audio: dict[str, Path]) -> Path | None:

@@ -100,7 +100,7 @@ def opened(path: Path) -> Iterator[Decoder]:
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_Sequential(path))
         if file.format not in FORMATS:
-            raise soundfile.SoundFileRuntimeError(f"its format is {file.format}")
+            raise soundfile.SoundFileRuntimeError(f"format {file.format} is not supported")
         claimed = file.frames / file.samplerate if file.frames < UNKNOWN_FRAMES else np.nan
         if file.format in ("WAV", "WAVEX", "AIFF"):
             source = stack.enter_context(path.open("rb"))
@@ -129,7 +129,7 @@ def reason(error: soundfile.SoundFileError) -> str:
     """Return the error message of a decoder as a clause."""
     text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
     text = text.removeprefix("Error : ").rstrip(".")
-    return "its stream is broken" if re.search("internal|lost sync", text.lower()) else text
+    return "broken stream" if re.search("internal|lost sync", text.lower()) else text
 
 
 class _Sequential(soundfile.SoundFile):

@@ -55,7 +55,7 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
-            raise CorpusError(f"{folder} is a file where the corpus shall lie: move it away, or set corpus.folder to another.")
+            raise CorpusError(f"corpus.folder: must not be a file, got {folder}. Move the file, or give another folder.")
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
             archive = _fetch(url, Path(temporary), sha256)
             unpacked = Path(temporary, "corpus")
@@ -63,13 +63,13 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
             try:
                 find_root(unpacked)
             except CorpusError:
-                raise CorpusError(f"{url} holds no corpus in the layout of Jamendo: check the address.") from None
+                raise CorpusError(f"{url}: no corpus in the layout of Jamendo. Check the address.") from None
             if folder.is_dir():
                 folder.rmdir()
             shutil.move(unpacked, folder)
     except OSError as error:
         raise CorpusError(
-            f"{folder} cannot be written ({error.strerror or error}): make room there, or check permissions."
+            f"{folder}: cannot be written ({error.strerror or error}). Free some space, or check permissions."
         ) from None
     return folder
 
@@ -79,17 +79,17 @@ def _fetch(url: str, folder: Path, sha256: str | None) -> Path:
     from requests import RequestException
 
     if urlsplit(url).scheme not in ("http", "https", "ftp"):
-        raise CorpusError(f"{shortened(url)} begins with none of http://, https:// and ftp://: check corpus.url.")
+        raise CorpusError(f"corpus.url: must begin with http://, https:// or ftp://, got {shortened(url)}. Correct it.")
     try:
         return Path(pooch.retrieve(url, sha256 and f"sha256:{sha256}", fname="archive.zip", path=folder))
     except (RequestException, ftplib.Error, EOFError, OSError) as error:
         if getattr(error, "filename", None) or getattr(error, "errno", None) in DISK:  # a disk error, not a network error
             raise
         raise CorpusError(
-            f"{url} cannot be fetched ({shortened(str(error))}): check the address, or download it by hand."
+            f"{url}: cannot be fetched ({shortened(str(error))}). Check the address, or download it by hand."
         ) from None
     except ValueError:
-        raise CorpusError(f"{url} is not what was expected: its digest is not corpus.sha256; check both.") from None
+        raise CorpusError(f"{url}: digest does not match corpus.sha256. Check both.") from None
 
 
 def _unpack(archive: Path, folder: Path, url: str) -> None:
@@ -111,16 +111,16 @@ def _unpack(archive: Path, folder: Path, url: str) -> None:
                         while chunk := packed.read(CHUNK):
                             left -= len(chunk)
                             if left < 0:
-                                raise CorpusError(f"{url} holds more than it declares: do not use this archive.")
+                                raise CorpusError(f"{url}: contains more than declared. Do not use this archive.")
                             file.write(chunk)
     except DAMAGED as error:
         raise CorpusError(
-            f"{url} is no whole zip archive ({shortened(str(error))}): check the address and try again."
+            f"{url}: not an intact zip archive ({shortened(str(error))}). Check the address and try again."
         ) from None
     except OSError as error:
         if error.errno is None:  # an error of the decompressor
             raise CorpusError(
-                f"{url} is no whole zip archive ({shortened(str(error))}): check the address and try again."
+                f"{url}: not an intact zip archive ({shortened(str(error))}). Check the address and try again."
             ) from None
         raise
 
@@ -132,25 +132,29 @@ def _check_members(members: list[zipfile.ZipInfo], free_bytes: int, url: str) ->
         path = PurePosixPath(member.filename)
         shown = shortened(member.filename)
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise CorpusError(f"{url} would write outside its folder ({shown}): do not use this archive.")
+            raise CorpusError(f"{url}: a member is outside of the folder, got {shown}. Do not use this archive.")
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise CorpusError(f"{url} holds a link or device ({shown}): unpack it by hand, and set corpus.folder to it.")
+            raise CorpusError(
+                f"{url}: must not contain links or devices, got {shown}. Unpack it by hand, and set corpus.folder."
+            )
         if member.flag_bits & 1:
-            raise CorpusError(f"{url} is encrypted ({shown}): unpack it by hand, and set corpus.folder to it.")
+            raise CorpusError(f"{url}: a member is encrypted, got {shown}. Unpack it by hand, and set corpus.folder.")
         if max(len(os.fsencode(part)) for part in path.parts) > 255:
-            raise CorpusError(f"{url} holds a name that is too long for a file ({shown}): unpack it by hand under another.")
+            raise CorpusError(f"{url}: a file name is too long, got {shown}. Unpack it by hand under another name.")
         if not member.is_dir():
             if path in files:
-                raise CorpusError(f"{url} holds {shown!r} twice: do not use this archive.")
+                raise CorpusError(f"{url}: duplicate name, got {shown!r}. Do not use this archive.")
             files.add(path)
         folders.update([path] if member.is_dir() else [], path.parents)
     if both := files & folders:
-        raise CorpusError(f"{url} holds {shortened(str(min(both)))!r} as a file and as a folder: do not use this archive.")
+        raise CorpusError(f"{url}: both a file and a folder, got {shortened(str(min(both)))!r}. Do not use this archive.")
     n_bytes = sum(member.file_size for member in members)
     if n_bytes > MAX_BYTES or len(members) > MAX_MEMBERS:
         raise CorpusError(
-            f"{url} would unpack to {n_bytes / 1e9:.0f} GB in {len(members)} files, more than a corpus holds: do not use it."
+            f"{url}: too large for a corpus, got {n_bytes / 1e9:.0f} GB in {len(members)} files. Do not use this archive."
         )
     if n_bytes > free_bytes:
-        raise CorpusError(f"{url} unpacks to {n_bytes / 1e9:.2f} GB where {free_bytes / 1e9:.2f} GB are free: make room first.")
+        raise CorpusError(
+            f"{url}: larger than the free space of {free_bytes / 1e9:.2f} GB, got {n_bytes / 1e9:.2f} GB. Free some space."
+        )

@@ -72,26 +72,26 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
     gaps_are_nosing = Path(path).suffix.lower() in (".txt", ".csv")
     intervals: list[Interval] = []
     for number, line, parts in _rows(Path(path)):
-        where = f"{path}, line {number}: {shortened(line.strip())!r}"
+        where, got = f"{path}, line {number}", f"got {shortened(line.strip())!r}"
         if len(parts) < 3 or not all(re.fullmatch(NUMBER, part, re.ASCII) for part in parts[:2]):
-            raise CorpusError(f"{where} is malformed: write start and end in seconds, as 12.5, and a label.")
+            raise CorpusError(f"{where}: malformed, {got}. Write start and end in seconds, as 12.5, and a label.")
         if len(parts) > 3 or parts[2] not in label_of:
             known = " or ".join(map(shortened, label_of))
             raise CorpusError(
-                f"{where} is malformed: the label must be {known}, with nothing behind it; corpus.words may say other words."
+                f"{where}: the label must be {known}, without text after it, {got}. Correct it, or add words to corpus.words."
             )
         start, end, label = float(parts[0]), float(parts[1]), label_of[parts[2]]
         if not 0 <= start < end < np.inf:
-            raise CorpusError(f"{where} is malformed: the end must come after the start, and both be finite.")
+            raise CorpusError(f"{where}: the end must be after the start, and both finite, {got}. Correct the times.")
         expected = intervals[-1].end_seconds if intervals else 0.0
         if gaps_are_nosing and start > expected + GAP_SECONDS:
             intervals.append(Interval(expected, start, "nosing"))
         elif abs(start - expected) > GAP_SECONDS:
-            problem = "leaves a gap after" if start > expected else "is unsorted or overlaps: it starts before"
-            raise CorpusError(f"{where} {problem} {expected} s: intervals must follow one another from 0 s on.")
+            problem = "gap after" if start > expected else "unsorted or overlapping start before"
+            raise CorpusError(f"{where}: {problem} {expected} s, {got}. Write intervals that follow one another from 0 s.")
         intervals.append(Interval(start, end, label))
     if not intervals:
-        raise CorpusError(f"{path} holds no labels: write a line 'start end label' for each interval.")
+        raise CorpusError(f"{path}: no labels. Write a line 'start end label' for each interval.")
     return intervals
 
 
@@ -131,7 +131,7 @@ def find_labels(audio: Path, files: Iterable[Path] | None = None) -> Path | None
         if path.suffix.lower() != ".txt" or _begins_with_number(path)
     ]
     if len(found) > 1:
-        raise CorpusError(f"{audio} has two files of labels, {found[0].name} and {found[1].name}: keep one of them.")
+        raise CorpusError(f"{audio}: must have one label file, got {found[0].name} and {found[1].name}. Keep one of them.")
     return found[0] if found else None
 
 
@@ -168,11 +168,11 @@ def check_extent(intervals: Sequence[Interval], seconds: float, path: str | os.P
     least = 0 if Path(path).suffix.lower() in (".txt", ".csv") else MIN_EXTENT  # audio after their last label counts as nosing
     if least <= end / seconds <= MAX_EXTENT:
         return
-    wrong = f"{path} ends at {end:.6g} where the audio lasts {seconds:.2f} s"
+    wrong = f"{path}: end of the labels does not match the audio of {seconds:.2f} s, got {end:.6g}"
     for unit, in_seconds in (("milliseconds", 1e-3), ("minutes", 60.0)):
         if 0.8 < end * in_seconds / seconds < 1.25:
-            raise CorpusError(f"{wrong}, as if its times were {unit}: write them in seconds.")
-    raise CorpusError(f"{wrong}: write times in seconds, and put the labels of this recording beside it.")
+            raise CorpusError(f"{wrong} (possibly {unit}). Write times in seconds.")
+    raise CorpusError(f"{wrong}. Write times in seconds, and use the labels of this recording.")
 
 
 def to_the_end(intervals: list[Interval], seconds: float, path: str | os.PathLike) -> list[Interval]:
@@ -249,16 +249,16 @@ def text_lines(path: Path) -> list[str]:
     """
     try:
         if not path.is_file():
-            raise CorpusError(f"There is no file {path}: a corpus needs it.")
+            raise CorpusError(f"{path}: file is missing in the corpus. Add it.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise CorpusError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.") from None
+        raise CorpusError(f"{path}: cannot be read ({error.strerror}). Check the file and its permissions.") from None
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     if len(content) > MAX_BYTES or "\0" in text:
-        raise CorpusError(f"{path} is no text file of UTF-8: save it as one, or put the right file there.")
+        raise CorpusError(f"{path}: not a text file in UTF-8. Save it as one, or replace it.")
     return re.split("\r\n|\r|\n", text)

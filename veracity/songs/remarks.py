@@ -17,7 +17,9 @@ def remarks(song: Spectrogram) -> list[str]:
     """Return short texts about unusual audio and labels of a song; properties that were not measured are skipped."""
     overhang, found = song.label_overhang_seconds, []
     if abs(overhang) > ROUNDING_SECONDS:
-        end, cure = ("run {:.1f} s past", "they are clipped") if overhang > 0 else ("end {:.1f} s before", "the last goes on")
+        end, cure = (
+            ("run {:.1f} s past", "they are clipped") if overhang > 0 else ("end {:.1f} s before", "the last is extended")
+        )
         if -overhang > EARLY * song.seconds:
             cure = "are their times seconds?"
         found.append(f"labels {end.format(abs(overhang))} the end of the audio: {cure}")
@@ -27,7 +29,7 @@ def remarks(song: Spectrogram) -> list[str]:
             "it is cut or damaged, and labels may be off"
         )
     if song.skipped_bytes > 0:
-        found.append(f"{song.skipped_bytes:.0f} bytes inside the file are no audio: labels behind them may be off")
+        found.append(f"{song.skipped_bytes:.0f} bytes inside the file are not audio: labels after them may be off")
     if song.cut_off:
         found.append("the file ends without its end mark or within a frame: it may be cut off")
     if song.averaging_loss_db > 10 * log10(max(song.channels, 1)) + 3:  # independent channels lose 10 log10(n)

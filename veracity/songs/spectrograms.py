@@ -45,8 +45,8 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
     magnitude = magnitudes(torch.as_tensor(audio), frontend)
     if not bool(torch.isfinite(magnitude.half()).all()):
         raise CorpusError(
-            f"{song.audio} is too loud for spectrograms of half precision (peak {facts.peak:.3g}, largest magnitude "
-            f"{float(magnitude.max()):.3g}): scale it to +-1, or lower frontend.frame_samples"
+            f"{song.audio}: too loud for spectrograms of half precision (largest magnitude {float(magnitude.max()):.3g}), "
+            f"got a peak of {facts.peak:.3g}. Scale it to +-1, or lower frontend.frame_samples."
         )
     is_sing, overhang = None, math.nan
     if intervals and song.labels:

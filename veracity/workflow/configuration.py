@@ -19,7 +19,7 @@ from ..attacks.settings import AttackSettings, Step, Weight
 from ..classifiers.building import ModelSettings
 from ..detector.planted import CueSettings
 from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
-from ..errors import ConfigError
+from ..errors import ConfigError, shortened
 from ..explainers.lime import LimeSettings
 from ..settings import Distinct, Several, about, between, matching, merged, sentence, settings
 from ..songs.settings import FrontEnd
@@ -31,7 +31,9 @@ Updates = Annotated[int, between(1, 10**7)]
 Flag = Annotated[bool, Field(strict=True)]
 FilePath = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "a path"})]
 Text = Annotated[str, Field(strict=True)]
-Asked = Annotated[Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or keys of an explainer"})]
+Asked = Annotated[
+    Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or a mapping with keys of an explainer"})
+]
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
 Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "64 hexadecimal digits, as sha256sum prints them")]
 Seed = Annotated[str, matching("seed[0-9]{1,3}", "seed0, seed1 and so on")]
@@ -415,7 +417,9 @@ class _Loader(yaml.SafeLoader):
         seen = set[object]()
         for key, _ in node.value:
             if str(key.value) in seen and key.value != "<<":
-                raise ConfigError(f"line {key.start_mark.line + 1}: {key.value}: this key stands twice. Remove one of them.")
+                raise ConfigError(
+                    f"line {key.start_mark.line + 1}: duplicate key, got {shortened(key.value)}. Remove one of them."
+                )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 

@@ -70,7 +70,7 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
     _check_truth(config)
     _check_drawings(config)
     if both := set(words.sing) & set(words.nosing):
-        raise refused("corpus.words", "a word stands for sing and nosing", quoted(min(both)), "Leave it in one of them")
+        raise refused("corpus.words", "the same word for sing and nosing", quoted(min(both)), "Leave it in one of them")
     _check_explainers(config)
     _check_controls(config)
     if n_songs is not None:
@@ -127,8 +127,8 @@ def _check_lime(config: Configuration) -> None:
     checked_for_sets(n)
     weighted = effective_samples(lime.n_samples, n, lime.kernel_width)
     if weighted < n + 1:
-        weigh = f"with lime.kernel_width {plain(lime.kernel_width)} they weigh as much as {weighted:.2g} masks"
-        problem = f"{weigh}, which do not determine the weights of {n} segments"
+        equal = f"with lime.kernel_width {plain(lime.kernel_width)} equivalent to {weighted:.2g} masks"
+        problem = f"{equal}, too few for the weights of {n} segments"
         raise refused("lime.n_samples", problem, lime.n_samples, "Raise one of them")
     if max(config.localised.k) > n:
         problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
@@ -136,7 +136,7 @@ def _check_lime(config: Configuration) -> None:
     for n_samples in config.stability.n_samples:
         checked_samples(n_samples, n, "stability.n_samples")
     if lime.exact and config.stability.n_samples and (why := lacks_masks(config)):
-        problem = f"the study needs all masks, and {why}"
+        problem = f"the study requires all masks, but {why}"
         raise refused("stability.n_samples", problem, list(config.stability.n_samples), "Set it to [], or use fewer segments")
 
 
@@ -158,7 +158,7 @@ def _check_truth(config: Configuration) -> None:
                     f"truth.{key}", "not evaluated with this fill", quoted(name), f"Choose {', '.join(sorted(fills))}"
                 )
             if fill not in ("", CLEAN, *config.lime.fills):
-                raise refused(f"truth.{key}", f"lime.fills lacks {fill}", quoted(name), "Add it there")
+                raise refused(f"truth.{key}", f"lime.fills does not contain {fill}", quoted(name), "Add it there")
 
 
 def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
@@ -186,7 +186,7 @@ def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int
     if not why or n_time * n_band <= DIRECT_EXACT_SEGMENTS:
         return ""
     shown = f"lime.n_time {n_time} times lime.n_band {n_band} is {n_time * n_band}"
-    return f"with {why} only those of up to {DIRECT_EXACT_SEGMENTS} segments are evaluated, {shown}"
+    return f"with {why} they are evaluated only for up to {DIRECT_EXACT_SEGMENTS} segments, and {shown}"
 
 
 def _check_model(config: Configuration) -> None:
@@ -206,11 +206,11 @@ def _check_model(config: Configuration) -> None:
             raise refused("model.label", "there is no model.build that has labels", quoted(model.label), "Set both, or null")
         return
     if not model.label:
-        raise refused("model.label", "missing beside model.build", "null", "Name the label of model.build to explain")
+        raise refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
     check_callable(model.build, "model.build")
     for domain in DOMAINS:
         if (precision := getattr(config.attacks, domain).precision) != "float32":
-            raise refused(f"attacks.{domain}.precision", "for the paper's detector only", precision, "Set it to float32")
+            raise refused(f"attacks.{domain}.precision", "requires the paper's detector", precision, "Set it to float32")
 
 
 def _check_explainers(config: Configuration) -> None:
@@ -218,12 +218,12 @@ def _check_explainers(config: Configuration) -> None:
     explainers = explainers_of(config.explainers)
     for one in explainers:
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - does not raise for long names
-            raise refused("explainers", f"stored of {one.name} is not a folder", quoted(one.stored), "Give the path to one")
+            raise refused("explainers", f"stored of {one.name} must be a folder", quoted(one.stored), "Give the path to one")
         if one.call:
-            check_callable(one.call, f"explainers: {one.name}, call", one.options)
+            check_callable(one.call, f"explainers.{one.name}.call", one.options)
     missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
     if config.model.predict:
-        missing |= dict.fromkeys(("gradients", "layers"), "model.predict is known by its predictions alone")
+        missing |= dict.fromkeys(("gradients", "layers"), "model.predict provides only predictions")
     check_needs(explainers, missing)
 
 
@@ -234,24 +234,32 @@ def _check_controls(config: Configuration) -> None:
         return  # runs without controls are not rejected, and the jobs of controls check the same conditions
     if model.build or model.predict:
         cure = f"Set it to false, or model.{'build' if model.build else 'predict'} to null"
-        raise refused("controls.all", "controls need the paper's detector", "true", cure)
+        raise refused("controls.all", "controls require the paper's detector", "true", cure)
     if controls.confined.segments > (n := lime.n_time * lime.n_band):
-        raise refused("controls.confined.segments", f"a grid has {n}", controls.confined.segments, "Lower it")
+        raise refused(
+            "controls.confined.segments",
+            f"must be at most {n}, as many as the grid has segments",
+            controls.confined.segments,
+            "Lower it",
+        )
     controls.cue.n_samples(frontend, n_time=lime.n_time)
     for name in (name for name in controls.names if "x" in name):
         n_time, n_band = map(int, name.removeprefix("grid_").split("x"))
         try:
             checked_for_all(SegmentGrid(n_time, n_band, frontend.excerpt_frames, frontend.n_mels))
         except ConfigError as error:
-            raise ConfigError(f"controls.names holds {name}: {error}") from None
+            problem = f"grid is not possible ({str(error).removesuffix('.')})"
+            raise refused("controls.names", problem, quoted(name), "Choose a coarser grid, or leave it out") from None
     explainers = explainers_of([LIME, *controls.explainers])
     check_needs(explainers, {"the values of all masks": why} if (why := lacks_masks(config)) else {})
     for one in explainers:
         if one.stored:
-            raise refused("controls.explainers", "stored for the study's own excerpts", one.name, "Leave it out")
+            raise refused(
+                "controls.explainers", "stored attributions are for the excerpts of the study", one.name, "Leave it out"
+            )
         if one.name in IN_ANY_CASE:
-            raise refused("controls.explainers", "evaluated in any case", one.name, "Leave it out")
-        check_callable(str(one.call), f"controls.explainers: {one.name}, call", one.options)
+            raise refused("controls.explainers", "always evaluated", one.name, "Leave it out")
+        check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)
 
 
 def _check_drawings(config: Configuration) -> None:

@@ -41,9 +41,8 @@ def refuse_copied(run: Run) -> None:
     stale = [path for path in _came_since(folder, since) if _differs(path, run, unreadable=not is_own)]
     names = {path.relative_to(folder).parts[0] for path in stale}
     if names:
-        came = "files copied here, or left by a run that was killed, that were made with other settings"
-        cure = f"Remove them, to make them again: rm -r {' '.join(str(folder / name) for name in sorted(names))}"
-        raise ArtefactError(f"{run.folder}: it holds {came}. {cure}")
+        cure = f"Remove them to compute them again: rm -r {' '.join(str(folder / name) for name in sorted(names))}"
+        raise ArtefactError(f"{run.folder}: contains files of other settings, copied or left by a killed run. {cure}")
 
 
 def _came_since(folder: Path, since: int) -> Iterator[Path]:

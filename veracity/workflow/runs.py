@@ -66,8 +66,8 @@ def _runs_of(config: str) -> dict[str, "Run"]:
         except VeracityError as error:
             raise type(error)(f"{FOLDER}.{name}: {error}" if name else str(error)) from None
         if (label := runs[name].label_name) != runs[""].label_name:
-            problem = f"another label is explained than {runs[''].label_name}, got {label}"
-            raise ConfigError(f"{FOLDER}.{name}.model: {problem}. Compare the same label, or make it a run of its own.")
+            problem = f"must explain the label {runs[''].label_name} of the base run, got {label}"
+            raise ConfigError(f"{FOLDER}.{name}.model: {problem}. Use the same label, or make it a separate run.")
     return runs
 
 
@@ -91,17 +91,17 @@ def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for name, changes in config[FOLDER].items():
-        path = f"configuration key '{FOLDER}.{name}"
+        path = f"{FOLDER}.{name}"
         if name in (BASE, TOTAL):
-            raise ConfigError(f"{path}': tables call something else {name!r}: choose another name")
+            raise ConfigError(f"{path}: name is reserved for tables, got {name!r}. Choose another name.")
         if not changes:
-            raise ConfigError(f"{path}' changes nothing: give what differs from the base, or remove it")
+            raise ConfigError(f"{path}: no changes. Give the keys that differ from the base run, or remove it.")
         for key in FIXED:
             if _part(changes, key):
-                raise ConfigError(f"{path}.{key}' cannot differ from the base's: remove it")
+                raise ConfigError(f"{path}.{key}: must not differ from the base run. Remove it.")
         for key in changes:
             if key not in config:
-                raise ConfigError(f"{path}.{shortened(key)}' is unknown{hint(key, config)}: correct or remove it")
+                raise ConfigError(f"{path}.{shortened(key)}: unknown key. Correct or remove it{hint(key, config)}.")
         merged = complete(changes, config) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
         checked({**merged, "run": name}, within=f"{FOLDER}.{name}")
         found[name] = merged
@@ -169,7 +169,7 @@ class Run:
         self.checkpoint = config["detector"]["checkpoint"]
         if self.checkpoint and not os.path.isfile(self.checkpoint):  # noqa: PTH113 - does not raise for long names
             cure = "Give the path to a .pt file, or null to train"
-            raise ConfigError(f"detector.checkpoint: there is no such file, got {self.checkpoint}. {cure}.")
+            raise ConfigError(f"detector.checkpoint: file is missing, got {self.checkpoint}. {cure}.")
         seeds = [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
         self.detectors = [] if self.build else [GIVEN] if self.checkpoint else seeds
         self.attacked = GIVEN if self.checkpoint else config["detector"]["attacked"]
@@ -179,7 +179,9 @@ class Run:
         self.songs = self._read_songs()
         for path in (self.checkpoint, *(path for song in self.songs.values() for path in (song.audio, song.labels))):
             if path and set("{}") & set(str(path)):
-                raise ConfigError(f"{path}: Snakemake takes braces in a path for a wildcard. Rename the file or folder.")
+                raise ConfigError(
+                    f"{path}: must not contain braces, which Snakemake reads as a wildcard. Rename the file or folder."
+                )
         self._check()
         self.controls, self.controls_left_out = self._controls()
         self.note = self._note()
@@ -207,8 +209,8 @@ class Run:
         check_together(self.settings, n_songs=n_songs if self.songs else None)
         for song in self.config["truth"]["groups"] if self.songs else ():
             if song not in self.songs:
-                cure = f"Choose of {', '.join(sorted(self.songs))}"
-                raise ConfigError(f"truth.groups: the corpus does not hold this song, got {song}. {cure}.")
+                cure = f"Choose from {', '.join(sorted(self.songs))}"
+                raise ConfigError(f"truth.groups: not a song of the corpus, got {song}. {cure}.")
 
     def _note(self) -> str:
         parts = [self.config["corpus"]["note"]]
@@ -224,14 +226,14 @@ class Run:
     def _controls(self) -> tuple[list[str], dict[str, str]]:
         wanted, reasons = self.config["controls"]["names"], {}
         if self.build or self.predict:
-            return [], dict.fromkeys(wanted, "made with the paper's detector alone")
+            return [], dict.fromkeys(wanted, "requires the paper's detector")
         if not self.names("train") or set(self.explained) <= set(self.names("train")):
-            reasons["cue"] = "taught on training songs and asked of others, which this corpus or attacks.splits lacks"
+            reasons["cue"] = "requires training songs, and other songs in attacks.splits"
         for name in wanted:
             n_time, _, n_band = name.removeprefix(GRID).partition("x")
             own = {"n_time": int(n_time), "n_band": int(n_band)} if n_band and name.startswith(GRID) else {}
             if name not in PLANTED and (lacking := lacks_masks(self.settings, **own)):
-                reasons[name] = f"needs all masks, and {lacking}"
+                reasons[name] = f"requires all masks, but {lacking}"
         return [name for name in wanted if name not in reasons], {name: reasons[name] for name in wanted if name in reasons}
 
     def names(self, *splits: str) -> list[str]:

@@ -122,8 +122,8 @@ def spectrograms_of(names):
 def song_files(wildcards):
     """Return the audio and labels of a song as named inputs."""
     if wildcards.song not in RUN.songs:  # because an error raised here would show a traceback
-        missing = f"there is no corpus folder {config['corpus']['folder']}: set corpus.folder, or run the target download"
-        return {"audio": f"({f'no song of the corpus is named {wildcards.song}' if RUN.songs else missing})"}
+        missing = f"corpus.folder: folder is missing, got {config['corpus']['folder']}. Set it, or run the target download."
+        return {"audio": f"({f'song: not in the corpus, got {wildcards.song}. Correct the name.' if RUN.songs else missing})"}
     song = RUN.songs[wildcards.song]
     return {"audio": str(song.audio), **({"labels": str(song.labels)} if song.labels else {})}
 

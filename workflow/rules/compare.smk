@@ -20,7 +20,7 @@ def compared():
 def compared_files(wildcards):
     """Return the paths of all artefacts that the comparison reads."""
     if not config["variants"]:  # because an error raised here would show a traceback
-        return "(configuration key 'variants' names none, so there is nothing to compare: see docs/variants.md)"
+        return "(variants: nothing to compare. Add variants as in docs/variants.md.)"
     return sorted({path for run in RUNS.values() for stage in COMPARED for path in run.paths(stage)})
 
 

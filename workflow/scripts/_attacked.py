@@ -5,7 +5,7 @@ from typing import Any
 
 from veracity.detector.checkpoints import load_checkpoint
 from veracity.detector.network import Network
-from veracity.errors import ConfigError
+from veracity.errors import ConfigError, quoted
 from veracity.jobs import store
 from veracity.jobs.devices import reserve_device
 from veracity.songs.frontend import FrontEnd
@@ -36,7 +36,8 @@ def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, f
         If the rule has no detector as an input, because a user-supplied classifier is attacked.
     """
     if "detector" not in snakemake.input.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
-        raise ConfigError("this stage works on the paper's detector alone: set model.build to null for it")
+        build = quoted(snakemake.params.settings.get("model", {}).get("build", "a classifier"))
+        raise ConfigError(f"model.build: this stage requires the paper's detector, got {build}. Set model.build to null.")
     frontend = FrontEnd(**snakemake.params.settings["frontend"])
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector
     threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])

@@ -1,11 +1,12 @@
 """Rule download: download and unpack the archive of a corpus."""
 
-from veracity.errors import ConfigError
+from veracity.errors import ConfigError, quoted
 from veracity.songs.download import fetch_archive
 
 from _job import job
 
 with job(snakemake):
     if not (snakemake.params.url and snakemake.params.folder):
-        raise ConfigError("set corpus.url and corpus.folder to download a corpus; config/jamendo.yaml has both")
+        got = f"{quoted(snakemake.params.url)} and {quoted(snakemake.params.folder)}"
+        raise ConfigError(f"corpus.url, corpus.folder: required for a download, got {got}. Set both as in config/jamendo.yaml.")
     fetch_archive(snakemake.params.url, snakemake.params.folder, sha256=snakemake.params.sha256)

@@ -1,6 +1,6 @@
 """Rule drawings: draw on a "no sing" excerpt of one song until the decision is "sing", and explain it."""
 
-from veracity.errors import ConfigError
+from veracity.errors import ConfigError, quoted
 from veracity.experiments import drawings
 from veracity.experiments.pen.files import import_drawings
 from veracity.jobs import store
@@ -12,7 +12,10 @@ from _job import job, provenance
 with job(snakemake):
     model, settings, frontend, threshold = explained(snakemake)
     if frontend is None:
-        raise ConfigError("drawings are made on the spectrogram of the paper's detector: set model.build to null for them")
+        build = quoted(snakemake.params.settings["model"]["build"])
+        raise ConfigError(
+            f"model.build: drawings require the spectrogram of the paper's detector, got {build}. Set it to null."
+        )
     own = snakemake.params.settings["drawings"]
     shape = {"n_frames": frontend.excerpt_frames, "n_mels": frontend.n_mels}
     padded = padded_log_mel(store.read(snakemake.input.spectrograms, Spectrogram), frontend).numpy()

@@ -23,7 +23,9 @@ with job(snakemake):
             threshold = of_model["threshold"]
     attack = read_attack(snakemake.input.perturbations)
     if attack.domain != snakemake.wildcards.domain:
-        raise ArtefactError(f"{snakemake.input.perturbations} holds an attack of the {attack.domain}: delete it")
+        raise ArtefactError(
+            f"{snakemake.input.perturbations}: must be a {snakemake.wildcards.domain} attack, got {attack.domain}. Delete it."
+        )
     excerpts = pick_excerpts(
         attack,
         predict_logits,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import shortened
+from ...errors import quoted, shortened
 from .fitting import DrawingError
 from .pickles import PickledArray, RefusedError, read_pickle
 
@@ -64,15 +64,15 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
             for name, values in _arrays_in(content, file.stem, file, n_frames, n_mels, steps):
                 if len(name) > LONGEST_NAME or not name.isprintable():
                     raise DrawingError(
-                        f"{file} holds a drawing whose name is too long or cannot be printed ({shortened(name)}): rename it"
+                        f"{file}: name of a drawing is too long or not printable, got {shortened(name)}. Rename it."
                     )
                 if name in drawings:
-                    raise DrawingError(f"{file} holds a second drawing named {name}: rename one of them")
+                    raise DrawingError(f"{file}: names of drawings must differ, got {name} twice. Rename one of them.")
                 if len(drawings) == MOST_DRAWINGS:
-                    raise DrawingError(f"{path} holds more than {MOST_DRAWINGS} drawings: choose some of them")
+                    raise DrawingError(f"{path}: more than {MOST_DRAWINGS} drawings. Choose some of them.")
                 drawings[name] = _scaled(values, name, file, n_frames, n_mels)
     if not drawings:
-        raise DrawingError(f"{path} holds no drawing: give arrays of {n_frames} frames x {n_mels} bands")
+        raise DrawingError(f"{path}: no drawings. Give arrays of {n_frames} frames x {n_mels} bands.")
     return drawings
 
 
@@ -83,9 +83,9 @@ def _files(path: Path) -> list[Path]:
         path.stat()
     except (OSError, ValueError) as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise DrawingError(f"{path} {reason}: give a file or a folder of drawings") from error
+        raise DrawingError(f"{path}: {reason}. Give a file or a folder of drawings.") from error
     if path.suffix.lower() not in _READERS:
-        raise DrawingError(f"{path} is of no kind that can hold drawings: give one of {', '.join(_READERS)}")
+        raise DrawingError(f"{path}: unsupported file type, got {quoted(path.suffix)}. Give one of {', '.join(_READERS)}.")
     return [path]
 
 
@@ -97,29 +97,29 @@ def _explained(path: Path) -> Iterator[None]:
     except DrawingError:
         raise
     except RefusedError as error:
-        raise DrawingError(f"{path} cannot be read as drawings ({error}): export the drawings as .npy or .png") from error
+        raise DrawingError(f"{path}: cannot be read as drawings ({error}). Export the drawings as .npy or .png.") from error
     except Exception as error:  # readers may raise any error for untrusted files
         raise DrawingError(
-            f"{path} cannot be read as drawings (it is damaged, or holds more than arrays of numbers): "
-            "export the drawings as .npy or .png"
+            f"{path}: cannot be read as drawings (damaged, or contains more than arrays of numbers). "
+            "Export the drawings as .npy or .png."
         ) from error
 
 
 def _bytes_of(path: Path) -> bytes:
     if not path.is_file():  # reading a pipe or a device may never end
-        raise RefusedError("it is no regular file")
+        raise RefusedError("not a regular file")
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise RefusedError(str(error.strerror or "it cannot be opened")) from error
+        raise RefusedError(str(error.strerror or "cannot be opened")) from error
     _check_size(len(data))
     return data
 
 
 def _check_size(n_bytes: int) -> None:
     if n_bytes > MOST_BYTES:
-        raise RefusedError(f"it holds more than {MOST_BYTES >> 20} MiB")
+        raise RefusedError(f"more than {MOST_BYTES >> 20} MiB")
 
 
 def _read_npy(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
@@ -128,16 +128,16 @@ def _read_npy(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
 
 def _read_npz(data: bytes, n_frames: int, n_mels: int) -> dict[str, np.ndarray]:
     if data.count(b"PK\x01\x02") > MOST_DRAWINGS:  # number of entries in the directory, before it is read
-        raise RefusedError(f"it holds more than {MOST_DRAWINGS} arrays")
+        raise RefusedError(f"more than {MOST_DRAWINGS} arrays")
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         _check_size(sum(member.file_size for member in archive.infolist()))  # upper limit of the unpacked size
         for member in archive.infolist():
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise RefusedError("it is packed in a way that NumPy does not write")  # whose unpacked size is not limited
+                raise RefusedError("compressed with a method that NumPy does not use")  # whose unpacked size is not limited
             name = member.filename.removesuffix(".npy")
             if name in arrays:
-                raise RefusedError(f"it holds two arrays named {shortened(name)}")
+                raise RefusedError(f"two arrays named {shortened(name)}")
             with archive.open(member) as file:
                 content = file.read(member.file_size + 1)  # without a limit, zlib would unpack more
             if content.startswith(np.lib.format.MAGIC_PREFIX):
@@ -152,7 +152,7 @@ def _read_png(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
     png = PngImageFile(io.BytesIO(data))  # reads only the header
     _check_size(4 * png.width * png.height)
     if png.mode.startswith("I"):  # PIL would clip these values to white
-        raise RefusedError("it has 16 bits for each pixel: 8 are enough")
+        raise RefusedError("16 bits for each pixel, at most 8 are supported")
     image = png.convert("RGBA")
     ink = image.getchannel("A")
     if ink.getextrema()[0] == 255:  # no transparency, so the drawing is dark on light
@@ -184,9 +184,9 @@ def _arrays_in(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the arrays in nested containers, named by keys and positions."""
     if depth > DEEPEST:
-        raise DrawingError(f"{path} nests its arrays more than {DEEPEST} deep: give a dictionary of arrays")
+        raise DrawingError(f"{path}: arrays are nested more than {DEEPEST} levels deep. Give a dictionary of arrays.")
     if next(steps, None) is None:  # a small file can contain many values, because a list may refer to another list many times
-        raise DrawingError(f"{path} holds more than {MOST_VALUES} values: give a dictionary of arrays")
+        raise DrawingError(f"{path}: more than {MOST_VALUES} values. Give a dictionary of arrays.")
     if isinstance(content, PickledArray):
         content = content.values()
     if isinstance(content, Mapping | list | tuple):
@@ -196,10 +196,14 @@ def _arrays_in(
     elif isinstance(content, np.ndarray) and content.size > 1:
         if content.dtype.kind not in "buif":
             kind = shortened(str(content.dtype))
-            raise DrawingError(f"{path} holds values of type {kind} in {shortened(name)}: export it as an array of numbers")
+            raise DrawingError(
+                f"{path}: {shortened(name)} must be an array of numbers, got values of type {kind}. Export it as such."
+            )
         yield from _unstacked(content, name, n_frames, n_mels)
     elif not (content is None or isinstance(content, _BESIDE)):
-        raise DrawingError(f"{path} holds {type(content).__name__} {shortened(name)}: give arrays, or a dictionary of them")
+        raise DrawingError(
+            f"{path}: {shortened(name)} must be an array, got {type(content).__name__}. Give arrays, or a dictionary of them."
+        )
 
 
 def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -216,14 +220,14 @@ def _scaled(values: np.ndarray, name: str, path: Path, n_frames: int, n_mels: in
     if values.shape == (n_mels, n_frames) and n_mels != n_frames:
         values = values.T  # (n_mels, n_frames) > (n_frames, n_mels)
     if values.shape != (n_frames, n_mels):
-        raise DrawingError(f"{path} holds {name} of shape {values.shape}: give {n_frames} frames x {n_mels} bands")
+        raise DrawingError(f"{path}: {name} must have {n_frames} frames x {n_mels} bands, got shape {values.shape}. Resize it.")
     with np.errstate(over="ignore", invalid="ignore"):  # reported below
         values = values.astype(np.float64)
         span = values.max() - values.min()
     if not np.isfinite(values).all():
-        raise DrawingError(f"{path} holds {name} with values that are not finite: replace them")
+        raise DrawingError(f"{path}: values of {name} are not finite. Replace them.")
     if not np.isfinite(span):
-        raise DrawingError(f"{path} holds {name} with values that are too far apart to be scaled: draw between 0 and 1")
+        raise DrawingError(f"{path}: values of {name} are too far apart to be scaled. Draw between 0 and 1.")
     if span == 0:
-        raise DrawingError(f"{path} holds {name} with the same value everywhere: nothing is drawn there")
+        raise DrawingError(f"{path}: {name} has the same value everywhere. Draw something.")
     return ((values - values.min()) / span).astype(np.float32)

@@ -131,7 +131,7 @@ def _chosen(shapes: Sequence[str], imported: Mapping[str, np.ndarray]) -> dict[s
     chosen: dict[str, Shape | np.ndarray] = {name: shape_named(name) for name in shapes}
     chosen.update(imported)
     if not chosen:
-        raise ConfigError(f"there is no shape to draw: choose from {', '.join(SHAPES)}")
+        raise ConfigError(f"shapes: must not be empty, got []. Choose from {', '.join(SHAPES)}.")
     return chosen
 
 
@@ -164,8 +164,8 @@ def _clean_p_sing(log_mel: np.ndarray, predict: Predict, threshold: float) -> fl
     clean_p_sing = float(_checked(predict, log_mel[None])[0])
     if clean_p_sing > threshold:
         raise DrawingError(
-            f'the excerpt is "sing" before anything is drawn (P = {clean_p_sing:.4f} above the threshold '
-            f'{threshold:g}): choose one that is predicted "no sing"'
+            f'excerpt: must be "no sing" before the drawing, got P = {clean_p_sing:.4f} above the threshold {threshold:g}. '
+            'Choose one that is predicted "no sing".'
         )
     return clean_p_sing
 
@@ -183,7 +183,7 @@ def _p_sing_drawn(
 
 def _checked(predict: Predict, batch: np.ndarray) -> np.ndarray:
     """Predict probabilities in float64, for exact comparison with the threshold, from a copy of the batch."""
-    return checked_probabilities(predict(batch.copy()), len(batch), "what predicts P(sing)")
+    return checked_probabilities(predict(batch.copy()), len(batch), "predict: the function")
 
 
 def _drawing(

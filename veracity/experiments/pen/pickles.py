@@ -25,7 +25,7 @@ class _Dtype:
 
     def __init__(self, code: str, *_: Any) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"b1|[iufc]\d{1,2}|[SU]\d{1,4}", code):
-            raise RefusedError(f"it holds an array of type {shortened(code, 20)}, and only arrays of numbers are admitted")
+            raise RefusedError(f"array of type {shortened(code, 20)}, only arrays of numbers are supported")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
@@ -78,7 +78,7 @@ class _ArraysOnly(pickle.Unpickler):
             ("_codecs", "encode"): lambda text, _: text,  # encodes bytes as latin1 in pickles before protocol 3
         }
         if (module, name) not in stand_ins:
-            raise RefusedError(f"it asks for {shortened(f'{module}.{name}')}, and only arrays are admitted from pickles")
+            raise RefusedError(f"contains {shortened(f'{module}.{name}')}, only arrays are supported in pickles")
         return stand_ins[module, name]
 
 
@@ -102,5 +102,5 @@ def read_pickle(data: bytes) -> Any:
     """
     for n_steps, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if n_steps == MOST_STEPS or ("PUT" in opcode.name and (argument or 0) > MOST_STEPS):  # it allocates a memo of this size
-            raise RefusedError(f"it takes more than {MOST_STEPS} steps to read")
+            raise RefusedError(f"more than {MOST_STEPS} pickle opcodes")
     return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()  # latin1 for arrays pickled by Python 2

@@ -92,10 +92,10 @@ def _glyphs(text: str) -> tuple[np.ndarray, ...]:
     unknown = [letter for letter in text if ord(letter) not in font.get_charmap()]
     if unknown:  # matplotlib would draw a box
         raise ConfigError(
-            f"the drawing {quoted(LETTERS + text)} has {unknown[0]!r}, which the typeface lacks: choose other letters"
+            f"shape: letter {unknown[0]!r} is missing in the typeface, got {quoted(LETTERS + text)}. Choose other letters."
         )
     if not any(font.load_char(ord(letter)).width for letter in text):
-        raise ConfigError(f"the drawing {quoted(LETTERS + text)} shows nothing: choose other letters")
+        raise ConfigError(f"shape: nothing is visible, got {quoted(LETTERS + text)}. Choose other letters.")
     plain = text.replace("$", r"\$")  # matplotlib would interpret text between dollar signs as a formula
     path = TextPath((0, 0), plain, size=100, prop=FontProperties(fname=face))
     outlines = [np.asarray(outline) for outline in path.to_polygons()]

@@ -141,11 +141,11 @@ def letters(text: str) -> Shape:
     """
     text = text.strip()
     if not text:
-        raise ConfigError(f"the drawing '{LETTERS}' has no letters: write some after the colon")
+        raise ConfigError(f"shape: no letters, got '{LETTERS}'. Write some after the colon.")
     if len(text) > MOST_LETTERS or not text.isprintable():
         raise ConfigError(
-            f"the drawing {quoted(LETTERS + text)} has more than {MOST_LETTERS} letters, or some that cannot be printed: "
-            "write a word"
+            f"shape: must have at most {MOST_LETTERS} letters, all of them printable, got {quoted(LETTERS + text)}. "
+            "Write a word."
         )
     return Shape(text=text)
 
@@ -190,4 +190,6 @@ def shape_named(name: str) -> Shape:
         return SHAPES[name]
     if name.startswith(LETTERS):
         return letters(name.removeprefix(LETTERS))
-    raise ConfigError(f"there is no shape {quoted(name)}: choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text")
+    raise ConfigError(
+        f"shape: unknown shape, got {quoted(name)}. Choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text."
+    )

@@ -5,7 +5,7 @@ const state = {
   cross: null, penDown: false, last: null, // the keyboard's cross, whether it draws, and where the pointer was that draws
 };
 const PAGE = String(Math.random()); // a drawing supersedes older ones of this page alone
-const GONE = "The page's server does not answer: start it again as you did (veracity page or make page), and reload this page.";
+const GONE = "The page's server does not answer. Start it again as before (veracity page or make page), and reload this page.";
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const text = (values) => { let s = ""; for (const v of values) s += String.fromCharCode(v); return btoa(s); };
 const words = { sing: "sing", nosing: "no sing" };
@@ -23,7 +23,7 @@ async function fetched(path, options) {
   if (!response) throw new Error(GONE);
   const answer = await response.json().catch(orGone(null)); // what stands between page and server may answer in no JSON
   if (response.ok && answer) return answer;
-  const why = answer?.error || answer?.superseded || `The page's server answered with error ${response.status}: its terminal may tell more.`;
+  const why = answer?.error || answer?.superseded || `The page's server answered with error ${response.status}. See its terminal for details.`;
   throw Object.assign(new Error(why), { superseded: Boolean(answer?.superseded) });
 }
 
@@ -207,10 +207,10 @@ function sayHeard(found, sounds) {
   const { p_heard: p, label_heard: label } = sounds, p_told = told(p, digits(state.about.threshold, p));
   const same = label === found.label_drawn, drawing = `the drawing is “${words[found.label_drawn]}”`;
   const silent = found.touched.length && !sounds.is_heard
-    ? "Nothing of the drawing is heard: the song is digital silence there, and silence stays silent when it is amplified. " : "";
-  const unlike = found.flips ? "The drawing flips the label, the very sound of it does not" : "The very sound flips the label, the drawing does not";
+    ? "The drawing is not audible: the song is digital silence there, which remains silent when amplified. " : "";
+  const unlike = found.flips ? "The drawing flips the label, its sound does not" : "The sound of the drawing flips the label, the drawing does not";
   say("heard", silent + (same
-    ? `Of the very sound the detector says P(sing) = ${p_told}, “${words[label]}”, too.`
+    ? `For the sound of the drawing, the detector also predicts “${words[label]}”, with P(sing) = ${p_told}.`
     : `${unlike}: ${drawing}, its sound “${words[label]}” with P(sing) = ${p_told}.`));
   $("heard").classList.toggle("note", Boolean(silent) || !same);
 }
@@ -218,7 +218,7 @@ function sayHeard(found, sounds) {
 function hint(found) {
   const away = Math.abs(found.p_drawn - state.about.threshold) > Math.abs(found.p_clean - state.about.threshold);
   const other = found.label_clean === "sing" ? "no sing" : "sing";
-  return away ? ` The drawing moved P(sing) away from the threshold: try another level, or an excerpt that is “${other}”.` : " Draw on.";
+  return away ? ` The drawing moved P(sing) away from the threshold. Try another level, or an excerpt that is “${other}”.` : " Continue drawing.";
 }
 
 function showFound(found) {
@@ -229,7 +229,7 @@ function showFound(found) {
   $("after").className = found.flips ? "flipped" : "";
   const sets = found.smallest_sets, n = sets.length, isDrawn = state.coverage.some(Boolean);
   say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." + hint(found)
-    : isDrawn ? "What is drawn is nowhere louder than the song: choose a higher level." : "Nothing is drawn yet.");
+    : isDrawn ? "The drawing is not louder than the song anywhere. Choose a higher level." : "Nothing is drawn yet.");
   $("fidelity").textContent = `fidelity ${found.fidelity.toFixed(2)}`;
   table($("lime"), found.lime);
   table($("shapley"), found.shapley);
@@ -377,7 +377,7 @@ function showRuns(listed) {
   $("run").hidden = false;
   $("run-broken").textContent = listed.map((row) => row.error).filter(Boolean).join("\n");
   $("run-choice").hidden = !rows.length;
-  if (!listed.length) return say("run-state", "This run has no adversarial excerpts: no attack has flipped a label, so there is nothing to explain.");
+  if (!listed.length) return say("run-state", "This run has no adversarial excerpts, because no attack has flipped a label.");
   rows.forEach((row, i) => $("run-song").add(new Option(`${row.song}, ${row.domain} attack`, i)));
   if (!rows.length) return;
   const excerpts = () => {
