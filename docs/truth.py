@@ -35,7 +35,7 @@ TABLES = {
     "own_games.csv": "agreement with the explainer's own game beside its score; data of own_games.png",
     "own_games_agreement.csv": "rank correlation of the two over unprivileged explainers of the fill game",
     "fidelity_worth.csv": "right and wrong answers by fidelity, all fills; data of fidelity_worth.png",
-    "truths.csv": "sizes and numbers of flipping sets: means of songs, medians and ranges of excerpts",
+    "truths.csv": "sizes and numbers of flip sets: means of songs, medians and ranges of excerpts",
     "truths_by_excerpt.csv": "the same for each excerpt; data of truths.png",
     "controls.csv": "what is expected and measured in each control, with a verdict; data of controls.png",
     "controls_by_excerpt.csv": "the same for each excerpt",

@@ -81,7 +81,7 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     best = np.array([int(text) for text in rows.segments["best"].strip("{}").split(",")])
     assert len(best) == flipped.sets.smallest_size[0]
     shown = listening.page(rows.reset_index()).set_index("heard")
-    assert shown.loc["smallest flipping set", "flips"] == "yes"
+    assert shown.loc["smallest flip set", "flips"] == "yes"
     assert shown.loc["perturbation alone", "flips"] == ""
 
 

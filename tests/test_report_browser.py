@@ -102,7 +102,7 @@ def test_each_player_plays(page):
     assert played[0][0] == "waveform, “sing” → “no sing”: a-song at 12.5 s: original"
     words = page.execute_script("return [...document.querySelectorAll('.players figcaption')].map(c => c.innerText)")
     assert words[2] == "perturbation alone, +31 dB. The sound: f(x) 0.750."
-    assert words[4] == "smallest flipping set (segments {3}). f(x) 0.250, flips. The sound: f(x) 0.750, does not flip."
+    assert words[4] == "smallest flip set (segments {3}). f(x) 0.250, flips. The sound: f(x) 0.750, does not flip."
 
 
 def test_nothing_is_fetched_and_nothing_fails(page):

@@ -420,7 +420,7 @@ def test_the_truth_is_told_by_excerpt_and_pooled(artefacts):
         assert truths._of(made, np.arange(3))["monotone"] == monotone
     found = truths.table(rows, seed=0)
     assert list(found[found.original == "sing"].what) == list(truths.NUMBERS)
-    assert "segments of a smallest flipping set" in as_markdown(truths.page(found))
+    assert "segments of a smallest flip set" in as_markdown(truths.page(found))
     assert figure_of(truths.plot(rows, footnote="note"))
 
 

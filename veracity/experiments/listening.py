@@ -42,7 +42,7 @@ TITLES = {
     "adversarial": "adversarial",
     "perturbation": "perturbation alone",
     "lime": "LIME's first segments",
-    "best": "smallest flipping set",
+    "best": "smallest flip set",
 }
 PEAK = 0.5  # peak of amplified sounds, relative to full scale
 MOST_DB = 60.0  # largest gain in dB; weaker perturbations are negligible

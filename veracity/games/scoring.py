@@ -185,7 +185,7 @@ def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None)
 SCORES = {
     "aufc": "share of the first 1 ... n - 1 segments that flip (area under the flip curve)",
     "aufc_normalised": "that, 0 for a random ranking and 1 for the best",
-    "excess_k": "segments until the first flip, beyond those of a smallest flipping set",
+    "excess_k": "segments until the first flip, beyond those of a smallest flip set",
     "sufficiency": f"do the first {TOP} segments alone flip?",
     "comprehensiveness": f"do all but the first {TOP} segments not flip?",
     "best_match_recall": "share of the best-matching smallest set among as many first segments",

@@ -21,45 +21,26 @@ from .pooling import read_table
 #: Captions of figures and tables, in the order of the page.
 CAPTIONS = {
     "figure1": "Drawing that flips “no sing” to “sing”: original, with drawing, LIME's top three segments (paper Figure 1).",
-    "figure2": "Label flips when only k segments of a perturbation are added, chosen by LIME or by norm (paper Figure 2), and "
-    "in the best and worst possible way, at random, and by exact LIME.",
-    "figure3": "Perturbations confined to k segments: how many of these are among LIME's first k (paper Figure 3), beside what "
-    "guessing would find and what exact LIME finds.",
-<<<<<<< HEAD
+    "figure2": "Label flips when only k segments of a perturbation are added, selected by LIME or by norm (paper Figure 2), "
+    "with the best and worst possible selections, a random one, and that of exact LIME.",
+    "figure3": "Perturbations confined to k segments: number of these among LIME's top k (paper Figure 3), with the numbers "
+    "expected by chance and for exact LIME.",
     "figure4": "Fidelity of explanations that identify the perturbed segment, and of others (paper Figure 4).",
     "figure_stability": "Sampled and exact LIME: error of the weights, agreement of the top three segments and of the top one.",
-    "figure_explainers": "Flip curves of all explainers, grouped by what they read of the model, with the best set of each k, "
-    "the best ranking, chance and the worst.",
-    "figure_leaderboard": "Area under the flip curve of every explainer: 0 for a random ranking, 1 for the best; intervals "
-    "over songs.",
-    "gap": "Decomposition of the gap between the paper's LIME and the best ranking into parts that add up.",
+    "figure_explainers": "Flip curves of LIME, the norm and the best explainers of each kind, with the best set of each k "
+    "and a random ranking.",
+    "figure_leaderboard": "Area under the flip curve of the best explainers of each query budget: 0 for a random ranking, 1 "
+    "for the best; intervals over songs.",
+    "gap": "Score of the paper's LIME, and the parts that add up to its gap to the best ranking.",
     "own_games": "Agreement of each explainer with the solution of its own game, and its score against the flip sets.",
     "fidelity_worth": "Whether the fidelity of LIME predicts a correct explanation, among excerpts of the same song.",
-    "truths": "Sizes and numbers of flip sets, and their deviation from monotonicity.",
+    "truths": "Sizes and numbers of flip sets, and the share of excerpts in which they are exactly monotone.",
     "compare": "Comparison of the run and its variants, with differences to the run over the same songs (95 %).",
     "controls": "Controls, in which the correct answer or the chance level is known by construction, with the expectations.",
     "listening": "Sounds of explanations, with predictions of the detector for the segments and for the sound.",
     "costs": "Time, memory and disk space by stage.",
     "variant_costs": "Cost of the run and its variants, together and separately.",
     "corpus": "Properties of the songs, and problems of their audio and labels.",
-=======
-    "figure4": "Fidelity of explanations that found the one perturbed segment, and of others (paper Figure 4).",
-    "figure_stability": "Sampled against exact LIME: error of the weights, agreement of the first three and of the first.",
-    "figure_explainers": "Flip curves of LIME, the norm and the best explainers of each kind, with the best set of each k "
-    "and a random ranking.",
-    "figure_leaderboard": "Area under the flip curve of the best explainers of each query budget: 0 for a random ranking, 1 "
-    "for the best; intervals over songs.",
-    "gap": "Why LIME falls short: the score of the paper's LIME, and the parts that add up to the gap to the best ranking.",
-    "own_games": "Agreement of each explainer with the solution of the game that it explains, and its score against the truth.",
-    "fidelity_worth": "Does the fidelity of LIME predict correct explanations? Correct and wrong ones of the same song.",
-    "truths": "Sizes and numbers of flipping sets, and the share of excerpts in which they are exactly monotone.",
-    "compare": "The run and its variants side by side, with differences to the run over the same songs (95 %).",
-    "controls": "Controls: explainers where the right answer, or chance with its margin, is known by construction.",
-    "listening": "Explanations to listen to: what the detector says of the segments, and of the sound.",
-    "costs": "Where time, memory and disk went.",
-    "variant_costs": "What the run and its variants have cost, and what each would have cost alone.",
-    "corpus": "What the songs are, and what was found about them that is not as it should be.",
->>>>>>> 436817bac9ad40d7d8e5d70b4ec9fafbf366860d
     "classifier": "The classifier that is attacked and explained, and how its masks are evaluated.",
     "detector": "Scores of the detector by frame.",
     "attacks": "Number of excerpts that the attacks flip.",

@@ -18,15 +18,15 @@ from .study import EMPTY, PANEL
 
 #: Quantities for each excerpt.
 NUMBERS = {
-    "smallest_size": "segments of a smallest flipping set",
-    "n_smallest": "smallest flipping sets",
-    "n_minimal": "inclusion-minimal flipping sets",
+    "smallest_size": "segments of a smallest flip set",
+    "n_smallest": "smallest flip sets",
+    "n_minimal": "inclusion-minimal flip sets",
     "core_of_smallest": "segments in every smallest set",
     "core_of_minimal": "segments in every minimal set",
     "n_necessary": "segments without which the rest does not flip",
     "flipping_share": "share of all sets that flip",
-    "not_monotone": "share of flipping sets that a larger set undoes",
-    "monotone": "does no larger set undo any flipping set?",
+    "not_monotone": "share of flip sets that a larger set undoes",
+    "monotone": "does no larger set undo any flip set?",
     "norm_flips": "does the norm's choice of as many segments as a smallest set flip?",
     "norm_flips_3": "do the three segments of highest norm flip?",
     "best_flips_3": "do any three segments flip?",
@@ -150,16 +150,16 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         figure,
         f"{footnote}. Values of single excerpts, without intervals; the table has the means over songs with theirs. Points are "
         "shifted at random by up to 0.12 segments, and up or down by at most 5 %. Exactly monotone: no larger set undoes any "
-        "flipping set.",
+        "flip set.",
     )
     return figure
 
 
 #: Labels of the axes, by quantity.
 AXES = (
-    ("segments of a smallest flipping set", "excerpts [%]"),
-    ("segments of a smallest flipping set", "minimal flipping sets of the excerpt"),
-    ("flipping sets that a larger set undoes [%]", "excerpts with this share or less [%]"),
+    ("segments of a smallest flip set", "excerpts [%]"),
+    ("segments of a smallest flip set", "minimal flip sets of the excerpt"),
+    ("flip sets that a larger set undoes [%]", "excerpts with this share or less [%]"),
 )
 
 
