@@ -29,22 +29,34 @@ def linked(section, suffix):
     return [DOCS / name for name in re.findall(rf"\]\(([\w/.-]+\.{suffix})\)", section)]
 
 
+ALL = Tables()
+
+
+class Changed(Tables):
+    """The tables after a change of each, as a function of name and table."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def __getitem__(self, name):
+        if name not in self.known:
+            self.known[name] = self.change(name, ALL[name].copy())
+        return self.known[name]
+
+
 def changed(change):
-    """Return the tables after a change of each, as a function of name and table."""
-    tables = Tables()
-    for path in (DOCS / "truth").glob("*.csv"):
-        tables.known[path.stem] = change(path.stem, tables[path.stem].copy())
-    return tables
+    return Changed(change)
 
 
 def test_pages_are_what_the_tables_give():
-    for path, text in WRITTEN["pages"](Tables()).items():
+    for path, text in WRITTEN["pages"](ALL).items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} differs: python docs/findings.py"
 
 
 @pytest.mark.parametrize("words", PLACEHOLDERS)
 def test_a_number_follows_its_rows_and_no_others(words):
-    tables = Tables()
+    tables = ALL
     text = WRITTEN["read"](tables, words)
     name = words.split(" ")[0]
     wanted = dict(one.split("=", 1) for one in WRITTEN["shlex"].split(words)[1:])
@@ -95,7 +107,7 @@ def mutated(kind):
 
 
 def test_every_claim_holds_and_can_fail():
-    tables, others = Tables(), [mutated(kind) for kind in MUTATIONS]
+    tables, others = ALL, [mutated(kind) for kind in MUTATIONS]
     used = set(re.findall(r"\{holds ([^{}]+)\}", TEMPLATE + README))
     assert used == set(WRITTEN["CLAIMS"])
     for name, claim in WRITTEN["CLAIMS"].items():
@@ -113,7 +125,7 @@ def fails_not(claim, tables):
 def test_every_computed_number_is_used_and_follows_its_tables():
     used = set(re.findall(r"\{= ([^{}]+)\}", TEMPLATE + README))
     assert used == set(WRITTEN["NUMBERS"])
-    tables, others = Tables(), [mutated("larger"), mutated("backwards"), mutated("zero")]
+    tables, others = ALL, [mutated("larger"), mutated("backwards"), mutated("zero")]
 
     def shown(compute, of):
         try:
@@ -127,7 +139,7 @@ def test_every_computed_number_is_used_and_follows_its_tables():
 
 
 def test_swapped_rows_are_noticed():
-    page = WRITTEN["render"](TEMPLATE, Tables())
+    page = WRITTEN["render"](TEMPLATE, ALL)
     assert "{" not in page
     for name, column, first, second in (
         ("own_games", "explainer", "occlusion", "permutation_shap"),
@@ -230,6 +242,7 @@ def test_the_tables_of_a_run_are_copied_whole_or_not_at_all(tmp_path):
         exported["copy"](run, folder)
 
 
+@pytest.mark.slow
 def test_the_figures_are_drawn_from_the_tables(tmp_path):
     exported = runpy.run_path(str(DOCS / "truth.py"))
     folder = shutil.copytree(DOCS / "truth", tmp_path / "truth", ignore=shutil.ignore_patterns("*.png"))

@@ -104,8 +104,14 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
 
 
 def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the explainers to show: those of the paper, and the best others of each kind by mean area over panels."""
+    """Return the explainers to show: those of the paper, and the best others of each kind by mean area over panels.
+
+    Explainers without scores in a panel are not compared with the others.
+    """
     judged = rows[~rows.explainer.isin(BOUNDS)]
+    n_panels = judged.drop_duplicates([*EXPLAINER, *PANEL]).groupby(EXPLAINER, sort=False).size()
+    whole = n_panels[n_panels == n_panels.max()].index
+    judged = judged.set_index(EXPLAINER).loc[whole].reset_index() if len(judged) else judged
     means = judged.groupby(EXPLAINER, sort=False).percent.mean().reset_index().sort_values("percent", ascending=False)
     paper = means[means.explainer.isin(ALWAYS)].drop_duplicates("explainer").sort_values("explainer")
     others = means[~means.explainer.isin(ALWAYS) & ((means.fill == CLEAN) | ~means.explainer.isin(LIKE_LIME))]

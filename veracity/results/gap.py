@@ -88,13 +88,17 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        For each panel, rows of kind "part" that add up to the row of kind "gap". Rows of kind "instead" are the effects of
-        single changes of exact LIME that are not parts. ``largest`` marks the largest part.
+        For each panel, rows of kind "part" that add up to the row of kind "gap". The row of kind "sum" is that of privilege and
+        question. Rows of kind "instead" are the effects of single changes of exact LIME that are not parts. ``largest`` marks
+        the largest part.
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
         cells = by_excerpt(part, SCORE)
-        found = [_row("part", name, values) for name, values in parts_of(cells, fill).items()]
+        parts = parts_of(cells, fill)
+        found = [_row("part", name, values) for name, values in parts.items()]
+        if "privilege" in parts:
+            found.append(_row("sum", "privilege and question", parts["privilege"] + parts["question"]))
         found.append(_row("gap", "gap", 1 - cells["lime", fill]))
         for name, (explainer, given) in INSTEAD.items():
             other = fill if given is None else given
@@ -108,8 +112,7 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
             mean = estimate(values.groupby("song").mean().to_numpy(), rng)
             row |= dict(zip(PANEL, panel, strict=True)) | {"n_songs": mean.n, "n": int(values.notna().sum())}
             row |= {"mean": mean.mean, "low": mean.low, "high": mean.high}
-        parts = [row for row in found if row["kind"] == "part"]
-        most = max((row["mean"] for row in parts if not np.isnan(row["mean"])), default=np.nan)  # type: ignore[type-var, call-overload]
+        most = max((row["mean"] for row in found if row["kind"] == "part" and not np.isnan(row["mean"])), default=np.nan)  # type: ignore[type-var, call-overload]
         rows += [{**row, "largest": row["kind"] == "part" and row["mean"] == most} for row in found]
     return in_paper_order(pd.DataFrame(rows, columns=COLUMNS))
 
@@ -184,7 +187,9 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     shown = {
         "panel": [f"{row.domain}, {direction_title(row.original, called)}" for row in rows.itertuples()],
-        "what": [f"instead: {row.part}" if row.kind == "instead" else TITLES[row.part] for row in rows.itertuples()],
+        "what": [
+            f"instead: {row.part}" if row.kind == "instead" else TITLES.get(row.part, row.part) for row in rows.itertuples()
+        ],
         "songs": rows.n_songs,
         "excerpts": rows.n,
         "normalised AUFC": rows["mean"],
@@ -211,7 +216,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     Figure
         One panel per original label and domain.
     """
-    shown = rows[(rows.kind != "instead") & rows["mean"].notna()]
+    shown = rows[rows.kind.isin(["part", "gap"]) & rows["mean"].notna()]
     names = [name for name in TITLES if (shown.part == name).any()]
     figure, axes = new_figure(2, 2, (9.6, 2.4 + 0.42 * len(names)), sharex=True, sharey=True)
     for ax, part in panels(axes, shown, called=called):
