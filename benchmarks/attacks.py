@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from measure import Row, capability, gflop_per_step, material, quiet, seconds_per_step
+from measure import Row, capability, fixture, gflop_per_step, quiet, seconds_per_step
 from plain import dense_logits
 from torch.nn import functional
 
@@ -62,7 +62,7 @@ def plain_attack(audio: np.ndarray, detector: Detector, settings: AttackSettings
 
 
 def _attack(domain: Domain, device: torch.device, quick: bool, precision: Literal["float32", "bfloat16"] = "float32") -> Row:
-    given = material(device)
+    given = fixture(device)
     frontend, network = given.detector.frontend, given.detector.network()
     audio, _ = central(given.songs[-1], 10, frontend.sample_rate, frontend.hop_samples)
 
@@ -100,7 +100,7 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
 
 def attack_threads(device: torch.device, quick: bool) -> Row:
     """Time one update on 60 s of a waveform on two threads; baseline: on one; perturbations must be the same, bit for bit."""
-    given = material(device)
+    given = fixture(device)
     frontend, network = given.detector.frontend, given.detector.network()
     audio = np.resize(given.songs[-1], 60 * frontend.sample_rate)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from measure import Row, best_seconds, capability, material
+from measure import Row, best_seconds, capability, fixture
 from plain import dense_logits
 
 from veracity.detector.checkpoints import Checkpoint
@@ -15,7 +15,7 @@ from veracity.games.evaluators import DirectEvaluator, Evaluator
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import SegmentGrid, masks_of
 from veracity.games.models import network_evaluator
-from veracity.page.desk import Desk, Song
+from veracity.page.session import Session, Song
 from veracity.songs.frontend import log_mel, magnitudes
 
 GRID = SegmentGrid()
@@ -32,7 +32,7 @@ def lime_8192(device: torch.device, quick: bool) -> Row:
     The plain way is the published one: the dilated network, one mask at a time. A sample of it is timed and scaled. That the
     weights agree is checked with the plain detector's values of all masks (1024 of them when quick).
     """
-    given = material(device)
+    given = fixture(device)
     game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
     masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)
     evaluator = network_evaluator(given.detector.network(), GRID)
@@ -62,7 +62,7 @@ def lime_8192(device: torch.device, quick: bool) -> Row:
 
 def all_masks(device: torch.device, quick: bool) -> Row:
     """Evaluate all 2**20 masks of one excerpt; ratio = seconds of direct evaluation in batches, scaled / ours."""
-    given = material(device)
+    given = fixture(device)
     game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
     network = given.detector.network()
     evaluator = network_evaluator(network, GRID)
@@ -83,14 +83,14 @@ def all_masks(device: torch.device, quick: bool) -> Row:
 
 def page_stroke(device: torch.device, quick: bool) -> Row:
     """Explain a drawing as the page does at the end of a stroke; baseline: one that touches all segments."""
-    given = material(device)
-    desk = Desk(Checkpoint(given.detector, threshold=0.5))
-    audio, rate = given.songs[-1], desk.frontend.sample_rate
-    frames = log_mel(magnitudes(torch.as_tensor(audio[: 10 * rate]), desk.frontend), desk.frontend).numpy()
+    given = fixture(device)
+    session = Session(Checkpoint(given.detector, threshold=0.5))
+    audio, rate = given.songs[-1], session.frontend.sample_rate
+    frames = log_mel(magnitudes(torch.as_tensor(audio[: 10 * rate]), session.frontend), session.frontend).numpy()
     song = Song("a song", audio[: 10 * rate], frames, np.zeros(len(frames)))
-    horse, everything = desk.shape("horse", (0.5, 0.5), (0.45, 0.45)), np.ones((desk.frontend.excerpt_frames, 80))
-    touched = len(desk.explain(song, 100, horse, 5.0)["touched"])
-    works = [functools.partial(desk.explain, song, 100, coverage, 5.0) for coverage in (horse, everything)]
+    horse, everything = session.shape("horse", (0.5, 0.5), (0.45, 0.45)), np.ones((session.frontend.excerpt_frames, 80))
+    touched = len(session.explain(song, 100, horse, 5.0)["touched"])
+    works = [functools.partial(session.explain, song, 100, coverage, 5.0) for coverage in (horse, everything)]
     seconds, most = best_seconds(*works, device=device, repeats=1 if quick else 5)
     detail = (
         f"goal 0.5 s; {given.words}; P(sing), exact LIME, Shapley values and smallest sets, from all 2^20 masks; a horse on "
@@ -101,7 +101,7 @@ def page_stroke(device: torch.device, quick: bool) -> Row:
 
 def excerpts_scaling(device: torch.device, quick: bool) -> Row:
     """Explain many excerpts; value = seconds per excerpt of many, baseline = of one, ratio = baseline / value."""
-    given = material(device)
+    given = fixture(device)
     evaluator = network_evaluator(given.detector.network(), GRID)
     masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)
     counts = (1, 4, 16) if quick else (1, 10, 100, 640)

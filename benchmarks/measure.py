@@ -50,7 +50,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Material:
+class BenchmarkFixture:
     """A detector and songs, real ones where they are at hand.
 
     Attributes
@@ -79,12 +79,12 @@ class Material:
         ]
 
 
-def material(device: torch.device) -> Material:
+def fixture(device: torch.device) -> BenchmarkFixture:
     """Return detector and songs from beside the project, else an untrained detector and synthetic songs."""
     weights, audio = SHARED / "detector-jamendo44.pt", sorted((SHARED / "mini_jamendo" / "audio").glob("*.flac"))
     if weights.is_file() and audio:
         songs = [load_audio(path, sample_rate=FrontEnd().sample_rate) for path in audio]
-        return Material(load_checkpoint(weights).detector.to(device), songs, "trained detector, real songs")
+        return BenchmarkFixture(load_checkpoint(weights).detector.to(device), songs, "trained detector, real songs")
     frontend = FrontEnd()
     songs = [synthesise_song(np.random.default_rng(i), seconds=20, sample_rate=frontend.sample_rate).audio for i in range(3)]
     torch.manual_seed(0)
@@ -94,7 +94,7 @@ def material(device: torch.device) -> Material:
         detector.freq_norm.running_mean.copy_(frames.mean(dim=0))
         detector.freq_norm.running_var.copy_(frames.var(dim=0))
         detector.fc3.weight.mul_(30)
-    return Material(detector.to(device), songs, "random detector, synthetic songs")
+    return BenchmarkFixture(detector.to(device), songs, "random detector, synthetic songs")
 
 
 def best_seconds(*works: Callable[[], object], device: torch.device, repeats: int, warm_up: bool = True) -> list[float]:

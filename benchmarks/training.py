@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from measure import Row, capability, gflop_per_step, material, quiet, seconds_per_step
+from measure import Row, capability, fixture, gflop_per_step, quiet, seconds_per_step
 from scipy import ndimage
 from torch.nn import functional
 
@@ -65,7 +65,7 @@ def trained(
 
 def training_threads(device: torch.device, quick: bool) -> Row:
     """Time one update on two threads; baseline: on one; weights must be the same, bit for bit."""
-    given = material(device)
+    given = fixture(device)
     spectra = [magnitudes(torch.as_tensor(song), given.detector.frontend).numpy() for song in given.songs]
     labels = [np.arange(len(m)) % 100 < 50 for m in spectra]
     ours = trained(spectra, labels, given.detector.frontend, device)
@@ -89,7 +89,7 @@ def training_update_bfloat16(device: torch.device, quick: bool) -> Row:
 
 
 def _update(device: torch.device, quick: bool, precision: Literal["float32", "bfloat16"]) -> Row:
-    given = material(device)
+    given = fixture(device)
     frontend, rng = given.detector.frontend, np.random.default_rng(0)
     spectra = [magnitudes(torch.as_tensor(song), frontend).numpy() for song in given.songs]
     splines = [ndimage.spline_filter(m, SPLINE_ORDER, output=np.float32) for m in spectra]

@@ -19,7 +19,7 @@ import numpy as np
 from IPython.display import Audio
 
 from veracity import notebook
-from veracity.explainers.asking import explain as ask
+from veracity.explainers.evaluate import explain as ask
 from veracity.games.models import explained_model
 from veracity.songs.audio import write_audio
 
@@ -92,4 +92,4 @@ asked = {"threshold": found.threshold, "rng": np.random.default_rng(0)}
 answer = ask("occlusion", model, found.adversarial, found.grid, found.label, **asked)
 three = answer.ranking[:3]
 print("occlusion's first three:", three, "flip:", found.flip(three))
-print("rows of the model:", answer.rows)
+print("model queries:", answer.n_queries)

@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 
 from veracity.results import (
     controls,
-    fidelity_worth,
+    faithfulness_to_own_game,
+    fidelity_vs_correctness,
     figure_explainers,
     figure_leaderboard,
     gap,
-    own_games,
     truths,
 )
 from veracity.results.canvas import save
@@ -32,9 +32,9 @@ TABLES = {
     "contrasts.csv": "the declared comparisons: p of sign flips, and adjusted by step-down min-P over all rows",
     "gap.csv": "from the paper's LIME to the best ranking, in parts; data of gap.png",
     "sensitivity.csv": "the same estimates as ratios of sums, as plain areas, and with intervals over artists",
-    "own_games.csv": "agreement with the explainer's own game beside its score; data of own_games.png",
-    "own_games_agreement.csv": "rank correlation of the two over unprivileged explainers of the fill game",
-    "fidelity_worth.csv": "right and wrong answers by fidelity, all fills; data of fidelity_worth.png",
+    "faithfulness_to_own_game.csv": "agreement with the explainer's own game, and its score; data of the figure of this name",
+    "faithfulness_to_own_game_agreement.csv": "rank correlation of the two over unprivileged explainers of the fill game",
+    "fidelity_vs_correctness.csv": "right and wrong answers by fidelity, all fills; data of fidelity_vs_correctness.png",
     "truths.csv": "sizes and numbers of flip sets: means of songs, medians and ranges of excerpts",
     "truths_by_excerpt.csv": "the same for each excerpt; data of truths.png",
     "controls.csv": "what is expected and measured in each control, with a verdict; data of controls.png",
@@ -53,8 +53,12 @@ FILL, MARGIN = {"fill": defaults()["lime"]["fill"]}, {"margin": defaults()["cont
 #: Figures, as functions of a reader of tables and of the footnote.
 FIGURES: dict[str, Callable[..., Figure]] = {
     "gap": lambda read, **shown: gap.plot(read("gap"), **shown),
-    "own_games": lambda read, **shown: own_games.plot(read("own_games"), read("own_games_agreement"), **FILL, **shown),
-    "fidelity_worth": lambda read, **shown: fidelity_worth.plot(read("fidelity_worth"), **FILL, **shown),
+    "faithfulness_to_own_game": lambda read, **shown: faithfulness_to_own_game.plot(
+        read("faithfulness_to_own_game"), read("faithfulness_to_own_game_agreement"), **FILL, **shown
+    ),
+    "fidelity_vs_correctness": lambda read, **shown: fidelity_vs_correctness.plot(
+        read("fidelity_vs_correctness"), **FILL, **shown
+    ),
     "truths": lambda read, **shown: truths.plot(read("truths_by_excerpt"), **shown),
     "controls": lambda read, **shown: controls.plot(read("controls"), read("controls_by_excerpt"), **MARGIN, **shown),
     "figure_leaderboard": lambda read, **shown: figure_leaderboard.plot(
@@ -70,8 +74,8 @@ The tables are those of one run of `snakemake --cores 2 all costs --configfile c
 the tables, too.
 
 All intervals over songs can be recomputed. `veracity.results.leaderboard.table`, `contrasts.table`, `gap.table`,
-`sensitivity.table`, `own_games.agreement` and `fidelity_worth.table` require `scores.csv.gz`, `truths.table` requires
-`truths_by_excerpt.csv`, and `controls.table` requires `controls_by_excerpt.csv.gz`, each as read by
+`sensitivity.table`, `faithfulness_to_own_game.agreement` and `fidelity_vs_correctness.table` require `scores.csv.gz`,
+`truths.table` requires `truths_by_excerpt.csv`, and `controls.table` requires `controls_by_excerpt.csv.gz`, each as read by
 `veracity.results.pooling.read_table`, with the settings of `config/truth.yaml`.
 
 | file | content |

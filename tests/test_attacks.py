@@ -536,13 +536,13 @@ class Looks(TorchDispatchMode):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_updates_do_not_ask_for_values(monkeypatch, domain, precision):
-    monkeypatch.setattr(minimiser, "_look_every", lambda device: minimiser.GPU_LOOK_EVERY)
+    monkeypatch.setattr(minimiser, "_check_every", lambda device: minimiser.GPU_CHECK_EVERY)
     counts = {}
-    for n_updates in (1, minimiser.GPU_LOOK_EVERY - 1):
+    for n_updates in (1, minimiser.GPU_CHECK_EVERY - 1):
         with Looks() as looks:
             attack(domain, audio=AUDIO[:14000], max_updates=n_updates, precision=precision, chunk_frames=20)
         counts[n_updates] = looks.count
-    assert counts[minimiser.GPU_LOOK_EVERY - 1] == counts[1] > 0
+    assert counts[minimiser.GPU_CHECK_EVERY - 1] == counts[1] > 0
 
 
 def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
@@ -551,7 +551,7 @@ def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
     threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))
     common = {"domain": "spectrogram", "threshold": threshold}
     often = attack_song(audio, NETWORK, FRONTEND, settings, **common)
-    monkeypatch.setattr(minimiser, "_look_every", lambda device: 32)
+    monkeypatch.setattr(minimiser, "_check_every", lambda device: 32)
     seldom = attack_song(audio, NETWORK, FRONTEND, settings, **common)
     n = len(often.flipped_history)
     assert len(seldom.flipped_history) == 1 + 32 * -(-(n - 1) // 32) > n  # it stands still until the next look

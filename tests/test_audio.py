@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from veracity.errors import CorpusError
 from veracity.songs import audio as audio_module
 from veracity.songs import decoding, mpeg
-from veracity.songs.audio import load_audio, load_audio_and_facts, told_length
+from veracity.songs.audio import load_audio, load_audio_and_stats, told_length
 
 RATE = 22050
 
@@ -31,7 +31,7 @@ def written(path: Path, samples: np.ndarray, rate: int = RATE, **kwargs) -> Path
 
 
 def facts_of(path: Path):
-    return load_audio_and_facts(path, sample_rate=RATE)[1]
+    return load_audio_and_stats(path, sample_rate=RATE)[1]
 
 
 def test_channels_are_averaged_and_resampled(tmp_path):
@@ -97,16 +97,21 @@ def test_facts(tmp_path):
     samples[: RATE * 2, 1] = -0.5 * samples[: RATE * 2, 0] + 0.01
     samples[10] = 2.0
     path = written(tmp_path / "song.wav", samples, subtype="FLOAT")
-    facts = facts_of(path)
-    assert (facts.seconds, facts.claimed_seconds, facts.sample_rate, facts.channels) == (4.0, 4.0, RATE, 2)
-    assert (facts.skipped_bytes, facts.cut_off) == (0, False)
-    assert facts.peak == 2.0
-    assert facts.clipped_share == 2 / samples.size
-    assert facts.silent_share == pytest.approx(0.5, abs=0.01)
+    audio_stats = facts_of(path)
+    assert (audio_stats.seconds, audio_stats.claimed_seconds, audio_stats.sample_rate, audio_stats.channels) == (
+        4.0,
+        4.0,
+        RATE,
+        2,
+    )
+    assert (audio_stats.skipped_bytes, audio_stats.cut_off) == (0, False)
+    assert audio_stats.peak == 2.0
+    assert audio_stats.clipped_share == 2 / samples.size
+    assert audio_stats.silent_share == pytest.approx(0.5, abs=0.01)
     mono = samples.mean(axis=1)
-    assert facts.dc_offset == pytest.approx(mono.mean(), abs=1e-7)
-    assert facts.averaging_loss_db == pytest.approx(10 * np.log10((samples**2).mean() / (mono**2).mean()), rel=1e-4)
-    assert facts.audio_digest == hashlib.sha256(mono.tobytes()).hexdigest()[:16]
+    assert audio_stats.dc_offset == pytest.approx(mono.mean(), abs=1e-7)
+    assert audio_stats.averaging_loss_db == pytest.approx(10 * np.log10((samples**2).mean() / (mono**2).mean()), rel=1e-4)
+    assert audio_stats.audio_digest == hashlib.sha256(mono.tobytes()).hexdigest()[:16]
 
 
 def test_identical_audio_has_one_digest_in_any_format(tmp_path):
@@ -127,12 +132,12 @@ def test_a_flac_is_decoded_to_its_end_whatever_it_claims(tmp_path, total, claime
     content = written(tmp_path / "whole.flac", music()).read_bytes()
     (tmp_path / "song.flac").write_bytes(with_total(content, total))
     tracemalloc.start()
-    audio, facts = load_audio_and_facts(tmp_path / "song.flac", sample_rate=RATE)
+    audio, audio_stats = load_audio_and_stats(tmp_path / "song.flac", sample_rate=RATE)
     assert tracemalloc.get_traced_memory()[1] < 64e6
     tracemalloc.stop()
     np.testing.assert_array_equal(audio, load_audio(tmp_path / "whole.flac", sample_rate=RATE))
-    assert facts.seconds == 6.0
-    assert facts.claimed_seconds == pytest.approx(claimed, nan_ok=True)
+    assert audio_stats.seconds == 6.0
+    assert audio_stats.claimed_seconds == pytest.approx(claimed, nan_ok=True)
 
 
 @pytest.mark.parametrize(("n_bytes", "claimed"), [(2**32 - 1, 6.0), (2**31 - 1, 6.0), (4 * RATE * 12, 12.0)])
@@ -142,16 +147,16 @@ def test_a_wav_that_claims_too_much_is_decoded_to_its_end(tmp_path, n_bytes, cla
     content[at : at + 4] = struct.pack("<I", n_bytes)
     content[4:8] = struct.pack("<I", min(n_bytes + 36, 2**32 - 1))
     (tmp_path / "song.wav").write_bytes(content)
-    facts = facts_of(tmp_path / "song.wav")
-    assert facts.seconds == 6.0
-    assert facts.claimed_seconds == pytest.approx(claimed, abs=0.01)
+    audio_stats = facts_of(tmp_path / "song.wav")
+    assert audio_stats.seconds == 6.0
+    assert audio_stats.claimed_seconds == pytest.approx(claimed, abs=0.01)
 
 
 def test_a_chunk_behind_the_samples_of_a_wav_is_no_sound(tmp_path):
     path = written(tmp_path / "song.wav", music(), subtype="PCM_16")
     path.write_bytes(path.read_bytes() + b"LIST" + struct.pack("<I", 400_000) + bytes(400_000))
-    facts = facts_of(path)
-    assert (facts.seconds, facts.claimed_seconds) == (6.0, 6.0)
+    audio_stats = facts_of(path)
+    assert (audio_stats.seconds, audio_stats.claimed_seconds) == (6.0, 6.0)
 
 
 def without_count(content: bytes) -> bytes:
@@ -165,10 +170,10 @@ def test_an_mp3_without_a_count_of_frames_is_decoded_to_its_end(tmp_path, before
     content = written(tmp_path / "whole.mp3", music(), bitrate_mode="VARIABLE").read_bytes()
     (tmp_path / "song.mp3").write_bytes(before + without_count(content))
     short = soundfile.info(tmp_path / "song.mp3").duration
-    audio, facts = load_audio_and_facts(tmp_path / "song.mp3", sample_rate=RATE)
+    audio, audio_stats = load_audio_and_stats(tmp_path / "song.mp3", sample_rate=RATE)
     assert short < 5.5  # what libsndfile estimates from the first frame
-    assert facts.seconds == pytest.approx(6.0, abs=0.15)
-    assert np.isnan(facts.claimed_seconds)
+    assert audio_stats.seconds == pytest.approx(6.0, abs=0.15)
+    assert np.isnan(audio_stats.claimed_seconds)
     read, _ = soundfile.read(tmp_path / "song.mp3", dtype="float32", always_2d=True)
     np.testing.assert_array_equal(audio[: len(read)], sum(read.T) / 2)
 
@@ -179,12 +184,12 @@ def test_a_file_that_was_cut_is_noticed(tmp_path, suffix, share):
     content = written(tmp_path / f"song.{suffix}", music()).read_bytes()
     (tmp_path / f"song.{suffix}").write_bytes(content[: int(share * len(content))])
     try:
-        facts = facts_of(tmp_path / f"song.{suffix}")
+        audio_stats = facts_of(tmp_path / f"song.{suffix}")
     except CorpusError as error:
         assert "cannot be decoded" in str(error)  # noqa: PT017 - FLAC
         return
-    assert facts.seconds < 5.5
-    assert facts.cut_off or facts.claimed_seconds > facts.seconds + 0.5
+    assert audio_stats.seconds < 5.5
+    assert audio_stats.cut_off or audio_stats.claimed_seconds > audio_stats.seconds + 0.5
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg"])
@@ -193,8 +198,8 @@ def test_a_hole_or_foreign_bytes_inside_are_noticed(tmp_path, suffix, foreign):
     content = written(tmp_path / f"song.{suffix}", music()).read_bytes()
     middle = len(content) // 2
     (tmp_path / f"song.{suffix}").write_bytes(content[:middle] + foreign + content[middle + 6000 :])
-    facts = facts_of(tmp_path / f"song.{suffix}")
-    assert facts.claimed_seconds > facts.seconds + 0.1 or facts.skipped_bytes > 0
+    audio_stats = facts_of(tmp_path / f"song.{suffix}")
+    assert audio_stats.claimed_seconds > audio_stats.seconds + 0.1 or audio_stats.skipped_bytes > 0
 
 
 def test_foreign_bytes_in_an_mp3_without_a_count_are_noticed(tmp_path):
@@ -206,9 +211,9 @@ def test_foreign_bytes_in_an_mp3_without_a_count_are_noticed(tmp_path):
 
 def test_good_files_have_nothing_odd(tmp_path):
     for suffix in ("wav", "mp3", "ogg", "flac"):
-        facts = facts_of(written(tmp_path / f"song.{suffix}", music()))
-        assert facts.claimed_seconds == pytest.approx(facts.seconds, abs=0.01)
-        assert (facts.skipped_bytes, facts.cut_off) == (0, False)
+        audio_stats = facts_of(written(tmp_path / f"song.{suffix}", music()))
+        assert audio_stats.claimed_seconds == pytest.approx(audio_stats.seconds, abs=0.01)
+        assert (audio_stats.skipped_bytes, audio_stats.cut_off) == (0, False)
 
 
 @pytest.mark.parametrize("peak", [16.5, 4670, 1e30])
@@ -280,12 +285,12 @@ def test_a_damaged_file_is_read_or_told(tmp_path_factory, suffix, data):
         content[at : at + data.draw(st.sampled_from([0, 1, 8]))] = data.draw(st.binary(min_size=0, max_size=8))
     (folder / f"song.{suffix}").write_bytes(content)
     try:
-        audio, facts = load_audio_and_facts(folder / f"song.{suffix}", sample_rate=RATE)
+        audio, audio_stats = load_audio_and_stats(folder / f"song.{suffix}", sample_rate=RATE)
     except CorpusError as error:
         assert "song." in str(error)  # noqa: PT017 - either is right
     else:
         assert np.isfinite(audio).all()
-        assert facts.seconds < 30
+        assert audio_stats.seconds < 30
 
 
 @given(st.binary(max_size=3000))
@@ -314,8 +319,8 @@ def test_a_flac_behind_a_tag_is_read_beyond_what_it_claims(tmp_path):
 def test_a_second_ogg_stream_in_a_file_is_told(tmp_path):
     path = written(tmp_path / "a.ogg", music())
     path.write_bytes(path.read_bytes() * 2)
-    facts = facts_of(path)
-    assert (facts.seconds, facts.claimed_seconds) == pytest.approx((6, 12), abs=0.01)
+    audio_stats = facts_of(path)
+    assert (audio_stats.seconds, audio_stats.claimed_seconds) == pytest.approx((6, 12), abs=0.01)
 
 
 @pytest.mark.parametrize("kind", ["RF64", "W64", "AU"])
@@ -329,8 +334,8 @@ def test_an_aiff_that_was_cut_is_told(tmp_path):
     path = written(tmp_path / "a.wav", music(), format="AIFF")
     assert facts_of(path).claimed_seconds == 6
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    facts = facts_of(path)
-    assert (facts.seconds, facts.claimed_seconds) == pytest.approx((3, 6), abs=0.01)
+    audio_stats = facts_of(path)
+    assert (audio_stats.seconds, audio_stats.claimed_seconds) == pytest.approx((3, 6), abs=0.01)
 
 
 def test_a_data_chunk_that_claims_less_than_follows_is_told(tmp_path):
@@ -339,5 +344,5 @@ def test_a_data_chunk_that_claims_less_than_follows_is_told(tmp_path):
     (claimed,) = struct.unpack("<I", content[at : at + 4])
     content[at : at + 4] = struct.pack("<I", claimed * 3 // 5 // 4 * 4)
     (tmp_path / "b.wav").write_bytes(content)
-    facts = facts_of(tmp_path / "b.wav")
-    assert (facts.seconds, facts.claimed_seconds) == pytest.approx((3.6, 6), abs=0.01)
+    audio_stats = facts_of(tmp_path / "b.wav")
+    assert (audio_stats.seconds, audio_stats.claimed_seconds) == pytest.approx((3.6, 6), abs=0.01)

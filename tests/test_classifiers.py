@@ -21,7 +21,7 @@ from veracity.classifiers.building import ModelSettings, built
 from veracity.classifiers.protocol import ARG_MAX, Classifier, OneLabel
 from veracity.errors import ConfigError
 from veracity.experiments import attributions, explanations, flips, localised
-from veracity.explainers import asking
+from veracity.explainers import evaluate
 from veracity.explainers.lime import LimeSettings
 from veracity.explainers.settings import explainers_of
 from veracity.games.game import fill_game
@@ -377,7 +377,7 @@ def test_grad_cam_explains_one_label_of_several():
     x = one.representation(torch.randn(1, one.classifier.excerpt_samples))[0]
     grid = SMALL.grid(*x.shape)
     (grad_cam,) = explainers_of(["lime", {"call": "grad_cam", "options": {"relu": False}}])
-    answer = asking.explain(
+    answer = evaluate.explain(
         grad_cam, explained_classifier(one, grid), x.numpy(), grid, "sing", threshold=0.5, rng=np.random.default_rng(0)
     )
     assert np.isfinite(answer.weights).all()

@@ -166,18 +166,20 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
             "flips listening localised localised_attributions localised_rows report sampling_error scores smallest_sets "
             "stability truths",
         ),
-        ("experiments/pen/shapes.py", "audits drawings figure1"),
+        ("experiments/drawing/shapes.py", "audits drawings figure1"),
         ("experiments/localised.py", "audits localised localised_attributions localised_rows"),
         ("results/figure3.py", "figure3"),
         (
             "results/canvas.py",
-            "compare controls costs fidelity_worth figure1 figure2 figure3 figure4 figure_explainers figure_leaderboard "
-            "figure_stability gap own_games plan sensitivity truths variant_costs",
+            "compare controls costs fidelity_vs_correctness figure1 figure2 figure3 figure4 figure_explainers "
+            "figure_leaderboard "
+            "figure_stability gap faithfulness_to_own_game plan sensitivity truths variant_costs",
         ),
-        ("games/scoring.py", "controlled controls fidelity_worth leaderboard listening report scores truths"),
+        ("games/scoring.py", "controlled controls fidelity_vs_correctness leaderboard listening report scores truths"),
         (
             "results/over_songs.py",
-            "compare contrasts controls fidelity_worth figure_leaderboard gap leaderboard own_games scores sensitivity truths",
+            "compare contrasts controls fidelity_vs_correctness figure_leaderboard gap leaderboard faithfulness_to_own_game "
+            "scores sensitivity truths",
         ),
         ("songs/resynthesis.py", "listening report"),
         ("detector/planted.py", "controlled controls planted"),

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from veracity.errors import ConfigError, VeracityError
-from veracity.experiments.pen.files import import_drawings
-from veracity.experiments.pen.fitting import Drawing, DrawingError, fit_drawing
-from veracity.experiments.pen.raster import draw, rasterise
-from veracity.experiments.pen.shapes import SHAPES, letters, shape_named
+from veracity.experiments.drawing.files import import_drawings
+from veracity.experiments.drawing.fitting import Drawing, DrawingError, fit_drawing
+from veracity.experiments.drawing.raster import draw, rasterise
+from veracity.experiments.drawing.shapes import SHAPES, letters, shape_named
 
 N_FRAMES, N_MELS = 115, 80
 WHOLE = {"centre": (0.5, 0.5), "size": (1.0, 1.0)}
@@ -169,7 +169,7 @@ def test_dollars_are_letters_and_no_mathematics():
 
 def test_drawing_loads_no_torch():
     code = (
-        "import sys; from veracity.experiments import drawings; from veracity.experiments.pen import raster, shapes;"
+        "import sys; from veracity.experiments import drawings; from veracity.experiments.drawing import raster, shapes;"
         "assert not {'torch', 'librosa', 'matplotlib', 'PIL'} & set(sys.modules);"
         "raster.rasterise(shapes.SHAPES['LIME'], 23, 20, centre=(.5, .5), size=(1, 1)); assert 'torch' not in sys.modules"
     )
@@ -442,7 +442,7 @@ def test_malicious_pickles_are_refused_and_run_nothing(tmp_path, protocol, how):
         "numpy dtype.__class__",
         "_codecs decode",
         "functools partial",
-        "veracity.experiments.pen.shapes Shape",
+        "veracity.experiments.drawing.shapes Shape",
     ],
 )
 @pytest.mark.parametrize("stacked", [False, True])

@@ -14,9 +14,9 @@ from torch import nn
 from veracity.detector.modules import as_module
 from veracity.errors import ConfigError
 from veracity.experiments import attributions
-from veracity.explainers import asking, layers, lime
+from veracity.explainers import evaluate, layers, lime
 from veracity.explainers.settings import READY, ExplainerSettings, explainers_of
-from veracity.games import readouts
+from veracity.games import solution_concepts
 from veracity.games.evaluators import DirectEvaluator
 from veracity.games.explained import ExplainedModel
 from veracity.games.game import Game, fill_game
@@ -59,7 +59,7 @@ def pair():
 def ask(explainer, model, pair, label="sing", seed=0, **settings):
     one = explainer if callable(explainer) else ExplainerSettings(explainer, **{**READY[explainer], **settings})
     rng = np.random.default_rng(seed)
-    return asking.explain(one, model, pair[0], GRID, label, threshold=0.5, rng=rng, clean=pair[1])
+    return evaluate.explain(one, model, pair[0], GRID, label, threshold=0.5, rng=rng, clean=pair[1])
 
 
 @pytest.mark.parametrize("name", READY)
@@ -67,7 +67,7 @@ def test_every_ready_explainer_answers_and_stays_within_its_budget(name, detecto
     answer = ask(name, detector, pair)
     assert answer.weights.shape == (N,)
     assert sorted(answer.ranking) == list(range(N))
-    assert READY[name].get("budget") is None or answer.rows <= READY[name]["budget"]
+    assert READY[name].get("budget") is None or answer.n_queries <= READY[name]["budget"]
     again = ask(name, detector, pair)
     np.testing.assert_array_equal(answer.weights, again.weights)
     np.testing.assert_array_equal(answer.ranking, again.ranking)
@@ -91,7 +91,7 @@ def test_exact_values_are_those_of_the_readouts(scale, detector, pair):
     (logits,) = detector.evaluator.logits([fill_game(pair[0], GRID, "mean")])
     values = {"logit": logits, "probability": 1 / (1 + np.exp(-logits.astype(float))), "decision": (logits > 0).astype(float)}
     for name in ("shapley", "banzhaf"):
-        wanted = getattr(readouts, name)(values[scale])
+        wanted = getattr(solution_concepts, name)(values[scale])
         sing, nosing = (ask(name, detector, pair, label, options={"scale": scale}).weights for label in ("sing", "nosing"))
         np.testing.assert_allclose(sing, wanted, atol=1e-6)
         np.testing.assert_allclose(nosing, -wanted, atol=1e-6)
@@ -164,7 +164,7 @@ def test_the_smallest_set_of_the_perturbation_game_is_the_truth(detector, pair):
     (logits,) = detector.evaluator.logits([Game(*pair, GRID)])
     decides = logits > 0
     if decides.any():
-        best = readouts.smallest_flip_sets(decides)
+        best = solution_concepts.smallest_flip_sets(decides)
         size = int(best[0]).bit_count()
         chosen = int((1 << answer.ranking[:size]).sum())
         assert chosen in best
@@ -182,16 +182,16 @@ def test_searches_find_the_one_segment_that_decides(name, linear):
 
 def test_an_explainer_that_is_not_privileged_sees_no_clean_excerpt(linear, pair):
     seen = []
-    ask(lambda question: seen.append(question.clean) or np.zeros(N), linear, pair)
+    ask(lambda task: seen.append(task.clean) or np.zeros(N), linear, pair)
     assert seen == [None]
 
 
 def test_an_explainer_works_on_copies(linear, pair):
     before = [x.clone() for x in pair]
 
-    def spoiling(question):
-        question.excerpt.zero_()
-        question.off.zero_() if not question.off.is_set_to(question.excerpt) else None
+    def spoiling(task):
+        task.excerpt.zero_()
+        task.off.zero_() if not task.off.is_set_to(task.excerpt) else None
         return np.zeros(N)
 
     ask(spoiling, linear, (pair[0], pair[1]))
@@ -200,26 +200,26 @@ def test_an_explainer_works_on_copies(linear, pair):
 
 @pytest.mark.parametrize("way", ["values", "logits", "backward", "module"])
 def test_what_goes_beyond_the_budget_is_refused_whatever_the_way(way, detector, pair):
-    def greedy(question):
+    def greedy(task):
         if way == "values":
-            question.values(np.ones((4, N), dtype=bool))
+            task.values(np.ones((4, N), dtype=bool))
         elif way == "logits":
-            question.logits(question.excerpt.expand(4, -1, -1))
+            task.logits(task.excerpt.expand(4, -1, -1))
         elif way == "module":
-            question.module(question.excerpt.expand(4, -1, -1))
+            task.module(task.excerpt.expand(4, -1, -1))
         else:
-            x = question.excerpt.expand(2, -1, -1).clone().requires_grad_()
-            question.logits(x).sum().backward()
+            x = task.excerpt.expand(2, -1, -1).clone().requires_grad_()
+            task.logits(x).sum().backward()
         return np.zeros(N)
 
     import sys
 
     sys.modules["greedy_test"] = type(sys)("greedy_test")
     sys.modules["greedy_test"].greedy = greedy
-    asking._found.cache_clear()
+    evaluate._found.cache_clear()
     settings = ExplainerSettings("greedy", call="greedy_test:greedy", budget=3)
     with pytest.raises(ConfigError, match=r"explainers.greedy: must not exceed its budget of 3 queries, got 4"):
-        asking.explain(settings, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
+        evaluate.explain(settings, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_what_goes_beyond_the_budget_is_refused_whatever_the_way(way, detector, 
     ],
 )
 def test_answers_that_are_none_are_told_with_the_name(answer, message, linear, pair):
-    def strange(question):
+    def strange(task):
         return answer
 
     with pytest.raises(ConfigError, match=f"explainers.strange: must return one number.*{message}"):
@@ -241,7 +241,7 @@ def test_answers_that_are_none_are_told_with_the_name(answer, message, linear, p
 
 
 def test_an_explainer_that_fails_is_named_and_not_a_traceback(linear, pair):
-    def failing(question):
+    def failing(task):
         return 1 / 0
 
     with pytest.raises(ConfigError, match=r"explainers.failing: fails .ZeroDivisionError"):
@@ -267,7 +267,7 @@ def test_torchs_generator_is_seeded_by_the_question_and_left_as_it_was(linear, p
     torch.manual_seed(7)
     state = torch.random.get_rng_state()
 
-    def drawing(question):
+    def drawing(task):
         return torch.rand(N)
 
     first, second = (ask(drawing, linear, pair, seed=1).weights for _ in range(2))
@@ -341,10 +341,10 @@ def test_stored_attributions_are_read_and_checked(tmp_path):
 
 
 def test_masks_may_be_single_rows(linear, pair):
-    def single(question):
-        return np.array([question.values(masks_of(np.array([1 << i]), N)[0])[0] for i in range(N)])
+    def single(task):
+        return np.array([task.values(masks_of(np.array([1 << i]), N)[0])[0] for i in range(N)])
 
-    assert ask(single, linear, pair).rows == N
+    assert ask(single, linear, pair).n_queries == N
 
 
 @pytest.mark.parametrize(("module", "name"), [("captum.attr", "saliency"), ("shapiq", "kernel_shap")])
@@ -354,9 +354,9 @@ def test_what_an_extra_brings_is_told(monkeypatch, detector, pair, module, name)
     for one in (module, module.split(".")[0]):
         monkeypatch.setitem(sys.modules, one, None)
     with pytest.raises(ConfigError, match=rf'requires the package {module.split(".")[0]}\. Run pip install "\.\[explainers\]"'):
-        asking.explain(name, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
+        evaluate.explain(name, detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
 
 
 def test_a_name_that_is_none_is_told(detector, pair):
     with pytest.raises(ConfigError, match=r"explainers: unknown explainer, got 'oclusion'\..*\(did you mean 'occlusion'"):
-        asking.explain("oclusion", detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))
+        evaluate.explain("oclusion", detector, pair[0], GRID, "sing", threshold=0.5, rng=np.random.default_rng(0))

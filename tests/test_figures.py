@@ -8,17 +8,17 @@ import pytest
 from matplotlib.text import Text
 
 from veracity.attacks.settings import DOMAINS
-from veracity.experiments.flips import FEW
+from veracity.experiments.flips import TOP_SEGMENTS
 from veracity.labels import BASE, LABELS
 from veracity.results import (
     compare,
     controls,
-    fidelity_worth,
+    faithfulness_to_own_game,
+    fidelity_vs_correctness,
     figure4,
     figure_explainers,
     figure_leaderboard,
     gap,
-    own_games,
     truths,
 )
 from veracity.results.canvas import new_figure, put_footnote, signed
@@ -50,7 +50,7 @@ def gap_rows(n_songs=12, panels=PANELS):
 def test_panels_have_titles_counts_and_a_reason_if_they_are_empty():
     figure, axes = new_figure(2, 2, (6, 6))
     rows = pd.DataFrame([{"domain": "waveform", "original": "sing", "n": 1, "n_songs": 1}])
-    drawn = [part for _, part in panels(axes, rows, called="a $ dog", empty="nothing flipped")]
+    drawn = [part for _, part in panels(axes, rows, label_name="a $ dog", empty="nothing flipped")]
     assert len(drawn) == 1
     texts = texts_of(figure)
     assert texts.count("nothing flipped") == 3
@@ -78,18 +78,18 @@ def test_gap_figure_has_no_negative_zero_and_reports_equal_songs():
 
 
 def test_gap_figure_of_one_song_and_an_empty_panel_has_no_intervals():
-    texts = texts_of(gap.plot(gap_rows(n_songs=1, panels=PANELS[:3]), footnote="note", called="dog"))
+    texts = texts_of(gap.plot(gap_rows(n_songs=1, panels=PANELS[:3]), footnote="note", label_name="dog"))
     assert "+0.40 (one song)" in texts
     assert texts.count(EMPTY) == 1
 
 
 def many_explainers(n=30):
     """Name explainers of all kinds and two query budgets."""
-    names = [("lime", "mean", False, "8192 rows"), ("norm", "", True, "nothing")]
+    names = [("lime", "mean", False, "up to 16384"), ("norm", "", True, "none")]
     for i in range(n):
         fill, privileged = (("mean", False), ("mean", True), ("clean", True))[i % 3]
-        names.append((f"explainer-{i}", fill, privileged, ("512 rows", "2048 rows")[i % 2]))
-        names.append((f"explainer-{i}", "zero", False, ("512 rows", "2048 rows")[i % 2]))
+        names.append((f"explainer-{i}", fill, privileged, ("up to 512", "up to 2048")[i % 2]))
+        names.append((f"explainer-{i}", "zero", False, ("up to 512", "up to 2048")[i % 2]))
     return [dict(zip(("explainer", "fill", "privileged", "budget"), one, strict=True)) for one in names]
 
 
@@ -126,14 +126,14 @@ def test_own_games_figure_has_a_mark_for_each_kind_and_fill_and_the_rank_correla
     rows = pd.DataFrame(
         [
             {"domain": domain, "original": original, "explainer": "lime", "fill": fill, "n_songs": 12, "n": 60}
-            | {"kind": own_games.kind_of(fill, privileged=privileged), "own_game": 0.1 * i, "truth": 0.2 * i}
+            | {"kind": faithfulness_to_own_game.kind_of(fill, privileged=privileged), "own_game": 0.1 * i, "truth": 0.2 * i}
             for domain, original in PANELS
             for i, (fill, privileged) in enumerate(kinds)
         ]
     )
     found = {"fill": "mean", "among": "all", "n_explainers": 20, "rank_correlation": 0.42, "low": 0.1, "high": 0.6}
     agreed = pd.DataFrame([{"domain": "waveform", "original": "sing", **found}])
-    texts = texts_of(own_games.plot(rows, agreed, fill="mean", footnote="note"))
+    texts = texts_of(faithfulness_to_own_game.plot(rows, agreed, fill="mean", footnote="note"))
     assert {"fill game (mean)", "fill game (zero)", "fill game, privileged (mean)", "perturbation game"} <= set(texts)
     assert sum("rank correlation +0.42 (+0.10 to +0.60), 20 explainers" in text for text in texts) == 1
     assert sum("rank correlation: not determined" in text for text in texts) == 3
@@ -170,9 +170,9 @@ def test_fidelity_worth_figure_has_all_fills_and_ends_at_one():
         }
         for domain, original in [*PANELS, ("all", "all")]
         for fill in ("zero", "mean", "min")
-        for predictor in fidelity_worth.PREDICTORS
+        for predictor in fidelity_vs_correctness.PREDICTORS
     ]
-    figure = fidelity_worth.plot(pd.DataFrame(rows), fill="mean", footnote="note")
+    figure = fidelity_vs_correctness.plot(pd.DataFrame(rows), fill="mean", footnote="note")
     assert [ax.get_title().split("\n")[0] for ax in figure.axes[::2]] == ["fill: mean (default)", "fill: zero", "fill: min"]
     assert {ax.get_xlim() for ax in figure.axes} == {(0, 1)}
     assert texts_of(figure).count("4 right, 2 wrong; 5 pairs of 3 songs") == 15
@@ -231,7 +231,7 @@ def test_figure4_has_points_instead_of_a_box_for_fewer_than_ten_values():
 
 def test_compare_figure_has_paired_differences_with_intervals():
     curves = pd.DataFrame(columns=["variant", "domain", "original", "measure", "k", "n_songs", "n_excerpts", "value"])
-    keys = {"variant": "other", "domain": "waveform", "original": "nosing", "k": FEW}
+    keys = {"variant": "other", "domain": "waveform", "original": "nosing", "k": TOP_SEGMENTS}
     table = pd.DataFrame(
         [
             {**keys, "measure": "lime", "difference": 0.1, "difference_low": -0.1, "difference_high": 0.3},

@@ -142,7 +142,7 @@ def test_swapped_rows_are_noticed():
     page = WRITTEN["render"](TEMPLATE, ALL)
     assert "{" not in page
     for name, column, first, second in (
-        ("own_games", "explainer", "occlusion", "permutation_shap"),
+        ("faithfulness_to_own_game", "explainer", "occlusion", "permutation_shap"),
         ("figure_leaderboard", "explainer", "gradient_x_perturbation", "lime_perturbation"),
         ("truths", "what", "norm_flips_3", "best_flips_3"),
         ("gap", "part", "question", "question: fill zero"),

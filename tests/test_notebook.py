@@ -18,7 +18,7 @@ from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 from veracity.detector.predictions import predict_excerpts
 from veracity.errors import ConfigError
 from veracity.explainers import lime
-from veracity.games import readouts
+from veracity.games import solution_concepts
 from veracity.games.game import Game
 from veracity.games.models import explained_model
 from veracity.songs.audio import load_audio, write_audio
@@ -73,7 +73,7 @@ def test_weights_speak_for_the_label_that_is_asked_for(song, checkpoint, found):
     np.testing.assert_array_equal(turned.adversarial, found.adversarial)
     for name in ("lime", "lime_exact", "shapley"):
         np.testing.assert_allclose(getattr(turned, name), -getattr(found, name), atol=1e-9)
-    np.testing.assert_allclose(found.shapley, readouts.shapley(found.values), atol=1e-9)
+    np.testing.assert_allclose(found.shapley, solution_concepts.shapley(found.values), atol=1e-9)
     np.testing.assert_allclose(found.lime_exact, lime.fit_exact(found.values, n_samples=512).weights, atol=1e-9)
     assert found.top(2, by="shapley") == tuple(np.argsort(-found.shapley, kind="stable")[:2])
 

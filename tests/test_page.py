@@ -21,17 +21,17 @@ from veracity import __main__ as command
 from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 from veracity.detector.decisions import flipped, is_sing
 from veracity.errors import ConfigError
-from veracity.experiments.pen.explaining import explain_drawing
-from veracity.experiments.pen.files import import_drawings
-from veracity.experiments.pen.raster import draw
+from veracity.experiments.drawing.explaining import explain_drawing
+from veracity.experiments.drawing.files import import_drawings
+from veracity.experiments.drawing.raster import draw
 from veracity.explainers.lime import LimeSettings, fit_all
-from veracity.games import readouts
+from veracity.games import solution_concepts
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import masks_of
-from veracity.page import desk as desk_module
 from veracity.page import server
-from veracity.page.desk import Desk, SupersededError, save_drawing
+from veracity.page import session as desk_module
 from veracity.page.server import Page
+from veracity.page.session import Session, SupersededError, save_drawing
 from veracity.songs.frontend import log_mel, magnitudes
 from veracity.songs.resynthesis import redrawn
 
@@ -40,9 +40,9 @@ SETTINGS = LimeSettings(n_time=3, n_band=2)
 
 
 @pytest.fixture(scope="module")
-def desk():
+def session():
     detector = random_detector(excerpt_frames=FRAMES, n_mels=MELS)
-    return Desk(Checkpoint(detector, threshold=0.5), SETTINGS)
+    return Session(Checkpoint(detector, threshold=0.5), SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def audio(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def song(desk, audio):
-    return desk.song(audio)
+def song(session, audio):
+    return session.song(audio)
 
 
 def half_drawn(seed=0):
@@ -68,32 +68,32 @@ def half_drawn(seed=0):
 
 
 @pytest.mark.parametrize("everything", [False, True])
-def test_an_explained_drawing_is_what_the_library_says_of_all_masks(desk, song, everything):
-    clean = desk.excerpt(song, 20)
+def test_an_explained_drawing_is_what_the_library_says_of_all_masks(session, song, everything):
+    clean = session.excerpt(song, 20)
     coverage = np.ones((FRAMES, MELS), dtype=np.float32) if everything else half_drawn()
     drawn = draw(clean, coverage, level=float(clean.mean()) + 6)
-    p_clean, p_drawn = desk.model.p_sing(np.stack([clean, drawn]))
+    p_clean, p_drawn = session.model.p_sing(np.stack([clean, drawn]))
     threshold = float((p_clean + p_drawn) / 2)  # so that it flips
-    found = explain_drawing(clean, coverage, 6, desk.model, SETTINGS, threshold=threshold)
+    found = explain_drawing(clean, coverage, 6, session.model, SETTINGS, threshold=threshold)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)  # batches round otherwise on some processors
     close(found.log_mel, drawn)
     close((found.p_clean, found.p_drawn), (p_clean, p_drawn))
     assert found.flips
-    games = [fill_game(drawn, desk.grid, "mean"), Game(drawn, clean, desk.grid)]
-    filled, perturbed = (one.all_values for one in desk.model.values(games))
+    games = [fill_game(drawn, session.grid, "mean"), Game(drawn, clean, session.grid)]
+    filled, perturbed = (one.all_values for one in session.model.values(games))
     close(found.lime, fit_all(filled, SETTINGS).weights)
-    close(found.shapley, readouts.shapley(filled))
+    close(found.shapley, solution_concepts.shapley(filled))
     flips = flipped(perturbed, threshold, is_sing(p_clean, threshold))
-    expected = {tuple(np.flatnonzero(mask)) for mask in masks_of(readouts.smallest_flip_sets(flips), 6)}
+    expected = {tuple(np.flatnonzero(mask)) for mask in masks_of(solution_concepts.smallest_flip_sets(flips), 6)}
     touched = set(np.flatnonzero(found.touched).tolist())
     assert len(touched) == 6 if everything else 0 < len(touched) < 6
     # Of sets that differ in segments that were not touched, only the part that was is told.
     assert set(found.smallest_sets) == {tuple(s for s in one if s in touched) for one in expected}
 
 
-def test_nothing_drawn_flips_nothing(desk, song):
-    clean = desk.excerpt(song, 0)
-    found = explain_drawing(clean, np.zeros((FRAMES, MELS), np.float32), 5, desk.model, SETTINGS, threshold=0.5)
+def test_nothing_drawn_flips_nothing(session, song):
+    clean = session.excerpt(song, 0)
+    found = explain_drawing(clean, np.zeros((FRAMES, MELS), np.float32), 5, session.model, SETTINGS, threshold=0.5)
     assert (found.flips, found.touched.any(), found.smallest_sets) == (False, False, [])
     assert found.p_clean == found.p_drawn
 
@@ -101,38 +101,38 @@ def test_nothing_drawn_flips_nothing(desk, song):
 @pytest.mark.parametrize(
     ("newer", "expected"), [("this page", pytest.raises(SupersededError)), ("another page", contextlib.nullcontext())]
 )
-def test_a_newer_drawing_supersedes_an_older_one_of_the_same_page(desk, song, monkeypatch, newer, expected):
+def test_a_newer_drawing_supersedes_an_older_one_of_the_same_page(session, song, monkeypatch, newer, expected):
     begun = []
 
-    def explain(*args, go_on, **kwargs):
+    def explain(*args, check_cancelled, **kwargs):
         begun.append(True)
         if len(begun) == 1:  # while the first one is computed, another one comes
-            desk.explain(song, 0, half_drawn(), 5, newer)
-        go_on()
-        return explain_drawing(*args, go_on=go_on, **kwargs)
+            session.explain(song, 0, half_drawn(), 5, newer)
+        check_cancelled()
+        return explain_drawing(*args, check_cancelled=check_cancelled, **kwargs)
 
     monkeypatch.setattr(desk_module, "explain_drawing", explain)
-    monkeypatch.setattr(desk, "_working", contextlib.nullcontext())
+    monkeypatch.setattr(session, "_working", contextlib.nullcontext())
     with expected:
-        assert desk.explain(song, 0, half_drawn(), 5, "this page")["p_clean"] > 0
+        assert session.explain(song, 0, half_drawn(), 5, "this page")["p_clean"] > 0
     assert len(begun) == 2
 
 
-def test_pages_that_were_closed_do_not_pile_up(desk, song, monkeypatch):
+def test_pages_that_were_closed_do_not_pile_up(session, song, monkeypatch):
     def stop(*args, **kwargs):
         raise SupersededError
 
     monkeypatch.setattr(desk_module, "explain_drawing", stop)
-    for number in range(desk_module.MOST_PAGES + 5):
+    for number in range(desk_module.MAX_PAGES + 5):
         with pytest.raises(SupersededError):
-            desk.explain(song, 0, half_drawn(), 5, f"page {number}")
-    assert len(desk._newest) == desk_module.MOST_PAGES
-    assert f"page {number}" in desk._newest
+            session.explain(song, 0, half_drawn(), 5, f"page {number}")
+    assert len(session._newest) == desk_module.MAX_PAGES
+    assert f"page {number}" in session._newest
 
 
 def test_the_best_set_of_each_size_has_the_largest_value():
     values = np.random.default_rng(0).random(64)
-    best, size = readouts.best_sets(values), readouts.sizes(6)
+    best, size = solution_concepts.best_sets(values), solution_concepts.sizes(6)
     assert size[best].tolist() == list(range(7))
     for k, mask in enumerate(best):
         assert values[mask] == values[size == k].max()
@@ -141,27 +141,27 @@ def test_the_best_set_of_each_size_has_the_largest_value():
 # --- sound ------------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_drawn_is_heard_where_it_was_drawn(desk, song):
-    clean = desk.excerpt(song, 20)
-    untouched = redrawn(song.audio, clean, clean, desk.frontend, first_frame=20)
+def test_what_was_drawn_is_heard_where_it_was_drawn(session, song):
+    clean = session.excerpt(song, 20)
+    untouched = redrawn(song.audio, clean, clean, session.frontend, first_frame=20)
     np.testing.assert_allclose(untouched, song.audio, atol=1e-5)
     louder = clean.copy()
     louder[8:16, 10:14] += 2
-    heard = redrawn(song.audio, clean, louder, desk.frontend, first_frame=20)
-    hop, window = desk.frontend.hop_samples, desk.frontend.frame_samples
+    heard = redrawn(song.audio, clean, louder, session.frontend, first_frame=20)
+    hop, window = session.frontend.hop_samples, session.frontend.frame_samples
     assert np.abs(heard - song.audio)[: 28 * hop - window].max() < 1e-5
     assert np.abs(heard - song.audio)[36 * hop + window :].max() < 1e-5
-    frames = log_mel(magnitudes(torch.as_tensor(heard), desk.frontend), desk.frontend).numpy()[20 : 20 + FRAMES]
+    frames = log_mel(magnitudes(torch.as_tensor(heard), session.frontend), session.frontend).numpy()[20 : 20 + FRAMES]
     inner = (slice(11, 13), slice(11, 13))
     np.testing.assert_allclose((frames - clean)[inner], 2, atol=0.6)  # bands and frames overlap
-    before, after, p_heard = desk.sounds(song, 60, half_drawn(), 5)
+    before, after, p_heard = session.sounds(song, 60, half_drawn(), 5)
     assert len(before) == len(after) == (FRAMES - 1) * hop + window + 2 * round(0.5 * 22050)
     assert 0 <= p_heard <= 1
 
 
-def test_digital_silence_stays_silent_whatever_is_drawn(desk, tmp_path):
+def test_digital_silence_stays_silent_whatever_is_drawn(session, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 22050), 22050)
-    before, after, _ = desk.sounds(desk.song(tmp_path / "silence.wav"), 20, half_drawn(), 5)
+    before, after, _ = session.sounds(session.song(tmp_path / "silence.wav"), 20, half_drawn(), 5)
     assert not desk_module.is_heard(before, after)
     assert desk_module.is_heard(before, after + np.float32(0.001))
 
@@ -203,8 +203,8 @@ def test_a_folder_that_cannot_be_written_to_is_told_with_the_cure(tmp_path, fold
 
 
 @pytest.fixture
-def page(desk, song, tmp_path):
-    return Page(lambda: (desk, song), drawings=tmp_path / "drawings", synthetic=("song", "detector"))
+def page(session, song, tmp_path):
+    return Page(lambda: (session, song), drawings=tmp_path / "drawings", synthetic=("song", "detector"))
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def sent(coverage):
     return base64.b64encode(np.round(255 * coverage).astype(np.uint8).tobytes()).decode()
 
 
-def test_the_application_passes_on_what_the_library_says(client, desk, song, tmp_path):
+def test_the_application_passes_on_what_the_library_says(client, session, song, tmp_path):
     about = client.get("/about").json()
     assert about["ready"]
     assert about["grid"] == {"n_time": 3, "n_band": 2}
@@ -227,12 +227,12 @@ def test_the_application_passes_on_what_the_library_says(client, desk, song, tmp
     coverage = np.round(255 * half_drawn()) / 255
     asked = {"song": shown["song"], "start": 20, "coverage": sent(coverage), "strength": 6}
     found = client.post("/explain", json=asked).json()
-    expected = desk.explain(song, 20, coverage.astype(np.float32), 6)
+    expected = session.explain(song, 20, coverage.astype(np.float32), 6)
     for name in ("p_clean", "p_drawn", "label_drawn", "lime", "shapley", "smallest_sets", "flips"):
         assert found[name] == expected[name]
     sounds = client.post("/sound", json=asked).json()
     assert all(sounds[name].startswith("data:audio/wav;base64,") for name in ("before", "after"))
-    assert (sounds["label_heard"], sounds["is_heard"]) == (desk.label(sounds["p_heard"]), True)
+    assert (sounds["label_heard"], sounds["is_heard"]) == (session.label(sounds["p_heard"]), True)
     shape = client.post("/shape", json={"name": "horse", "centre": [0.5, 0.5], "size": [0.5, 0.5]}).json()
     assert max(base64.b64decode(shape["coverage"])) > 100
     saved = client.post("/save", json={"name": "mine", "coverage": sent(coverage)}).json()
@@ -308,19 +308,19 @@ def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd
         said += capfd.readouterr().err
 
 
-def test_every_page_keeps_its_own_song(client, page, desk, song, tmp_path):
+def test_every_page_keeps_its_own_song(client, page, session, song, tmp_path):
     mine = client.get("/song").json()
     assert mine["note"].startswith("Synthetic song and detector:")
     soundfile.write(tmp_path / "other.wav", 0.2 * np.sin(np.arange(3 * 22050) / 9), 22050)
     other = client.put("/upload?name=other.wav", data=(tmp_path / "other.wav").read_bytes()).json()
     assert client.get("/song?song=" + other["song"]).json()["note"].startswith("Synthetic detector:")
     asked = {"start": 20, "coverage": sent(half_drawn()), "strength": 6, "page": "a page"}
-    expected = {one.identity: desk.explain(one, 20, half_drawn(), 6)["p_clean"] for one in (song, page.song)}
+    expected = {one.identity: session.explain(one, 20, half_drawn(), 6)["p_clean"] for one in (song, page.song)}
     assert len(set(expected.values())) == 2
     for identity, p_clean in expected.items():
         assert client.post("/explain", json=asked | {"song": identity}).json()["p_clean"] == p_clean
-    assert "a page" in desk._newest
-    for number in range(server.MOST_SONGS - 1):
+    assert "a page" in session._newest
+    for number in range(server.MAX_SONGS - 1):
         page._keep(replace(song, name=f"song {number}"))
         assert client.get("/song?song=" + mine["song"]).json()["name"] == "a-song.wav"  # it is used, and stays
     gone = client.post("/sound", json=asked | {"song": other["song"]})
@@ -344,12 +344,12 @@ def test_an_upload_is_read_and_removed_and_a_broken_one_says_so(client, page, au
 
 
 def test_uploads_are_bounded_in_size_and_length(client, page, audio, tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "MOST_UPLOADED", 1000)
+    monkeypatch.setattr(server, "MAX_UPLOADED", 1000)
     large = client.put("/upload?name=large.wav", data=audio.read_bytes())
     assert large.status_code == 400
     assert "MiB" in large.json()["error"]
-    monkeypatch.setattr(server, "MOST_UPLOADED", 1 << 26)
-    monkeypatch.setattr(desk_module, "MOST_SECONDS", 2)
+    monkeypatch.setattr(server, "MAX_UPLOADED", 1 << 26)
+    monkeypatch.setattr(desk_module, "MAX_SECONDS", 2)
     soundfile.write(tmp_path / "short.wav", np.ones(2205) / 2, 22050)
     short = client.put("/upload?name=short.wav", data=(tmp_path / "short.wav").read_bytes())
     assert "short.wav: shorter than one excerpt of 0.36 s, got 0.10 s." in short.json()["error"]
@@ -426,6 +426,6 @@ def test_a_port_that_is_taken_is_told_with_the_cure(capsys, audio):
 def test_a_checkpoint_without_a_threshold_is_told(tmp_path, audio):
     path = tmp_path / "own.pt"
     save_checkpoint(path, Checkpoint(random_detector(excerpt_frames=FRAMES, n_mels=MELS)))
-    assert "no threshold, so 0.5" in Desk(path, SETTINGS).note
-    assert (Desk(path, SETTINGS, threshold=0.7).threshold, Desk(path, SETTINGS, threshold=0.7).note) == (0.7, "")
-    assert json.dumps(Desk(path, SETTINGS).explain(Desk(path, SETTINGS).song(audio), 0, half_drawn(), 5)["lime"])
+    assert "no threshold, so 0.5" in Session(path, SETTINGS).note
+    assert (Session(path, SETTINGS, threshold=0.7).threshold, Session(path, SETTINGS, threshold=0.7).note) == (0.7, "")
+    assert json.dumps(Session(path, SETTINGS).explain(Session(path, SETTINGS).song(audio), 0, half_drawn(), 5)["lime"])

@@ -19,9 +19,9 @@ from workspaces import SMALL, Workspace
 from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.jobs import store
-from veracity.page.desk import Desk
 from veracity.page.runs import Run
 from veracity.page.server import Page
+from veracity.page.session import Session
 from veracity.songs.synthesis import SynthesisSettings, write_corpus
 
 pytestmark = pytest.mark.slow
@@ -36,19 +36,19 @@ def sung(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def desk(sung):
+def session(sung):
     """Give a detector that is not sure of the song: whatever is drawn shows."""
     detector = random_detector()
-    p = np.median(Desk(Checkpoint(detector, threshold=0.5)).song(sung).p_sing)
+    p = np.median(Session(Checkpoint(detector, threshold=0.5)).song(sung).p_sing)
     with torch.no_grad():
         detector.fc3.weight.mul_(4)
         detector.fc3.bias.mul_(4).sub_(4 * float(np.log(p / (1 - p))))
-    return Desk(Checkpoint(detector, threshold=0.5))
+    return Session(Checkpoint(detector, threshold=0.5))
 
 
 @pytest.fixture(scope="module")
-def song(desk, sung):
-    return desk.song(sung)
+def song(session, sung):
+    return session.song(sung)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def drawings(tmp_path_factory):
 
 
 @pytest.fixture
-def page(desk, song, drawings, browser):
+def page(session, song, drawings, browser):
     """Open the page and wait until it has explained the excerpt as it is."""
-    with serving(Page(lambda: (desk, song), drawings=drawings)) as client:
+    with serving(Page(lambda: (session, song), drawings=drawings)) as client:
         browser.set_window_size(1300, 1700)
         browser.get(client.address)
         until(browser, lambda: told(browser, "before"))
@@ -121,13 +121,13 @@ def weights(browser, table):
     return np.array(values)[::-1].T.ravel()  # from rows of falling bands to segments
 
 
-def test_a_stroke_is_drawn_explained_and_heard(page, desk, song):
+def test_a_stroke_is_drawn_explained_and_heard(page, session, song):
     before = told(page, "after")
     after_change(page, lambda: stroke(page, (120, 40), (120, -60)))
     coverage = drawn(page)
     assert 0.01 < (coverage > 0.5).mean() < 0.2
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
-    expected = desk.explain(song, start, coverage, 5)
+    expected = session.explain(song, start, coverage, 5)
     assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
     assert told(page, "after") != before
     assert (told(page, "told") == "The label has flipped.") == expected["flips"]
@@ -167,10 +167,10 @@ def test_tools_change_what_is_drawn(page):
     assert told(page, "told") == "Nothing is drawn yet."
 
 
-def test_ready_shapes_are_drawn_as_the_library_draws_them(page, desk):
+def test_ready_shapes_are_drawn_as_the_library_draws_them(page, session):
     assert Select(page.find_element(By.ID, "shape")).first_selected_option.text == "horse"
     after_change(page, lambda: page.find_element(By.ID, "stamp").click())
-    np.testing.assert_allclose(drawn(page), desk.shape("horse", (0.5, 0.5), (0.45, 0.45)), atol=0.003)
+    np.testing.assert_allclose(drawn(page), session.shape("horse", (0.5, 0.5), (0.45, 0.45)), atol=0.003)
 
 
 def test_the_keyboard_draws_too(page):
@@ -200,12 +200,12 @@ def test_screen_readers_are_told_of_everything(page):
     assert page.execute_script("return performance.getEntriesByType('resource').every(r => r.name.startsWith(location.origin))")
 
 
-def test_a_newer_stroke_supersedes_what_is_computed(page, desk, song):
+def test_a_newer_stroke_supersedes_what_is_computed(page, session, song):
     for _ in range(3):
         stroke(page, (200, 30))
     after_change(page, lambda: stroke(page, (150, 90)))
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
-    expected = desk.explain(song, start, drawn(page), 5)
+    expected = session.explain(song, start, drawn(page), 5)
     assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
 
 
@@ -215,10 +215,10 @@ def set_start(browser, start):
     )
 
 
-def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, desk, song, tmp_path):
+def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, session, song, tmp_path):
     other = tmp_path / "other.wav"
     soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
-    first, address, before = page.current_window_handle, page.current_url, set(desk._newest)
+    first, address, before = page.current_window_handle, page.current_url, set(session._newest)
     page.switch_to.new_window("tab")
     try:
         page.get(address)
@@ -229,9 +229,9 @@ def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, desk, son
         assert told(page, "song-name") == "a-song.wav"
         after_change(page, lambda: stroke(page, (120, 40)))
         start = int(page.find_element(By.ID, "start").get_attribute("value"))
-        expected = desk.explain(song, start, drawn(page), 5)
+        expected = session.explain(song, start, drawn(page), 5)
         assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
-        assert len(set(desk._newest) - before - {""}) == 1  # the other tab's: each supersedes its own strokes alone
+        assert len(set(session._newest) - before - {""}) == 1  # the other tab's: each supersedes its own strokes alone
     finally:
         page.switch_to.window(first)
         for handle in page.window_handles:
@@ -262,7 +262,7 @@ def test_the_drawing_stays_when_another_excerpt_or_song_is_chosen(page, tmp_path
     assert 0 < drawn(page).sum() < before.sum()
 
 
-def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, desk):
+def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, session):
     canvas = page.find_element(By.ID, "excerpt")
     canvas.send_keys(Keys.SPACE, Keys.ARROW_LEFT * 9)
     after_change(page, lambda: page.execute_script("document.activeElement.blur()"))
@@ -280,12 +280,12 @@ def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, d
     canvas.send_keys(Keys.ARROW_LEFT * 5, Keys.ESCAPE)
     ActionChains(page).context_click(canvas).perform()  # only the primary button draws
     after_change(page, lambda: page.find_element(By.ID, "stamp").click())
-    np.testing.assert_allclose(drawn(page), desk.shape("horse", (0.5, 0.5), (0.45, 0.45)), atol=0.003)
+    np.testing.assert_allclose(drawn(page), session.shape("horse", (0.5, 0.5), (0.45, 0.45)), atol=0.003)
 
 
-def test_p_sing_and_threshold_look_different_when_they_are(desk, song, drawings, browser):
+def test_p_sing_and_threshold_look_different_when_they_are(session, song, drawings, browser):
     nothing = np.zeros((115, 80), dtype=np.float32)
-    near = Desk(desk.checkpoint, threshold=desk.explain(song, 100, nothing, 5)["p_clean"] - 3e-5)
+    near = Session(session.checkpoint, threshold=session.explain(song, 100, nothing, 5)["p_clean"] - 3e-5)
     with serving(Page(lambda: (near, song), drawings=drawings)) as client:
         browser.get(client.address)
         until(browser, lambda: heard(browser, "sound-after"))
@@ -317,25 +317,25 @@ def test_while_it_is_computed_and_after_an_error_old_answers_look_old(page):
     until(page, lambda: told(page, "saved") == "The page's server answered with error 502. See its terminal for details.")
 
 
-def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is(page, desk, monkeypatch, tmp_path):
-    sounds = desk.sounds
+def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is(page, session, monkeypatch, tmp_path):
+    sounds = session.sounds
 
     def other(song, start, coverage, strength):
-        p_drawn = desk.explain(song, start, coverage, strength)["p_drawn"]
+        p_drawn = session.explain(song, start, coverage, strength)["p_drawn"]
         return *sounds(song, start, coverage, strength)[:2], 0.125 if p_drawn > 0.5 else 0.875
 
-    monkeypatch.setattr(desk, "sounds", other)
+    monkeypatch.setattr(session, "sounds", other)
     after_change(page, lambda: stroke(page, (120, 40)))
     drawing = until(page, lambda: told(page, "after")).split("“")[1].split("”")[0]
     sound = {"sing": "no sing", "no sing": "sing"}[drawing]
     assert f"the drawing is “{drawing}”, its sound “{sound}” with P(sing) = 0." in told(page, "heard")
-    monkeypatch.setattr(desk, "sounds", sounds)
+    monkeypatch.setattr(session, "sounds", sounds)
     soundfile.write(tmp_path / "silence.wav", np.zeros(4 * 22050), 22050)
     after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(tmp_path / "silence.wav")))
     assert told(page, "heard").startswith("The drawing is not audible: the song is digital silence there")
 
 
-def test_a_page_that_cannot_begin_says_why(desk, song, drawings, browser):
+def test_a_page_that_cannot_begin_says_why(session, song, drawings, browser):
     class Broken:
         whole = True
 
@@ -345,7 +345,7 @@ def test_a_page_that_cannot_begin_says_why(desk, song, drawings, browser):
             raise RuntimeError("unforeseen")
 
     run = Broken()
-    with serving(Page(lambda: (desk, song), drawings=drawings, run=run)) as client:
+    with serving(Page(lambda: (session, song), drawings=drawings, run=run)) as client:
         run.whole = False
         browser.get(client.address)
         said = until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#state.error"))[0].text
@@ -373,11 +373,11 @@ def test_a_broken_upload_says_what_is_wrong_and_the_page_lives(page, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, drawings, desk):
+def finished(tmp_path_factory, drawings, session):
     """Give a run whose only shape is one that was saved by the page (and by this fixture, where that test did not run)."""
     if not list(drawings.glob("*.npy")):
         drawings.mkdir(exist_ok=True)
-        np.save(drawings / "mine.npy", desk.shape("horse", (0.5, 0.5), (0.8, 0.8)))
+        np.save(drawings / "mine.npy", session.shape("horse", (0.5, 0.5), (0.8, 0.8)))
     for extra in sorted(drawings.glob("*.npy"))[1:]:
         extra.unlink()
     workspace = Workspace(tmp_path_factory.mktemp("run"))
@@ -385,8 +385,8 @@ def finished(tmp_path_factory, drawings, desk):
     songs = SynthesisSettings(**SMALL["corpus"]["synthetic"], sample_rate=22050)
     write_corpus(workspace.folder / "same", songs, seed=0)
     (same,) = (workspace.folder / "same" / "audio").glob("*test-01*")
-    threshold = float(np.median(desk.song(same).p_sing))
-    save_checkpoint(workspace.folder / "unsure.pt", Checkpoint(desk.checkpoint.detector, threshold=threshold))
+    threshold = float(np.median(session.song(same).p_sing))
+    save_checkpoint(workspace.folder / "unsure.pt", Checkpoint(session.checkpoint.detector, threshold=threshold))
     own = {"drawings": {"folder": str(drawings), "shapes": []}, "detector": {"checkpoint": "unsure.pt", "threshold": None}}
     config = workspace.configure("own", SMALL, own)
     flips = [f"results/small/flips/{domain}/synthetic-test-01.h5" for domain in ("waveform", "spectrogram")]
@@ -405,9 +405,9 @@ def test_the_drawing_is_in_figure_1_of_a_run(finished, drawings):
 
 def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, browser, drawings):
     run = Run(finished)
-    desk = Desk(run.checkpoint, threshold=run.threshold)
-    song = desk.song(run.song())
-    with serving(Page(lambda: (desk, song), drawings=drawings, run=run)) as client:
+    session = Session(run.checkpoint, threshold=run.threshold)
+    song = session.song(run.song())
+    with serving(Page(lambda: (session, song), drawings=drawings, run=run)) as client:
         browser.get(client.address)
         until(browser, lambda: told(browser, "run-told"))
         row = run.listing()[0]
@@ -458,9 +458,9 @@ def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finishe
     for _, other in others:
         other.write_bytes(b"")
     assert run.threshold is None
-    desk = Desk(run.checkpoint, threshold=run.threshold)
-    song = desk.song(run.song())
-    with serving(Page(lambda: (desk, song), drawings=drawings, run=run)) as client:
+    session = Session(run.checkpoint, threshold=run.threshold)
+    song = session.song(run.song())
+    with serving(Page(lambda: (session, song), drawings=drawings, run=run)) as client:
         browser.get(client.address)
         until(browser, lambda: heard(browser, "sound-after"))
         assert all(str(path) in told(browser, "run-broken") for path in run.paths.values())

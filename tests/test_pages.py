@@ -13,7 +13,7 @@ from veracity import notebook
 from veracity.classifiers.building import ModelSettings, built
 from veracity.classifiers.protocol import ARG_MAX
 from veracity.detector.checkpoints import Checkpoint, save_checkpoint
-from veracity.explainers.asking import explain
+from veracity.explainers.evaluate import explain
 from veracity.explainers.settings import READY, explainers_of
 from veracity.games.callables import callable_evaluator
 from veracity.games.grid import SegmentGrid

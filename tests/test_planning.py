@@ -16,7 +16,7 @@ from workspaces import SMALL, Workspace
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
 from veracity.planning import probes
-from veracity.planning.dag import BLOCK, LINE, Job, Song, _job, jobs_of, parts_of, songs_of
+from veracity.planning.dag import BLOCK, LINE, Job, SongLength, _job, jobs_of, parts_of, songs_of
 from veracity.planning.load import POOLED, kind_of, load
 from veracity.planning.prediction import THREAD_LOSS, as_time, by_stage, compare, in_words, predict, wall_seconds
 from veracity.planning.probes import Cost, Point, fit, measure, small
@@ -102,7 +102,7 @@ def test_lengths_of_songs_are_read_from_their_files(tmp_path):
     for split, listed in (("train", "a.wav\n"), ("valid", ""), ("test", "b.wav\n")):
         (tmp_path / "filelists" / split).write_text(listed)
     songs = songs_of(configured({"corpus": {"kind": "folder", "folder": str(tmp_path)}}))
-    assert songs == {"a": Song("train", 3.0), "b": Song("test", 5.0)}
+    assert songs == {"a": SongLength("train", 3.0), "b": SongLength("test", 5.0)}
 
 
 def test_a_variant_has_the_songs_of_its_own_corpus():

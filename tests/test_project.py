@@ -90,7 +90,8 @@ def test_packaging_finds_every_module(tmp_path):
         "assert veracity.__file__.startswith(sys.argv[1]), veracity.__file__\n"
         "import numpy as np\n"
         "values = np.arange(16.0); weights = veracity.explainers.lime.fit_exact(values, n_samples=None).weights\n"
-        "print(veracity.explainers.lime.ranking(weights, 'sing').tolist(), veracity.games.readouts.shapley(values).tolist())"
+        "print(veracity.explainers.lime.ranking(weights, 'sing').tolist(), "
+        "veracity.games.solution_concepts.shapley(values).tolist())"
     )
     done = run([sys.executable, "-c", smoke, str(tmp_path)])
     assert done.stdout.strip() == "[3, 2, 1, 0] [1.0, 2.0, 4.0, 8.0]"

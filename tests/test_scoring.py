@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veracity.games import readouts, scoring
+from veracity.games import scoring, solution_concepts
 
 
 def game(seed, n=5, share=0.4):
@@ -18,7 +18,7 @@ def game(seed, n=5, share=0.4):
 
 
 def sets_of(flips):
-    n = readouts.n_segments_of(flips)
+    n = solution_concepts.n_segments_of(flips)
     return {frozenset(i for i in range(n) if z >> i & 1): bool(flips[z]) for z in range(len(flips))}
 
 
@@ -28,7 +28,7 @@ def subsets(some):
 
 def slow_scores(flips, ranking, weights):
     """Compute every score from its definition, set by set."""
-    n, known = readouts.n_segments_of(flips), sets_of(flips)
+    n, known = solution_concepts.n_segments_of(flips), sets_of(flips)
     everything = frozenset(range(n))
     flipping = [s for s, flip in known.items() if flip]
     size = min(map(len, flipping))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from veracity.games import readouts
+from veracity.games import solution_concepts
 from veracity.games.grid import indices_of
 from veracity.games.searching import smallest_flip_set
 
@@ -33,7 +33,7 @@ def test_sizes_are_proved_or_upper_bounds(budget):
             return values[indices_of(masks)]
 
         found = smallest_flip_set(answers, lambda v, t=threshold: v > t, N, budget)
-        truth = readouts.flip_curve(values > threshold)
+        truth = solution_concepts.flip_curve(values > threshold)
         smallest = int(np.flatnonzero(truth.best)[0])
         assert len(asked) == len(set(asked)) == found.n_queries <= budget
         assert found.size >= smallest

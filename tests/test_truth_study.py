@@ -10,18 +10,18 @@ from networks import flipping_excerpts, random_detector
 from veracity.errors import ConfigError
 from veracity.experiments import attributions, explanations, flips
 from veracity.explainers.lime import LimeSettings
-from veracity.explainers.settings import READ_OFF, explainers_of, ready
-from veracity.games import readouts
+from veracity.explainers.settings import EXACT_BASELINES, explainers_of, ready
+from veracity.games import solution_concepts
 from veracity.games.models import explained_model
 from veracity.results import (
     contrasts,
     explainer_costs,
-    fidelity_worth,
+    faithfulness_to_own_game,
+    fidelity_vs_correctness,
     figure_explainers,
     figure_leaderboard,
     gap,
     leaderboard,
-    own_games,
     scores,
     sensitivity,
     truths,
@@ -31,7 +31,16 @@ from veracity.results.pooling import NO_TRUTH, as_markdown, read_table
 from veracity.results.study import BOUNDS, budget_of
 
 LIME = LimeSettings(n_time=3, n_band=2, n_samples=256, fills=("mean", "zero", "min"))
-ASKED = ("shapley", "banzhaf", "smallest_set", "shapley_perturbation", "random_order", "constant", "occlusion", "beam_search")
+REQUESTED_SUFFIX = (
+    "shapley",
+    "banzhaf",
+    "smallest_set",
+    "shapley_perturbation",
+    "random_order",
+    "constant",
+    "occlusion",
+    "beam_search",
+)
 DIFFERENCE = {"call": "veracity.explainers.difference:shapley", "privileged": True}
 #: Beside these: the rows that the parts of locality and privilege need.
 ALSO = [
@@ -57,7 +66,7 @@ def artefacts():
         explained = explanations.compute(excerpts, model, LIME, seed=0, song=song)
         found["explanations"].append((song, "waveform", explained))
         found["flips"].append((song, "waveform", flips.compute(excerpts, explained, model, LIME, seed=0, song=song)))
-        for one in (*map(ready, ASKED), *explainers_of(["lime", *ALSO])):
+        for one in (*map(ready, REQUESTED_SUFFIX), *explainers_of(["lime", *ALSO])):
             answer = attributions.compute(excerpts, model, one, grid, seed=0, domain="waveform", song=song)
             found["attributions"].append((song, "waveform", answer))
     return found
@@ -97,15 +106,15 @@ def test_what_is_read_off_is_what_an_explainer_would_answer(artefacts, table, re
 
 
 def test_every_excerpt_has_a_row_for_every_explainer(table):
-    assert set(READ_OFF) <= set(table.explainer)
+    assert set(EXACT_BASELINES) <= set(table.explainer)
     assert set(BOUNDS) <= set(table.explainer)
     counts = table[table.explainer != "smallest_set"].groupby(["explainer", "fill"]).size()
     assert (counts == 4 * N_SONGS).all()
     assert (table.groupby("explainer").budget.nunique() <= table.groupby("explainer").fill.nunique()).all()
     assert set(table.fill) == {"", "mean", "zero", "min", "clean"}
-    assert [budget_of(rows, 6) for rows in (0, 7, 63, 64, 256)] == ["nothing", "a few passes", "512 rows", *["all masks"] * 2]
+    assert [budget_of(rows, 6) for rows in (0, 7, 63, 64, 256)] == ["none", "up to 10", "up to 512", *["all masks"] * 2]
     assert [budget_of(rows, 20) for rows in (256, 2048, 8192, 2**18, 2**20)] == [
-        *("512 rows", "2048 rows", "8192 rows", "more rows", "all masks"),
+        *("up to 512", "up to 2048", "up to 16384", "more", "all masks"),
     ]
     assert of(table, "norm", "").privileged.all()
 
@@ -141,7 +150,7 @@ def test_the_solution_of_a_game_agrees_with_itself(table):
 
 def test_a_constant_added_to_logits_changes_no_weights():
     values = np.random.default_rng(0).normal(size=64)
-    for solve in (readouts.shapley, readouts.banzhaf):
+    for solve in (solution_concepts.shapley, solution_concepts.banzhaf):
         np.testing.assert_allclose(solve(values + 7), solve(values), atol=1e-12)
 
 
@@ -156,7 +165,7 @@ def of_songs(values):
 
 def test_the_parts_of_the_gap_add_up_to_all_of_it(table):
     found = gap.table(table, fill="mean", seed=0)
-    assert set(found.kind) == {"part", "gap", "instead"}
+    assert set(found.kind) == {"part", "sum", "gap", "instead"}
     for _, panel in found.groupby(["domain", "original"]):
         parts = panel[panel.kind == "part"]
         assert list(parts.part) == [name for name in gap.TITLES if name != "gap"]
@@ -215,7 +224,7 @@ def test_differences_are_those_of_two_fill_games(artefacts, table):
     keys = ["song", "excerpt"]
     first, second = (of(table, name, "mean").set_index(keys) for name in ("shapley_difference", "lime_exact_difference"))
     assert first.privileged.all()
-    assert (first["rows"] == 2 * 64).all()
+    assert (first["n_queries"] == 2 * 64).all()
     assert not first.own_game_tau.equals(second.own_game_tau)
     song, _, explained = artefacts["explanations"][0]
     by_name = {item.explainer: item for name, _, item in artefacts["attributions"] if name == song}
@@ -309,15 +318,15 @@ def test_the_leaderboard_is_the_mean_of_songs(table):
     page = as_markdown(leaderboard.page(found))
     assert "lime (mean)" in page
     assert "sees the clean excerpt" in page
-    games = own_games.table(found)
+    games = faithfulness_to_own_game.table(found)
     assert not games.own_game.isna().any()
     assert "norm" not in set(games.explainer)
     kinds = games.drop_duplicates(["explainer", "fill"]).set_index(["explainer", "fill"]).kind
     assert kinds["lime", "mean"] == "fill game"
     assert kinds["lime_difference", "mean"] == "fill game, privileged"
     assert kinds["shapley", "clean"] == "perturbation game"
-    agreed = own_games.agreement(table, fill="mean", seed=0)
-    assert figure_of(own_games.plot(games, agreed, fill="mean", footnote="note"))
+    agreed = faithfulness_to_own_game.agreement(table, fill="mean", seed=0)
+    assert figure_of(faithfulness_to_own_game.plot(games, agreed, fill="mean", footnote="note"))
     shown = figure_leaderboard.table(found)
     assert figure_of(figure_leaderboard.plot(shown, table, fill="mean", footnote="note"))
 
@@ -327,26 +336,26 @@ def test_agreement_with_the_own_game_is_correlated_over_unprivileged_explainers(
     noise = np.random.default_rng(0).normal(0, 0.02, size=(12, 4, 2))
     keys = {"domain": "waveform", "original": "sing", "fill": "mean", "privileged": False}
     rows = [
-        {**keys, "song": song, "explainer": name, "budget": "nothing" if name == "a" else "512 rows"}
+        {**keys, "song": song, "explainer": name, "budget": "none" if name == "a" else "up to 512"}
         | {"own_game_tau": tau + noise[i, j, 0], "aufc_normalised": score + noise[i, j, 1]}
         for i, song in enumerate(songs)
         for j, (name, tau, score) in enumerate(zip(names, (0.0, 0.3, 0.6, 0.9), (0.2, 0.5, 0.8, 0.4), strict=True))
     ]
     others = [{**row, "privileged": True, "aufc_normalised": 1.0} for row in rows]
     others += [{**row, "explainer": "e", "own_game_tau": np.nan} for row in rows]
-    found = own_games.agreement(pd.DataFrame(rows + others), fill="mean", seed=0)
+    found = faithfulness_to_own_game.agreement(pd.DataFrame(rows + others), fill="mean", seed=0)
     first = found.iloc[0]
     # Ranks 1 2 3 4 against 1 3 4 2: the squares of their differences add up to 6, 1 - 6 * 6 / (4 * 15) = 0.4.
     assert (first.n_explainers, first.n_songs, first.rank_correlation) == (4, 12, pytest.approx(0.4))
     assert first.low <= 0.4 <= first.high
-    reads = found[(found.fill == "mean") & (found.among == own_games.AMONG[1])].iloc[0]
+    reads = found[(found.fill == "mean") & (found.among == faithfulness_to_own_game.AMONG[1])].iloc[0]
     assert (reads.n_explainers, reads.rank_correlation) == (3, pytest.approx(-0.5))  # 1 2 3 against 2 3 1
-    few = own_games.agreement(pd.DataFrame(rows)[lambda x: x.song.isin(songs[:9])], fill="mean", seed=0)
+    few = faithfulness_to_own_game.agreement(pd.DataFrame(rows)[lambda x: x.song.isin(songs[:9])], fill="mean", seed=0)
     assert np.isnan(few.low).all()
 
 
 def two_explainers(song, *, good, bad):
-    keys = {"song": song, "domain": "waveform", "original": "sing", "privileged": False, "budget": "nothing"}
+    keys = {"song": song, "domain": "waveform", "original": "sing", "privileged": False, "budget": "none"}
     named = (("good", "", good), ("twin", "", good), ("bad", "clean", bad))
     rows = [{**keys, "explainer": name, "fill": fill, "aufc": value, "excess_k": value} for name, fill, value in named]
     return pd.DataFrame(rows).assign(chance_aufc=0.0, chance_excess_k=0.0)
@@ -387,7 +396,7 @@ def test_worth_of_fidelity_by_hand():
     ]
     made = pd.DataFrame(rows, columns=["song", "sufficiency", "fidelity", "smallest_size"])
     made = made.assign(domain="waveform", original="sing", explainer="lime", fill="mean", privileged=False, additive_share=0.5)
-    found = fidelity_worth.table(made, seed=0)
+    found = fidelity_vs_correctness.table(made, seed=0)
     every = found[found.among == "all"]
     row = every[(every.predictor == "fidelity") & (every.domain == "waveform")].iloc[0]
     assert (row.n_right, row.n_wrong, row.n_wrong_unanswerable, row.pairs, row.n_songs) == (4, 3, 2, 5, 2)
@@ -397,8 +406,8 @@ def test_worth_of_fidelity_by_hand():
     assert answerable.auc == pytest.approx(1.5 / 2)
     same = every[(every.predictor == "additive_share") & (every.domain == "all")].iloc[0]
     assert same.auc == 0.5  # ties are half
-    assert figure_of(fidelity_worth.plot(found, fill="mean", footnote="note"))
-    assert "all four" in as_markdown(fidelity_worth.page(found))
+    assert figure_of(fidelity_vs_correctness.plot(found, fill="mean", footnote="note"))
+    assert "all four" in as_markdown(fidelity_vs_correctness.page(found))
 
 
 def test_the_truth_is_told_by_excerpt_and_pooled(artefacts):
@@ -407,8 +416,8 @@ def test_the_truth_is_told_by_excerpt_and_pooled(artefacts):
     known = flips.all_flips(artefacts["flips"][0][2], 0)
     first = rows.iloc[0]
     assert first.smallest_size == min(int(z).bit_count() for z in np.flatnonzero(known))
-    assert first.n_minimal == len(readouts.minimal_flip_sets(known))
-    assert first.n_necessary == readouts.necessary(known).sum()
+    assert first.n_minimal == len(solution_concepts.minimal_flip_sets(known))
+    assert first.n_necessary == solution_concepts.necessary(known).sum()
     kept = [known[(np.arange(64) & mask) == mask].all() for mask in np.flatnonzero(known)]
     assert first.not_monotone == pytest.approx(1 - np.mean(kept))
     assert (rows.monotone == (rows.not_monotone == 0)).all()
@@ -442,7 +451,7 @@ def test_costs_tell_rows_and_seconds(table, tmp_path):
         (folder / f"{song}.tsv").write_text(f"s\tcpu_time\n{seconds}\t1\n")
     found = explainer_costs.table(table, tmp_path)
     row = found[found.explainer == "occlusion"].iloc[0]
-    assert (row.jobs, row.seconds, row["rows"]) == (2, 4.0, 7)
+    assert (row.jobs, row.seconds, row["n_queries"]) == (2, 4.0, 7)
     (tmp_path / "benchmarks" / "attributions" / "shapley").mkdir()
     (tmp_path / "benchmarks" / "attributions" / "shapley" / "song-0.tsv").write_text("s\tcpu_time\n3\t1\n")
     seconds = explainer_costs.table(table, tmp_path).set_index(["explainer", "fill"]).seconds
@@ -464,14 +473,14 @@ def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
     board = leaderboard.table(empty, seed=0)
     asked = {"score": "aufc", "tested": ["lime"], "against": ["random"], "fill": "mean", "margin": 0.05, "seed": 0}
     sensitive = {"tested": ["lime"], "against": ["random"], "fill": "mean", "groups": {}, "seed": 0}
-    assert own_games.agreement(empty, fill="mean", seed=0).empty
+    assert faithfulness_to_own_game.agreement(empty, fill="mean", seed=0).empty
     pages = [
         leaderboard.page(board),
         contrasts.page(contrasts.table(empty, **asked)),
         gap.page(gap.table(empty, fill="mean", seed=0)),
         sensitivity.page(sensitivity.table(empty, **sensitive)),
-        own_games.page(own_games.table(board)),
-        fidelity_worth.page(fidelity_worth.table(empty, seed=0)),
+        faithfulness_to_own_game.page(faithfulness_to_own_game.table(board)),
+        fidelity_vs_correctness.page(fidelity_vs_correctness.table(empty, seed=0)),
         truths.page(truths.table(truths.rows_of(bare), seed=0)),
         explainer_costs.page(explainer_costs.table(empty, tmp_path)),
     ]
@@ -479,8 +488,13 @@ def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):
     assert "not all masks" in NO_TRUTH
     figures = [
         gap.plot(gap.table(empty, fill="mean", seed=0), footnote="note"),
-        own_games.plot(own_games.table(board), own_games.agreement(empty, fill="mean", seed=0), fill="mean", footnote="note"),
-        fidelity_worth.plot(fidelity_worth.table(empty, seed=0), fill="mean", footnote="note"),
+        faithfulness_to_own_game.plot(
+            faithfulness_to_own_game.table(board),
+            faithfulness_to_own_game.agreement(empty, fill="mean", seed=0),
+            fill="mean",
+            footnote="note",
+        ),
+        fidelity_vs_correctness.plot(fidelity_vs_correctness.table(empty, seed=0), fill="mean", footnote="note"),
         truths.plot(truths.rows_of(bare), footnote="note"),
         figure_leaderboard.plot(figure_leaderboard.table(board), empty, fill="mean", footnote="note"),
         figure_explainers.plot(figure_explainers.table(empty, fill="mean"), footnote="note"),
@@ -493,13 +507,13 @@ def test_a_search_that_stops_early_is_one_explainer(artefacts):
     from dataclasses import replace
 
     def early(item):
-        return replace(item, rows=np.where(np.arange(len(item.rows)) % 2, 3, item.rows))
+        return replace(item, n_queries=np.where(np.arange(len(item.n_queries)) % 2, 3, item.n_queries))
 
     answers = [(song, domain, early(item)) for song, domain, item in artefacts["attributions"] if item.explainer == "occlusion"]
     found = scores.table(artefacts["flips"], artefacts["explanations"], answers, seed=0, n_samples=256, n_rankings=100)
     one = of(found, "occlusion", "mean")
-    assert set(one["rows"]) == {3, 7}
-    assert one.budget.unique().tolist() == ["a few passes"]
+    assert set(one["n_queries"]) == {3, 7}
+    assert one.budget.unique().tolist() == ["up to 10"]
     board = leaderboard.table(found, seed=0)
     assert figure_of(figure_leaderboard.plot(figure_leaderboard.table(board), found, fill="mean", footnote="note"))
 
@@ -518,4 +532,4 @@ def test_stored_attributions_have_an_unknown_budget(artefacts):
     stored = [(s, d, replace(item, fill="", explainer="mine")) for s, d, item in artefacts["attributions"][:1]]
     found = scores.table(artefacts["flips"][:1], artefacts["explanations"][:1], stored, seed=0, n_samples=256, n_rankings=100)
     assert of(found, "mine", "").budget.unique().tolist() == ["unknown (stored)"]
-    assert of(found, "norm", "").budget.unique().tolist() == ["nothing"]
+    assert of(found, "norm", "").budget.unique().tolist() == ["none"]

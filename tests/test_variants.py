@@ -483,7 +483,7 @@ def test_the_page_says_what_is_not_determined():
     values = measured({"a": [0, 1], "b": [1, 1]})
     shown = compare.page(compare.table(variants, [values, values], seed=0))
     row = shown[(shown.variant == "other") & shown.attack.str.startswith("waveform, “sing”")].iloc[0]
-    assert row[MEASURES["lime"]].replace(compare.TIED, " ") == "75 % (0, all 2 songs)"
+    assert row[MEASURES["lime"]].replace(compare.NBSP, " ") == "75 % (0, all 2 songs)"
     assert row[MEASURES["best"]] == "none"
     assert (row["songs"], row["excerpts"], row["paired by"]) == (2, 4, "song")
     table = compare.table(variants, [values, values], seed=0)

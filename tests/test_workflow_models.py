@@ -31,10 +31,10 @@ def loud():
     )
 """
 OWN_EXPLAINER = """
-def quiet(question):
-    n = question.grid.n_segments
+def quiet(task):
+    n = task.grid.n_segments
     import numpy as np
-    return {sign} * (question.values(np.ones(n, dtype=bool)) - question.values(~np.eye(n, dtype=bool)))
+    return {sign} * (task.values(np.ones(n, dtype=bool)) - task.values(~np.eye(n, dtype=bool)))
 """
 
 

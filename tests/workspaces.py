@@ -44,7 +44,7 @@ SMALL = {
 }
 
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure_stability", "figure_explainers", "figure_leaderboard")
-BOTH = ("gap", "own_games", "fidelity_worth", "truths")  # a figure and a table
+BOTH = ("gap", "faithfulness_to_own_game", "fidelity_vs_correctness", "truths")  # a figure and a table
 FIGURES += BOTH
 TABLES = ("corpus", "detector", "attacks", "table1", "table2", "published", "smallest_sets", "localisation", "fidelity")
 TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "sensitivity", "explainer_costs", "listening", *BOTH)

@@ -55,9 +55,9 @@ def _page(options: argparse.Namespace) -> int:
     try:
         import uvicorn
 
-        from .page.desk import Desk, Song
         from .page.runs import Run
         from .page.server import Page, application
+        from .page.session import Session, Song
     except ImportError as error:
         raise ConfigError(f"veracity page: requires the package {error.name}. Run pip install 'veracity[page]'.") from None
     from . import notebook
@@ -78,7 +78,7 @@ def _page(options: argparse.Namespace) -> int:
 
     run_song = run.song() if run else None
 
-    def prepare() -> tuple[Desk, Song]:
+    def prepare() -> tuple[Session, Song]:
         song, checkpoint, threshold = options.song, options.checkpoint, None
         if run:
             song = song or run_song
@@ -86,8 +86,8 @@ def _page(options: argparse.Namespace) -> int:
         if song is None or checkpoint is None:
             example = notebook.example(EXAMPLE)
             song, checkpoint = song or example[0], checkpoint or example[1]
-        desk = Desk(checkpoint, threshold=threshold)
-        return desk, desk.song(song)
+        session = Session(checkpoint, threshold=threshold)
+        return session, session.song(song)
 
     given = {"song": options.song or run_song, "detector": options.checkpoint or run}
     synthetic = tuple(what for what, one in given.items() if one is None)

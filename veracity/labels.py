@@ -29,14 +29,14 @@ def towards(name: Label) -> int:
     return 1 if one_of(name, LABELS, "label") == "sing" else -1
 
 
-def title(name: Label, called: str = SING) -> str:
-    """Return the display name of a label, which is `called` for "sing" and "no" followed by `called` for "nosing"."""
-    return called if one_of(name, LABELS, "label") == "sing" else f"no {called}"
+def title(name: Label, label_name: str = SING) -> str:
+    """Return the display name of a label, which is `label_name` for "sing" and "no" followed by `label_name` for "nosing"."""
+    return label_name if one_of(name, LABELS, "label") == "sing" else f"no {label_name}"
 
 
-def direction_title(original: Label, called: str = SING) -> str:
+def direction_title(original: Label, label_name: str = SING) -> str:
     """Return the display name of the direction of a flip, in the notation of the paper."""
-    return f"“{title(original, called)}” → “{title(opposite(original), called)}”"
+    return f"“{title(original, label_name)}” → “{title(opposite(original), label_name)}”"
 
 
 def in_figure(text: str) -> str:

@@ -22,7 +22,7 @@ from .detector.decisions import flipped, is_sing, probability
 from .errors import ConfigError, quoted, within
 from .experiments.perturbation_games import mask_index
 from .explainers import lime
-from .games import readouts
+from .games import solution_concepts
 from .games.game import Fill, Game, fill_game
 from .games.grid import SegmentGrid, masks_of
 from .jobs.seeds import rng_for
@@ -53,7 +53,7 @@ class Explained:
     ----------
     label : {"sing", "nosing"}
         The explained label, to which values and weights refer.
-    called : str
+    label_name : str
         Display name of "sing".
     seconds : float
         Start of the excerpt in the song in seconds. `p_sing` refers to excerpts by their centre, `excerpt_seconds` / 2 later.
@@ -93,7 +93,7 @@ class Explained:
     """
 
     label: Label
-    called: str
+    label_name: str
     seconds: float
     audio: np.ndarray
     adversarial_audio: np.ndarray | None
@@ -118,17 +118,17 @@ class Explained:
     @property
     def before(self) -> str:
         """Display name of the decision on the clean excerpt."""
-        return title(label_of(bool(is_sing(self.p_clean, self.threshold))), self.called)
+        return title(label_of(bool(is_sing(self.p_clean, self.threshold))), self.label_name)
 
     @property
     def after(self) -> str:
         """Display name of the decision on the adversarial excerpt."""
-        return title(label_of(bool(is_sing(self.p_adversarial, self.threshold))), self.called)
+        return title(label_of(bool(is_sing(self.p_adversarial, self.threshold))), self.label_name)
 
     @property
     def smallest_sets(self) -> list[tuple[int, ...]]:
         """Smallest sets of segments of the perturbation that flip the decision; empty if no set does."""
-        masks = masks_of(readouts.smallest_flip_sets(self.flips), self.grid.n_segments)
+        masks = masks_of(solution_concepts.smallest_flip_sets(self.flips), self.grid.n_segments)
         return [tuple(np.flatnonzero(mask).tolist()) for mask in masks]
 
     def flip(self, segments: Iterable[int]) -> bool:
@@ -223,7 +223,7 @@ class Explained:
         return (
             f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
             f"threshold {self.threshold:.2f}\n"
-            f"{found}\nLIME's first three for “{title(self.label, self.called)}” {self.top()} "
+            f"{found}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
             f"{'do' if self.flip(self.top()) else 'do not'}"
         )
 
@@ -288,7 +288,7 @@ def explain(
     if label not in (None, *LABELS):
         raise ConfigError(f"label: must be sing or nosing, got {quoted(label)}.")
     settings = attack or replace(PAPER[domain], max_updates=200)
-    part, model, threshold, called = _attacked(audio, detector, at, domain, settings, threshold)
+    part, model, threshold, label_name = _attacked(audio, detector, at, domain, settings, threshold)
     grid = SegmentGrid(n_time, n_band, *part["clean"].shape)
     explained = model(grid)
     if not explained.exact:
@@ -308,7 +308,7 @@ def explain(
     sign = towards(of)
     return Explained(
         label=of,
-        called=called,
+        label_name=label_name,
         seconds=at,
         **part,
         p_clean=float(p_clean),
@@ -319,7 +319,7 @@ def explain(
         flips=flipped(perturbed.all_values, threshold, is_sing(p_clean, threshold)),
         lime=sign * sampled.weights,
         lime_exact=sign * exact.weights,
-        shapley=sign * readouts.shapley(filled.all_values),
+        shapley=sign * solution_concepts.shapley(filled.all_values),
         fidelity=sampled.fidelity,
         fidelity_exact=exact.fidelity,
     )
@@ -487,7 +487,7 @@ def _attacked(
         Function from a grid to the explained model.
     threshold : float
         Decision threshold.
-    called : str
+    label_name : str
         Display name of "sing".
     """
     from .classifiers.protocol import OneLabel

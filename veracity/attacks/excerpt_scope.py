@@ -75,9 +75,9 @@ class AttackedExcerpts(Attacked):
             return logits.detach(), torch.autograd.grad(alpha * loss, x)[0]
 
         parts = zip((self.clean + delta).split(self.at_once), target.split(self.at_once), strict=True)
-        logits, slopes = zip(*self.threads.map(of_some, list(parts)), strict=True)
-        slope = torch.cat(slopes)
-        return torch.cat(logits), slope if self.allowed is None else slope.mul_(self.allowed)
+        logits, grads = zip(*self.threads.map(of_some, list(parts)), strict=True)
+        grad = torch.cat(grads)
+        return torch.cat(logits), grad if self.allowed is None else grad.mul_(self.allowed)
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits and the log-mel frames in float32; see `Attacked.exact`."""

@@ -17,7 +17,7 @@ from ..jobs.resuming import SavedState
 from ..jobs.usage import give_back_free_memory
 from .settings import AttackSettings
 
-GPU_LOOK_EVERY = 32  # updates between checks whether all decisions are flipped, because each check synchronises with the GPU
+GPU_CHECK_EVERY = 32  # updates between checks whether all decisions are flipped, because each check synchronises with the GPU
 CURE = "Check that the audio is within +-1 and the detector has been trained, or lower eps, eta and alpha"
 GIVE_BACK_EVERY = 10  # updates between calls, so that memory does not grow
 
@@ -89,34 +89,34 @@ def minimise(
     counts: list[Tensor] = []
     confirmed = torch.zeros(len(delta), dtype=torch.bool, device=delta.device)
     saved = saved or SavedState()
-    kept = saved.restore({"attack": asdict(settings), "threshold": float(threshold), **(identity or {})})
-    if kept is not None:
-        for own, other in zip((delta, *moments, confirmed), kept["tensors"], strict=True):
+    state = saved.restore({"attack": asdict(settings), "threshold": float(threshold), **(identity or {})})
+    if state is not None:
+        for own, other in zip((delta, *moments, confirmed), state["tensors"], strict=True):
             own.copy_(other)
-        losses, counts = (list(kept[name].to(delta.device)) for name in ("losses", "counts"))
-    first, look_every = len(losses), _look_every(delta.device)
+        losses, counts = (list(state[name].to(delta.device)) for name in ("losses", "counts"))
+    first, check_every = len(losses), _check_every(delta.device)
     with Progress(settings.max_updates, description, done=first) as progress:
         for update in range(first, settings.max_updates + 1):
-            logits, slope = gradient(delta, target, settings.alpha)
+            logits, grad = gradient(delta, target, settings.alpha)
             has_flipped = flipped(torch.sigmoid(logits), threshold, was_sing)
             entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1).sum()
             losses.append((delta**2).sum() + settings.alpha * entropy)
             counts.append(has_flipped.sum())
-            if update % look_every == 0 and not bool(torch.isfinite(losses[-1])):
+            if update % check_every == 0 and not bool(torch.isfinite(losses[-1])):
                 raise NumericalError(
                     f"{description}: the loss is not finite before update {update}, got {float(losses[-1])}. {CURE}."
                 )
             done = has_flipped.all(dim=1)
             if exact_logits is None:
                 confirmed = done
-            elif update % look_every == 0 and bool((done & ~confirmed).any()):
+            elif update % check_every == 0 and bool((done & ~confirmed).any()):
                 confirmed = flipped(torch.sigmoid(exact_logits(delta)), threshold, was_sing).all(dim=1)
-            if update == settings.max_updates or (update % look_every == 0 and bool(confirmed.all())):
+            if update == settings.max_updates or (update % check_every == 0 and bool(confirmed.all())):
                 break
             # In place, because the magnitudes of a song take most of the memory of an attack.
-            step = _step(slope.add_(delta, alpha=2).sign_(), moments, update + 1, settings)
-            moved = torch.sub(delta, step, out=step).clamp_(-settings.eps, settings.eps)
-            delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, moved)  # flipped items remain unchanged
+            step = _step(grad.add_(delta, alpha=2).sign_(), moments, update + 1, settings)
+            updated = torch.sub(delta, step, out=step).clamp_(-settings.eps, settings.eps)
+            delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, updated)  # flipped items remain unchanged
             progress.advance()
             saved.save_when_due(partial(_state, (delta, *moments, confirmed), losses, counts))
             if update % GIVE_BACK_EVERY == 0 and delta.device.type == "cpu":
@@ -128,8 +128,8 @@ def minimise(
     return _Found(delta, logits, was_sing, *history)
 
 
-def _look_every(device: torch.device) -> int:
-    return 1 if device.type == "cpu" else GPU_LOOK_EVERY
+def _check_every(device: torch.device) -> int:
+    return 1 if device.type == "cpu" else GPU_CHECK_EVERY
 
 
 def _state(tensors: tuple[Tensor, ...], losses: list[Tensor], counts: list[Tensor]) -> dict[str, Any]:

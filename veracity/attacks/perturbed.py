@@ -40,9 +40,9 @@ class PerturbedSong(ABC):
         """Return `x`, with the shape of `clean`, extended by everything that the frames depend on."""
         return x
 
-    def folded(self, slope: Tensor) -> Tensor:
+    def folded(self, gradient: Tensor) -> Tensor:
         """Convert a gradient with respect to `extended` into the gradient with respect to the perturbed quantity."""
-        return slope
+        return gradient
 
     @abstractmethod
     def seen(self, first: int, last: int) -> slice:
@@ -113,10 +113,10 @@ class Waveform(PerturbedSong):
         margin = self.frontend.frame_samples // 2
         return functional.pad(x[None], (margin, margin), mode="reflect")[0]
 
-    def folded(self, slope: Tensor) -> Tensor:
+    def folded(self, gradient: Tensor) -> Tensor:
         """Add the gradients of the reflected samples to those of the original samples."""
         x = torch.zeros_like(self.clean, requires_grad=True)
-        return torch.autograd.grad(self.extended(x), x, slope)[0]
+        return torch.autograd.grad(self.extended(x), x, gradient)[0]
 
     def seen(self, first: int, last: int) -> slice:
         """Return the slice of the samples in the windows of the frames ``first : last``."""

@@ -51,15 +51,15 @@ class _Song(Attacked):
             first, last = chunk
             leaf = x[self.song.seen(first, last)].detach().requires_grad_()
             part = self.fast.dense_logits(self.song.log_mel(leaf, first, last))
-            goal = target[0, first : last - self.context]
-            entropy = functional.binary_cross_entropy_with_logits(part, goal, reduction="sum")
+            part_target = target[0, first : last - self.context]
+            entropy = functional.binary_cross_entropy_with_logits(part, part_target, reduction="sum")
             return part.detach(), torch.autograd.grad(entropy, leaf)[0]
 
-        slope, logits = torch.zeros_like(x), []
+        grad, logits = torch.zeros_like(x), []
         for chunk, (part, own) in zip(self.chunks, self.threads.map(of_chunk, self.chunks), strict=True):
-            slope[self.song.seen(*chunk)] += own
+            grad[self.song.seen(*chunk)] += own
             logits.append(part)
-        return torch.cat(logits)[None], self.song.folded(slope * (alpha / self.song.n_excerpts))[None]
+        return torch.cat(logits)[None], self.song.folded(grad * (alpha / self.song.n_excerpts))[None]
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self.song.extended(x[0])

@@ -60,15 +60,15 @@ class _Windows(Attacked):
         return logits[None] if self.as_one else logits[:, None]
 
     def gradient(self, delta: Tensor, target: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-        goal = target.flatten()
+        part_target = target.flatten()
         x = (self.clean + delta).requires_grad_()
-        slope, logits = torch.zeros_like(self.clean), []
+        grad, logits = torch.zeros_like(self.clean), []
         for part in self._parts():
             answer = self.model.logit(self._represented(x, part)).to(x.dtype)
-            entropy = functional.binary_cross_entropy_with_logits(answer, goal[part.start : part.stop], reduction="sum")
-            slope += torch.autograd.grad(entropy, x)[0]
+            entropy = functional.binary_cross_entropy_with_logits(answer, part_target[part.start : part.stop], reduction="sum")
+            grad += torch.autograd.grad(entropy, x)[0]
             logits.append(answer.detach())
-        return self._by_item(torch.cat(logits)), slope * (alpha / (self.n if self.as_one else 1))
+        return self._by_item(torch.cat(logits)), grad * (alpha / (self.n if self.as_one else 1))
 
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad(), tf32(allowed=False):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from ..errors import ConfigError, VeracityError, quoted, within
-from ..jobs.callables import as_it_was, callable_source, describe_error, imported, seeded
+from ..jobs.callables import callable_source, describe_error, imported, preserve_global_state, seeded
 from ..settings import between, settings
 from .protocol import Classifier, OneLabel
 
@@ -71,7 +71,7 @@ def built(settings: ModelSettings) -> OneLabel:
     named = f"model.build: {quoted(settings.build)}"
     source = callable_source(settings.build)
     try:
-        with as_it_was(), seeded():
+        with preserve_global_state(), seeded():
             classifier: Any = build()
     except VeracityError:
         raise
@@ -108,14 +108,16 @@ def built(settings: ModelSettings) -> OneLabel:
                 f"{named} must represent 2 excerpts as (2, n_frames, n_bands), got shape {tuple(x.shape)}. Return this shape."
             )
         logits = one.logit(x)
-        (slope,) = torch.autograd.grad(logits.sum(), x)
+        (gradient,) = torch.autograd.grad(logits.sum(), x)
         alone = one.logit(x[:1].detach())
     except VeracityError:
         raise
     except Exception as error:
         cure = "Accept batches of excerpts, and make the classifier differentiable"
         raise ConfigError(f"{named} fails on two excerpts of noise ({describe_error(error, source)}). {cure}.") from error
-    numbers = torch.cat([logits.detach().flatten(), (torch.view_as_real(slope) if slope.is_complex() else slope).flatten()])
+    numbers = torch.cat(
+        [logits.detach().flatten(), (torch.view_as_real(gradient) if gradient.is_complex() else gradient).flatten()]
+    )
     if not bool(torch.isfinite(numbers).all()):
         raise ConfigError(
             f"{named} returns logits or gradients that are not finite for two excerpts of noise. Fix the classifier."

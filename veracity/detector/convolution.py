@@ -61,19 +61,23 @@ class _FrozenConvolution(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,), (weight, y) = slopes, ctx.saved_tensors
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (grad_output,), (weight, y) = grad_outputs, ctx.saved_tensors
         if y is not None:
-            slope = slope if slope.stride() == y.stride() else slope.contiguous(memory_format=torch.channels_last)
-            slope = torch.ops.aten.leaky_relu_backward.grad_input(slope, y, SLOPE, True, grad_input=slope)
+            grad_output = (
+                grad_output if grad_output.stride() == y.stride() else grad_output.contiguous(memory_format=torch.channels_last)
+            )
+            grad_output = torch.ops.aten.leaky_relu_backward.grad_input(grad_output, y, SLOPE, True, grad_input=grad_output)
         if weight.shape[1] == 1:
-            gradient = _gradient_of_single(slope, weight, ctx.shape, ctx.dilation)
+            gradient = _gradient_of_single(grad_output, weight, ctx.shape, ctx.dilation)
         elif ctx.spans:
-            gradient = _gradient_of_spanning(slope, weight, ctx.shape, ctx.dilation)
+            gradient = _gradient_of_spanning(grad_output, weight, ctx.shape, ctx.dilation)
         else:
-            x = torch.empty(ctx.shape, dtype=slope.dtype, device=slope.device, memory_format=torch.channels_last)  # never read
+            x = torch.empty(
+                ctx.shape, dtype=grad_output.dtype, device=grad_output.device, memory_format=torch.channels_last
+            )  # never read
             gradient = torch.ops.aten.convolution_backward(
-                slope, x, weight, None, [1, 1], [0, 0], [ctx.dilation, 1], False, [0, 0], 1, [True, False, False]
+                grad_output, x, weight, None, [1, 1], [0, 0], [ctx.dilation, 1], False, [0, 0], 1, [True, False, False]
             )[0]
         return gradient, None, None, None, None
 
@@ -94,28 +98,28 @@ def _as_images(rows: Tensor, n: int, n_frames: int, n_bands: int) -> Tensor:
     return rows.view(n, n_frames, n_bands, -1).permute(0, 3, 1, 2)
 
 
-def _gradient_of_spanning(slope: Tensor, weight: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
+def _gradient_of_spanning(grad_output: Tensor, weight: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
     n, n_in, n_frames, n_bands = shape
     n_out, _, n_taps, _ = weight.shape
-    n_left = slope.shape[2]
-    parts = slope.permute(0, 2, 3, 1).reshape(-1, n_out) @ weight.permute(0, 2, 3, 1).reshape(n_out, -1)
+    n_left = grad_output.shape[2]
+    parts = grad_output.permute(0, 2, 3, 1).reshape(-1, n_out) @ weight.permute(0, 2, 3, 1).reshape(n_out, -1)
     parts = parts.view(n, n_left, n_taps, n_bands * n_in)
-    total = _wide_zeros((n, n_frames, n_bands * n_in), slope)
+    total = _wide_zeros((n, n_frames, n_bands * n_in), grad_output)
     for tap in range(n_taps):
         total[:, tap * dilation : tap * dilation + n_left] += parts[:, :, tap]
-    return _as_images(total.to(slope.dtype).view(-1, n_in), n, n_frames, n_bands)
+    return _as_images(total.to(grad_output.dtype).view(-1, n_in), n, n_frames, n_bands)
 
 
-def _gradient_of_single(slope: Tensor, weight: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
-    n, n_out, n_left, n_bands_left = slope.shape
-    parts = slope.permute(0, 2, 3, 1).reshape(-1, n_out) @ weight.reshape(n_out, -1)
+def _gradient_of_single(grad_output: Tensor, weight: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
+    n, n_out, n_left, n_bands_left = grad_output.shape
+    parts = grad_output.permute(0, 2, 3, 1).reshape(-1, n_out) @ weight.reshape(n_out, -1)
     parts = parts.view(n, n_left, n_bands_left, *weight.shape[2:])
-    total = _wide_zeros((n, shape[2], shape[3]), slope)
+    total = _wide_zeros((n, shape[2], shape[3]), grad_output)
     for tap in range(weight.shape[2]):
         for band in range(weight.shape[3]):
             rows = slice(tap * dilation, tap * dilation + n_left)
             total[:, rows, band : band + n_bands_left] += parts[..., tap, band]
-    return channels_last(total.to(slope.dtype))
+    return channels_last(total.to(grad_output.dtype))
 
 
 def _wide_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -32,22 +32,22 @@ class _Shard:
         Target of each excerpt.
     generator : torch.Generator
         Generator for dropout, separate for each shard.
-    entered, left : list of Tensor
+    inputs, outputs : list of Tensor
         Inputs and outputs of the parts of the detector.
-    slope : Tensor
+    grad : Tensor
         Gradient with respect to the output of the part that is next in the backward pass.
     """
 
     target: Tensor
     generator: torch.Generator
-    entered: list[Tensor]
-    left: list[Tensor] = field(default_factory=list)
-    slope: Tensor = field(default_factory=lambda: torch.zeros(()))
+    inputs: list[Tensor]
+    outputs: list[Tensor] = field(default_factory=list)
+    grad: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def dropout(self, x: Tensor) -> Tensor:
         """Set half of the values to zero at random and double the others."""
-        kept = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(0.5, generator=self.generator)
-        return x * kept.mul_(2)
+        dropout_mask = torch.empty(x.shape, dtype=x.dtype, device=x.device).bernoulli_(0.5, generator=self.generator)
+        return x * dropout_mask.mul_(2)
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,22 @@ def sharded_gradients(
     goals = target.split(SHARD_EXCERPTS)
     seeds = torch.randint(1 << 62, (len(goals),)).tolist()
     shards = [
-        _Shard(goal, torch.Generator().manual_seed(seed), [part])
-        for part, goal, seed in zip(excerpts.split(SHARD_EXCERPTS), goals, seeds, strict=True)
+        _Shard(shard_target, torch.Generator().manual_seed(seed), [part])
+        for part, shard_target, seed in zip(excerpts.split(SHARD_EXCERPTS), goals, seeds, strict=True)
     ]
     statistics = []
     for part, norm in enumerate(detector.norms):
-        entering = [shard.entered[part] for shard in shards]
+        entering = [shard.inputs[part] for shard in shards]
         statistics.append(_together(norm, list(threads.map(_statistics, entering)) if norm.training else []))
 
         def forward(shard: _Shard, part: int = part) -> None:
-            entered, given = shard.entered[part].detach().requires_grad_(part > 0), statistics[part]
+            inputs, batch_stats = shard.inputs[part].detach().requires_grad_(part > 0), statistics[part]
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
                 dropout = shard.dropout if detector.training else None
-                left = detector.advance(part, entered, (given.mean, given.variance), dropout)
-            shard.entered[part] = entered
-            shard.entered.append(left)
-            shard.left.append(left)
+                outputs = detector.advance(part, inputs, (batch_stats.mean, batch_stats.variance), dropout)
+            shard.inputs[part] = inputs
+            shard.inputs.append(outputs)
+            shard.outputs.append(outputs)
 
         list(threads.map(forward, shards))
     shown = torch.stack([_begin_backward(shard, len(excerpts)) for shard in shards]).sum(dim=0)
@@ -135,10 +135,10 @@ def _together(norm: _BatchNorm, own: Sequence[_Statistics]) -> _Statistics:
 
 def _begin_backward(shard: _Shard, n: int) -> Tensor:
     """Set the gradient of the logits, and return the contribution of a shard to loss and error of a batch of `n`."""
-    logits = shard.left[-1].detach().to(shard.target.dtype).flatten().requires_grad_()
+    logits = shard.outputs[-1].detach().to(shard.target.dtype).flatten().requires_grad_()
     loss = functional.binary_cross_entropy_with_logits(logits, shard.target, reduction="sum") / n
-    (slope,) = torch.autograd.grad(loss, logits)
-    shard.slope = slope.view_as(shard.left[-1]).to(shard.left[-1].dtype)
+    (grad,) = torch.autograd.grad(loss, logits)
+    shard.grad = grad.view_as(shard.outputs[-1]).to(shard.outputs[-1].dtype)
     return torch.stack([loss.detach(), ((logits.detach() > 0) != (shard.target > 0.5)).sum() / n])
 
 
@@ -154,12 +154,12 @@ def _backward(
 
         def back(shard: _Shard, part: int = part, passed_on: Affine | None = passed_on) -> tuple[Tensor, ...]:
             if passed_on is not None:
-                shard.slope.add_(functional.batch_norm(shard.entered[part + 1].detach(), *passed_on, False, 0.0, EPSILON))
-            wanted = [*([shard.entered[part]] if part else []), *weights.values()]
-            found = torch.autograd.grad(shard.left.pop(), wanted, shard.slope, allow_unused=True)
+                shard.grad.add_(functional.batch_norm(shard.inputs[part + 1].detach(), *passed_on, False, 0.0, EPSILON))
+            wanted = [*([shard.inputs[part]] if part else []), *weights.values()]
+            grads = torch.autograd.grad(shard.outputs.pop(), wanted, shard.grad, allow_unused=True)
             if part:
-                shard.slope, found = found[0], found[1:]
-            return found
+                shard.grad, grads = grads[0], grads[1:]
+            return grads
 
         for name, *own in zip(weights, *threads.map(back, shards), strict=True):
             if own[0] is not None:

@@ -97,9 +97,9 @@ def train(
     settings, saved = data.settings, saved or SavedState()
     # Includes the initial weights, because a factorisation on two threads rounds differently.
     with workers(threads, device) as own, free_memory_kept():
-        run = _Run(data, architecture, seed, device, curve_every, own)
-        if (kept := saved.restore(run.identity(data))) is not None:
-            run.go_on_from(kept)
+        run = _Training(data, architecture, seed, device, curve_every, own)
+        if (state := saved.restore(run.identity(data))) is not None:
+            run.load_state(state)
         data.to(device)
         run.detector.train()
         run.detector.freq_norm.train(settings.standardisation == "running")
@@ -121,7 +121,7 @@ def _check_labels(is_sing: np.ndarray) -> None:
         )
 
 
-class _Run:
+class _Training:
     """Training in progress: weights, optimiser and curve; the parameters are those of `train`."""
 
     def __init__(
@@ -163,17 +163,17 @@ class _Run:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return the state for `go_on_from`."""
+        """Return the state for `load_state`."""
         weights = {"detector": self.detector.state_dict(), "optimiser": self.optimiser.state_dict()}
         curve = [asdict(point) for point in self.curve]
         return {**weights, "update": self.n_updates, "curve": curve, "sums": self.sums}
 
-    def go_on_from(self, kept: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Load a saved state."""
-        self.detector.load_state_dict(kept["detector"])
-        self.optimiser.load_state_dict(kept["optimiser"])
-        self.n_updates, self.curve = kept["update"], [CurvePoint(**point) for point in kept["curve"]]
-        self.sums.copy_(kept["sums"])
+        self.detector.load_state_dict(state["detector"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.n_updates, self.curve = state["update"], [CurvePoint(**point) for point in state["curve"]]
+        self.sums.copy_(state["sums"])
 
     def update(self, excerpts: Tensor, is_sing: Tensor) -> None:
         """Run one update, and add a point to the curve every `curve_every` updates."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..attacks.excerpts import Excerpts
 from ..errors import ConfigError
-from ..explainers.asking import Attribution, checked_weights, explain
+from ..explainers.evaluate import Attribution, checked_weights, explain
 from ..explainers.settings import ExplainerSettings, stored_file
 from ..games.explained import ExplainedModel
 from ..games.grid import SegmentGrid, masks_of
@@ -35,8 +35,8 @@ class Attributions:
     ranking: np.ndarray = array(
         "excerpt", "rank", unit="segment", of=int, doc="segments in order of decreasing weight, ties in random order"
     )
-    rows: np.ndarray = array(
-        "excerpt", unit="rows", of=int, doc="number of model queries of the explainer, forward and backward"
+    n_queries: np.ndarray = array(
+        "excerpt", unit="queries", of=int, doc="number of model queries of the explainer, forward and backward"
     )
     flips: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="whether the top 1, 2, ... segments flip the label")
     n_positive: np.ndarray = array("excerpt", unit="segments", of=int, doc="number of segments with positive weight")
@@ -85,7 +85,7 @@ def compute(
     Raises
     ------
     ConfigError
-        If the explainer fails (see `veracity.explainers.asking.explain`), the model has changed, or stored attributions are
+        If the explainer fails (see `veracity.explainers.evaluate.explain`), the model has changed, or stored attributions are
         missing or do not belong to the excerpts.
     """
     check_same_model(excerpts, model)
@@ -110,7 +110,7 @@ def compute(
         original=excerpts.original,
         weights=_stacked([answer.weights for answer in answers], n),
         ranking=_stacked([answer.ranking for answer in answers], n).astype(np.int64),
-        rows=np.array([answer.rows for answer in answers], dtype=np.int64),
+        n_queries=np.array([answer.n_queries for answer in answers], dtype=np.int64),
         flips=flips,
         n_positive=np.array([(answer.weights > 0).sum() for answer in answers], dtype=np.int64),
         positive_flips=positive[:, 0],

@@ -24,10 +24,10 @@ from ..detector.decisions import Flip, flipped, is_sing, probability
 from ..detector.planted import CueSettings, with_cue
 from ..errors import ConfigError
 from ..explainers import lime
-from ..explainers.asking import explain
+from ..explainers.evaluate import explain
 from ..explainers.lime import LimeSettings
-from ..explainers.settings import CLEAN, IN_ANY_CASE, ExplainerSettings
-from ..games import readouts, scoring
+from ..explainers.settings import ALWAYS_EVALUATED, CLEAN, ExplainerSettings
+from ..games import scoring, solution_concepts
 from ..games.explained import ExplainedModel, GameValues
 from ..games.game import fill_game
 from ..games.grid import SegmentGrid
@@ -443,11 +443,11 @@ def compute(
     Raises
     ------
     ConfigError
-        If an explainer fails; see `veracity.explainers.asking.explain`.
+        If an explainer fails; see `veracity.explainers.evaluate.explain`.
     """
     excerpts, n = case.excerpts, grid.n_segments
-    in_any_case = _in_any_case(model, settings)
-    who = [*in_any_case, *(_named(one) for one in explainers)]
+    always_evaluated = _in_any_case(model, settings)
+    who = [*always_evaluated, *(_named(one) for one in explainers)]
     rankings: dict[Asked, list[np.ndarray]] = {one: [] for one in who}
     area: list[list[float]] = []
     norms = squared_norms(excerpts, grid) if len(excerpts.original) else np.zeros((0, n))
@@ -459,7 +459,7 @@ def compute(
             flips = flip.has_flipped(values.all_values)
         (filled,) = model.values([fill_game(excerpts.adversarial[e], grid, settings.fill)])
         read_off = _read_off(flip, norms[e], filled, values, settings, rng_for(seed, *names))
-        given = list(zip(in_any_case, read_off, strict=True))
+        given = list(zip(always_evaluated, read_off, strict=True))
         for one in explainers:
             answer = explain(
                 one,
@@ -500,7 +500,7 @@ def _named(one: ExplainerSettings) -> Asked:
 
 def _in_any_case(model: ExplainedModel, settings: LimeSettings) -> list[Asked]:
     """Return the explainers that are always evaluated for this model, in the order of `_read_off`."""
-    norm, sampled, exact, shapley = IN_ANY_CASE
+    norm, sampled, exact, shapley = ALWAYS_EVALUATED
     found = [Asked(norm, "", True, False), Asked(sampled, settings.fill, False, True)]
     if model.exact:
         found += [Asked(name, settings.fill, False, True) for name in (exact, shapley)]
@@ -524,7 +524,7 @@ def _read_off(
         found.append(flip.sign * exact.weights)
         for values in (filled.all_values, perturbed.all_values):
             assert values is not None
-            found.append(flip.sign * readouts.shapley(values))
+            found.append(flip.sign * solution_concepts.shapley(values))
     for weights in found:
         yield np.lexsort((rng.random(len(weights)), -weights))
 

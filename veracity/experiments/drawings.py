@@ -14,7 +14,7 @@ from ..games.explained import ExplainedModel
 from ..games.game import fill_game
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
-from .pen.fitting import Drawing, fit_drawing
+from .drawing.fitting import Drawing, fit_drawing
 
 N_TOP = 3  # number of top segments of LIME in Figure 1
 log = logging.getLogger(__name__)
@@ -70,9 +70,9 @@ def compute(
     n_frames : int
         Length of an excerpt in frames.
     shapes : sequence of str
-        Names of shapes; see `veracity.experiments.pen.shapes.shape_named`.
+        Names of shapes; see `veracity.experiments.drawing.shapes.shape_named`.
     imported : mapping of str to ndarray, shape (n_frames, n_mels), optional
-        Further drawings; see `veracity.experiments.pen.files.import_drawings`.
+        Further drawings; see `veracity.experiments.drawing.files.import_drawings`.
     n_placements : int
         Number of places and sizes to try for each shape.
     seed : int

@@ -9,7 +9,7 @@ from ..detector.decisions import Flip, probability
 from ..explainers import lime
 from ..explainers.exact import set_before_others
 from ..explainers.lime import LimeSettings
-from ..games import readouts
+from ..games import solution_concepts
 from ..games.explained import ExplainedModel
 from ..games.game import fill_game
 from ..jobs.progress import Progress
@@ -186,9 +186,9 @@ def _keep_adversarial(
     """Store the values that are computed for adversarial excerpts only: logits, smallest flip set, and additive share."""
     p = probability(logits)
     arrays["lime_logit"][game] = lime.fit_all(logits, settings).weights
-    arrays["shapley_logit"][game] = readouts.shapley(logits)
-    arrays["banzhaf_logit"][game] = readouts.banzhaf(logits)
-    sets = readouts.smallest_flip_sets(flip.has_flipped(p))
+    arrays["shapley_logit"][game] = solution_concepts.shapley(logits)
+    arrays["banzhaf_logit"][game] = solution_concepts.banzhaf(logits)
+    sets = solution_concepts.smallest_flip_sets(flip.has_flipped(p))
     shapley = flip.sign * arrays["shapley"][(1, *game)]
     arrays["smallest_set"][game] = set_before_others(flip.sign * logits, sets, shapley, ties)
     if len(sets):
@@ -210,6 +210,6 @@ def _keep(
             for name in ("weights", "intercept", "fidelity", "local_prediction"):
                 arrays[name][i, f, m, e] = getattr(fit, name)
     if all_values is not None:
-        arrays["shapley"][game] = readouts.shapley(all_values)
-        arrays["banzhaf"][game] = readouts.banzhaf(all_values)
-        arrays["variance_by_order"][game] = readouts.variance_by_order(all_values)
+        arrays["shapley"][game] = solution_concepts.shapley(all_values)
+        arrays["banzhaf"][game] = solution_concepts.banzhaf(all_values)
+        arrays["variance_by_order"][game] = solution_concepts.variance_by_order(all_values)

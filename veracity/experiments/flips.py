@@ -10,7 +10,7 @@ from ..attacks.excerpts import Excerpts
 from ..detector.decisions import Flip
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
-from ..games import readouts
+from ..games import solution_concepts
 from ..games.explained import ExplainedModel, GameValues
 from ..games.grid import masks_of
 from ..games.searching import smallest_flip_set
@@ -20,7 +20,7 @@ from .explanations import Explanations
 from .perturbation_games import check_same_model, first_masks, mask_index, norm_ranking, perturbation_games, squared_norms
 
 RANDOM_SETS = 32  # random sets of each size, if not all masks can be evaluated
-FEW = 3  # number of segments in the paper's Table 1, up to which logits are stored
+TOP_SEGMENTS = 3  # number of segments in the paper's Table 1, up to which logits are stored
 WEIGHTS = ("shapley", "shapley_logit", "banzhaf", "banzhaf_logit", "lime", "lime_logit")
 SEARCH_BUDGET = 8192  # sets that a search may evaluate for an excerpt, the number of samples of LIME
 
@@ -248,8 +248,12 @@ def _of_all(flip: Flip, values: GameValues, settings: LimeSettings, rng: np.rand
     p, logits, n = values.all_values, values.all_logits, values.game.grid.n_segments
     assert p is not None
     assert logits is not None
-    flips, size = flip.has_flipped(p), readouts.sizes(n)
-    curve, smallest, minimal = readouts.flip_curve(flips), readouts.smallest_flip_sets(flips), readouts.minimal_flip_sets(flips)
+    flips, size = flip.has_flipped(p), solution_concepts.sizes(n)
+    curve, smallest, minimal = (
+        solution_concepts.flip_curve(flips),
+        solution_concepts.smallest_flip_sets(flips),
+        solution_concepts.minimal_flip_sets(flips),
+    )
     return {
         "best": curve.best[1:],
         "worst": curve.worst[1:],
@@ -257,12 +261,12 @@ def _of_all(flip: Flip, values: GameValues, settings: LimeSettings, rng: np.rand
         "smallest_size": size[smallest[0]],
         "smallest_sets": smallest,
         "n_minimal_sets": np.bincount(size[minimal], minlength=n + 1),
-        "core": masks_of(np.array([readouts.core(smallest)]), n)[0],
-        "necessary": readouts.necessary(flips),
-        "shapley": readouts.shapley(p),
-        "shapley_logit": readouts.shapley(logits),
-        "banzhaf": readouts.banzhaf(p),
-        "banzhaf_logit": readouts.banzhaf(logits),
+        "core": masks_of(np.array([solution_concepts.core(smallest)]), n)[0],
+        "necessary": solution_concepts.necessary(flips),
+        "shapley": solution_concepts.shapley(p),
+        "shapley_logit": solution_concepts.shapley(logits),
+        "banzhaf": solution_concepts.banzhaf(p),
+        "banzhaf_logit": solution_concepts.banzhaf(logits),
         "lime": lime.fit_all(p, settings).weights,
         "lime_logit": lime.fit_all(logits, settings).weights,
         "few_logits": logits[few_masks(n)],
@@ -272,9 +276,9 @@ def _of_all(flip: Flip, values: GameValues, settings: LimeSettings, rng: np.rand
 
 
 def few_masks(n_segments: int) -> np.ndarray:
-    """Return the indices of all masks of at most `FEW` segments and of their complements, in increasing order."""
-    size = readouts.sizes(n_segments)
-    return np.flatnonzero((size <= FEW) | (size >= n_segments - FEW))
+    """Return the indices of all masks of at most `TOP_SEGMENTS` segments and of their complements, in increasing order."""
+    size = solution_concepts.sizes(n_segments)
+    return np.flatnonzero((size <= TOP_SEGMENTS) | (size >= n_segments - TOP_SEGMENTS))
 
 
 def _all_sets(rows: Sequence[dict[str, Any]], n: int) -> AllSets:

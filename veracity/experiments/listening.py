@@ -45,7 +45,7 @@ TITLES = {
     "best": "smallest flip set",
 }
 PEAK = 0.5  # peak of amplified sounds, relative to full scale
-MOST_DB = 60.0  # largest gain in dB; weaker perturbations are negligible
+MAX_DB = 60.0  # largest gain in dB; weaker perturbations are negligible
 FULL_SCALE = 2**15 - 1  # largest sample of 16 bits
 
 
@@ -252,7 +252,7 @@ def sounds_of(
     whole = perturbed if perturbed.ndim == 1 else confined(audio, perturbed, everything, frontend, first_frame=first)
     original, adversarial = (part_heard(x, first, frontend) for x in (audio, whole))
     difference = adversarial - original
-    gain_db = min(MOST_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
+    gain_db = min(MAX_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
     best = np.flatnonzero(masks_of(flips.sets.smallest(e)[:1], grid.n_segments)[0])  # empty if the search found no set
     yield _sound("original", original, 0.0, (), float(excerpts.clean_p[e]), network, frontend)
     yield _sound("adversarial", adversarial, 0.0, (), float(excerpts.adversarial_p[e]), network, frontend)

@@ -12,7 +12,7 @@ from ..detector.decisions import Flip
 from ..errors import ConfigError
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
-from ..games import readouts
+from ..games import solution_concepts
 from ..games.explained import ExplainedModel
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid, masks_of
@@ -231,7 +231,7 @@ def finding(
     if flip_sets is None:
         p = next(model.evaluator.probabilities([perturbation], _mask(found, perturbation.grid)))[0]
         return {"n_found": found.bit_count(), "found_flips": flip.has_flipped(p)}
-    needed = readouts.smallest_flip_sets(readouts.within(flip_sets, confined.kept))
+    needed = solution_concepts.smallest_flip_sets(solution_concepts.within(flip_sets, confined.kept))
     n_needed = int(needed[0]).bit_count()
     share = max((top & int(one)).bit_count() for one in needed) / n_needed
     return {"n_found": found.bit_count(), "found_flips": flip_sets[found], "needed_found": share, "n_needed": n_needed}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..attacks.excerpts import Excerpts
-from ..explainers.asking import explain
+from ..explainers.evaluate import explain
 from ..explainers.settings import ExplainerSettings
 from ..games.explained import ExplainedModel
 from ..games.grid import SegmentGrid, masks_of
@@ -77,7 +77,7 @@ def compute(
     Raises
     ------
     ConfigError
-        If the explainer fails; see `veracity.explainers.asking.explain`.
+        If the explainer fails; see `veracity.explainers.evaluate.explain`.
     """
     perturbations, flips_of, rows = perturbation_games(excerpts, grid), excerpts.flips, []
     with Progress(len(localised.k), f"{explainer.name} on localised {song}") as progress:

@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConfigError
-from .question import Question
+from .task import ExplanationTask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def energy(question: Question) -> np.ndarray:
+def energy(task: ExplanationTask) -> np.ndarray:
     """Return the squared difference between the excerpt and its fill, summed over each segment."""
-    return _squares(question, question.excerpt - question.off)
+    return _squares(task, task.excerpt - task.off)
 
 
-def random_order(question: Question) -> np.ndarray:
+def random_order(task: ExplanationTask) -> np.ndarray:
     """Return uniformly random weights."""
-    return question.rng.random(question.grid.n_segments)
+    return task.rng.random(task.grid.n_segments)
 
 
-def constant(question: Question) -> np.ndarray:
+def constant(task: ExplanationTask) -> np.ndarray:
     """Return the same weight for every segment. Ties are broken at random, so the scores must be at chance level."""
-    return np.zeros(question.grid.n_segments)
+    return np.zeros(task.grid.n_segments)
 
 
-def perturbation_norm(question: Question) -> np.ndarray:
+def perturbation_norm(task: ExplanationTask) -> np.ndarray:
     """Return the squared norm of the perturbation in each segment, the paper's reference ranking (section 5.2).
 
     Raises
@@ -40,10 +40,10 @@ def perturbation_norm(question: Question) -> np.ndarray:
     ConfigError
         If the explainer has no access to the clean excerpt.
     """
-    if question.clean is None:
-        raise ConfigError(f"explainers.{question.meter.explainer}: requires the clean excerpt. Set privileged: true.")
-    return _squares(question, question.excerpt - question.clean)
+    if task.clean is None:
+        raise ConfigError(f"explainers.{task.queries.explainer}: requires the clean excerpt. Set privileged: true.")
+    return _squares(task, task.excerpt - task.clean)
 
 
-def _squares(question: Question, difference: Tensor) -> np.ndarray:
-    return question.grid.sums(np.abs(difference.cpu().numpy().astype(np.complex128)) ** 2)
+def _squares(task: ExplanationTask, difference: Tensor) -> np.ndarray:
+    return task.grid.sums(np.abs(difference.cpu().numpy().astype(np.complex128)) ** 2)

@@ -15,15 +15,15 @@ from ..errors import ConfigError
 from ..games.game import Fill, fill_game
 from . import exact, single
 from . import lime as surrogates
-from .question import Question
+from .task import ExplanationTask
 
 
-def lime_logit(question: Question, *, kernel_width: float = 0.25, alpha: float = 1.0, n_samples: int = 8192) -> np.ndarray:
+def lime_logit(task: ExplanationTask, *, kernel_width: float = 0.25, alpha: float = 1.0, n_samples: int = 8192) -> np.ndarray:
     """Return the difference of the weights of exact LIME on the logit.
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task with access to the clean excerpt.
     kernel_width : float
         Width of the kernel in cosine distance, 0.25 by default.
@@ -38,32 +38,32 @@ def lime_logit(question: Question, *, kernel_width: float = 0.25, alpha: float =
         Weight for the adversarial excerpt minus weight for the clean excerpt.
     """
     settings = {"kernel_width": kernel_width, "alpha": alpha, "n_samples": n_samples}
-    return _difference(question, lambda one: surrogates.fit_exact(one.all_values(), **settings).weights)  # type: ignore[arg-type]
+    return _difference(task, lambda one: surrogates.fit_exact(one.all_values(), **settings).weights)  # type: ignore[arg-type]
 
 
-def shapley(question: Question, *, scale: exact.Scale = "probability") -> np.ndarray:
+def shapley(task: ExplanationTask, *, scale: exact.Scale = "probability") -> np.ndarray:
     """Return the difference of exact Shapley values; see `veracity.explainers.exact.shapley` for the scales."""
-    return _difference(question, lambda one: exact.shapley(one, scale=scale))
+    return _difference(task, lambda one: exact.shapley(one, scale=scale))
 
 
-def occlusion(question: Question) -> np.ndarray:
+def occlusion(task: ExplanationTask) -> np.ndarray:
     """Return the difference of the decrease of the label's logit when a single segment is switched off."""
-    return _difference(question, single.leave_one_out)
+    return _difference(task, single.leave_one_out)
 
 
-def _difference(question: Question, answer: Callable[[Question], np.ndarray]) -> np.ndarray:
-    return answer(question) - answer(_of_clean(question))
+def _difference(task: ExplanationTask, answer: Callable[[ExplanationTask], np.ndarray]) -> np.ndarray:
+    return answer(task) - answer(_of_clean(task))
 
 
-def _of_clean(question: Question) -> Question:
+def _of_clean(task: ExplanationTask) -> ExplanationTask:
     """Return the same task for the clean excerpt, with the same type of fill computed from that excerpt."""
-    if question.clean is None:
-        raise ConfigError(f"explainers.{question.meter.explainer}: requires the clean excerpt. Set privileged: true.")
+    if task.clean is None:
+        raise ConfigError(f"explainers.{task.queries.explainer}: requires the clean excerpt. Set privileged: true.")
     for fill in get_args(Fill):
-        if torch.equal(fill_game(question.excerpt, question.grid, fill).off, question.off):
-            clean = fill_game(question.clean, question.grid, fill)
-            return replace(question, excerpt=clean.on, off=clean.off.clone())
+        if torch.equal(fill_game(task.excerpt, task.grid, fill).off, task.off):
+            clean = fill_game(task.clean, task.grid, fill)
+            return replace(task, excerpt=clean.on, off=clean.off.clone())
     raise ConfigError(
-        f"explainers.{question.meter.explainer}.fill: must be one of {', '.join(get_args(Fill))}, because it compares fill "
+        f"explainers.{task.queries.explainer}.fill: must be one of {', '.join(get_args(Fill))}, because it compares fill "
         "games, got 'clean'."
     )

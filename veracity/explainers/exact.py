@@ -6,7 +6,7 @@ game, found exactly.
 References
 ----------
 B. Carter et al., "What made you do this? Understanding black-box decisions with sufficient input subsets", AISTATS 2019. See
-`veracity.games.readouts` for Shapley and Banzhaf values.
+`veracity.games.solution_concepts` for Shapley and Banzhaf values.
 """
 
 from typing import Literal, get_args
@@ -15,19 +15,19 @@ import numpy as np
 
 from ..detector.decisions import probability
 from ..errors import one_of
-from ..games import readouts
+from ..games import solution_concepts
 from ..games.grid import masks_of
-from .question import Question
+from .task import ExplanationTask
 
 Scale = Literal["probability", "logit", "decision"]
 
 
-def shapley(question: Question, *, scale: Scale = "probability") -> np.ndarray:
+def shapley(task: ExplanationTask, *, scale: Scale = "probability") -> np.ndarray:
     """Return exact Shapley values of the label's probability, of its logit, or of the decision (0 or 1).
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task.
     scale : {"probability", "logit", "decision"}
         Value of a mask, "probability" by default.
@@ -37,15 +37,15 @@ def shapley(question: Question, *, scale: Scale = "probability") -> np.ndarray:
     ndarray, shape (n_segments,)
         Shapley value of each segment.
     """
-    return readouts.shapley(_on(question, scale))
+    return solution_concepts.shapley(_on(task, scale))
 
 
-def banzhaf(question: Question, *, scale: Scale = "probability") -> np.ndarray:
+def banzhaf(task: ExplanationTask, *, scale: Scale = "probability") -> np.ndarray:
     """Return exact Banzhaf values; see `shapley` for the scales."""
-    return readouts.banzhaf(_on(question, scale))
+    return solution_concepts.banzhaf(_on(task, scale))
 
 
-def smallest_set(question: Question) -> np.ndarray:
+def smallest_set(task: ExplanationTask) -> np.ndarray:
     """Return weights that rank the smallest deciding set first, then the other segments, both by Shapley value.
 
     If there are several smallest sets, the one with the highest value comes first. Shapley values alone rank the segments if no
@@ -54,7 +54,7 @@ def smallest_set(question: Question) -> np.ndarray:
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task.
 
     Returns
@@ -62,11 +62,11 @@ def smallest_set(question: Question) -> np.ndarray:
     ndarray, shape (n_segments,)
         Weight of each segment; only the order of the weights has a meaning.
     """
-    values = question.all_values()
-    smallest = readouts.smallest_flip_sets(question.decides(values))
+    values = task.all_values()
+    smallest = solution_concepts.smallest_flip_sets(task.decides(values))
     if len(smallest):
-        question.note(smallest_size=int(smallest[0]).bit_count(), n_smallest=len(smallest))
-    return set_before_others(values, smallest, readouts.shapley(probability(values)), question.rng)
+        task.note(smallest_size=int(smallest[0]).bit_count(), n_smallest=len(smallest))
+    return set_before_others(values, smallest, solution_concepts.shapley(probability(values)), task.rng)
 
 
 def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -94,9 +94,9 @@ def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray,
     return rank + masks_of(sets[[np.argmax(values[sets])]], len(weights))[0]
 
 
-def _on(question: Question, scale: Scale) -> np.ndarray:
-    one_of(scale, get_args(Scale), f"explainers.{question.meter.explainer}.options.scale")
-    values = question.all_values()
+def _on(task: ExplanationTask, scale: Scale) -> np.ndarray:
+    one_of(scale, get_args(Scale), f"explainers.{task.queries.explainer}.options.scale")
+    values = task.all_values()
     if scale == "decision":
-        return question.decides(values).astype(np.float64)
+        return task.decides(values).astype(np.float64)
     return probability(values) if scale == "probability" else values

@@ -17,39 +17,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .question import Question
+from .task import ExplanationTask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def saliency(question: Question) -> np.ndarray:
+def saliency(task: ExplanationTask) -> np.ndarray:
     """Return the mean absolute gradient in each segment, which measures the effect of a small change of either sign."""
     from captum.attr import Saliency
 
-    inputs, _ = _parts(question)
-    points = _per_point(Saliency(_forward(question)).attribute(inputs, abs=True))
-    return question.grid.sums(points) / question.grid.sums(np.ones_like(points))
+    inputs, _ = _parts(task)
+    points = _per_point(Saliency(_forward(task)).attribute(inputs, abs=True))
+    return task.grid.sums(points) / task.grid.sums(np.ones_like(points))
 
 
-def input_x_gradient(question: Question) -> np.ndarray:
+def input_x_gradient(task: ExplanationTask) -> np.ndarray:
     """Return input times gradient, summed over each segment."""
     from captum.attr import InputXGradient
 
-    inputs, _ = _parts(question)
-    return question.grid.sums(_per_point(InputXGradient(_forward(question)).attribute(inputs)))
+    inputs, _ = _parts(task)
+    return task.grid.sums(_per_point(InputXGradient(_forward(task)).attribute(inputs)))
 
 
-def gradient_x_difference(question: Question) -> np.ndarray:
+def gradient_x_difference(task: ExplanationTask) -> np.ndarray:
     """Return gradient times the difference between excerpt and fill, summed over each segment."""
     from captum.attr import Saliency
 
-    inputs, off = _parts(question)
-    slope = Saliency(_forward(question)).attribute(inputs, abs=False)
-    return question.grid.sums(_per_point(slope * (inputs - off)))
+    inputs, off = _parts(task)
+    gradient = Saliency(_forward(task)).attribute(inputs, abs=False)
+    return task.grid.sums(_per_point(gradient * (inputs - off)))
 
 
-def integrated_gradients(question: Question, *, n_steps: int = 200) -> np.ndarray:
+def integrated_gradients(task: ExplanationTask, *, n_steps: int = 200) -> np.ndarray:
     """Return gradients integrated along the line from the fill to the excerpt, summed over each segment.
 
     ``completeness_error`` is noted with the attribution. It is the difference between the sum of the attributions and the
@@ -57,7 +57,7 @@ def integrated_gradients(question: Question, *, n_steps: int = 200) -> np.ndarra
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task.
     n_steps : int
         Number of integration steps, 200 by default.
@@ -69,21 +69,21 @@ def integrated_gradients(question: Question, *, n_steps: int = 200) -> np.ndarra
     """
     from captum.attr import IntegratedGradients
 
-    inputs, off = _parts(question)
-    attributions, delta = IntegratedGradients(_forward(question)).attribute(
+    inputs, off = _parts(task)
+    attributions, delta = IntegratedGradients(_forward(task)).attribute(
         inputs, baselines=off, n_steps=n_steps, internal_batch_size=32, return_convergence_delta=True
     )
     total = float(attributions.sum()) - float(delta)
-    question.note(completeness_error=abs(float(delta)) / max(abs(total), 1e-12))
-    return question.grid.sums(_per_point(attributions))
+    task.note(completeness_error=abs(float(delta)) / max(abs(total), 1e-12))
+    return task.grid.sums(_per_point(attributions))
 
 
-def smoothgrad(question: Question, *, n_samples: int = 50, noise: float = 0.15) -> np.ndarray:
+def smoothgrad(task: ExplanationTask, *, n_samples: int = 50, noise: float = 0.15) -> np.ndarray:
     """Return the mean gradient over noisy excerpts times the difference between excerpt and fill, summed over each segment.
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task.
     n_samples : int
         Number of noisy excerpts, 50 by default.
@@ -97,27 +97,27 @@ def smoothgrad(question: Question, *, n_samples: int = 50, noise: float = 0.15) 
     """
     from captum.attr import NoiseTunnel, Saliency
 
-    inputs, off = _parts(question)
+    inputs, off = _parts(task)
     spread = float(inputs.max() - inputs.min()) * noise
-    tunnel = NoiseTunnel(Saliency(_forward(question)))
-    slope = tunnel.attribute(inputs, nt_type="smoothgrad", nt_samples=n_samples, stdevs=spread, abs=False)
-    return question.grid.sums(_per_point(slope * (inputs - off)))
+    tunnel = NoiseTunnel(Saliency(_forward(task)))
+    gradient = tunnel.attribute(inputs, nt_type="smoothgrad", nt_samples=n_samples, stdevs=spread, abs=False)
+    return task.grid.sums(_per_point(gradient * (inputs - off)))
 
 
-def _forward(question: Question) -> Callable[[Tensor], Tensor]:
+def _forward(task: ExplanationTask) -> Callable[[Tensor], Tensor]:
     """Return the logit as a function of real inputs, which captum requires."""
     import torch
 
-    if not question.excerpt.is_complex():
-        return question.logits
-    return lambda parts: question.logits(torch.view_as_complex(parts.contiguous()))
+    if not task.excerpt.is_complex():
+        return task.logits
+    return lambda parts: task.logits(torch.view_as_complex(parts.contiguous()))
 
 
-def _parts(question: Question) -> tuple[Tensor, Tensor]:
+def _parts(task: ExplanationTask) -> tuple[Tensor, Tensor]:
     """Return excerpt and fill as batches of one, with complex values as pairs of real numbers."""
     import torch
 
-    pair = question.excerpt[None], question.off[None]
+    pair = task.excerpt[None], task.off[None]
     inputs, off = (torch.view_as_real(x) if x.is_complex() else x for x in pair)
     return inputs.clone().contiguous(), off.clone().contiguous()
 

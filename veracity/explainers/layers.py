@@ -14,20 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from .question import Question
+from .task import ExplanationTask
 
 LARGEST_DELTA = 1e-4  # largest relative completeness error of DeepLift, whose rules are exact up to rounding
 ROUNDING = 1e-5  # absolute tolerance in logits for float32, needed if the logit hardly changes
 
 
-def deeplift(question: Question) -> np.ndarray:
+def deeplift(task: ExplanationTask) -> np.ndarray:
     """Return DeepLift attributions with the fill as baseline, summed over each segment.
 
     ``completeness_error`` is noted with the attribution.
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task.
 
     Returns
@@ -42,33 +42,33 @@ def deeplift(question: Question) -> np.ndarray:
     """
     from captum.attr import DeepLift
 
-    module = question.module
+    module = task.module
     _keep_apart(module)
     attributions, delta = DeepLift(module).attribute(
-        question.excerpt[None].clone(),
-        baselines=question.off[None].clone().contiguous(),
+        task.excerpt[None].clone(),
+        baselines=task.off[None].clone().contiguous(),
         return_convergence_delta=True,
     )
     change = abs(float(attributions.detach().sum()))
     difference = float(delta.detach().abs().max())
     error = difference / max(change, 1e-6)
-    question.note(completeness_error=error)
+    task.note(completeness_error=error)
     if difference > LARGEST_DELTA * change + ROUNDING:  # for functional code captum returns wrong attributions without an error
         raise ConfigError(
             f"explainers.deeplift: attributions must add up to the change of the logit ({change:.3g}), got a relative "
             f"difference of {error:.2g} because captum does not support all layers of the model. Leave deeplift out."
         )
-    return question.grid.sums(attributions.detach()[0].cpu().double().numpy())
+    return task.grid.sums(attributions.detach()[0].cpu().double().numpy())
 
 
-def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
+def grad_cam(task: ExplanationTask, *, relu: bool = True) -> np.ndarray:
     """Return Grad-CAM of the last convolution, with each unit assigned to the centre of its receptive field.
 
     The units are taken after the activation of that convolution and summed over each segment.
 
     Parameters
     ----------
-    question : Question
+    task : ExplanationTask
         Explanation task.
     relu : bool
         Whether to set negative attributions to zero, as published; True by default.
@@ -85,21 +85,21 @@ def grad_cam(question: Question, *, relu: bool = True) -> np.ndarray:
     """
     from captum.attr import LayerGradCam
 
-    module, x = question.module, question.excerpt[None].clone()
+    module, x = task.module, task.excerpt[None].clone()
     layers = _in_a_row(module)
     last = _last_convolution(layers, x)
     if last is None:
         raise ConfigError(
             "explainers.grad_cam: requires a model whose layers form a sequence with a convolution. Leave it out."
         )
-    question.meter.add(1)  # the forward pass of `_last_convolution`
+    task.queries.add(1)  # the forward pass of `_last_convolution`
     last += isinstance(layers[last + 1], nn.ReLU | nn.LeakyReLU)
     units = LayerGradCam(module, layers[last]).attribute(x, relu_attributions=relu)
     values = units.detach()[0, 0].cpu().double().numpy()
     frames, bands = (_centres(layers[: last + 1], axis, n) for axis, n in enumerate(values.shape))
-    points = np.zeros(tuple(question.excerpt.shape))
+    points = np.zeros(tuple(task.excerpt.shape))
     np.add.at(points, (frames[:, None], bands[None, :]), values)
-    return question.grid.sums(points)
+    return task.grid.sums(points)
 
 
 class _Apart(nn.Module):

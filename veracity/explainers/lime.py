@@ -21,7 +21,7 @@ from pydantic import Field
 from ..errors import ConfigError, shortened, within
 from ..games.game import Fill
 from ..games.grid import SegmentGrid
-from ..games.readouts import n_segments_of, sizes, sums_where_on
+from ..games.solution_concepts import n_segments_of, sizes, sums_where_on
 from ..labels import Label, towards
 from ..settings import Several, between, settings
 

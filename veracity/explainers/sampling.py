@@ -13,50 +13,50 @@ import numpy as np
 
 from ..detector.decisions import probability
 from ..errors import ConfigError
-from .question import Question
+from .task import ExplanationTask
 
 BUDGET = 2048  # default for tasks without a query budget
 
 
-def kernel_shap(question: Question) -> np.ndarray:
+def kernel_shap(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of the label's probability, estimated by KernelSHAP."""
     from shapiq import KernelSHAP
 
-    return _asked(question, KernelSHAP)
+    return _asked(task, KernelSHAP)
 
 
-def permutation_shap(question: Question) -> np.ndarray:
+def permutation_shap(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of the label's probability, estimated by permutation sampling."""
     from shapiq import PermutationSamplingSV
 
-    return _asked(question, PermutationSamplingSV)
+    return _asked(task, PermutationSamplingSV)
 
 
-def svarm(question: Question) -> np.ndarray:
+def svarm(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of the label's probability, estimated by stratified SVARM."""
     from shapiq import SVARM
 
-    return _asked(question, SVARM)
+    return _asked(task, SVARM)
 
 
-def kadd_shap(question: Question) -> np.ndarray:
+def kadd_shap(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of a second-order additive model fitted to the label's probability (kADD-SHAP)."""
     from shapiq.approximator import kADDSHAP
 
-    return _asked(question, kADDSHAP, max_order=2)
+    return _asked(task, kADDSHAP, max_order=2)
 
 
-def _asked(question: Question, method: Any, **settings: Any) -> np.ndarray:
+def _asked(task: ExplanationTask, method: Any, **settings: Any) -> np.ndarray:
     """Return the values of single segments that a shapiq method estimates within the query budget."""
-    n = question.grid.n_segments
-    budget = BUDGET if question.budget is None else question.budget
+    n = task.grid.n_segments
+    budget = BUDGET if task.budget is None else task.budget
     if n < 2 or budget < n + 2:
         raise ConfigError(
-            f"explainers.{question.meter.explainer}: requires 2 or more segments and {n + 2} or more queries, got {n} segments "
+            f"explainers.{task.queries.explainer}: requires 2 or more segments and {n + 2} or more queries, got {n} segments "
             f"and a budget of {budget}. Raise the budget, or use a finer grid."
         )
-    approximator = method(n, random_state=int(question.rng.integers(2**31)), **settings)
-    ends = probability(question.values(np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])))
+    approximator = method(n, random_state=int(task.rng.integers(2**31)), **settings)
+    ends = probability(task.values(np.stack([np.zeros(n, dtype=bool), np.ones(n, dtype=bool)])))
 
     def game(masks: np.ndarray) -> np.ndarray:  # shapiq evaluates the empty and the full set repeatedly, so both are cached
         rows = np.atleast_2d(masks).astype(bool)
@@ -64,7 +64,7 @@ def _asked(question: Question, method: Any, **settings: Any) -> np.ndarray:
         values = np.where(size == 0, ends[0], ends[1])
         inner = (size > 0) & (size < n)
         if inner.any():
-            values[inner] = probability(question.values(rows[inner]))
+            values[inner] = probability(task.values(rows[inner]))
         return values
 
     found = approximator.approximate(budget=budget - 2, game=game)

@@ -13,37 +13,37 @@ search methods for feature importance explanations", NeurIPS 2021. Reason for a 
 
 import numpy as np
 
-from .question import Question
+from .task import ExplanationTask
 
 CHAINS = 8  # number of sets that a local search changes in parallel
 BUDGET = 2048  # default for tasks without a query budget
 
 
-def greedy_forward(question: Question) -> np.ndarray:
+def greedy_forward(task: ExplanationTask) -> np.ndarray:
     """Switch on the segment that raises the label's logit most, repeatedly until the query budget is used up.
 
     Segments switched on earlier rank higher.
     """
-    return _beam(question, width=1)
+    return _beam(task, width=1)
 
 
-def beam_search(question: Question, *, width: int = 4) -> np.ndarray:
+def beam_search(task: ExplanationTask, *, width: int = 4) -> np.ndarray:
     """Search like `greedy_forward`, but keep the `width` best sets of each size until one decides for the label."""
-    return _beam(question, width=width)
+    return _beam(task, width=width)
 
 
-def greedy_backward(question: Question) -> np.ndarray:
+def greedy_backward(task: ExplanationTask) -> np.ndarray:
     """Switch off the segment whose removal leaves the highest logit of the label, repeatedly within the query budget.
 
     Segments switched off later rank higher.
     """
-    n = question.grid.n_segments
+    n = task.grid.n_segments
     on, gone = np.ones(n, dtype=bool), []
-    while on.any() and _affords(question, int(on.sum())):
+    while on.any() and _affords(task, int(on.sum())):
         candidates = np.flatnonzero(on)
         masks = np.tile(on, (len(candidates), 1))
         masks[np.arange(len(candidates)), candidates] = False
-        off = candidates[_best(question, question.values(masks))]
+        off = candidates[_best(task, task.values(masks))]
         on[off] = False
         gone.append(off)
     weights = np.full(n, float(n))
@@ -51,46 +51,46 @@ def greedy_backward(question: Question) -> np.ndarray:
     return weights
 
 
-def random_search(question: Question) -> np.ndarray:
+def random_search(task: ExplanationTask) -> np.ndarray:
     """Evaluate random sets, each smaller than the smallest deciding set so far.
 
     The search ends when the query budget is used up or a single segment decides for the label.
     """
-    n, known = question.grid.n_segments, _Known(question)
-    while known.size > 1 and (n_masks := _rest(question, 32)) > 0:
-        sizes = question.rng.integers(1, known.size, size=(n_masks, 1))
-        masks = _random_sets(question.rng, n_masks, n, sizes)
-        known.add(masks, question.values(masks))
+    n, known = task.grid.n_segments, _Known(task)
+    while known.size > 1 and (n_masks := _rest(task, 32)) > 0:
+        sizes = task.rng.integers(1, known.size, size=(n_masks, 1))
+        masks = _random_sets(task.rng, n_masks, n, sizes)
+        known.add(masks, task.values(masks))
     return known.weights()
 
 
-def local_search(question: Question) -> np.ndarray:
+def local_search(task: ExplanationTask) -> np.ndarray:
     """Exchange, add or drop random segments of several sets in parallel until the query budget is used up.
 
     A change is kept if it makes a deciding set smaller, makes a set decide, or raises the logit of a set that does not decide.
     """
-    n = question.grid.n_segments
-    known = _Known(question)
-    if _rest(question, CHAINS) < CHAINS:
+    n = task.grid.n_segments
+    known = _Known(task)
+    if _rest(task, CHAINS) < CHAINS:
         return known.weights()
-    sets = _random_sets(question.rng, CHAINS, n, max(1, n // 4))
-    values = question.values(sets)
+    sets = _random_sets(task.rng, CHAINS, n, max(1, n // 4))
+    values = task.values(sets)
     known.add(sets, values)
-    while _rest(question, CHAINS) >= CHAINS:
+    while _rest(task, CHAINS) >= CHAINS:
         trial = sets.copy()
-        for row, decided in zip(trial, question.decides(values), strict=True):
+        for row, decided in zip(trial, task.decides(values), strict=True):
             inside, outside = np.flatnonzero(row), np.flatnonzero(~row)
             if decided and len(inside) > 1:
-                row[question.rng.choice(inside)] = False  # kept only if the smaller set still decides
+                row[task.rng.choice(inside)] = False  # kept only if the smaller set still decides
             elif len(inside) and len(outside):
-                row[question.rng.choice(inside)], row[question.rng.choice(outside)] = False, True
-            if not decided and question.rng.random() < 0.25 and (~row).any():
-                row[question.rng.choice(np.flatnonzero(~row))] = True
-        tried = question.values(trial)
+                row[task.rng.choice(inside)], row[task.rng.choice(outside)] = False, True
+            if not decided and task.rng.random() < 0.25 and (~row).any():
+                row[task.rng.choice(np.flatnonzero(~row))] = True
+        tried = task.values(trial)
         known.add(trial, tried)
-        smaller = question.decides(tried) & (trial.sum(axis=1) < sets.sum(axis=1))
-        gained = ~question.decides(values) & (tried > values)
-        keep = smaller | gained | (question.decides(tried) & ~question.decides(values))
+        smaller = task.decides(tried) & (trial.sum(axis=1) < sets.sum(axis=1))
+        gained = ~task.decides(values) & (tried > values)
+        keep = smaller | gained | (task.decides(tried) & ~task.decides(values))
         sets[keep], values[keep] = trial[keep], tried[keep]
     return known.weights()
 
@@ -98,8 +98,8 @@ def local_search(question: Question) -> np.ndarray:
 class _Known:
     """Smallest deciding set so far, and the mean effect of each segment on the values of all evaluated sets."""
 
-    def __init__(self, question: Question) -> None:
-        self.question, n = question, question.grid.n_segments
+    def __init__(self, task: ExplanationTask) -> None:
+        self.task, n = task, task.grid.n_segments
         self.mask, self.size, self.value = np.zeros(n, dtype=bool), n + 1, -np.inf
         self.sums, self.counts = np.zeros((2, n)), np.zeros((2, n))  # first row: segment off, second row: segment on
 
@@ -107,7 +107,7 @@ class _Known:
         for state in (0, 1):
             self.sums[state] += ((masks == state) * values[:, None]).sum(axis=0)
             self.counts[state] += (masks == state).sum(axis=0)
-        decided = self.question.decides(values)
+        decided = self.task.decides(values)
         for mask, value in zip(masks[decided], values[decided], strict=True):
             size = int(mask.sum())
             if size < self.size or (size == self.size and value > self.value):
@@ -117,24 +117,24 @@ class _Known:
         means = self.sums / np.maximum(self.counts, 1)
         rank = np.argsort(np.argsort(np.where(self.counts.all(axis=0), means[1] - means[0], -np.inf))) / len(self.mask)
         if self.size <= len(self.mask):
-            self.question.note(smallest_size=self.size)
+            self.task.note(smallest_size=self.size)
         return rank + self.mask
 
 
-def _beam(question: Question, *, width: int) -> np.ndarray:
-    n = question.grid.n_segments
+def _beam(task: ExplanationTask, *, width: int) -> np.ndarray:
+    n = task.grid.n_segments
     beams: list[tuple[int, ...]] = [()]
     while len(beams[0]) < n:
         longer = {frozenset((*beam, s)): (*beam, s) for beam in reversed(beams) for s in range(n) if s not in beam}
-        if not _affords(question, len(longer)):
+        if not _affords(task, len(longer)):
             break
         chosen = list(longer.values())
         masks = np.zeros((len(chosen), n), dtype=bool)
         for mask, segments in zip(masks, chosen, strict=True):
             mask[list(segments)] = True
-        values = question.values(masks)
-        order = np.lexsort((question.rng.random(len(values)), -values))
-        if question.decides(values[order[:1]])[0]:
+        values = task.values(masks)
+        order = np.lexsort((task.rng.random(len(values)), -values))
+        if task.decides(values[order[:1]])[0]:
             width = 1  # once a set decides, a greedy search ranks the remaining segments
         beams = [chosen[i] for i in order[:width]]
     weights = np.zeros(n)
@@ -142,17 +142,17 @@ def _beam(question: Question, *, width: int) -> np.ndarray:
     return weights
 
 
-def _best(question: Question, values: np.ndarray) -> int:
+def _best(task: ExplanationTask, values: np.ndarray) -> int:
     """Return the index of the highest value, with ties broken at random."""
-    return int(question.rng.choice(np.flatnonzero(values == values.max())))
+    return int(task.rng.choice(np.flatnonzero(values == values.max())))
 
 
-def _rest(question: Question, most: int) -> int:
-    return min(most, (BUDGET if question.budget is None else question.budget) - question.meter.rows)
+def _rest(task: ExplanationTask, most: int) -> int:
+    return min(most, (BUDGET if task.budget is None else task.budget) - task.queries.n_queries)
 
 
-def _affords(question: Question, rows: int) -> bool:
-    return _rest(question, rows) >= rows
+def _affords(task: ExplanationTask, rows: int) -> bool:
+    return _rest(task, rows) >= rows
 
 
 def _random_sets(rng: np.random.Generator, n_masks: int, n: int, size: int | np.ndarray) -> np.ndarray:

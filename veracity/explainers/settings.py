@@ -21,17 +21,17 @@ LIME = "lime"  # LIME as in the paper, computed by a separate stage
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 #: Reference curves, which are not explainers: the best ranking, and the best, random (expected) and worst set of each k.
 BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
-ASKED = "_asked"
+REQUESTED_SUFFIX = "_asked"
 #: Names that have another meaning in tables.
 RESERVED = (*BOUNDS, LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
 #: Baselines that the truth study computes from games that are evaluated anyway. It lists a configured explainer of the same
 #: name as "<name>_asked".
-READ_OFF = (
+EXACT_BASELINES = (
     *("norm", "lime", "lime_exact", "lime_difference", "lime_exact_difference", "shapley", "banzhaf"),
     *("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set"),
 )
 #: Baselines that every control computes from its games, in addition to the configured explainers.
-IN_ANY_CASE = ("norm", LIME, "lime_exact", "shapley")
+ALWAYS_EVALUATED = ("norm", LIME, "lime_exact", "shapley")
 POSITIVE, AS_MANY = "_positive", "_as_many"  # suffixes that tables append to the name of an explainer
 
 
@@ -77,7 +77,7 @@ class ExplainerSettings:
                 f"explainers: name must consist of small letters, digits and underscores, got {quoted(self.name)}. "
                 "Give another with `name:`."
             )
-        if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY, ASKED)):
+        if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY, REQUESTED_SUFFIX)):
             raise ConfigError(f"explainers: name is reserved for tables, got '{self.name}'. Give another with `name:`.")
         key = f"explainers.{self.name}"
         one_of(self.fill, get_args(QuestionFill), f"{key}.fill")

@@ -7,18 +7,18 @@ Occlusion: M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutio
 
 import numpy as np
 
-from .question import Question
+from .task import ExplanationTask
 
 
-def leave_one_out(question: Question) -> np.ndarray:
+def leave_one_out(task: ExplanationTask) -> np.ndarray:
     """Return the decrease of the label's logit when a single segment is switched off (occlusion)."""
-    n = question.grid.n_segments
-    values = question.values(np.concatenate([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)]))
+    n = task.grid.n_segments
+    values = task.values(np.concatenate([np.ones((1, n), dtype=bool), ~np.eye(n, dtype=bool)]))
     return values[0] - values[1:]
 
 
-def add_one_in(question: Question) -> np.ndarray:
+def add_one_in(task: ExplanationTask) -> np.ndarray:
     """Return the increase of the label's logit when a single segment is switched on."""
-    n = question.grid.n_segments
-    values = question.values(np.concatenate([np.zeros((1, n), dtype=bool), np.eye(n, dtype=bool)]))
+    n = task.grid.n_segments
+    values = task.values(np.concatenate([np.zeros((1, n), dtype=bool), np.eye(n, dtype=bool)]))
     return values[1:] - values[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ConfigError, quoted
-from ..jobs.callables import as_it_was, callable_source, describe_error, imported
+from ..jobs.callables import callable_source, describe_error, imported, preserve_global_state
 from .evaluators import AUDIT_TOLERANCE, DirectEvaluator
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _UsersModel:
 
     def _p_sing(self, batch: np.ndarray) -> np.ndarray:
         try:
-            with as_it_was():
+            with preserve_global_state():
                 answer = self.predict(np.array(batch, dtype=np.float32, order="C"))  # a copy, which the callable may modify
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             cure = "Fix it" if len(batch) > 1 else "Accept a single excerpt, too, as networks do in evaluation mode"

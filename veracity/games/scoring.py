@@ -1,8 +1,9 @@
 """Scores of segment rankings against the exact flips of all masks.
 
-``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.readouts`). It holds whether a set of
-segments of the perturbation, added to the clean excerpt, flips the label. The empty set must not flip and the full set must
-flip. A *ranking* orders the segments from most to least responsible. `chance` returns the expected scores of a random ranking.
+``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.solution_concepts`). It holds whether a
+set of segments of the perturbation, added to the clean excerpt, flips the label. The empty set must not flip and the full set
+must flip. A *ranking* orders the segments from most to least responsible. `chance`
+returns the expected scores of a random ranking.
 
 The inclusion-minimal flip sets are the *contrastive explanations* of the clean decision and the minimal *sufficient reasons* of
 the adversarial decision. The *core* consists of the segments that are in every smallest flip set. Being in every
@@ -22,7 +23,7 @@ from math import comb
 
 import numpy as np
 
-from . import readouts
+from . import solution_concepts
 from .grid import masks_of
 
 TOP = 3  # number of top segments, as in Table 1 of the paper
@@ -32,7 +33,8 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
     """Return a ranking with the largest attainable area under the flip curve, shape (n_segments,).
 
     The best sets of different sizes need not be nested, so a ranking may not reach the best curve of
-    `veracity.games.readouts.flip_curve`. Dynamic programming over all sets finds the best ranking. The best path to a set
+    `veracity.games.solution_concepts.flip_curve`. Dynamic programming over all sets finds the best ranking. The best path to a
+    set
     extends the best path to that set without one of its segments.
 
     Examples
@@ -42,8 +44,8 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
     >>> best_ranking(np.array([0, 0, 0, 1, 0, 1, 1, 1], dtype=bool)).tolist()
     [2, 1, 0]
     """
-    n = readouts.n_segments_of(flips)
-    size, ways = readouts.sizes(n), np.zeros(len(flips), dtype=np.int8)
+    n = solution_concepts.n_segments_of(flips)
+    size, ways = solution_concepts.sizes(n), np.zeros(len(flips), dtype=np.int8)
     order = np.argsort(size, kind="stable")
     starts = np.searchsorted(size[order], np.arange(n + 2))
     for k in range(1, n + 1):
@@ -65,7 +67,7 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
 def robust(flips: np.ndarray) -> np.ndarray:
     """Return whether each set and all of its supersets flip the label, shape as `flips`."""
     kept = np.array(flips, dtype=bool)
-    for bit in range(readouts.n_segments_of(flips)):
+    for bit in range(solution_concepts.n_segments_of(flips)):
         pairs = kept.reshape(-1, 2, 1 << bit)
         pairs[:, 0] &= pairs[:, 1]
     return kept
@@ -113,7 +115,7 @@ class Truth:
     @property
     def n(self) -> int:
         """Number of segments."""
-        return readouts.n_segments_of(self.flips)
+        return solution_concepts.n_segments_of(self.flips)
 
     @property
     def size(self) -> int:
@@ -123,7 +125,7 @@ class Truth:
     @property
     def core(self) -> int:
         """Segments in every smallest flip set, as a mask index."""
-        return readouts.core(self.smallest)
+        return solution_concepts.core(self.smallest)
 
     @property
     def relevant(self) -> np.ndarray:
@@ -133,7 +135,7 @@ class Truth:
 
 def aufc(flips: np.ndarray, ranking: np.ndarray) -> float:
     """Return the area under the flip curve of a ranking: the share of its first 1, ..., n - 1 segments that flip the label."""
-    return float(readouts.flips_along(flips, ranking)[:-1].mean()) if len(ranking) > 1 else 0.0
+    return float(solution_concepts.flips_along(flips, ranking)[:-1].mean()) if len(ranking) > 1 else 0.0
 
 
 def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float]:
@@ -221,8 +223,8 @@ def chance(truth: Truth, rng: np.random.Generator, n_rankings: int = 10_000) -> 
         Expected value of each score, NaN where the score is undefined.
     """
     n, size, top = truth.n, truth.size, min(TOP, truth.n)
-    curve = readouts.flip_curve(truth.flips).mean
-    by_size = np.bincount(readouts.sizes(n), weights=truth.flips, minlength=n + 1)
+    curve = solution_concepts.flip_curve(truth.flips).mean
+    by_size = np.bincount(solution_concepts.sizes(n), weights=truth.flips, minlength=n + 1)
     totals = np.array([comb(n, k) for k in range(n + 1)], dtype=float)
     held = np.array([comb(k, top) for k in range(n + 1)]) / (comb(n, top) * 2.0 ** (n - top))
     prefix = np.cumsum(1 << rng.permuted(np.tile(np.arange(n), (n_rankings, 1)), axis=1), axis=1)
@@ -289,13 +291,13 @@ def truth_of(flips: np.ndarray) -> Truth:
     """
     if flips[0] or not flips[-1]:
         raise ValueError("flips: must be true for all segments and false for no segments")
-    minimal = readouts.minimal_flip_sets(flips)
-    curve, best = readouts.flip_curve(flips).mean, best_ranking(flips)
+    minimal = solution_concepts.minimal_flip_sets(flips)
+    curve, best = solution_concepts.flip_curve(flips).mean, best_ranking(flips)
     return Truth(
         flips=flips,
-        smallest=readouts.smallest_flip_sets(flips),
+        smallest=solution_concepts.smallest_flip_sets(flips),
         minimal_union=int(np.bitwise_or.reduce(minimal)),
-        minimal_core=readouts.core(minimal),
+        minimal_core=solution_concepts.core(minimal),
         n_minimal=len(minimal),
         best=best,
         aufc_random=float(curve[1:-1].mean()) if len(curve) > 2 else 0.0,

@@ -35,7 +35,7 @@ from .table_plans import CellGroup, TablePlan
 
 CPU_RUNS = 2  # inputs per forward pass of the trunk on a CPU, so that they fit into the cache
 MAX_WINDOW_VALUES = 1 << 28  # largest number of gathered values at once (1 GiB in float32)
-MOST_THREADS = 8  # limits memory, because each thread holds a block
+MAX_THREADS = 8  # limits memory, because each thread holds a block
 CPU_BLOCK_BITS, GPU_BLOCK_BITS = 12, 17  # log2 of the masks per block: fits into a CPU's cache, or keeps a GPU busy
 
 
@@ -87,7 +87,7 @@ class MaskTables:
                     self._fill_block(block, outer, inner)
                     out.copy_(self.tail(block))
 
-        n_threads = min(torch.get_num_threads(), MOST_THREADS)
+        n_threads = min(torch.get_num_threads(), MAX_THREADS)
         if n_threads == 1 or len(blocks) == 1:
             fill(blocks)
             return result

@@ -86,7 +86,7 @@ def path_of_jobs() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def as_it_was() -> Iterator[None]:
+def preserve_global_state() -> Iterator[None]:
     """Run user code and restore the working directory and the global settings of NumPy and torch afterwards.
 
     The settings are NumPy's handling of floating-point errors, and the default dtype and gradient mode of torch.
@@ -158,7 +158,7 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise ConfigError(f"{named}: not a callable of a module, {got}. {cure}.")
     try:
-        with as_it_was(), seeded():
+        with preserve_global_state(), seeded():
             found = importlib.import_module(module)
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # user code may raise any of them
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):

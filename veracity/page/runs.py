@@ -22,7 +22,7 @@ from ..experiments.listening import part_heard, perturbed_audio
 from ..experiments.perturbation_games import check_same_model, norm_ranking, perturbation_games
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
-from ..games import readouts
+from ..games import solution_concepts
 from ..games.models import explained_model
 from ..jobs import store
 from ..jobs.provenance import file_digest
@@ -160,7 +160,7 @@ class Run:
             number,
             values.astype(np.float32),
             {name: order.tolist() for name, order in rankings.items()},
-            readouts.best_sets(flip.sign * values).tolist(),
+            solution_concepts.best_sets(flip.sign * values).tolist(),
         )
 
     def _path(self, domain: str, song: str) -> Path:

@@ -1,4 +1,4 @@
-"""Web application of the page for the local machine; `veracity.page.desk` and `veracity.page.runs` do the computation."""
+"""Web application of the page for the local machine; `veracity.page.session` and `veracity.page.runs` do the computation."""
 
 import base64
 import json
@@ -24,14 +24,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ..errors import ConfigError, VeracityError, quoted, shortened
-from ..experiments.pen.shapes import SHAPES
-from .desk import Desk, Song, SupersededError, as_wav, is_heard, save_drawing
+from ..experiments.drawing.shapes import SHAPES
 from .runs import Run
+from .session import Session, Song, SupersededError, as_wav, is_heard, save_drawing
 
 STATIC = Path(__file__).resolve().parent / "static"
-MOST_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
-MOST_ASKED = 1 << 20  # largest size of a request in bytes
-MOST_SONGS = 8  # largest number of songs in memory; one of 15 minutes takes 100 MB
+MAX_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
+MAX_REQUEST_BYTES = 1 << 20  # largest size of a request in bytes
+MAX_SONGS = 8  # largest number of songs in memory; one of 15 minutes takes 100 MB
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -58,14 +58,14 @@ class Page:
 
     def __init__(
         self,
-        make: Callable[[], tuple[Desk, Song]],
+        make: Callable[[], tuple[Session, Song]],
         *,
         drawings: Path,
         run: Run | None = None,
         synthetic: tuple[str, ...] = (),
     ) -> None:
         self.run, self.drawings, self.synthetic = run, drawings, synthetic
-        self.desk: Desk | None = None
+        self.session: Session | None = None
         self.song: Song | None = None  # the newest song, which new pages show
         self.failure = ""
         self._make, self._first = make, ""
@@ -75,7 +75,7 @@ class Page:
     def prepare(self) -> None:
         """Create the desk and its first song, while the page displays that it is waiting."""
         try:
-            self.desk, song = self._make()
+            self.session, song = self._make()
             self._first = song.identity
             self._keep(song)
         except VeracityError as error:
@@ -85,7 +85,7 @@ class Page:
             self.failure = f"page: cannot be prepared ({error}). See the terminal for details."
             raise
 
-    def ready(self) -> tuple[Desk, Song]:
+    def ready(self) -> tuple[Session, Song]:
         """Return the desk and the newest song.
 
         Raises
@@ -95,40 +95,40 @@ class Page:
         """
         if self.failure:
             raise ConfigError(self.failure)
-        if self.desk is None or self.song is None:
+        if self.session is None or self.song is None:
             raise ConfigError("detector: not ready yet. Wait a moment.")
-        return self.desk, self.song
+        return self.session, self.song
 
     def _keep(self, song: Song) -> str:
         """Store a song, remove the least recently used one if there are too many, and return the identity of the song."""
         with self._keeping:
             self._songs[song.identity] = self.song = song
             self._songs.move_to_end(song.identity)
-            if len(self._songs) > MOST_SONGS:
+            if len(self._songs) > MAX_SONGS:
                 self._songs.popitem(last=False)
         return song.identity
 
-    def _asked(self, asked: dict[str, Any]) -> tuple[Desk, Song]:
+    def _asked(self, asked: dict[str, Any]) -> tuple[Session, Song]:
         """Return the desk and the song of a request; each page has a separate song."""
-        desk, _ = self.ready()
+        session, _ = self.ready()
         with self._keeping:
             identity = _given(asked, "song", str)
             if identity not in self._songs:
                 raise ConfigError("song: no longer available. Reload the page.")
             self._songs.move_to_end(identity)
-            return desk, self._songs[identity]
+            return session, self._songs[identity]
 
     # --- request handlers, which return values that can be serialised as JSON ------------------------------------------
 
     def about(self, _: dict[str, Any]) -> dict[str, Any]:
         """Return shapes, grid, threshold, colours and runs for the page, and whether the desk is ready."""
-        told: dict[str, Any] = {"ready": self.desk is not None and self.song is not None, "failure": self.failure}
-        if (desk := self.desk) is None:
+        told: dict[str, Any] = {"ready": self.session is not None and self.song is not None, "failure": self.failure}
+        if (session := self.session) is None:
             return told
-        grid, frontend = desk.grid, desk.frontend
+        grid, frontend = session.grid, session.frontend
         return told | {
             "shapes": sorted(SHAPES),
-            "threshold": desk.threshold,
+            "threshold": session.threshold,
             "runs": self.run.listing() if self.run else None,
             "drawings": str(self.drawings),
             "grid": {"n_time": grid.n_time, "n_band": grid.n_band},
@@ -142,13 +142,13 @@ class Page:
 
     def show_song(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the spectrogram of a song as bytes and P(sing) along it; the newest song by default."""
-        desk, song = self._asked(asked) if asked else self.ready()
+        session, song = self._asked(asked) if asked else self.ready()
         made = [what for what in self.synthetic if what != "song" or song.identity == self._first]
         note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
         return {
             "song": song.identity,
             "name": song.name,
-            "note": f"{note} {desk.note}".strip(),
+            "note": f"{note} {session.note}".strip(),
             "n": len(song.log_mel),
             "image": _image(song.log_mel, song),
             "p_sing": np.round(song.p_sing.astype(float), 4).tolist(),
@@ -156,31 +156,31 @@ class Page:
 
     def shape(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the coverage of a predefined shape."""
-        desk, _ = self.ready()
+        session, _ = self.ready()
         centre, size = _given(asked, "centre", list), _given(asked, "size", list)
         if len(centre) != 2 or len(size) != 2:
             raise ConfigError(
                 f"shape: centre and size must be two numbers each, got {len(centre)} and {len(size)}. Send two numbers each."
             )
-        return {"coverage": _bytes(255 * desk.shape(_given(asked, "name", str), tuple(centre), tuple(size)))}
+        return {"coverage": _bytes(255 * session.shape(_given(asked, "name", str), tuple(centre), tuple(size)))}
 
     def explain(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Explain a drawing."""
-        desk, song = self._asked(asked)
+        session, song = self._asked(asked)
         page = str(asked.get("page", ""))[:64]
-        found = desk.explain(song, *self._drawing(asked), page)
+        found = session.explain(song, *self._drawing(asked), page)
         return {**found, "log_mel": _image(found["log_mel"], song)}
 
     def sound(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Return the excerpt before and after the drawing as audio, with the detector's output for the latter."""
-        desk, song = self._asked(asked)
-        before, after, p = desk.sounds(song, *self._drawing(asked))
-        rate = desk.frontend.sample_rate
+        session, song = self._asked(asked)
+        before, after, p = session.sounds(song, *self._drawing(asked))
+        rate = session.frontend.sample_rate
         return {
             "before": _wav(before, rate),
             "after": _wav(after, rate),
             "p_heard": p,
-            "label_heard": desk.label(p),
+            "label_heard": session.label(p),
             "is_heard": is_heard(before, after),
         }
 
@@ -191,11 +191,11 @@ class Page:
 
     def put(self, name: str, content: bytes) -> dict[str, Any]:
         """Add an uploaded song; the file is removed after it has been read."""
-        desk, _ = self.ready()
+        session, _ = self.ready()
         with tempfile.TemporaryDirectory(prefix="veracity-page-") as folder:
             path = Path(folder, "song" + re.sub(r"[^.\w]", "", Path(name).suffix)[:8])
             path.write_bytes(content)
-            song = desk.song(path, name)
+            song = session.song(path, name)
         return {"song": self._keep(song), "name": song.name}
 
     def run_excerpt(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -233,12 +233,12 @@ class Page:
         return _given(asked, "start", int), self._coverage(asked), _given(asked, "strength", float)
 
     def _coverage(self, asked: dict[str, Any]) -> np.ndarray:
-        desk, _ = self.ready()
+        session, _ = self.ready()
         try:
             values = np.frombuffer(base64.b64decode(_given(asked, "coverage", str), validate=True), dtype=np.uint8)
         except ValueError:
             raise ConfigError("drawing: not encoded as base64. Reload the page.") from None
-        shape = desk.frontend.excerpt_frames, desk.frontend.n_mels
+        shape = session.frontend.excerpt_frames, session.frontend.n_mels
         if values.size != shape[0] * shape[1]:
             raise ConfigError(f"drawing: must have {shape[0] * shape[1]} cells, got {values.size}. Reload the page.")
         return (values.reshape(shape) / 255).astype(np.float32)
@@ -250,10 +250,10 @@ def application(page: Page) -> Starlette:
     async def upload(request: Request) -> Response:
         content = bytearray()
         async for part in request.stream():
-            if len(content) <= MOST_UPLOADED:  # the rest is still received, because an interrupted browser shows no answer
+            if len(content) <= MAX_UPLOADED:  # the rest is still received, because an interrupted browser shows no answer
                 content += part
-        if len(content) > MOST_UPLOADED:
-            return _refused(f"file: larger than {MOST_UPLOADED >> 20} MiB. Cut it, or give its path to the command.")
+        if len(content) > MAX_UPLOADED:
+            return _refused(f"file: larger than {MAX_UPLOADED >> 20} MiB. Cut it, or give its path to the command.")
         name = Path(request.query_params.get("name", "song")).name
         return await _answer(lambda: page.put(name, bytes(content)))
 
@@ -261,7 +261,9 @@ def application(page: Page) -> Starlette:
         async def answer(request: Request) -> Response:
             if request.method == "POST":
                 content = await request.body()
-                if len(content) > MOST_ASKED or not request.headers.get("content-type", "").startswith("application/json"):
+                if len(content) > MAX_REQUEST_BYTES or not request.headers.get("content-type", "").startswith(
+                    "application/json"
+                ):
                     return _refused("request: must be JSON of limited size. Reload the page.")
                 try:
                     asked = json.loads(content)

@@ -61,7 +61,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Song:
+class SongLength:
     """Split and length of a song.
 
     Attributes
@@ -82,7 +82,7 @@ def is_assumed(config: Mapping[str, Any]) -> bool:
     return corpus["kind"] != "synthetic" and bool(corpus["url"]) and not Path(corpus["folder"]).is_dir()
 
 
-def songs_of(config: Mapping[str, Any]) -> dict[str, Song]:
+def songs_of(config: Mapping[str, Any]) -> dict[str, SongLength]:
     """Return the songs of a corpus by name.
 
     If the corpus has not been downloaded, number and length of the songs are those of Jamendo.
@@ -105,14 +105,14 @@ def songs_of(config: Mapping[str, Any]) -> dict[str, Song]:
     corpus = config["corpus"]
     if corpus["kind"] == "synthetic":
         settings = SynthesisSettings(**corpus["synthetic"], sample_rate=config["frontend"]["sample_rate"])
-        return {name: Song(split, settings.seconds) for split, names in song_names(settings).items() for name in names}
+        return {name: SongLength(split, settings.seconds) for split, names in song_names(settings).items() for name in names}
     if is_assumed(config):
-        return {f"assumed-{split}-{i}": Song(split, JAMENDO_SECONDS) for split, n in JAMENDO.items() for i in range(n)}
+        return {f"assumed-{split}-{i}": SongLength(split, JAMENDO_SECONDS) for split, n in JAMENDO.items() for i in range(n)}
     found = corpus_songs(corpus["kind"], corpus["folder"])
-    return {song.name: Song(song.split, told_length(song.audio)[0]) for song in found}
+    return {song.name: SongLength(song.split, told_length(song.audio)[0]) for song in found}
 
 
-def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, Song]]]:
+def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, SongLength]]]:
     """Return the complete configuration and the songs of the base run and of each variant.
 
     Parameters
@@ -252,7 +252,7 @@ def _job(name: str, lines: Mapping[str, str]) -> Job:
     )
 
 
-def _write_stand_in(folder: Path, songs: Mapping[str, Song]) -> None:
+def _write_stand_in(folder: Path, songs: Mapping[str, SongLength]) -> None:
     """Write a corpus of empty files in the Jamendo layout."""
     for part in ("audio", "labels", "filelists"):
         (folder / part).mkdir(parents=True, exist_ok=True)

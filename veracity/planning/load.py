@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .dag import Job, Song
+from .dag import Job, SongLength
 
 POOLED = "tables and figures"
 #: Rules of computations; all other rules write tables and figures.
@@ -28,7 +28,12 @@ def kind_of(job: Job) -> str:
 
 
 def load(
-    job: Job, config: Mapping[str, Any], songs: Mapping[str, Song], *, excerpts: int | None = None, updates: int | None = None
+    job: Job,
+    config: Mapping[str, Any],
+    songs: Mapping[str, SongLength],
+    *,
+    excerpts: int | None = None,
+    updates: int | None = None,
 ) -> tuple[float, float]:
     """Return the work of a job, which determines its time, and its size, which determines its memory and files.
 

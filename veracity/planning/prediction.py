@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from .dag import JAMENDO, JAMENDO_SECONDS, Job, Song, is_assumed
+from .dag import JAMENDO, JAMENDO_SECONDS, Job, SongLength, is_assumed
 from .load import POOLED, STAGES, kind_of, load
 from .probes import Cost
 
@@ -30,7 +30,7 @@ THREAD_LOSS = 1.09  # relative cost of two threads of training that wait and sha
 
 def predict(
     jobs: Sequence[Job],
-    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Song]]],
+    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, SongLength]]],
     costs: Mapping[str, Mapping[str, Cost]],
 ) -> pd.DataFrame:
     """Predict the cost of each job.
@@ -192,7 +192,7 @@ def as_time(seconds: float) -> str:
 def in_words(
     jobs: Sequence[Job],
     predicted: pd.DataFrame,
-    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Song]]],
+    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, SongLength]]],
     *,
     cores: int,
     gpus: int = 0,

@@ -21,7 +21,7 @@ from ..attacks.settings import DOMAINS
 from ..explainers.settings import LIME, explainers_of
 from ..results.costs import of_job
 from ..settings import merged
-from .dag import Job, Song, absolute, snakemake, songs_of
+from .dag import Job, SongLength, absolute, snakemake, songs_of
 from .load import STAGES, excerpt_seconds, kind_of, load
 
 RUN, SONG = "probe", "synthetic-test-01"
@@ -91,7 +91,7 @@ class Point:
 
 def measure(
     jobs: Sequence[Job],
-    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Song]]],
+    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, SongLength]]],
     *,
     snakefile: Path,
     processes: int = 1,
@@ -155,7 +155,7 @@ def n_gpus(jobs: Iterable[Job]) -> int:
     return torch.cuda.device_count()
 
 
-def small(config: Mapping[str, Any], songs: Mapping[str, Song], size: str) -> dict[str, Any]:
+def small(config: Mapping[str, Any], songs: Mapping[str, SongLength], size: str) -> dict[str, Any]:
     """Return the configuration of a probe.
 
     Parameters

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from ..attacks.excerpts import Excerpts
 from ..attacks.settings import DOMAINS
 from ..experiments.explanations import Explanations
-from ..experiments.flips import FEW
+from ..experiments.flips import TOP_SEGMENTS
 from ..jobs.seeds import rng_for
 from ..labels import BASE, LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty, signed
@@ -33,14 +33,14 @@ ATTACK, FIDELITY = "attack_success", "fidelity"
 #: Titles of the measures. If the exact truth is not known, searched and sampled values replace it and are marked.
 MEASURES = {
     ATTACK: "attack success",
-    "lime": f"LIME's {FEW} flip",
-    "norm": f"the norm's {FEW} flip",
-    "best": f"the best {FEW} flip",
-    "random": f"{FEW} at random flip",
+    "lime": f"LIME's {TOP_SEGMENTS} flip",
+    "norm": f"the norm's {TOP_SEGMENTS} flip",
+    "best": f"the best {TOP_SEGMENTS} flip",
+    "random": f"{TOP_SEGMENTS} at random flip",
     FIDELITY: "fidelity",
 }
-LEAST = {FIDELITY: -np.inf}  # lower bounds of measures, 0 if not listed; the upper bound is 1
-TIED = "\N{NO-BREAK SPACE}"
+LOWER_BOUNDS = {FIDELITY: -np.inf}  # lower bounds of measures, 0 if not listed; the upper bound is 1
+NBSP = "\N{NO-BREAK SPACE}"
 STAND_IN = {"best_found": "best", "random_sampled": "random"}
 SHOWN = ("lime", "norm", "best", "random")
 KEYS = [*PANEL, "measure"]
@@ -167,17 +167,17 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
         that both have.
     """
     panels = [(domain, original, name) for original in LABELS for domain in DOMAINS for name in MEASURES]
-    compared = [found[(found.k == 0) | (found.k == FEW)] for found in measured]
+    compared = [found[(found.k == 0) | (found.k == TOP_SEGMENTS)] for found in measured]
     found: list[dict[str, object]] = []
     for key in panels:
         base = _of(compared[0], key)
         for variant, all_of_it in zip(variants, compared, strict=True):
             own, rng = _of(all_of_it, key), rng_for(seed, "compare", variant.name, *key)
-            value = estimate(own.groupby("song").value.mean().to_numpy(), rng, bounds=(LEAST.get(key[2], 0.0), 1.0))
+            value = estimate(own.groupby("song").value.mean().to_numpy(), rng, bounds=(LOWER_BOUNDS.get(key[2], 0.0), 1.0))
             row = {
                 "variant": variant.name,
                 **dict(zip(KEYS, key, strict=True)),
-                "k": 0 if key[2] in (ATTACK, FIDELITY) else FEW,
+                "k": 0 if key[2] in (ATTACK, FIDELITY) else TOP_SEGMENTS,
             }
             row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(own.n.sum())}
             row |= {"value": value.mean, "low": value.low, "high": value.high, "searched": bool(own.searched.any())}
@@ -199,7 +199,7 @@ def _difference(
 ) -> dict[str, object]:
     same = {song for song, heard in before.songs.items() if variant.songs.get(song, not heard) == heard}
     base, own = base[base.song.isin(same)], own[own.song.isin(same)]
-    songs, span = set(base.song) & set(own.song), 1 - LEAST.get(key[2], 0.0)
+    songs, span = set(base.song) & set(own.song), 1 - LOWER_BOUNDS.get(key[2], 0.0)
     by_excerpt = all((key[0], song) in variant.shared for song in songs)
     on = ["song", "excerpt"] if by_excerpt else ["song"]
     mine = own.groupby(on).agg(value=("value", "mean"), n=("n", "sum"))
@@ -216,12 +216,12 @@ def _difference(
     }
 
 
-def page(found: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(found: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display, with one row per panel and variant and one column per measure."""
     lines = []
     for (domain, original, variant), part in found.groupby([*PANEL, "variant"], sort=False):
         cells = {row.measure: row for row in part.itertuples()}
-        line: dict[str, object] = {"attack": f"{domain}, {direction_title(original, called)}", "variant": variant}
+        line: dict[str, object] = {"attack": f"{domain}, {direction_title(original, label_name)}", "variant": variant}
         line |= {title: _cell(cells[name]) for name, title in MEASURES.items()}
         counted = max((row for row in cells.values() if row.measure != ATTACK), key=lambda row: row.n_excerpts)
         pairs = {row.paired_by for row in cells.values() if isinstance(row.paired_by, str)} - {UNDETERMINED}
@@ -235,7 +235,7 @@ def _cell(row: object) -> str:
     if np.isnan(row.value):  # type: ignore[attr-defined]
         return UNDETERMINED
     percent = row.measure != FIDELITY  # type: ignore[attr-defined]
-    shown = f"{100 * row.value:.0f}{TIED}%" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
+    shown = f"{100 * row.value:.0f}{NBSP}%" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
     shown += " (searched)" if row.searched else ""  # type: ignore[attr-defined]
     numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
     if np.isnan(numbers[0]):
@@ -243,11 +243,11 @@ def _cell(row: object) -> str:
     words = [signed(100 * one, 0) if percent else signed(one) for one in numbers]
     if np.isnan(numbers[1]):
         n = row.n_songs_paired  # type: ignore[attr-defined]
-        return f"{shown} ({words[0]}, {f'all{TIED}{n:.0f}{TIED}songs' if n > 1 else f'one{TIED}song'})"
-    return f"{shown} ({words[0]}, {words[1]}{TIED}to{TIED}{words[2]})"
+        return f"{shown} ({words[0]}, {f'all{NBSP}{n:.0f}{NBSP}songs' if n > 1 else f'one{NBSP}song'})"
+    return f"{shown} ({words[0]}, {words[1]}{NBSP}to{NBSP}{words[2]})"
 
 
-def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, footnote: str, called: str = SING) -> Figure:
+def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, footnote: str, label_name: str = SING) -> Figure:
     """Plot the flip curves of all variants as small multiples, and the paired differences to the base run with intervals.
 
     Parameters
@@ -260,7 +260,7 @@ def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, f
         Names of the variants, with the base run first. Variants without flips have no rows in `found`.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -283,7 +283,7 @@ def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, f
         here = compared[(compared.domain == domain) & (compared.original == original) & compared.difference.notna()]
         _draw_differences(ax, here, others)
     for i, panel in enumerate(PANELS):
-        axes[0, i].set_title(panel_title(*panel, called, "\n"), fontsize=8)
+        axes[0, i].set_title(panel_title(*panel, label_name, "\n"), fontsize=8)
         axes[n - 1, i].set_xlabel("number of segments k", fontsize=8)
         axes[-1, i].set_xlabel("difference to the base\n[percentage points]", fontsize=8)
     marks, words = axes[-1, 0].get_legend_handles_labels()
@@ -292,7 +292,7 @@ def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, f
     put_footnote(
         figure,
         f"{footnote}. Flip curves: means over songs, without intervals. Bottom row: mean paired differences of attack success "
-        f"and of flips by {FEW} segments, over the songs that both runs have. Lines: {INTERVALS}; {NO_INTERVAL}.",
+        f"and of flips by {TOP_SEGMENTS} segments, over the songs that both runs have. Lines: {INTERVALS}; {NO_INTERVAL}.",
     )
     return figure
 

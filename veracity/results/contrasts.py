@@ -9,7 +9,7 @@ import pandas as pd
 from ..errors import ConfigError, hint
 from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title
-from .over_songs import FEWEST, Estimate, estimate, interval_words, sign_flip_tests
+from .over_songs import MIN_SONGS_TEST, Estimate, estimate, interval_words, sign_flip_tests
 from .pooling import in_paper_order
 from .study import BOUNDS, PANEL, by_song, named
 
@@ -130,7 +130,7 @@ def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
     if np.isnan(low):  # all songs agree
         low = high = row.difference
     if np.isnan(p):
-        return f"not tested: fewer than {FEWEST} songs have both"
+        return f"not tested: fewer than {MIN_SONGS_TEST} songs have both"
     words = "better" if (row.difference > 0) != lower_is_better else "worse"
     if p <= 0.05:
         return words
@@ -139,9 +139,9 @@ def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
     return "not settled"
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     rows = rows.assign(**{"95 %": interval_words(rows)})
-    shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, called)}" for r in rows.itertuples()])
+    shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, label_name)}" for r in rows.itertuples()])
     columns = ["panel", "explainer", "against", "n_songs", "difference", "95 %", "p", "p_adjusted", "verdict"]
     return shown[columns].rename(columns={"n_songs": "songs", "p_adjusted": "p (min-P)"})

@@ -19,7 +19,7 @@ from ..attacks.settings import DOMAINS
 from ..experiments.controlled import CONTROLS, PLANTED, Controlled
 from ..jobs.seeds import rng_for
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
-from .over_songs import FEW, INTERVALS, Estimate, estimate, interval_words
+from .over_songs import INTERVALS, MIN_SONGS_BOOTSTRAP, Estimate, estimate, interval_words
 from .panels import counted
 from .pooling import Keyed
 from .study import CLEAN, named
@@ -329,7 +329,7 @@ def _draw(
     middle = part[["mean", "low", "high", "chance"]].stack().agg(["min", "max"]).mean()
     for y, row in zip(places, part.itertuples(), strict=True):
         marker, colour, _ = MARKS[row.verdict]
-        if found is not None and row.n_songs < FEW:
+        if found is not None and row.n_songs < MIN_SONGS_BOOTSTRAP:
             own = found[(found.control == row.control) & (found.domain == row.domain) & (found.explainer == row.explainer)]
             songs = own[(own.fill == row.fill) & (own.privileged == row.privileged)].groupby("song").value.mean()
             ax.plot(songs, [y] * len(songs), ".", color=colour, ms=2.5, alpha=0.6)

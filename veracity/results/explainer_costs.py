@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..explainers.settings import ASKED, BOUNDS, READ_OFF
+from ..explainers.settings import BOUNDS, EXACT_BASELINES, REQUESTED_SUFFIX
 from .study import named
 
 ELSEWHERE = "read off games of the stages explanations and flips"
-COLUMNS = ["explainer", "fill", "privileged", "budget", "rows", "n", "jobs", "seconds", "seconds_per_excerpt"]
+COLUMNS = ["explainer", "fill", "privileged", "budget", "n_queries", "n", "jobs", "seconds", "seconds_per_excerpt"]
 
 
 def table(scores: pd.DataFrame, results: str | os.PathLike) -> pd.DataFrame:
@@ -30,15 +30,15 @@ def table(scores: pd.DataFrame, results: str | os.PathLike) -> pd.DataFrame:
         NaN for explainers without jobs, which are computed from games that other stages evaluated.
     """
     keys = ["explainer", "fill", "privileged", "budget"]
-    found = scores.groupby(keys, sort=False)["rows"].agg(["mean", "size"]).reset_index() if len(scores) else pd.DataFrame()
+    found = scores.groupby(keys, sort=False)["n_queries"].agg(["mean", "size"]).reset_index() if len(scores) else pd.DataFrame()
     rows = []
     for one in found.itertuples():
-        own = one.explainer not in (*READ_OFF, *BOUNDS)
-        folder = Path(results, "benchmarks", "attributions", one.explainer.removesuffix(ASKED))
+        own = one.explainer not in (*EXACT_BASELINES, *BOUNDS)
+        folder = Path(results, "benchmarks", "attributions", one.explainer.removesuffix(REQUESTED_SUFFIX))
         measured = [_seconds(path) for path in sorted(folder.rglob("*.tsv"))] if own else []
         seconds = float(np.sum(measured)) if measured else np.nan
         costs = {"jobs": len(measured), "seconds": seconds, "seconds_per_excerpt": seconds / one.size}
-        rows.append({**{key: getattr(one, key) for key in keys}, "rows": one.mean, "n": one.size, **costs})
+        rows.append({**{key: getattr(one, key) for key in keys}, "n_queries": one.mean, "n": one.size, **costs})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -51,7 +51,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
     shown = {
         "explainer": [named(row.explainer, row.fill) for row in rows.itertuples()],
         "sees the clean excerpt": np.where(rows.privileged.astype(bool), "yes", "no"),
-        "rows of an excerpt": [f"{value:.0f}" for value in rows["rows"]],
+        "queries per excerpt": [f"{value:.0f}" for value in rows["n_queries"]],
         "excerpts": rows.n,
         "jobs": rows.jobs,
         "wall time of its jobs [s]": [ELSEWHERE if np.isnan(value) else f"{value:.0f}" for value in rows.seconds],

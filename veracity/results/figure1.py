@@ -15,7 +15,7 @@ from .canvas import new_figure, put_footnote
 from .panels import counted
 from .segments import plot_segments
 
-MOST_DIGITS = 8  # of a probability in a title
+MAX_DIGITS = 8  # of a probability in a title
 
 
 def table(drawn: Sequence[tuple[str, DrawnExcerpt]]) -> pd.DataFrame:
@@ -100,7 +100,7 @@ def plot(
 def decision_title(p: float, threshold: float) -> str:
     """Return P(sing) with the threshold and the decision, with two digits more as long as both look equal and are not."""
     digits = 2
-    while p != threshold and f"{p:.{digits}f}" == f"{threshold:.{digits}f}" and digits < MOST_DIGITS:
+    while p != threshold and f"{p:.{digits}f}" == f"{threshold:.{digits}f}" and digits < MAX_DIGITS:
         digits += 2
     decision = title(label(bool(is_sing(p, threshold))))
     return f"$f(x)$ = {p:.{digits}f}, threshold {threshold:.{digits}f}: “{decision}”"

@@ -39,7 +39,7 @@ def _others(rates: pd.DataFrame) -> dict[str, tuple[str, Any, str, str | None]]:
     return {name: (name, *look) for name, look in zip(names, looks(len(names)), strict=True)}
 
 
-def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(rates: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
     """Plot the percentage of flips by number of segments (paper Figure 2), with bounds and chance.
 
     Parameters
@@ -48,7 +48,7 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Result of `table`.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -58,7 +58,7 @@ def plot(rates: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     """
     figure, axes = new_figure(2, 2, (7.2, 5.6), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}
-    for ax, part in panels(axes, rates, called=called, empty="no excerpt flipped"):
+    for ax, part in panels(axes, rates, label_name=label_name, empty="no excerpt flipped"):
         for selection, (title, colour, style, marker) in (CURVES | _others(rates)).items():
             curve = part[part.selection == selection].sort_values("k")
             if len(curve):

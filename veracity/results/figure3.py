@@ -45,7 +45,7 @@ def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.
     return pd.DataFrame(rows)
 
 
-def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(counts: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
     """Plot the number of k perturbed segments that LIME identifies (paper Figure 3), with the counts expected by chance.
 
     Parameters
@@ -54,7 +54,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Result of `table`.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -89,7 +89,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
             ax.set_title(f"k = {k} (n = {n})", fontsize=8)
             ax.set_ylim(0, max(1.0, 1.1 * max(part.excerpts.max(), part.expected_by_chance.max())))
             ax.yaxis.get_major_locator().set_params(integer=True)
-        line[0].set_ylabel(f"{domain}\n{in_figure(direction_title(original, called))}\nexcerpts", fontsize=8)
+        line[0].set_ylabel(f"{domain}\n{in_figure(direction_title(original, label_name))}\nexcerpts", fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel("segments correctly identified\n(excerpts, by LIME)", fontsize=8)
     handles, labels = axes[0, -1].get_legend_handles_labels()

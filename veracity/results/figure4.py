@@ -9,7 +9,7 @@ from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .panels import counted
 from .pooling import METHODS
 
-FEWEST = 10  # with fewer values, a group has points and no box
+MIN_VALUES_BOX = 10  # with fewer values, a group has points and no box
 
 
 def table(long: pd.DataFrame) -> pd.DataFrame:
@@ -40,11 +40,11 @@ def plot(fidelity: pd.DataFrame, *, footnote: str) -> Figure:
         groups = [part[part.correct == correct] for correct in (True, False)]
         names = [f"{name}\n({counted(len(g), g.song.nunique())})" for name, g in zip(("correct", "wrong"), groups, strict=True)]
         for place, group in enumerate(groups, start=1):
-            if len(group) >= FEWEST:
+            if len(group) >= MIN_VALUES_BOX:
                 look = {"widths": 0.5, "showfliers": False, "medianprops": {"color": PALETTE[3], "lw": 1.6}}
                 ax.boxplot([group.fidelity], positions=[place], **look)
             x = place + rng.uniform(-0.12, 0.12, len(group))
-            ax.plot(x, group.fidelity, "o", ms=3 if len(group) >= FEWEST else 4.5, alpha=0.6, color=PALETTE[0], mew=0)
+            ax.plot(x, group.fidelity, "o", ms=3 if len(group) >= MIN_VALUES_BOX else 4.5, alpha=0.6, color=PALETTE[0], mew=0)
         ax.set_xticks([1, 2], names, fontsize=8)
         ax.set_xlim(0.5, 2.5)
         ax.set_title(domain)
@@ -55,6 +55,6 @@ def plot(fidelity: pd.DataFrame, *, footnote: str) -> Figure:
     put_footnote(
         figure,
         f"{footnote}. Points: excerpts. Boxes: quartiles and median, whiskers to the last value within 1.5 interquartile "
-        f"ranges; no box for fewer than {FEWEST} values.",
+        f"ranges; no box for fewer than {MIN_VALUES_BOX} values.",
     )
     return figure

@@ -53,7 +53,7 @@ def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
     return long.assign(k=long.k.str.removeprefix("flips_").astype(int)).reset_index(drop=True)
 
 
-def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
     """Plot the flip curves, solid for explainers without and dashed for those with access to the clean excerpt.
 
     Parameters
@@ -62,7 +62,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Result of `table`.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -73,7 +73,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     chosen = _chosen(rows)
     figure, axes = new_figure(2, 2, (8.2, 6.6), sharex=True, sharey=True)
     handles: dict[str, Any] = {}
-    for ax, part in panels(axes, rows, called=called):
+    for ax, part in panels(axes, rows, label_name=label_name):
         for bound, (title, colour, style) in CURVES.items():
             curve = part[part.explainer == bound].sort_values("k")
             if len(curve):

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..labels import SING
 from .canvas import PALETTE, new_figure, put_footnote
-from .over_songs import FEW, INTERVALS, NO_INTERVAL
+from .over_songs import INTERVALS, MIN_SONGS_BOOTSTRAP, NO_INTERVAL
 from .panels import panels
 from .study import BOUNDS, BUDGETS, EXPLAINER, PRIVILEGED, by_song, named, with_fill
 
@@ -26,7 +26,7 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
     return leaderboard[leaderboard.score == SCORE].reset_index(drop=True)
 
 
-def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, fill: str, footnote: str, label_name: str = SING) -> Figure:
     """Plot the best explainers of each query budget in order of decreasing mean; single songs are dots if there are few.
 
     Parameters
@@ -39,7 +39,7 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, fill: str, footnote: str, 
         Default fill, the paper's. Other fills are in the table only.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -51,7 +51,7 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, fill: str, footnote: str, 
     n_lines = len(order) + order.budget.nunique() if len(order) else 4
     figure, axes = new_figure(1, 4, (11.0, 2.2 + 0.19 * n_lines), sharex=True, sharey=True)
     songs = by_song(scores[~scores.explainer.isin(BOUNDS)], SCORE) if len(scores) else scores
-    for ax, part in panels(axes, rows, called=called, separator="\n"):
+    for ax, part in panels(axes, rows, label_name=label_name, separator="\n"):
         _draw(ax, part.merge(order[[*EXPLAINER, "y"]], on=EXPLAINER), songs)
         ax.set_xlabel("normalised AUFC", fontsize=8)
     if len(order):
@@ -74,7 +74,7 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, fill: str, footnote: str, 
 def _draw(ax: Axes, part: pd.DataFrame, songs: pd.DataFrame) -> None:
     for marker, colour, title in LOOKS.values():
         ax.plot([], [], marker, color=colour, ms=4, label=title)
-    if part.n_songs.max() < FEW:
+    if part.n_songs.max() < MIN_SONGS_BOOTSTRAP:
         ax.plot([], [], ".", color="0.6", ms=4, label="a single song")
         keys = ["domain", "original", *EXPLAINER]
         each = part[[*keys, "y"]].merge(songs, on=keys)

@@ -183,10 +183,10 @@ def _allowed(order: Sequence[str]) -> bool:
     return "privilege" not in order or order.index("privilege") < order.index("question")
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     shown = {
-        "panel": [f"{row.domain}, {direction_title(row.original, called)}" for row in rows.itertuples()],
+        "panel": [f"{row.domain}, {direction_title(row.original, label_name)}" for row in rows.itertuples()],
         "what": [
             f"instead: {row.part}" if row.kind == "instead" else TITLES.get(row.part, row.part) for row in rows.itertuples()
         ],
@@ -199,7 +199,7 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
     """Plot the score of the paper's LIME as a bar, and the parts of the gap around 0, with intervals.
 
     Parameters
@@ -208,7 +208,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Result of `table`.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -219,7 +219,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     shown = rows[rows.kind.isin(["part", "gap"]) & rows["mean"].notna()]
     names = [name for name in TITLES if (shown.part == name).any()]
     figure, axes = new_figure(2, 2, (9.6, 2.4 + 0.42 * len(names)), sharex=True, sharey=True)
-    for ax, part in panels(axes, shown, called=called):
+    for ax, part in panels(axes, shown, label_name=label_name):
         _draw(ax, part.set_index("part"), names)
     if names:
         words = ["score of the paper's LIME", *(TITLES[name] for name in names)]

@@ -12,7 +12,7 @@ from .over_songs import estimate
 from .pooling import in_paper_order
 from .study import BOUNDS, BUDGETS, EXPLAINER, PANEL, named
 
-COLUMNS = [*PANEL, *EXPLAINER, "rows", "score", "n_songs", "n", "mean", "low", "high", "chance"]
+COLUMNS = [*PANEL, *EXPLAINER, "n_queries", "score", "n_songs", "n", "mean", "low", "high", "chance"]
 #: Log-odds of the adversarial label: gain from the top three segments alone, and loss without them.
 LOG_ODDS = ("sufficiency_log_odds", "comprehensiveness_log_odds")
 ESTIMATED = (*SCORES, *LOG_ODDS, "own_game_tau")
@@ -55,7 +55,7 @@ def _rows(scores: pd.DataFrame, seed: int) -> Iterator[dict[str, object]]:
                 chance = _chance(of_one[known], name)
                 yield {
                     **keys,
-                    "rows": of_one["rows"].mean(),
+                    "n_queries": of_one["n_queries"].mean(),
                     "score": name,
                     "n_songs": found.n,
                     "n": int(known.sum()),
@@ -72,11 +72,11 @@ def _chance(rows: pd.DataFrame, name: str) -> float:
     return 0.0 if name == "own_game_tau" else np.nan
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display: explainers by panel and query budget, the best first, with selected scores as columns."""
     shown = []
     for (domain, original), panel in rows.groupby(PANEL, sort=False):
-        first = {"panel": f"{domain}, {direction_title(original, called)}"}
+        first = {"panel": f"{domain}, {direction_title(original, label_name)}"}
         for budget in BUDGETS:
             here = panel[panel.budget == budget]
             found = [

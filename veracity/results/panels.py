@@ -15,9 +15,9 @@ from .study import EMPTY
 PANELS = [(domain, original) for original in LABELS for domain in DOMAINS]
 
 
-def panel_title(domain: str, original: Label, called: str = SING, separator: str = ", ") -> str:
+def panel_title(domain: str, original: Label, label_name: str = SING, separator: str = ", ") -> str:
     """Return the title of a panel: the attack and the direction of the flip."""
-    return f"{domain}{separator}{in_figure(direction_title(original, called))}"
+    return f"{domain}{separator}{in_figure(direction_title(original, label_name))}"
 
 
 def counted(n: float, n_songs: float) -> str:
@@ -26,7 +26,7 @@ def counted(n: float, n_songs: float) -> str:
 
 
 def panels(
-    axes: np.ndarray, rows: pd.DataFrame, *, called: str = SING, separator: str = ", ", empty: str = EMPTY
+    axes: np.ndarray, rows: pd.DataFrame, *, label_name: str = SING, separator: str = ", ", empty: str = EMPTY
 ) -> Iterator[tuple[Axes, pd.DataFrame]]:
     """Iterate over the panels of the study, after setting their titles.
 
@@ -37,7 +37,7 @@ def panels(
     rows : DataFrame
         Data with columns ``domain`` and ``original``, and either ``n`` and, if known, ``n_songs``, or one row per excerpt with
         the column ``song``.
-    called : str
+    label_name : str
         Display name of "sing".
     separator : str
         Text between attack and direction in a title.
@@ -53,7 +53,7 @@ def panels(
     """
     for ax, (domain, original) in zip(axes.ravel(), PANELS, strict=True):
         part = rows[(rows.domain == domain) & (rows.original == original)]
-        heading = panel_title(domain, original, called, separator)
+        heading = panel_title(domain, original, label_name, separator)
         ax.set_title(f"{heading}\n{_counts(part)}" if len(part) else heading, fontsize=8.5)
         if part.empty:
             say_empty(ax, empty)

@@ -79,15 +79,15 @@ def _turned(rows: list[dict[str, str]], headings: Iterable[str]) -> pd.DataFrame
     return pd.DataFrame(turned)
 
 
-def in_words(table: pd.DataFrame, called: str) -> pd.DataFrame:
-    """Return a table with display names of labels: `called` for "sing", and "no" followed by `called` for "nosing"."""
-    if called == SING or "original" not in table:
+def in_words(table: pd.DataFrame, label_name: str) -> pd.DataFrame:
+    """Return a table with display names of labels: `label_name` for "sing", and "no" followed by `label_name` for "nosing"."""
+    if label_name == SING or "original" not in table:
         return table
-    words = {name: title(name, called) for name in LABELS}
+    words = {name: title(name, label_name) for name in LABELS}
     return table.assign(original=[words.get(name, name) for name in table.original])
 
 
-def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
+def read_table(path: str | os.PathLike, label_name: str = SING) -> pd.DataFrame:
     """Read a table written by a rule, with column types that do not depend on whether it is empty.
 
     An empty CSV file does not determine types. Columns other than `TEXTS` are then numeric.
@@ -96,7 +96,7 @@ def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
     ----------
     path : path-like
         Path to the CSV file.
-    called : str
+    label_name : str
         Display name of "sing" in the file, which is replaced by "sing" and "nosing".
 
     Returns
@@ -115,8 +115,8 @@ def read_table(path: str | os.PathLike, called: str = SING) -> pd.DataFrame:
         raise ArtefactError(f"{path}: cannot be read as a table. Delete it, and run snakemake again.") from None
     missing = {column: ["", "nan"] for column in columns if column not in TEXTS}  # texts may contain NA
     table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing)
-    if called != SING and "original" in table:
-        codes = {title(name, called): name for name in LABELS}
+    if label_name != SING and "original" in table:
+        codes = {title(name, label_name): name for name in LABELS}
         table["original"] = [codes.get(word, word) for word in table.original]
     return table if len(table) else table.astype({column: float for column in table if column not in TEXTS})
 

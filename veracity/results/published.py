@@ -194,10 +194,10 @@ def preface(differing: list[str]) -> str:
     return f"The numbers are not comparable, because this run differs from the experiment of the paper: {'; '.join(differing)}."
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     panels = [
-        row.domain if row.original == "all" else f"{row.domain}, {direction_title(row.original, called)}"
+        row.domain if row.original == "all" else f"{row.domain}, {direction_title(row.original, label_name)}"
         for row in rows.itertuples()
     ]
     shown = rows.assign(panel=panels)[["where", "panel", "what", "published", "ours", "low", "high", "n", "verdict"]]

@@ -32,8 +32,8 @@ CAPTIONS = {
     "figure_leaderboard": "Area under the flip curve of the best explainers of each query budget: 0 for a random ranking, 1 "
     "for the best; intervals over songs.",
     "gap": "Score of the paper's LIME, and the parts that add up to its gap to the best ranking.",
-    "own_games": "Agreement of each explainer with the solution of its own game, and its score against the flip sets.",
-    "fidelity_worth": "Whether the fidelity of LIME predicts a correct explanation, among excerpts of the same song.",
+    "faithfulness_to_own_game": "Agreement of each explainer with the solution of its own game, and its score.",
+    "fidelity_vs_correctness": "Whether the fidelity of LIME predicts a correct explanation, among excerpts of the same song.",
     "truths": "Sizes and numbers of flip sets, and the share of excerpts in which they are exactly monotone.",
     "compare": "Comparison of the run and its variants, with differences to the run over the same songs (95 %).",
     "controls": "Controls, in which the correct answer or the chance level is known by construction, with the expectations.",

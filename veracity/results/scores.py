@@ -15,7 +15,7 @@ from ..experiments.attributions import Attributions
 from ..experiments.explanations import Explanations
 from ..experiments.flips import WEIGHTS, AllSets, Flips
 from ..experiments.perturbation_games import mask_index
-from ..explainers.settings import ASKED, READ_OFF
+from ..explainers.settings import EXACT_BASELINES, REQUESTED_SUFFIX
 from ..games import scoring
 from ..jobs.seeds import rng_for
 from ..labels import Label, opposite, towards
@@ -26,7 +26,7 @@ from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, STORED, budget_of
 #: Exact solutions of the fill games, named as the fields of `Explanations` that contain them.
 EXACT = ("shapley", "banzhaf")
 LOGIT = ("lime_logit", "shapley_logit", "banzhaf_logit")
-KEYS = ["song", "domain", "excerpt", "original", *EXPLAINER, "rows"]
+KEYS = ["song", "domain", "excerpt", "original", *EXPLAINER, "n_queries"]
 #: Numeric columns of the table other than scores.
 NUMBERS = ["own_game_tau", "fidelity", "additive_share", "smallest_size", "n_segments"]
 
@@ -43,7 +43,7 @@ class Answers:
         Fill of the explained game; "" for explainers without a game.
     privileged : bool
         Whether the explainer has access to the clean excerpt.
-    rows : ndarray of int, shape (n_excerpts,)
+    n_queries : ndarray of int, shape (n_excerpts,)
         Number of model queries.
     weights : ndarray, shape (n_excerpts, n_segments)
         Weights, larger for more evidence for the adversarial label.
@@ -60,7 +60,7 @@ class Answers:
     explainer: str
     fill: str
     privileged: bool
-    rows: np.ndarray
+    n_queries: np.ndarray
     weights: np.ndarray
     ranking: np.ndarray
     fidelity: np.ndarray | None = None
@@ -114,7 +114,7 @@ def table(
         return pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
     found = pd.concat(parts, ignore_index=True)
     # The largest number of queries determines the group of an explainer, because a search may stop early.
-    most = found.groupby(["explainer", "fill", "privileged"])["rows"].transform("max")
+    most = found.groupby(["explainer", "fill", "privileged"])["n_queries"].transform("max")
     known = found.budget != STORED
     groups = [budget_of(int(rows), int(n)) for rows, n in zip(most[known], found.n_segments[known], strict=True)]
     found.loc[known, "budget"] = groups
@@ -181,8 +181,8 @@ def answers_of(
         exact = "lime_exact" if name == "lime" else name
         yield answers(exact, CLEAN, sign * getattr(flips.sets, name), everything, privileged=True)
     for item in attributions:
-        name = f"{item.explainer}{ASKED}" if item.explainer in READ_OFF else item.explainer
-        yield Answers(name, item.fill, bool(item.privileged), item.rows, item.weights, item.ranking, stored=not item.fill)
+        name = f"{item.explainer}{REQUESTED_SUFFIX}" if item.explainer in EXACT_BASELINES else item.explainer
+        yield Answers(name, item.fill, bool(item.privileged), item.n_queries, item.weights, item.ranking, stored=not item.fill)
 
 
 def _of_fill(explanations: Explanations, name: str, fill: str) -> np.ndarray:
@@ -209,14 +209,14 @@ def _of_excerpt(
     for one in answers:
         if one.answered is not None and not one.answered[e]:
             continue
-        weights, ranking, rows = one.weights[e], one.ranking[e], int(one.rows[e])
+        weights, ranking, n_queries = one.weights[e], one.ranking[e], int(one.n_queries[e])
         yield {
             "original": original,
             "explainer": one.explainer,
             "fill": one.fill,
             "privileged": one.privileged,
             "budget": STORED if one.stored else "",
-            "rows": rows,
+            "n_queries": n_queries,
             **scoring.scores(truth, ranking, weights),
             **_log_odds(logits, ranking, truth.n),
             **of_excerpt,
@@ -225,7 +225,7 @@ def _of_excerpt(
             "additive_share": share.get(one.fill, np.nan) if one.fidelity is not None else np.nan,
             **_curve(flips[np.cumsum(1 << ranking)]),
         }
-    known = {"original": original, "fill": "", "privileged": True, "budget": ALL_MASKS, "rows": 1 << truth.n}
+    known = {"original": original, "fill": "", "privileged": True, "budget": ALL_MASKS, "n_queries": 1 << truth.n}
     of_best = scoring.scores(truth, truth.best) | _log_odds(logits, truth.best, truth.n)
     yield {**known, "explainer": BOUNDS[0], **of_best, **of_excerpt, **_curve(flips[np.cumsum(1 << truth.best)])}
     for name, curve in zip(BOUNDS[1:], (sets.best, sets.random, sets.worst), strict=True):

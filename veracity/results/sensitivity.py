@@ -116,11 +116,11 @@ def _estimated(area: pd.Series, best: pd.Series, method: str, groups: Mapping[st
     return bootstrap_ratio(sums, counts, rng)
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display, with one row per estimate and one column per method."""
     shown: dict[tuple[str, ...], dict[str, object]] = {}
     for row, interval in zip(rows.itertuples(), interval_words(rows.rename(columns={"n_units": "n_songs"})), strict=True):
-        panel = f"{row.domain}, {direction_title(row.original, called)}"
+        panel = f"{row.domain}, {direction_title(row.original, label_name)}"
         line = shown.setdefault((panel, row.kind, row.what), {"panel": panel, "kind": row.kind, "what": row.what})
         line[row.method] = f"{row.mean:.3g} ({interval})" if np.isfinite(row.mean) else "none"
     return pd.DataFrame(list(shown.values()))

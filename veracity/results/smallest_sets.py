@@ -56,11 +56,11 @@ def _of_excerpt(sets: AllSets | TriedSets, e: int) -> dict[str, float]:
     return {"size": found, "proved": bool(sets.found_proved[e]), "unique": np.nan, "queries": sets.found_queries[e]}
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     bound = np.where(rows.n_proved < rows.n, "at most ", "")
     shown = {
-        "direction": [direction_title(original, called) for original in rows.original],
+        "direction": [direction_title(original, label_name) for original in rows.original],
         "domain": rows.domain,
         "excerpts": rows.n,
         "of these proved": rows.n_proved,

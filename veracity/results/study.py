@@ -8,8 +8,8 @@ from ..explainers.settings import CLEAN as CLEAN
 PANEL = ["domain", "original"]
 EXPLAINER = ["explainer", "fill", "privileged", "budget"]
 #: Largest number of model queries per excerpt in each group of explainers; explainers are compared within a group.
-LIMITS = {"nothing": 0, "a few passes": 10, "a row a segment": 50, "512 rows": 512, "2048 rows": 2048, "8192 rows": 16384}
-MORE, ALL_MASKS, STORED = "more rows", "all masks", "unknown (stored)"
+LIMITS = {"none": 0, "up to 10": 10, "up to 50": 50, "up to 512": 512, "up to 2048": 2048, "up to 16384": 16384}
+MORE, ALL_MASKS, STORED = "more", "all masks", "unknown (stored)"
 EMPTY = "no excerpt flipped,\nor not all masks known"  # text in an empty panel
 BUDGETS = (*LIMITS, MORE, ALL_MASKS, STORED)
 #: Kinds of explainers, by the game that they explain and by access to the clean excerpt.

@@ -13,7 +13,7 @@ TITLES = {"lime": "LIME", "lime_exact": "LIME, exact", "norm": "norm", "best": "
 TITLES |= {"best_found": "best 3 found", "random_sampled": "sampled 3"}
 
 
-def table(rates: pd.DataFrame, *, fill: str, k: int = 3, called: str = SING) -> pd.DataFrame:
+def table(rates: pd.DataFrame, *, fill: str, k: int = 3, label_name: str = SING) -> pd.DataFrame:
     """Return Table 1: flips with the top k segments of LIME (sampled and exact) and of other explainers, with bounds.
 
     Parameters
@@ -24,7 +24,7 @@ def table(rates: pd.DataFrame, *, fill: str, k: int = 3, called: str = SING) -> 
         Fill of LIME.
     k : int
         Number of segments, 3 by default.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -35,7 +35,7 @@ def table(rates: pd.DataFrame, *, fill: str, k: int = 3, called: str = SING) -> 
     one_of(fill, get_args(Fill), "fill")
     shown = [*SELECTIONS, *judged(rates.selection, SELECTIONS)]
     kept = rates[(rates.k == k) & rates.selection.isin(shown) & rates.fill.isin(["", fill])]
-    return in_paper_order(kept.assign(direction=[direction_title(original, called) for original in kept.original]))
+    return in_paper_order(kept.assign(direction=[direction_title(original, label_name) for original in kept.original]))
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:

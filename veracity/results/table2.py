@@ -13,7 +13,7 @@ from .pooling import as_paper_table, in_paper_order
 TITLES = {"lime_positive": "LIME", "norm_as_many": "norm"}
 
 
-def table(rates: pd.DataFrame, *, fill: str, called: str = SING) -> pd.DataFrame:
+def table(rates: pd.DataFrame, *, fill: str, label_name: str = SING) -> pd.DataFrame:
     """Return Table 2: flips with all segments of positive weight, and with the same number of segments by norm.
 
     Parameters
@@ -22,7 +22,7 @@ def table(rates: pd.DataFrame, *, fill: str, called: str = SING) -> pd.DataFrame
         Result of `veracity.results.flip_rates.table`.
     fill : {"mean", "zero", "min"}
         Fill of LIME.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -33,7 +33,7 @@ def table(rates: pd.DataFrame, *, fill: str, called: str = SING) -> pd.DataFrame
     one_of(fill, get_args(Fill), "fill")
     paper = (rates.fill == fill) & rates.selection.isin(TITLES)
     kept = rates[(rates.k == 0) & (paper | (rates.fill == ""))]  # rows of explainers other than LIME have no fill
-    return in_paper_order(kept.assign(direction=[direction_title(original, called) for original in kept.original]))
+    return in_paper_order(kept.assign(direction=[direction_title(original, label_name) for original in kept.original]))
 
 
 def page(rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from ..attacks.settings import DOMAINS
 from ..experiments.flips import Flips, all_flips
 from ..experiments.perturbation_games import mask_index, norm_ranking
-from ..games import readouts, scoring
+from ..games import scoring, solution_concepts
 from ..jobs.seeds import rng_for
 from ..labels import LABELS, SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
@@ -58,7 +58,7 @@ def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
         "n_minimal": truth.n_minimal,
         "core_of_smallest": truth.core.bit_count(),
         "core_of_minimal": truth.minimal_core.bit_count(),
-        "n_necessary": int(readouts.necessary(flips).sum()),
+        "n_necessary": int(solution_concepts.necessary(flips).sum()),
         "flipping_share": flipping / len(flips),
         "not_monotone": 1 - robust / flipping,
         "monotone": float(robust == flipping),
@@ -94,17 +94,17 @@ def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     return in_paper_order(pd.DataFrame(found, columns=COLUMNS))
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display, with one row per quantity and one column per panel."""
     shown: dict[str, dict[str, str]] = {name: {"of an excerpt": words} for name, words in NUMBERS.items()}
     for row in rows.itertuples():
-        heading = f"{row.domain}, {direction_title(row.original, called)} ({row.n} excerpts of {row.n_songs} songs)"
+        heading = f"{row.domain}, {direction_title(row.original, label_name)} ({row.n} excerpts of {row.n_songs} songs)"
         interval = "" if np.isnan(row.low) else f" ({row.low:.3g} to {row.high:.3g})"
         shown[row.what][heading] = f"{row.mean:.3g}{interval}; median {row.median:.3g}, {row.least:.3g}-{row.most:.3g}"
     return pd.DataFrame(list(shown.values())) if len(rows) else pd.DataFrame()
 
 
-def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
     """Plot the sizes of smallest flip sets, the numbers of minimal flip sets, and the shares of non-monotone flips.
 
     Parameters
@@ -113,7 +113,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
         Result of `rows_of`.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -125,7 +125,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, called: str = SING) -> Figure:
     rng = np.random.default_rng(0)  # only for the jitter of the points
     for column, original in zip(axes.T, LABELS, strict=True):
         here = rows[rows.original == original]
-        column[0].set_title(in_figure(direction_title(original, called)), fontsize=9)
+        column[0].set_title(in_figure(direction_title(original, label_name)), fontsize=9)
         for i, domain in enumerate(DOMAINS):
             part = here[here.domain == domain]
             if len(part):

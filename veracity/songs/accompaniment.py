@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .players import Clock, Key, at_level
+from .voices import Clock, Key, at_level
 
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10))  # major and minor
 PROGRESSIONS = ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 4, 3), (0, 2, 3, 4))  # degrees of the scale

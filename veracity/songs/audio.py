@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import ConfigError, CorpusError
 from ..jobs.files import kind_of, replacing
-from .facts import AudioFacts
+from .audio_stats import AudioStats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,12 +50,12 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
         If the file is missing, empty, damaged, too short or too long. Also if its sample rate is implausible, or its samples
         are not finite or not scaled to full scale.
     """
-    return load_audio_and_facts(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
+    return load_audio_and_stats(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
 
 
-def load_audio_and_facts(
+def load_audio_and_stats(
     path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0
-) -> tuple[np.ndarray, AudioFacts]:
+) -> tuple[np.ndarray, AudioStats]:
     """Return the audio as `load_audio`, with its properties and those of the file.
 
     Parameters
@@ -71,7 +71,7 @@ def load_audio_and_facts(
     -------
     audio : ndarray, shape (n_samples,), float32
         Audio, where full scale is from -1 to 1.
-    facts : AudioFacts
+    audio_stats : AudioStats
         Properties of the file and its samples.
 
     Raises
@@ -79,17 +79,17 @@ def load_audio_and_facts(
     CorpusError
         For the reasons listed in `load_audio`.
     """
-    mono, facts = _decode(Path(path))
-    if facts.seconds < min_seconds:
+    mono, audio_stats = _decode(Path(path))
+    if audio_stats.seconds < min_seconds:
         raise CorpusError(
-            f"{path}: shorter than one excerpt of {min_seconds:.2f} s, got {facts.seconds:.2f} s. "
+            f"{path}: shorter than one excerpt of {min_seconds:.2f} s, got {audio_stats.seconds:.2f} s. "
             "Remove its line from the lists."
         )
-    if facts.sample_rate != sample_rate:
+    if audio_stats.sample_rate != sample_rate:
         import soxr  # librosa.resample also calls soxr, but importing librosa takes longer than decoding a song
 
-        mono = soxr.resample(mono, int(facts.sample_rate), sample_rate, quality="HQ")
-    return mono, facts
+        mono = soxr.resample(mono, int(audio_stats.sample_rate), sample_rate, quality="HQ")
+    return mono, audio_stats
 
 
 def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_rate: int) -> None:
@@ -199,7 +199,7 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
         raise CorpusError(f"{path}: cannot be read ({error.strerror}). Check the file and its permissions.") from None
 
 
-def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
+def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
     """Decode a file in blocks, average its channels, and measure its properties."""
     means: list[np.ndarray] = []
     peak, n_clipped, power = 0.0, 0, 0.0
@@ -228,7 +228,7 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
     del means
     seconds = n_samples / rate
     claims = (decoder.claimed_seconds, decoder.stream_seconds)
-    facts = AudioFacts(
+    audio_stats = AudioStats(
         seconds=seconds,
         claimed_seconds=_claim(seconds, *claims),
         skipped_bytes=float(decoder.skipped_bytes),
@@ -242,7 +242,7 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioFacts]:
         averaging_loss_db=_loss_db(power / channels, float(np.square(mono).sum(dtype=np.float64))) if channels > 1 else 0.0,
         audio_digest=hashlib.sha256(mono.data).hexdigest()[:16],
     )
-    return mono, facts
+    return mono, audio_stats
 
 
 def _claim(seconds: float, claimed: float, in_stream: float) -> float:

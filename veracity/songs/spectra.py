@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..jobs.store import array, note
-from .facts import AudioFacts
+from .audio_stats import AudioStats
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectrogram(AudioFacts):
+class Spectrogram(AudioStats):
     """Magnitude and log-mel spectrograms of one song with its labels."""
 
-    # The inherited fields of AudioFacts are for the table `corpus`.
+    # The inherited fields of AudioStats are for the table `corpus`.
 
     song: str = note("name of the song")
     split: str = note("train, valid or test")

@@ -6,11 +6,11 @@ import math
 import torch
 
 from ..errors import CorpusError
-from .audio import load_audio_and_facts
+from .audio import load_audio_and_stats
 from .corpus import Song
 from .frontend import FrontEnd, log_mel, magnitudes
 from .label_files import WORDS, Words, check_extent, frame_labels, label_overhang_seconds, read_labels, to_the_end
-from .remarks import remarks
+from .quality import quality_remarks
 from .spectra import Spectrogram
 
 log = logging.getLogger(__name__)
@@ -40,13 +40,15 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
         If audio or labels cannot be used or do not belong together, or the audio is shorter than one excerpt.
     """
     intervals = read_labels(song.labels, words) if song.labels else None
-    audio, facts = load_audio_and_facts(song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds)
+    audio, audio_stats = load_audio_and_stats(
+        song.audio, sample_rate=frontend.sample_rate, min_seconds=frontend.excerpt_seconds
+    )
     seconds = len(audio) / frontend.sample_rate
     magnitude = magnitudes(torch.as_tensor(audio), frontend)
     if not bool(torch.isfinite(magnitude.half()).all()):
         raise CorpusError(
             f"{song.audio}: too loud for spectrograms of half precision (largest magnitude {float(magnitude.max()):.3g}), "
-            f"got a peak of {facts.peak:.3g}. Scale it to +-1, or lower frontend.frame_samples."
+            f"got a peak of {audio_stats.peak:.3g}. Scale it to +-1, or lower frontend.frame_samples."
         )
     is_sing, overhang = None, math.nan
     if intervals and song.labels:
@@ -57,7 +59,7 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
         intervals = to_the_end(intervals, seconds, song.labels)
         is_sing = frame_labels(intervals, len(magnitude), frames_per_second=frontend.frames_per_second)
     spectrogram = Spectrogram(
-        **vars(facts),
+        **vars(audio_stats),
         song=song.name,
         split=song.split,
         label_overhang_seconds=overhang,
@@ -65,6 +67,6 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
         log_mel=log_mel(magnitude, frontend).numpy(),
         is_sing=is_sing,
     )
-    for remark in remarks(spectrogram):
+    for remark in quality_remarks(spectrogram):
         log.warning("%s: %s", song.audio, remark)
     return spectrogram

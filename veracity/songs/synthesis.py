@@ -33,7 +33,7 @@ from ..settings import between, settings
 from .accompaniment import PROGRESSIONS, SCALES, accompany
 from .corpus import SPLITS
 from .label_files import Interval, write_labels
-from .players import Clock, Key, Player, at_level, draw_player, play_phrase
+from .voices import Clock, Key, Voice, at_level, draw_voice, play_phrase
 
 Seconds = Annotated[float, between(4, 7200)]  # the shortest song has room for a phrase and a rest
 
@@ -104,7 +104,7 @@ def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, 
 
 
 def play_phrases(
-    rng: np.random.Generator, players: list[Player], key: Key, clock: Clock, spans: list[tuple[float, float]]
+    rng: np.random.Generator, voices: list[Voice], key: Key, clock: Clock, spans: list[tuple[float, float]]
 ) -> np.ndarray:
     """Render a phrase in each span by a random player.
 
@@ -112,7 +112,7 @@ def play_phrases(
     ----------
     rng : Generator
         Source of all random choices.
-    players : list of Player
+    voices : list of Voice
         Players to choose from.
     key : Key
         Tempo and harmony.
@@ -129,8 +129,8 @@ def play_phrases(
     stem = np.zeros(clock.n_samples)
     for span in spans:
         start, stop = np.clip(np.round(np.array(span) * clock.sample_rate).astype(int), 0, clock.n_samples)
-        player = players[int(rng.integers(len(players)))]
-        stem[start:stop] += play_phrase(rng, player, key, Clock(int(stop - start), clock.sample_rate))
+        voice = voices[int(rng.integers(len(voices)))]
+        stem[start:stop] += play_phrase(rng, voice, key, Clock(int(stop - start), clock.sample_rate))
     return at_level(stem, rng.uniform(3, 8))
 
 
@@ -157,14 +157,14 @@ def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: in
     intervals = plan_intervals(rng, clock.n_samples / sample_rate)
 
     sung = [(start, end) for start, end, label in intervals if label == "sing"]
-    voice = play_phrases(rng, [draw_player(rng, sings=True)], key, clock, sung)
+    voice = play_phrases(rng, [draw_voice(rng, sings=True)], key, clock, sung)
     # Leads start and end near the bounds of phrases but not at them, so that they do not reveal the bounds of the voice.
     led = [
         (start + rng.uniform(-0.3, 0.3), end + rng.uniform(-0.3, 0.3))
         for start, end, label in intervals
         if rng.random() < {"nosing": 0.9, "sing": 0.3}[label]
     ]
-    leads = play_phrases(rng, [draw_player(rng, sings=False) for _ in range(2)], key, clock, led)
+    leads = play_phrases(rng, [draw_voice(rng, sings=False) for _ in range(2)], key, clock, led)
 
     mix = accompany(rng, key, clock) + leads + voice
     scale = rng.uniform(0.5, 0.95) / np.abs(mix).max()

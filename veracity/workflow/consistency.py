@@ -9,9 +9,18 @@ from collections.abc import Mapping
 
 from ..attacks.settings import DOMAINS
 from ..errors import ConfigError, VeracityError, hint, plain, quoted
-from ..experiments.pen.shapes import LETTERS, SHAPES, shape_named
+from ..experiments.drawing.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import checked_samples, effective_samples
-from ..explainers.settings import ASKED, CLEAN, IN_ANY_CASE, LIME, READ_OFF, READY, check_needs, explainers_of
+from ..explainers.settings import (
+    ALWAYS_EVALUATED,
+    CLEAN,
+    EXACT_BASELINES,
+    LIME,
+    READY,
+    REQUESTED_SUFFIX,
+    check_needs,
+    explainers_of,
+)
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
@@ -143,7 +152,10 @@ def _check_lime(config: Configuration) -> None:
 def _check_truth(config: Configuration) -> None:
     """Check that the explainers of the contrasts are evaluated."""
     explainers = explainers_of(config.explainers)
-    known = {*READ_OFF, *(f"{one.name}{ASKED}" if one.name in READ_OFF else one.name for one in explainers)}
+    known = {
+        *EXACT_BASELINES,
+        *(f"{one.name}{REQUESTED_SUFFIX}" if one.name in EXACT_BASELINES else one.name for one in explainers),
+    }
     for key in ("tested", "against"):
         for name in getattr(config.truth, key):
             explainer, _, fill = name.partition(":")
@@ -151,7 +163,7 @@ def _check_truth(config: Configuration) -> None:
                 near = hint(explainer, known | READY.keys())
                 raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it there{near}")
             fills = {one.fill for one in explainers if one.name == explainer}
-            if explainer in READ_OFF:
+            if explainer in EXACT_BASELINES:
                 fills = {"mean", "zero", "min", CLEAN}
             if fill and fill not in fills:
                 raise refused(
@@ -257,7 +269,7 @@ def _check_controls(config: Configuration) -> None:
             raise refused(
                 "controls.explainers", "stored attributions are for the excerpts of the study", one.name, "Leave it out"
             )
-        if one.name in IN_ANY_CASE:
+        if one.name in ALWAYS_EVALUATED:
             raise refused("controls.explainers", "always evaluated", one.name, "Leave it out")
         check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)
 

@@ -66,8 +66,8 @@ PAGES = {
     "contrasts": (SCORES, TABLE, {**FILL, **SEED, **truth("score", "tested", "against", "margin")}),
     "gap": (SCORES, {**TABLE, **FIGURE}, {**FILL, **SEED}),
     "sensitivity": (SCORES, TABLE, {**FILL, **SEED, **truth("tested", "against", "groups")}),
-    "own_games": (LEADERS, {**TABLE, **FIGURE, "agreement": "tables/{}_agreement.csv"}, {**FILL, **SEED}),
-    "fidelity_worth": (SCORES, {**TABLE, **FIGURE}, {**FILL, **SEED}),
+    "faithfulness_to_own_game": (LEADERS, {**TABLE, **FIGURE, "agreement": "tables/{}_agreement.csv"}, {**FILL, **SEED}),
+    "fidelity_vs_correctness": (SCORES, {**TABLE, **FIGURE}, {**FILL, **SEED}),
     "truths": (["flips"], {**TABLE, **FIGURE, **BY_EXCERPT}, SEED),
     "explainer_costs": (SCORES, TABLE, LOOK),
     "figure_leaderboard": (LEADERS, PLOTTED, FILL),
@@ -78,8 +78,8 @@ PAGES = {
         {**SEED, "margin": config["controls"]["margin"], "left_out": as_it_is(RUN.controls_left_out)},
     ),
 }
-TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "sensitivity", "own_games", "fidelity_worth", "truths", "explainer_costs"]
-TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "own_games", "fidelity_worth", "truths"]
+TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "sensitivity", "faithfulness_to_own_game", "fidelity_vs_correctness", "truths", "explainer_costs"]
+TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "faithfulness_to_own_game", "fidelity_vs_correctness", "truths"]
 # Tables and figures of the target `all`.
 TABLES = [
     *("corpus", "classifier" if BUILD else "detector", "attacks", "table1", "table2", "published", "smallest_sets"),

@@ -17,7 +17,7 @@ for page, (read, outputs, params) in PAGES.items():
         params:
             **params,
             note=as_it_is(note_of_comparison() if page == "compare" else RUN.note),
-            called=as_it_is(RUN.label_name),
+            label_name=as_it_is(RUN.label_name),
             page=page,
             above=decided_by(page),
             code=code(page, *sorted(pages_above(page))),

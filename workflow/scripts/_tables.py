@@ -35,10 +35,10 @@ def write_table(
     empty : str
         Text of the page if the table is empty.
     """
-    called = snakemake.params.get("called", SING)
+    label_name = snakemake.params.get("label_name", SING)
     table = write_csv(snakemake, table, snakemake.output.table)
     if "page" in snakemake.output.keys():  # noqa: SIM118 - Namedlist of Snakemake is not a mapping
-        shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, called), empty)
+        shown = as_markdown(table.drop(columns="corpus") if page is None else in_words(page, label_name), empty)
         parts = [f"# {title}", f"Corpus: {snakemake.params.note}.", *([preface] if preface else []), f"{shown}\n"]
         with replacing(snakemake.output.page) as temporary:
             temporary.write_text("\n\n".join(parts), encoding="utf-8")
@@ -63,7 +63,7 @@ def write_csv(snakemake: Any, table: pd.DataFrame, path: str, *, digits: int = 6
     DataFrame
         The written table.
     """
-    table = in_words(table, snakemake.params.get("called", SING)).assign(corpus=snakemake.params.note)
+    table = in_words(table, snakemake.params.get("label_name", SING)).assign(corpus=snakemake.params.note)
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, float_format=f"%.{digits}g")
     return table

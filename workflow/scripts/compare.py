@@ -12,7 +12,7 @@ from _tables import write_csv, write_table
 KINDS = {"excerpts": Excerpts, "explanations": Explanations, "flips": Flips}
 
 with job(snakemake):
-    called, variants = snakemake.params.called, []
+    label_name, variants = snakemake.params.label_name, []
     for one in snakemake.params.runs:
         read = {stage: read_all(one[stage], kind) for stage, kind in KINDS.items()}
         shared = {(domain, song) for domain, song in one["shared"]}
@@ -23,9 +23,9 @@ with job(snakemake):
     write_table(
         snakemake,
         table,
-        compare.page(table, called),
+        compare.page(table, label_name),
         "Comparison of the run and its variants, with differences to the run (95 %)",
     )
     write_csv(snakemake, curves, snakemake.output.curves)
-    figure = compare.plot(curves, table, [one.name for one in variants], footnote=snakemake.params.note, called=called)
+    figure = compare.plot(curves, table, [one.name for one in variants], footnote=snakemake.params.note, label_name=label_name)
     save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -7,12 +7,12 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    called, asked = snakemake.params.called, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
-    table = contrasts.table(read_table(snakemake.input[0], called), **snakemake.params.asked, **asked)
+    label_name, asked = snakemake.params.label_name, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
+    table = contrasts.table(read_table(snakemake.input[0], label_name), **snakemake.params.asked, **asked)
     write_table(
         snakemake,
         table,
-        contrasts.page(table, called),
+        contrasts.page(table, label_name),
         f"Declared contrasts in {snakemake.params.asked['score']}",
         empty=NO_TRUTH,
     )

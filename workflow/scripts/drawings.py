@@ -2,7 +2,7 @@
 
 from veracity.errors import ConfigError, quoted
 from veracity.experiments import drawings
-from veracity.experiments.pen.files import import_drawings
+from veracity.experiments.drawing.files import import_drawings
 from veracity.jobs import store
 from veracity.songs.spectra import Spectrogram, padded_log_mel
 

@@ -7,6 +7,6 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    scores = read_table(snakemake.input[0], snakemake.params.called)
+    scores = read_table(snakemake.input[0], snakemake.params.label_name)
     table = explainer_costs.table(scores, snakemake.params.results)
     write_table(snakemake, table, explainer_costs.page(table), "Queries and time of the explainers", empty=NO_TRUTH)

@@ -8,11 +8,11 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    rows = read_table(snakemake.input[0], snakemake.params.called)
+    rows = read_table(snakemake.input[0], snakemake.params.label_name)
     counts = figure3.table(rows, k_tried=snakemake.params.k, n_segments=snakemake.params.n_segments)
     write_table(snakemake, counts)
     save(
-        figure3.plot(counts, footnote=snakemake.params.note, called=snakemake.params.called),
+        figure3.plot(counts, footnote=snakemake.params.note, label_name=snakemake.params.label_name),
         snakemake.output.png,
         snakemake.output.pdf,
     )

@@ -8,6 +8,6 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    fidelity = figure4.table(read_table(snakemake.input[0], snakemake.params.called))
+    fidelity = figure4.table(read_table(snakemake.input[0], snakemake.params.label_name))
     write_table(snakemake, fidelity)
     save(figure4.plot(fidelity, footnote=snakemake.params.note), snakemake.output.png, snakemake.output.pdf)

@@ -8,8 +8,8 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    called = snakemake.params.called
-    shown = figure_explainers.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill)
+    label_name = snakemake.params.label_name
+    shown = figure_explainers.table(read_table(snakemake.input[0], label_name), fill=snakemake.params.fill)
     write_table(snakemake, shown)
-    figure = figure_explainers.plot(shown, footnote=snakemake.params.note, called=called)
+    figure = figure_explainers.plot(shown, footnote=snakemake.params.note, label_name=label_name)
     save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -8,9 +8,11 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    called = snakemake.params.called
-    shown = figure_leaderboard.table(read_table(snakemake.input.leaderboard, called))
+    label_name = snakemake.params.label_name
+    shown = figure_leaderboard.table(read_table(snakemake.input.leaderboard, label_name))
     write_table(snakemake, shown)
-    scores = read_table(snakemake.input.scores, called)
-    figure = figure_leaderboard.plot(shown, scores, fill=snakemake.params.fill, footnote=snakemake.params.note, called=called)
+    scores = read_table(snakemake.input.scores, label_name)
+    figure = figure_leaderboard.plot(
+        shown, scores, fill=snakemake.params.fill, footnote=snakemake.params.note, label_name=label_name
+    )
     save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -8,9 +8,13 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    called = snakemake.params.called
-    table = gap.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill, seed=snakemake.params.seed)
+    label_name = snakemake.params.label_name
+    table = gap.table(read_table(snakemake.input[0], label_name), fill=snakemake.params.fill, seed=snakemake.params.seed)
     write_table(
-        snakemake, table, gap.page(table, called), "Decomposition of the gap between LIME and the best ranking", empty=NO_TRUTH
+        snakemake,
+        table,
+        gap.page(table, label_name),
+        "Decomposition of the gap between LIME and the best ranking",
+        empty=NO_TRUTH,
     )
-    save(gap.plot(table, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)
+    save(gap.plot(table, footnote=snakemake.params.note, label_name=label_name), snakemake.output.png, snakemake.output.pdf)

@@ -7,8 +7,8 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    called = snakemake.params.called
-    table = leaderboard.table(read_table(snakemake.input[0], called), seed=snakemake.params.seed)
+    label_name = snakemake.params.label_name
+    table = leaderboard.table(read_table(snakemake.input[0], label_name), seed=snakemake.params.seed)
     write_table(
-        snakemake, table, leaderboard.page(table, called), "Scores of the explainers against the flip sets", empty=NO_TRUTH
+        snakemake, table, leaderboard.page(table, label_name), "Scores of the explainers against the flip sets", empty=NO_TRUTH
     )

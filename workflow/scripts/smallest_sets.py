@@ -8,5 +8,5 @@ from _tables import write_table
 
 with job(snakemake):
     table = smallest_sets.table(read_all(snakemake.input, Flips))
-    page = smallest_sets.page(table, snakemake.params.called)
+    page = smallest_sets.page(table, snakemake.params.label_name)
     write_table(snakemake, table, page, "Smallest flip sets")

@@ -7,6 +7,6 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    called = snakemake.params.called
-    table = table2.table(read_table(snakemake.input[0], called), fill=snakemake.params.fill, called=called)
+    label_name = snakemake.params.label_name
+    table = table2.table(read_table(snakemake.input[0], label_name), fill=snakemake.params.fill, label_name=label_name)
     write_table(snakemake, table, table2.page(table), "Table 2: label flips with all positive segments")

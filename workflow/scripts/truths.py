@@ -9,9 +9,9 @@ from _job import job, read_all
 from _tables import write_csv, write_table
 
 with job(snakemake):
-    called = snakemake.params.called
+    label_name = snakemake.params.label_name
     rows = truths.rows_of(read_all(snakemake.input, Flips))
     write_csv(snakemake, rows, snakemake.output.excerpts)
     table = truths.table(rows, seed=snakemake.params.seed)
-    write_table(snakemake, table, truths.page(table, called), "Flip sets: sizes, numbers and monotonicity", empty=NO_TRUTH)
-    save(truths.plot(rows, footnote=snakemake.params.note, called=called), snakemake.output.png, snakemake.output.pdf)
+    write_table(snakemake, table, truths.page(table, label_name), "Flip sets: sizes, numbers and monotonicity", empty=NO_TRUTH)
+    save(truths.plot(rows, footnote=snakemake.params.note, label_name=label_name), snakemake.output.png, snakemake.output.pdf)

@@ -15,7 +15,7 @@ import numpy as np
 from ...errors import ConfigError, quoted
 
 LETTERS = "letters:"  # prefix of a text to be drawn
-MOST_LETTERS = 40  # more letters would be too narrow for the cells of an excerpt
+MAX_LETTERS = 40  # more letters would be too narrow for the cells of an excerpt
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +142,9 @@ def letters(text: str) -> Shape:
     text = text.strip()
     if not text:
         raise ConfigError(f"shape: no letters, got '{LETTERS}'. Write some after the colon.")
-    if len(text) > MOST_LETTERS or not text.isprintable():
+    if len(text) > MAX_LETTERS or not text.isprintable():
         raise ConfigError(
-            f"shape: must have at most {MOST_LETTERS} letters, all of them printable, got {quoted(LETTERS + text)}. "
+            f"shape: must have at most {MAX_LETTERS} letters, all of them printable, got {quoted(LETTERS + text)}. "
             "Write a word."
         )
     return Shape(text=text)

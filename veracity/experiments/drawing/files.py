@@ -14,10 +14,10 @@ from ...errors import quoted, shortened
 from .fitting import DrawingError
 from .pickles import PickledArray, RefusedError, read_pickle
 
-MOST_BYTES = 64 * 2**20  # largest size of a file, and of the content of an archive
-MOST_VALUES = 1_000_000  # largest number of members of containers
+MAX_BYTES = 64 * 2**20  # largest size of a file, and of the content of an archive
+MAX_VALUES = 1_000_000  # largest number of members of containers
 DEEPEST = 4  # largest number of nested containers
-MOST_DRAWINGS = 1000  # each drawing is tried at every strength on every song
+MAX_DRAWINGS = 1000  # each drawing is tried at every strength on every song
 LONGEST_NAME = 300  # characters; names of files have at most 255
 
 
@@ -29,7 +29,7 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     equal. Axes of length 1 are removed, and a stack of drawings is split.
 
     Pickles are read by an unpickler that accepts only arrays in dictionaries, lists and tuples, so that no code is executed
-    (`veracity.experiments.pen.pickles`). Numbers and texts beside the arrays are ignored.
+    (`veracity.experiments.drawing.pickles`). Numbers and texts beside the arrays are ignored.
 
     A file, and the content of an archive or image, may have at most 64 MiB. Further limits are 1000 drawings, 50 000 opcodes of
     a pickle, a million members of containers, and 4 nested containers.
@@ -58,7 +58,7 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     path = Path(path)
     drawings: dict[str, np.ndarray] = {}
     for file in _files(path):
-        steps = iter(range(MOST_VALUES))
+        steps = iter(range(MAX_VALUES))
         with _explained(file):
             content = _READERS[file.suffix.lower()](_bytes_of(file), n_frames, n_mels)
             for name, values in _arrays_in(content, file.stem, file, n_frames, n_mels, steps):
@@ -68,8 +68,8 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
                     )
                 if name in drawings:
                     raise DrawingError(f"{file}: names of drawings must differ, got {name} twice. Rename one of them.")
-                if len(drawings) == MOST_DRAWINGS:
-                    raise DrawingError(f"{path}: more than {MOST_DRAWINGS} drawings. Choose some of them.")
+                if len(drawings) == MAX_DRAWINGS:
+                    raise DrawingError(f"{path}: more than {MAX_DRAWINGS} drawings. Choose some of them.")
                 drawings[name] = _scaled(values, name, file, n_frames, n_mels)
     if not drawings:
         raise DrawingError(f"{path}: no drawings. Give arrays of {n_frames} frames x {n_mels} bands.")
@@ -110,7 +110,7 @@ def _bytes_of(path: Path) -> bytes:
         raise RefusedError("not a regular file")
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise RefusedError(str(error.strerror or "cannot be opened")) from error
     _check_size(len(data))
@@ -118,8 +118,8 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _check_size(n_bytes: int) -> None:
-    if n_bytes > MOST_BYTES:
-        raise RefusedError(f"more than {MOST_BYTES >> 20} MiB")
+    if n_bytes > MAX_BYTES:
+        raise RefusedError(f"more than {MAX_BYTES >> 20} MiB")
 
 
 def _read_npy(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
@@ -127,8 +127,8 @@ def _read_npy(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
 
 
 def _read_npz(data: bytes, n_frames: int, n_mels: int) -> dict[str, np.ndarray]:
-    if data.count(b"PK\x01\x02") > MOST_DRAWINGS:  # number of entries in the directory, before it is read
-        raise RefusedError(f"more than {MOST_DRAWINGS} arrays")
+    if data.count(b"PK\x01\x02") > MAX_DRAWINGS:  # number of entries in the directory, before it is read
+        raise RefusedError(f"more than {MAX_DRAWINGS} arrays")
     arrays: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         _check_size(sum(member.file_size for member in archive.infolist()))  # upper limit of the unpacked size
@@ -186,7 +186,7 @@ def _arrays_in(
     if depth > DEEPEST:
         raise DrawingError(f"{path}: arrays are nested more than {DEEPEST} levels deep. Give a dictionary of arrays.")
     if next(steps, None) is None:  # a small file can contain many values, because a list may refer to another list many times
-        raise DrawingError(f"{path}: more than {MOST_VALUES} values. Give a dictionary of arrays.")
+        raise DrawingError(f"{path}: more than {MAX_VALUES} values. Give a dictionary of arrays.")
     if isinstance(content, PickledArray):
         content = content.values()
     if isinstance(content, Mapping | list | tuple):

@@ -1,4 +1,4 @@
-"""Table and figure ``own_games``: agreement of explainers with the solution of their own game, and with the ground truth."""
+"""Table and figure ``faithfulness_to_own_game``: agreement of explainers with their own game, and with the ground truth."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title
 from .canvas import PALETTE, new_figure, put_footnote, signed
-from .over_songs import FEW, bootstrap_rank_correlation
+from .over_songs import MIN_SONGS_BOOTSTRAP, bootstrap_rank_correlation
 from .panels import panels
 from .pooling import in_paper_order
 from .study import BOUNDS, BUDGETS, CLEAN, EXPLAINER, KINDS, PANEL, kind_of, named
@@ -81,7 +81,7 @@ def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
         for name, of_game in ((fill, of_fill), (ALL_FILLS, np.ones(len(songs), dtype=bool))):
             for among, of_kind in zip(AMONG, (np.ones(len(songs), dtype=bool), reads), strict=True):
                 some = songs[of_game & of_kind]
-                rng = rng_for(seed, "own_games", *panel, name, among)
+                rng = rng_for(seed, "faithfulness_to_own_game", *panel, name, among)
                 found = bootstrap_rank_correlation(some["own_game_tau"].to_numpy(), some["aufc_normalised"].to_numpy(), rng)
                 numbers = {"rank_correlation": found.mean, "low": found.low, "high": found.high}
                 counts = {"n_explainers": len(some), "n_songs": found.n}
@@ -89,12 +89,12 @@ def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     return in_paper_order(pd.DataFrame(rows, columns=AGREEMENT))
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display, with the explainers that agree best with their own game first."""
     order = rows.sort_values([*PANEL, "own_game"], ascending=[True, True, False], kind="stable")
     return pd.DataFrame(
         {
-            "panel": [f"{row.domain}, {direction_title(row.original, called)}" for row in order.itertuples()],
+            "panel": [f"{row.domain}, {direction_title(row.original, label_name)}" for row in order.itertuples()],
             "explainer": [named(row.explainer, row.fill) for row in order.itertuples()],
             "explains": order.kind.to_numpy(),
             "own game, Kendall's tau": [_cell(r.own_game, r.own_game_low, r.own_game_high) for r in order.itertuples()],
@@ -108,7 +108,7 @@ def _cell(mean: float, low: float, high: float) -> str:
     return f"{mean:.2f}" if np.isnan(low) else f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
-def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, label_name: str = SING) -> Figure:
     """Plot each explainer by its agreement with its own game and its score against the ground truth.
 
     Parameters
@@ -121,7 +121,7 @@ def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, 
         Default fill, the paper's, to which the rank correlation and the labels refer.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -131,7 +131,7 @@ def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, 
     """
     figure, axes = new_figure(2, 2, (9.4, 7.8), sharex=True, sharey=True)
     handles: dict[str, Artist] = {}
-    for ax, part in panels(axes, rows, called=called):
+    for ax, part in panels(axes, rows, label_name=label_name):
         known = agreed[(agreed.domain == part.domain.iloc[0]) & (agreed.original == part.original.iloc[0])]
         ax.set_title(f"{ax.get_title()}\n{_correlation(known[(known.fill == fill) & (known.among == AMONG[0])])}", fontsize=8.5)
         for kind, (colour, full) in LOOKS.items():
@@ -151,7 +151,7 @@ def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, 
         figure,
         f"{footnote}. A point is an explainer with a fill, the mean over songs; the table has the intervals. Privileged: has "
         f"access to the clean excerpt. Rank correlation: Spearman's, over the unprivileged explainers of the fill game with "
-        f"the fill {fill}, with a 95 % bootstrap interval over songs (none below {FEW} songs).",
+        f"the fill {fill}, with a 95 % bootstrap interval over songs (none below {MIN_SONGS_BOOTSTRAP} songs).",
     )
     return figure
 

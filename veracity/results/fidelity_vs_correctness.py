@@ -1,4 +1,4 @@
-"""Table and figure ``fidelity_worth``: whether the fidelity of LIME predicts correct explanations."""
+"""Table and figure ``fidelity_vs_correctness``: whether the fidelity of LIME predicts correct explanations."""
 
 from collections.abc import Iterator
 
@@ -52,7 +52,7 @@ def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             for among, some in ((ALL, of_panel), (ANSWERABLE, of_panel[of_panel.smallest_size <= scoring.TOP])):
                 for predictor in PREDICTORS:
                     names = {"explainer": explainer, "fill": fill, "predictor": predictor, "among": among}
-                    rng = rng_for(seed, "fidelity_worth", explainer, fill, *panel, predictor, among)
+                    rng = rng_for(seed, "fidelity_vs_correctness", explainer, fill, *panel, predictor, among)
                     rows.append(dict(zip(PANEL, panel, strict=True)) | names | _worth(some, predictor, rng))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -85,10 +85,10 @@ def _pairs(part: pd.DataFrame, predictor: str) -> dict[str, float]:
     return {"concordant": float((differences > 0).sum() + 0.5 * (differences == 0).sum()), "pairs": float(differences.size)}
 
 
-def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
+def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     shown = {
-        "panel": [_panel(row.domain, row.original, called) for row in rows.itertuples()],
+        "panel": [_panel(row.domain, row.original, label_name) for row in rows.itertuples()],
         "of": [f"{row.explainer} ({row.fill})" for row in rows.itertuples()],
         "predictor": [TITLES[name] for name in rows.predictor],
         "excerpts": rows.among,
@@ -104,11 +104,11 @@ def page(rows: pd.DataFrame, called: str = SING) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def _panel(domain: str, original: str, called: str) -> str:
-    return "all four" if domain == ALL else f"{domain}, {direction_title(original, called)}"  # type: ignore[arg-type]
+def _panel(domain: str, original: str, label_name: str) -> str:
+    return "all four" if domain == ALL else f"{domain}, {direction_title(original, label_name)}"  # type: ignore[arg-type]
 
 
-def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) -> Figure:
+def plot(rows: pd.DataFrame, *, fill: str, footnote: str, label_name: str = SING) -> Figure:
     """Plot the AUC of both predictors for sampled and exact LIME with each fill, with intervals and counts.
 
     Parameters
@@ -119,7 +119,7 @@ def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) ->
         Default fill, the paper's, which is the first row.
     footnote : str
         Text at the foot of the figure.
-    called : str
+    label_name : str
         Display name of "sing".
 
     Returns
@@ -127,7 +127,7 @@ def plot(rows: pd.DataFrame, *, fill: str, footnote: str, called: str = SING) ->
     Figure
         One row per fill, one column per predictor.
     """
-    titles = [in_figure(_panel(*panel, called)) for panel in (*PANELS, (ALL, ALL))]
+    titles = [in_figure(_panel(*panel, label_name)) for panel in (*PANELS, (ALL, ALL))]
     shown = rows[rows.among == ALL]
     fills = [fill, *(one for one in shown.fill.unique() if one != fill)]
     figure, axes = new_figure(len(fills), len(PREDICTORS), (9.2, 1.5 + 2.05 * len(fills)), sharex=True, sharey=True)

@@ -18,9 +18,9 @@ from ..detector.checkpoints import Checkpoint, load_checkpoint
 from ..detector.decisions import is_sing, probability
 from ..detector.network import dense_in_chunks
 from ..errors import ArtefactError, ConfigError, CorpusError, VeracityError, quoted, shortened, within
-from ..experiments.pen.explaining import ExplainedDrawing, explain_drawing
-from ..experiments.pen.raster import draw, rasterise
-from ..experiments.pen.shapes import shape_named
+from ..experiments.drawing.explaining import ExplainedDrawing, explain_drawing
+from ..experiments.drawing.raster import draw, rasterise
+from ..experiments.drawing.shapes import shape_named
 from ..explainers.lime import LimeSettings
 from ..games.models import explained_model
 from ..jobs.files import replacing
@@ -31,10 +31,10 @@ from ..songs.frontend import log_mel, magnitudes, pad_silence
 from ..songs.resynthesis import redrawn
 from ..songs.settings import excerpt_samples
 
-MOST_SECONDS = 900.0  # largest length of a song
+MAX_SECONDS = 900.0  # largest length of a song
 AROUND_SECONDS = 0.5  # audio before and after an excerpt in the sounds
-MOST_PAGES = 64  # largest number of open pages whose newest drawings are tracked
-MOST_STRENGTH = 20.0  # natural logarithm units; covers the range from the floor to beyond full scale
+MAX_PAGES = 64  # largest number of open pages whose newest drawings are tracked
+MAX_STRENGTH = 20.0  # natural logarithm units; covers the range from the floor to beyond full scale
 SMALLEST, LARGEST = 0.01, 1.0  # limits of the size of a shape as a fraction of the excerpt
 AUDIBLE = 1 / 32768  # quantisation step of the 16-bit audio
 
@@ -70,7 +70,7 @@ class Song:
         return hashlib.sha256(self.name.encode() + b"\0" + self.audio.tobytes()).hexdigest()[:16]
 
 
-class Desk:
+class Session:
     """Detector with its explained model, which processes songs and drawings.
 
     Parameters
@@ -137,8 +137,8 @@ class Desk:
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
         if seconds < least:
             raise ConfigError(f"{called}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
-        if seconds > MOST_SECONDS:
-            raise ConfigError(f"{called}: longer than {MOST_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
+        if seconds > MAX_SECONDS:
+            raise ConfigError(f"{called}: longer than {MAX_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(audio), self.frontend), self.frontend)
             logits = dense_in_chunks(self.network, pad_silence(frames, self.frontend)).numpy()
@@ -204,20 +204,22 @@ class Desk:
         with self._counting:
             self._count = self._newest[page] = number = self._count + 1
             self._newest.move_to_end(page)
-            if len(self._newest) > MOST_PAGES:
+            if len(self._newest) > MAX_PAGES:
                 self._newest.popitem(last=False)
 
-        def go_on() -> None:
+        def check_cancelled() -> None:
             if self._newest.get(page, number) != number:
                 raise SupersededError("drawing: superseded by a newer drawing.")
 
         with self._working:
-            go_on()
-            found = explain_drawing(clean, coverage, strength, self.model, self.settings, threshold=self.threshold, go_on=go_on)
+            check_cancelled()
+            found = explain_drawing(
+                clean, coverage, strength, self.model, self.settings, threshold=self.threshold, check_cancelled=check_cancelled
+            )
         return self._told(found)
 
     def _checked(self, song: Song, start: int, strength: float) -> np.ndarray:
-        within(strength, 0, MOST_STRENGTH, "level above the mean of the excerpt")
+        within(strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
         return self.excerpt(song, start)
 
     def _told(self, found: ExplainedDrawing) -> dict[str, Any]:
@@ -273,7 +275,7 @@ class Desk:
 
 
 def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> Path:
-    """Save the coverage of a drawing for `veracity.experiments.pen.files.import_drawings` (key ``drawings.folder``).
+    """Save the coverage of a drawing for `veracity.experiments.drawing.files.import_drawings` (key ``drawings.folder``).
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Player:
+class Voice:
     """Singer or lead instrument.
 
     Attributes
@@ -131,10 +131,10 @@ class Player:
     tongued: bool
 
 
-def draw_player(rng: np.random.Generator, *, sings: bool) -> Player:
+def draw_voice(rng: np.random.Generator, *, sings: bool) -> Voice:
     """Draw a singer or a lead instrument from the same ranges, so that a single sound does not distinguish them."""
     low = int(rng.integers(44, 62))
-    return Player(
+    return Voice(
         low=low,
         glide_seconds=rng.uniform(0.012, 0.05),
         vibrato_hz=rng.uniform(4.8, 6.8),
@@ -148,14 +148,14 @@ def draw_player(rng: np.random.Generator, *, sings: bool) -> Player:
     )
 
 
-def compose(rng: np.random.Generator, player: Player, key: Key, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+def compose(rng: np.random.Generator, voice: Voice, key: Key, seconds: float) -> tuple[np.ndarray, np.ndarray]:
     """Draw a melody as a random walk on the scale within the range of a player.
 
     Parameters
     ----------
     rng : Generator
         Source of rhythm and pitches.
-    player : Player
+    voice : Voice
         Singer or lead instrument.
     key : Key
         Tempo and scale.
@@ -173,7 +173,7 @@ def compose(rng: np.random.Generator, player: Player, key: Key, seconds: float) 
     starts = np.concatenate([[0.0], np.cumsum(values * key.beat_seconds)])
     starts = starts[starts < max(seconds - 0.18, 1e-3)]  # a shorter last note would contain a consonant but no vowel
 
-    pitches = np.arange(player.low, player.low + 17)
+    pitches = np.arange(voice.low, voice.low + 17)
     ladder = pitches[np.isin((pitches - key.root) % 12, key.scale)]
     position = rng.integers(len(ladder)) + np.cumsum(rng.choice([-3, -2, -1, -1, 0, 1, 1, 2, 3], size=len(starts)))
     # Reflect the walk at the ends of the range.
@@ -216,7 +216,7 @@ def articulate_syllables(rng: np.random.Generator, note_starts: np.ndarray, cloc
     return np.array([PHONEMES[phoneme] for phoneme in phonemes], dtype=float)[at]
 
 
-def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Player, clock: Clock) -> np.ndarray:
+def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Voice, clock: Clock) -> np.ndarray:
     """Return the articulation of instrument notes.
 
     Parameters
@@ -225,7 +225,7 @@ def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Pl
         Source of the sweep of resonances.
     since_start : ndarray, shape (n_frames,)
         Time since the start of the current note in seconds.
-    lead : Player
+    lead : Voice
         Lead instrument.
     clock : Clock
         Length and sample rate of the phrase.
@@ -242,14 +242,14 @@ def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Pl
     return np.column_stack([formants_hz, 1 - attack, 0.3 * attack, np.zeros_like(times), np.full_like(times, 4000)])
 
 
-def play_phrase(rng: np.random.Generator, player: Player, key: Key, clock: Clock) -> np.ndarray:
+def play_phrase(rng: np.random.Generator, voice: Voice, key: Key, clock: Clock) -> np.ndarray:
     """Render a phrase that fills the clock.
 
     Parameters
     ----------
     rng : Generator
         Source of all random choices.
-    player : Player
+    voice : Voice
         Singer or lead instrument.
     key : Key
         Tempo and harmony.
@@ -264,30 +264,30 @@ def play_phrase(rng: np.random.Generator, player: Player, key: Key, clock: Clock
     from scipy.signal import istft, stft
 
     times = clock.frame_seconds
-    starts, pitches = compose(rng, player, key, clock.n_samples / clock.sample_rate)
+    starts, pitches = compose(rng, voice, key, clock.n_samples / clock.sample_rate)
     note = np.searchsorted(starts, times, side="right") - 1
     since_start = times - starts[note]
 
     # Notes glide into each other. Vibrato starts within the first half second of a note, and pitch and rate drift slightly.
     drift, rate_drift = (clock.smooth(rng.standard_normal(len(times)), seconds) for seconds in (0.03, 0.1))
     onset = np.clip((since_start - 0.12) / 0.35, 0, 1)
-    cycles = np.cumsum(player.vibrato_hz * (1 + 0.3 * rate_drift)) * clock.hop_samples / clock.sample_rate + rng.random()
-    pitch = clock.smooth(pitches[note].astype(float), player.glide_seconds) + 0.25 * drift
-    f0_hz = 440 * 2 ** ((pitch + player.vibrato_semitones * onset * np.sin(2 * np.pi * cycles) - 69) / 12)
+    cycles = np.cumsum(voice.vibrato_hz * (1 + 0.3 * rate_drift)) * clock.hop_samples / clock.sample_rate + rng.random()
+    pitch = clock.smooth(pitches[note].astype(float), voice.glide_seconds) + 0.25 * drift
+    f0_hz = 440 * 2 ** ((pitch + voice.vibrato_semitones * onset * np.sin(2 * np.pi * cycles) - 69) / 12)
 
-    sings = player.body_hz is None
-    columns = articulate_syllables(rng, starts, clock) if sings else articulate_notes(rng, since_start, player, clock)
+    sings = voice.body_hz is None
+    columns = articulate_syllables(rng, starts, clock) if sings else articulate_notes(rng, since_start, voice, clock)
     harmonics, breath, frication = clock.smooth(columns[:, 3:6], 0.008).T[:, :, None]  # each (n_frames, 1)
     formants_hz = clock.smooth(columns[:, :3], 0.025)
-    formants_hz = np.column_stack([formants_hz, np.full((len(times), 2), [3400.0, 4300.0])]) * player.formant_scale
+    formants_hz = np.column_stack([formants_hz, np.full((len(times), 2), [3400.0, 4300.0])]) * voice.formant_scale
     # High voices raise their first formant to the fundamental.
     formants_hz[:, 0] = np.maximum(formants_hz[:, 0], f0_hz)
 
     octaves = np.log2(np.maximum(clock.bins_hz, 200) / 200)  # the source is flat below 200 Hz
     tract = cascade_gains(formants_hz, clock)
     hiss = np.exp(-0.5 * (np.log2(np.maximum(clock.bins_hz, 50) / columns[:, 6:]) / 0.4) ** 2)
-    harmonic_gains = harmonics * tract * 10 ** (player.tilt_db * octaves / 20)
-    noise_gains = (breath + player.noise * harmonics) * tract * 10 ** (-3 * octaves / 20) + frication * hiss
+    harmonic_gains = harmonics * tract * 10 ** (voice.tilt_db * octaves / 20)
+    noise_gains = (breath + voice.noise * harmonics) * tract * 10 ** (-3 * octaves / 20) + frication * hiss
 
     stft_settings = {"fs": clock.sample_rate, "nperseg": clock.window_samples, "noverlap": 3 * clock.hop_samples}
     source = pulses(np.interp(np.arange(clock.n_samples), np.arange(len(times)) * clock.hop_samples, f0_hz), clock.sample_rate)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import shortened
 
-MOST_STEPS = 50_000  # largest number of opcodes of a pickle; an array takes about 30
+MAX_STEPS = 50_000  # largest number of opcodes of a pickle; an array takes about 30
 
 
 class RefusedError(Exception):
@@ -101,6 +101,6 @@ def read_pickle(data: bytes) -> Any:
         If the pickle contains anything else or has too many opcodes. Damaged pickles may raise any exception.
     """
     for n_steps, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if n_steps == MOST_STEPS or ("PUT" in opcode.name and (argument or 0) > MOST_STEPS):  # it allocates a memo of this size
-            raise RefusedError(f"more than {MOST_STEPS} pickle opcodes")
+        if n_steps == MAX_STEPS or ("PUT" in opcode.name and (argument or 0) > MAX_STEPS):  # it allocates a memo of this size
+            raise RefusedError(f"more than {MAX_STEPS} pickle opcodes")
     return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()  # latin1 for arrays pickled by Python 2

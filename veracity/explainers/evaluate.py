@@ -15,10 +15,10 @@ from ..detector.decisions import Flip
 from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
-from ..jobs.callables import as_it_was, callable_source, describe_error, imported
+from ..jobs.callables import callable_source, describe_error, imported, preserve_global_state
 from ..labels import Label
-from .question import Explainer, Meter, Question
 from .settings import CLEAN, ExplainerSettings, ready
+from .task import Explainer, ExplanationTask, QueryBudget
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class Attribution:
         Weight of each segment, larger for segments that are more responsible for the explained label.
     ranking : ndarray of int, shape (n_segments,)
         Segments by decreasing weight, with ties in random order.
-    rows : int
+    n_queries : int
         Number of model queries, forward and backward.
     noted : mapping
         Additional numbers from the explainer, such as a completeness error.
@@ -47,7 +47,7 @@ class Attribution:
 
     weights: np.ndarray
     ranking: np.ndarray
-    rows: int
+    n_queries: int
     noted: Mapping[str, float]
 
 
@@ -67,7 +67,8 @@ def explain(
     Parameters
     ----------
     explainer : str, ExplainerSettings or callable
-        Name of a built-in explainer (`veracity.explainers.settings.READY`), settings, or a function of a `Question`. A function
+        Name of a built-in explainer (`veracity.explainers.settings.READY`), settings, or a function of an `ExplanationTask`. A
+        function
         runs as an unprivileged explainer with the fill "mean" and without a query budget.
     model : ExplainedModel
         The explained model.
@@ -101,22 +102,22 @@ def explain(
         explainer = ready(explainer)
     settings = explainer if isinstance(explainer, ExplainerSettings) else _settings_of(explainer)
     function = explainer if callable(explainer) else found(settings)
-    meter = Meter(settings.name, settings.budget)
+    queries = QueryBudget(settings.name, settings.budget)
     order_rng, own_rng = rng.spawn(2)
     game = _game(settings, torch.as_tensor(excerpt), clean, grid)
-    question = Question(
+    task = ExplanationTask(
         excerpt=game.on.clone(),
         off=game.off.clone(),
         grid=grid,
         clean=torch.as_tensor(clean).clone() if settings.privileged and clean is not None else None,
         rng=own_rng,
-        meter=meter,
+        queries=queries,
         _model=model,
         _flip=Flip(label, threshold),
     )
-    weights = _weights(function, question, settings)
+    weights = _weights(function, task, settings)
     ranking = np.lexsort((order_rng.random(len(weights)), -weights))
-    return Attribution(weights, ranking, meter.rows, question.noted)
+    return Attribution(weights, ranking, queries.n_queries, task.noted)
 
 
 @functools.lru_cache(maxsize=64)
@@ -146,15 +147,15 @@ def _game(settings: ExplainerSettings, excerpt: Tensor, clean: Any, grid: Segmen
     return Game(excerpt, clean, grid)
 
 
-def _weights(function: Explainer, question: Question, settings: ExplainerSettings) -> np.ndarray:
+def _weights(function: Explainer, task: ExplanationTask, settings: ExplainerSettings) -> np.ndarray:
     import torch
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="captum")  # warnings about gradients and hooks that captum sets itself
-        torch.manual_seed(int(question.rng.integers(2**63)))
+        torch.manual_seed(int(task.rng.integers(2**63)))
         try:
-            with as_it_was():
-                answer = function(question, **settings.options)
+            with preserve_global_state():
+                answer = function(task, **settings.options)
         except VeracityError:
             raise
         except ModuleNotFoundError as error:
@@ -164,7 +165,7 @@ def _weights(function: Explainer, question: Question, settings: ExplainerSetting
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
             source = callable_source(settings.call) if settings.call else None
             raise ConfigError(f"explainers.{settings.name}: fails ({describe_error(error, source)}). Fix it.") from error
-    return checked_weights(answer, question.grid.n_segments, settings.name)
+    return checked_weights(answer, task.grid.n_segments, settings.name)
 
 
 def checked_weights(answer: Any, n_segments: int, name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ DC_OFFSET = 0.05
 EARLY = 0.5  # share of the song after the last label that suggests another unit of time
 
 
-def remarks(song: Spectrogram) -> list[str]:
+def quality_remarks(song: Spectrogram) -> list[str]:
     """Return short texts about unusual audio and labels of a song; properties that were not measured are skipped."""
     overhang, found = song.label_overhang_seconds, []
     if abs(overhang) > ROUNDING_SECONDS:

@@ -1,9 +1,9 @@
 """Explanation tasks: an excerpt, its segments and fill, and counted access to the explained model.
 
-An explainer is a function of a `Question` that returns one weight per segment, larger for segments that are more responsible
-for the explained label. All values of a task are signed so that larger means more evidence for that label. Each excerpt that
-passes through the model, forwards or backwards, counts as one model query (a *row*). Queries beyond the query budget raise an
-error.
+An explainer is a function of an `ExplanationTask` that returns one weight per segment, larger for segments that are more
+responsible for the explained label. All values of a task are signed so that larger means more evidence for
+that label. Each excerpt that passes through the model, forwards or backwards, counts as one model query. Queries beyond the
+query budget raise an error.
 
 References
 ----------
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..games.explained import ExplainedModel
 
 
-class Meter:
+class QueryBudget:
     """Counter of model queries that enforces the query budget of an explainer.
 
     Parameters
@@ -42,20 +42,20 @@ class Meter:
     """
 
     def __init__(self, explainer: str, budget: int | None) -> None:
-        self.explainer, self.budget, self.rows = explainer, budget, 0
+        self.explainer, self.budget, self.n_queries = explainer, budget, 0
 
     def add(self, rows: int) -> None:
         """Count queries, or raise ConfigError if their total exceeds the budget."""
-        self.rows += rows
-        if self.budget is not None and self.rows > self.budget:
+        self.n_queries += rows
+        if self.budget is not None and self.n_queries > self.budget:
             raise ConfigError(
-                f"explainers.{self.explainer}: must not exceed its budget of {self.budget} queries, got {self.rows}. "
+                f"explainers.{self.explainer}: must not exceed its budget of {self.budget} queries, got {self.n_queries}. "
                 "Raise its budget, or let it use fewer queries."
             )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class ExplanationTask:
     """Explanation task of one excerpt and label; its tensors are copies.
 
     Attributes
@@ -71,7 +71,7 @@ class Question:
         Excerpt before the attack for privileged explainers; None for all others.
     rng : Generator
         Source of randomness of this task. The generator of torch is seeded from it.
-    meter : Meter
+    queries : QueryBudget
         Counter of the model queries.
     budget : int or None
         Query budget: largest number of model queries; None for no limit.
@@ -82,7 +82,7 @@ class Question:
     grid: SegmentGrid
     clean: Tensor | None
     rng: np.random.Generator
-    meter: Meter = field(repr=False)
+    queries: QueryBudget = field(repr=False)
     _model: ExplainedModel = field(repr=False)
     _flip: Flip = field(repr=False)
     _noted: dict[str, float] = field(default_factory=dict, repr=False)
@@ -95,7 +95,7 @@ class Question:
     @property
     def budget(self) -> int | None:
         """Query budget: largest number of model queries; None for no limit."""
-        return self.meter.budget
+        return self.queries.budget
 
     def values(self, masks: np.ndarray, *, on: Tensor | None = None, off: Tensor | None = None) -> np.ndarray:
         """Return the logit of the explained label for given masks; usable as a game for shapiq.
@@ -120,10 +120,10 @@ class Question:
         rows = np.atleast_2d(np.asarray(masks)).astype(bool)
         if rows.ndim != 2 or rows.shape[1] != self.grid.n_segments:
             raise ConfigError(
-                f"explainers.{self.meter.explainer}: masks must have the shape (n_masks, {self.grid.n_segments}), got "
+                f"explainers.{self.queries.explainer}: masks must have the shape (n_masks, {self.grid.n_segments}), got "
                 f"{np.shape(masks)}. Give one row for each mask."
             )
-        self.meter.add(len(rows))
+        self.queries.add(len(rows))
         game = Game(self.excerpt if on is None else on, self.off if off is None else off, self.grid)
         return self._flip.sign * next(self._model.evaluator.logits([game], rows)).astype(np.float64)
 
@@ -142,10 +142,10 @@ class Question:
         """
         if not self._model.exact:
             raise ConfigError(
-                f"explainers.{self.meter.explainer}: requires the values of all masks, which are not available "
+                f"explainers.{self.queries.explainer}: requires the values of all masks, which are not available "
                 f"({self._model.evaluator.reason or 'lime.exact is false'}). Leave it out."
             )
-        self.meter.add(1 << checked_for_all(self.grid))
+        self.queries.add(1 << checked_for_all(self.grid))
         game = Game(self.excerpt, self.off, self.grid)
         return self._flip.sign * next(self._model.evaluator.logits([game])).astype(np.float64)
 
@@ -172,7 +172,7 @@ class Question:
             If the model has no gradients or the query budget is exceeded.
         """
         self._check_differentiable()
-        self.meter.add(len(excerpts))
+        self.queries.add(len(excerpts))
         answer = self._flip.sign * self._model.predict_logits(excerpts)
         return self._metered(answer)
 
@@ -190,7 +190,7 @@ class Question:
         self._check_differentiable()
         if self._model.module is None:
             raise ConfigError(
-                f"explainers.{self.meter.explainer}: requires layers, which the explained model does not expose. Leave it out."
+                f"explainers.{self.queries.explainer}: requires layers, which the model does not expose. Leave it out."
             )
         return self._hooked(self._model.module())
 
@@ -211,19 +211,19 @@ class Question:
     def _check_differentiable(self) -> None:
         if not self._model.differentiable:
             raise ConfigError(
-                f"explainers.{self.meter.explainer}: requires gradients, but the explained model provides only predictions. "
+                f"explainers.{self.queries.explainer}: requires gradients, but the explained model provides only predictions. "
                 "Leave it out."
             )
 
     def _metered(self, answer: Tensor) -> Tensor:
         if answer.requires_grad:
-            answer.register_hook(lambda slope: self.meter.add(len(slope)))
+            answer.register_hook(lambda slope: self.queries.add(len(slope)))
         return answer
 
     def _hooked(self, module: nn.Module) -> nn.Module:
-        module.register_forward_pre_hook(lambda _, inputs: self.meter.add(len(inputs[0])))
+        module.register_forward_pre_hook(lambda _, inputs: self.queries.add(len(inputs[0])))
         module.register_forward_hook(lambda _, inputs, answer: self._metered(self._flip.sign * answer))
         return module
 
 
-Explainer = Callable[[Question], np.ndarray]
+Explainer = Callable[[ExplanationTask], np.ndarray]

@@ -8,7 +8,7 @@ import torch
 
 from ...detector.decisions import flipped, is_sing
 from ...explainers.lime import LimeSettings, fit_all
-from ...games import readouts
+from ...games import solution_concepts
 from ...games.explained import ExplainedModel
 from ...games.game import Game, fill_game
 from ...games.grid import SegmentGrid, masks_of
@@ -56,7 +56,7 @@ def explain_drawing(
     settings: LimeSettings,
     *,
     threshold: float,
-    go_on: Callable[[], None] = lambda: None,
+    check_cancelled: Callable[[], None] = lambda: None,
 ) -> ExplainedDrawing:
     """Draw on an excerpt and explain the decision from all masks (paper section 5.1).
 
@@ -74,7 +74,7 @@ def explain_drawing(
         Grid, fill and surrogate.
     threshold : float
         Decision threshold: "sing" is P(sing) > threshold.
-    go_on : callable
+    check_cancelled : callable
         Function called between the steps, which may raise an exception to cancel the computation.
 
     Returns
@@ -88,10 +88,10 @@ def explain_drawing(
     p_clean, p_drawn = (float(p) for p in model.p_sing(np.stack([clean, drawn])))
     if not touched.any():
         p_drawn = p_clean  # equal, because rounding may differ between positions in a batch
-    go_on()
+    check_cancelled()
     filled = next(model.values([fill_game(drawn, grid, settings.fill)]))
     assert filled.all_values is not None
-    go_on()
+    check_cancelled()
     surrogate = fit_all(filled.all_values, settings)
     return ExplainedDrawing(
         log_mel=drawn,
@@ -99,7 +99,7 @@ def explain_drawing(
         p_drawn=p_drawn,
         flips=bool(flipped(p_drawn, threshold, is_sing(p_clean, threshold))),
         lime=surrogate.weights,
-        shapley=readouts.shapley(filled.all_values),
+        shapley=solution_concepts.shapley(filled.all_values),
         fidelity=surrogate.fidelity,
         touched=touched,
         smallest_sets=_smallest_sets(drawn, clean, grid, touched, model, threshold),
@@ -122,5 +122,7 @@ def _smallest_sets(
         masks[:, segments] = masks_of(np.arange(1 << len(segments)), len(segments))
         values = next(model.evaluator.probabilities([game], masks))
     assert values is not None
-    sets = masks_of(readouts.smallest_flip_sets(flipped(values, threshold, is_sing(values[0], threshold))), len(segments))
+    sets = masks_of(
+        solution_concepts.smallest_flip_sets(flipped(values, threshold, is_sing(values[0], threshold))), len(segments)
+    )
     return [tuple(segments[mask.astype(bool)].tolist()) for mask in sets]

@@ -7,7 +7,7 @@ from ..jobs.store import note
 
 
 @dataclass(frozen=True, kw_only=True)
-class AudioFacts:
+class AudioStats:
     """Measurements of a song's audio file; NaN for numbers that were not measured."""
 
     seconds: float = note("length of the decoded audio", default=nan)
