@@ -78,8 +78,24 @@ PAGES = {
         {**SEED, "margin": config["controls"]["margin"], "left_out": as_it_is(RUN.controls_left_out)},
     ),
 }
-TRUTH_TABLES = ["leaderboard", "contrasts", "gap", "sensitivity", "faithfulness_to_own_game", "fidelity_vs_correctness", "truths", "explainer_costs"]
-TRUTH_FIGURES = ["figure_explainers", "figure_leaderboard", "gap", "faithfulness_to_own_game", "fidelity_vs_correctness", "truths"]
+TRUTH_TABLES = [
+    "leaderboard",
+    "contrasts",
+    "gap",
+    "sensitivity",
+    "faithfulness_to_own_game",
+    "fidelity_vs_correctness",
+    "truths",
+    "explainer_costs",
+]
+TRUTH_FIGURES = [
+    "figure_explainers",
+    "figure_leaderboard",
+    "gap",
+    "faithfulness_to_own_game",
+    "fidelity_vs_correctness",
+    "truths",
+]
 # Tables and figures of the target `all`.
 TABLES = [
     *("corpus", "classifier" if BUILD else "detector", "attacks", "table1", "table2", "published", "smallest_sets"),
