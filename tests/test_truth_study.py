@@ -1,6 +1,7 @@
 """The tables of the truth study: exact explainers are read off, parts add up, chance scores chance, statistics by hand."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -533,3 +534,16 @@ def test_stored_attributions_have_an_unknown_budget(artefacts):
     found = scores.table(artefacts["flips"][:1], artefacts["explanations"][:1], stored, seed=0, n_samples=256, n_rankings=100)
     assert of(found, "mine", "").budget.unique().tolist() == ["unknown (stored)"]
     assert of(found, "norm", "").budget.unique().tolist() == ["none"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.04, 0.04, "no difference (within 0.05)"),
+        (-0.06, 0.04, "not settled"),  # one limit within the margin is not enough
+        (-0.04, 0.06, "not settled"),
+    ],
+)
+def test_no_difference_needs_both_limits_within_the_margin(low, high, verdict):
+    row = SimpleNamespace(difference=0.0, low=low, high=high, p_adjusted=0.5)
+    assert contrasts._verdict(row, 0.05, lower_is_better=False) == verdict
