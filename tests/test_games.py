@@ -159,7 +159,7 @@ def test_probability_is_exact_in_the_tails_and_for_float32():
 
 def test_too_many_segments_to_evaluate_all():
     assert checked_for_all(SegmentGrid(6, 4)) == 24
-    with pytest.raises(ConfigError, match=r"2\*\*25 masks.*lime\.exact to false"):
+    with pytest.raises(ConfigError, match=r"got 2\*\*25\..*lime\.exact to false"):
         checked_for_all(SegmentGrid(5, 5))
 
 

@@ -230,7 +230,8 @@ def logit_instead(excerpts):
 
 def test_a_refused_answer_names_the_model_and_the_key():
     assert message_of("test_models:logit_instead") == (
-        "model.predict: 'test_models:logit_instead' must return probabilities, got values from -2 to -2. Return values from 0 to 1."
+        "model.predict: 'test_models:logit_instead' must return probabilities, got values from -2 to -2. "
+        "Return values from 0 to 1."
     )
 
 
