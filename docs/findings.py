@@ -99,6 +99,11 @@ def at_most(value: float, digits: int) -> str:
     return number(np.ceil(value * 10**digits - 1e-9) / 10**digits, digits)
 
 
+def at_least(value: float, digits: int) -> str:
+    """Write the greatest number of some decimal places that is not above a value."""
+    return number(np.floor(value * 10**digits + 1e-9) / 10**digits, digits)
+
+
 def read(tables: Tables, words: str) -> str:
     """Return what stands for a placeholder of a table."""
     name, *given = shlex.split(words)
@@ -191,7 +196,7 @@ NUMBERS: dict[str, Callable[[Tables], str]] = {
     "turned to no sing": lambda t: listed([f"{n:.0f}" for n in t.rows("attacks", original="sing").n_picked]),
     "tests": lambda t: f"{len(t['contrasts'])}",
     "remains, furthest": lambda t: number(t.rows("gap", kind="part", part="remains").high.max(), 2),
-    "occlusion against LIME, p": lambda t: f"{adjusted(t, explainer='occlusion (mean)', against='lime (mean)').min():.2f}",
+    "occlusion against LIME, p": lambda t: at_least(adjusted(t, explainer="occlusion (mean)", against="lime (mean)").min(), 3),
     "best unprivileged": lambda t: listed(
         [
             f"{number(r.mean, 2)} (`{r.explainer}`, {r.fill})"
@@ -226,7 +231,7 @@ NUMBERS: dict[str, Callable[[Tables], str]] = {
     "failed": failed,
     "blind rows": lambda t: f"{len(blind(t))}",
     "blind rows that miss": lambda t: f"{(blind(t).verdict == 'not as expected').sum()}",
-    "LIME against the norm, p": lambda t: f"{adjusted(t, explainer='lime (mean)', against='norm').min():.3f}",
+    "LIME against the norm, p": lambda t: at_least(adjusted(t, explainer="lime (mean)", against="norm").min(), 3),
     "gradient range": lambda t: _range(t.scored("gradient_x_perturbation", CLEAN), 2),
     "poor gradients": lambda t: _share_below(t, 0.5),
     "gradient as ratio of sums": lambda t: listed(
@@ -407,6 +412,12 @@ CLAIMS: dict[str, Callable[[Tables], bool]] = {
     ),
     "greedy is perfect": _is_perfect,
     "poor gradients are in two panels": _poor_are_in_two_panels,
+    "norm is higher in the fourth panel": lambda t: bool(
+        t.scored("norm", "")[3] > _privileged_of_a_fill(t).query("domain == 'spectrogram' and original == 'sing'")["mean"].max()
+    ),
+    "sampling costs differences in two panels": lambda t: (
+        (t.scored("lime_difference") < t.scored("lime_exact_difference") - 0.01).tolist() == [False, True, False, True]
+    ),
     "best privileged of a fill": lambda t: (
         _privileged_of_a_fill(t).groupby("explainer")["mean"].mean().idxmax() == "shapley_logit_difference"
     ),

@@ -211,7 +211,8 @@ def test_every_control_has_its_line():
 
 
 def test_numbers_are_rounded_as_they_say():
-    number, at_most = WRITTEN["number"], WRITTEN["at_most"]
+    number, at_most, at_least = WRITTEN["number"], WRITTEN["at_most"], WRITTEN["at_least"]
+    assert [at_least(one, 3) for one in (0.0898, 0.126, 0.12699)] == ["0.089", "0.126", "0.126"]
     assert [number(one, 2) for one in (-0.001, 0.125, -0.126)] == ["0.00", "0.12", "-0.13"]
     assert number(504.5, "g") == "504.5"
     assert [at_most(one, 2) for one in (0.0239, 0.02, 0.0201)] == ["0.03", "0.02", "0.03"]
