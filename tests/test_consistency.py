@@ -114,9 +114,9 @@ IMPOSSIBLE_TOGETHER = [
     ({"stability": {"n_samples": [64, 10**12]}}, "stability.n_samples: would require 5.59e+05 GiB of memory on 20 segments"),
     (
         {"truth": {"tested": ["oclusion"]}},
-        "truth.tested: not among explainers, got 'oclusion'. Add it there (did you mean 'occlusion'?).",
+        "truth.tested: not among explainers, got 'oclusion'. Add it to explainers (did you mean 'occlusion'?).",
     ),
-    ({"truth": {"tested": ["occlusion"]}}, "truth.tested: not among explainers, got 'occlusion'. Add it there"),
+    ({"truth": {"tested": ["occlusion"]}}, "truth.tested: not among explainers, got 'occlusion'. Add it to explainers"),
     ({"truth": {"tested": ["random"]}}, "truth.tested: not among explainers, got 'random'"),
     (
         {"explainers": ["lime", "beam_search"], "truth": {"tested": ["beam_search:mean"]}},
@@ -124,7 +124,7 @@ IMPOSSIBLE_TOGETHER = [
     ),
     (
         {"lime": {"fills": ["mean"]}, "truth": {"against": ["shapley:zero"]}},
-        "truth.against: lime.fills does not contain zero, got 'shapley:zero'. Add it there.",
+        "truth.against: lime.fills does not contain zero, got 'shapley:zero'. Add it.",
     ),
     ({"localised": {"k": [1, 21]}}, "localised.k: the grid has only 20 segments (lime.n_time 5 times lime.n_band 4), got 21."),
     (
@@ -141,13 +141,13 @@ IMPOSSIBLE_TOGETHER = [
     ({"drawings": {"folder": "/nowhere/to be found"}}, "drawings.folder: does not exist, got '/nowhere/to be found'."),
     ({"drawings": {"folder": "x" * 5000}}, "does not exist"),
     ({"lime": {"kernel_width": 0.01}}, "equivalent to 1 masks, too few for the weights of 20 segments"),
-    ({"lime": {"n_samples": 10}}, "too few for the weights of 20 segments, got 10. Raise one of them."),
+    ({"lime": {"n_samples": 10}}, "too few for the weights of 20 segments, got 10. Raise it, or lime.kernel_width."),
     ({"attacks": {"waveform": {"eps": 3}}}, "attacks.waveform.eps: out of range, got 3. Give a number from 1.0e-12 to 2."),
     (
         {"frontend": {"hop_samples": 2048}},
-        "frontend.hop_samples: more than frontend.frame_samples 1024, so that some audio is in no frame, got 2048.",
+        "frontend.hop_samples: larger than frontend.frame_samples 1024, so frames would skip some audio, got 2048.",
     ),
-    ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words: the same word for sing and nosing, got 'x'."),
+    ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words: must differ between sing and nosing, got 'x'."),
     (
         {"corpus": {"kind": "audio", "folder": "x"}},
         "corpus.kind: no lists of songs to train on, and detector.checkpoint is null, got audio.",
@@ -185,10 +185,10 @@ IMPOSSIBLE_TOGETHER = [
         {"explainers": ["lime", "grad_cam"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
         "explainers.grad_cam: requires layers, but",
     ),
-    ({"model": {"label": "music"}}, "model.label: there is no model.build that has labels, got 'music'."),
+    ({"model": {"label": "music"}}, "model.label: requires model.build, got 'music'."),
     (
         {"model": {"build": "json:loads", "predict": "json:loads"}},
-        "model.predict: model.build is given, too, got 'json:loads'. Set one of them to null.",
+        "model.predict: model.build is also given, got 'json:loads'. Set one of them to null.",
     ),
     (
         {"model": {"predict": "json:loads", "threshold": "arg max"}, "stability": {"n_samples": []}},
@@ -262,7 +262,7 @@ def test_keys_that_go_together_are_accepted():
 
 def test_splits_without_songs():
     splits = {"attacks": {"splits": ["test"]}}
-    assert "attacks.splits: the corpus has no songs in them, got ['test']. Name train." in refusal(
+    assert "attacks.splits: the corpus has no songs in these splits, got ['test']. Name train." in refusal(
         splits, n_songs={"train": 3, "valid": 0, "test": 0}
     )
     assert "got ['test']. Add songs" in refusal(splits, n_songs={"train": 0, "valid": 0, "test": 0})
@@ -280,7 +280,7 @@ def test_nothing_to_train_on():
 def test_nothing_to_tune_on():
     songs = {"train": 1, "valid": 0, "test": 1}
     assert (
-        "detector.threshold: the corpus has no songs to tune it on (filelists/valid), got null. Add songs, or set"
+        "detector.threshold: the corpus has no songs to tune the threshold on (filelists/valid), got null. Add songs, or set"
         in refusal(n_songs=songs)
     )
     together({"detector": {"threshold": 0.5}}, n_songs=songs)

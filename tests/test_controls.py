@@ -327,7 +327,7 @@ def test_nothing_to_show_is_said(tmp_path):
     figure = table_of.plot(empty, found, margin=0.2, footnote="note")
     save(figure, tmp_path / "controls.png")
     words = [text.get_text() for ax in figure.axes for text in ax.texts]
-    assert words == ["no control but grids", "no other grid"]
+    assert words == ["no controls except grids", "no other grid"]
     assert len(table_of.page(empty)) == 0
 
 

@@ -299,7 +299,7 @@ def test_explainers_are_read_by_name_by_callable_and_by_mapping():
         (["lime", {"name": "x", "call": "a:b", "bugdet": 3}], "unknown key, got 'bugdet'"),
         (["lime", {"name": "x", "call": "a:b", "fill": "max"}], "explainers.x.fill: must be one of"),
         (["lime", {"name": "x", "call": "a:b", "budget": -1}], "explainers.x.budget: must be"),
-        (["lime", {"name": "X y", "call": "a:b"}], "small letters"),
+        (["lime", {"name": "X y", "call": "a:b"}], "lower-case letters"),
         (["lime", {"name": "x", "call": "a:b", "options": 3}], "explainers.x.options: must be"),
         (["lime", 3], "explainers: must be names, .*, got 3"),
     ],

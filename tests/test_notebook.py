@@ -131,7 +131,7 @@ def test_pictures_name_the_labels(found):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"at": 4.0}, "at: the excerpt exceeds the end of the audio, got 4.00 s. Give at most 3.36."),
+        ({"at": 4.0}, "at: the excerpt ends after the audio, got 4.00 s. Give at most 3.36."),
         ({"at": -1}, "at: must be a number from 0 to 1000000, got -1."),
         ({"at": 1, "label": "no sing"}, "label: must be sing or nosing, got 'no sing'."),
     ],
@@ -198,7 +198,7 @@ def test_a_checkpoint_without_a_threshold_is_told(song, checkpoint):
     few = AttackSettings(eps=0.01, eta=0.001, alpha=2, max_updates=1)
     asked = {"at": 1.0, "n_time": 3, "n_band": 2, "attack": few, "n_samples": 64}
     bare = Checkpoint(checkpoint.detector)
-    with pytest.warns(UserWarning, match="threshold: missing in the checkpoint, 0.5 is used. Set threshold."):
+    with pytest.warns(UserWarning, match="threshold: missing in the checkpoint, so 0.5 is used. Set threshold."):
         assert notebook.explain(song, bare, **asked).threshold == 0.5
     assert notebook.explain(song, bare, threshold=0.3, **asked).threshold == 0.3
 

@@ -111,7 +111,7 @@ def test_braces_in_a_note_are_kept_and_in_the_name_of_a_song_refused(workspace, 
     refused = workspace.snakemake("-n", "corpus", config="braces.yaml")
     said = refused.stdout + refused.stderr
     assert refused.returncode != 0
-    assert "a {b}.wav: must not contain braces, which Snakemake reads as a wildcard. Rename the file or folder." in said
+    assert "a {b}.wav: must not contain braces, which Snakemake reads as wildcards. Rename the file or folder." in said
     assert "Traceback" not in said
 
 

@@ -159,4 +159,4 @@ def test_a_threshold_tuned_on_songs_that_are_attacked_is_told(finished):
     )
     assert finished.snakemake("corpus", config="tuned.yaml").returncode == 0
     page = (finished.folder / "results" / "tuned" / "tables" / "corpus.md").read_text()
-    assert "threshold tuned on validation songs, which are attacked, too" in page
+    assert "threshold tuned on validation songs, which are also attacked" in page

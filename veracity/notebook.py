@@ -64,7 +64,7 @@ class Explained:
     audio_seconds : float
         Start of the attacked part in the song in seconds.
     sample_rate : int
-        Sampling rate in Hz.
+        Sample rate in Hz.
     excerpt_seconds : float
         Length of the excerpt in seconds.
     clean, adversarial : ndarray, shape (n_frames, n_bands)
@@ -165,8 +165,8 @@ class Explained:
         Raises
         ------
         ConfigError
-            If the attack perturbs the representation or the model is a user-supplied classifier. Their segments need not
-            correspond to parts of a sound.
+            If the attack perturbs the representation or the model is a user-supplied classifier. In these cases, segments
+            need not correspond to parts of a sound.
         """
         from .songs.resynthesis import confined
 
@@ -224,7 +224,7 @@ class Explained:
             f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
             f"threshold {self.threshold:.2f}\n"
             f"{found}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
-            f"{'do' if self.flip(self.top()) else 'do not'}"
+            f"{'flip it' if self.flip(self.top()) else 'do not flip it'}"
         )
 
 
@@ -248,7 +248,7 @@ def explain(
     Parameters
     ----------
     audio : path-like, ndarray or Tensor
-        Audio file, or samples at the sampling rate of the detector (22 050 Hz in the paper), shape (n_samples,).
+        Audio file, or samples at the sample rate of the detector (22 050 Hz in the paper), shape (n_samples,).
     detector : path-like, Checkpoint or OneLabel
         Checkpoint of a detector, or a user-supplied classifier. For a classifier, only the excerpt is attacked instead of three
         seconds.
@@ -279,7 +279,7 @@ def explain(
     Raises
     ------
     ConfigError
-        If the excerpt exceeds the end of the song, or not all masks of the model can be evaluated.
+        If the excerpt extends beyond the end of the song, or not all masks of the model can be evaluated.
 
     Notes
     -----
@@ -331,7 +331,7 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
     Parameters
     ----------
     audio : path-like, ndarray or Tensor
-        Audio file, or samples at the sampling rate of the detector, shape (n_samples,).
+        Audio file, or samples at the sample rate of the detector, shape (n_samples,).
     detector : path-like or Checkpoint
         Checkpoint of a detector.
 
@@ -445,7 +445,7 @@ def plot(explained: Explained, k: int = 3) -> Figure:
         (f"“{explained.before}”, {explained.p_clean:.2f}", magnitudes[0], None),
         (f"“{explained.after}”, {explained.p_adversarial:.2f}", magnitudes[1], None),
         (f"LIME's first {k}", magnitudes[1], explained.top(k)),
-        ("a smallest set that flips", magnitudes[1], sets[0] if sets else ()),
+        ("a smallest flip set", magnitudes[1], sets[0] if sets else ()),
     ]
     for ax, (heading, image, segments) in zip(axes[0], shown, strict=True):
         plot_segments(ax, image, explained.grid, segments, seconds=explained.excerpt_seconds, low=low, high=high)
@@ -477,7 +477,7 @@ def _attacked(
     settings: AttackSettings,
     threshold: float | None,
 ) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
-    """Attack the surroundings of an excerpt.
+    """Attack an excerpt and the audio around it.
 
     Returns
     -------
@@ -520,7 +520,7 @@ def _attacked_song(
     network, frontend = checkpoint.detector.network(), checkpoint.detector.frontend
     threshold = checkpoint.threshold if threshold is None else threshold
     if threshold is None:
-        warnings.warn(f"threshold: missing in the checkpoint, {HALF} is used. Set threshold.", stacklevel=4)
+        warnings.warn(f"threshold: missing in the checkpoint, so {HALF} is used. Set threshold.", stacklevel=4)
         threshold = HALF
     samples, rate, hop = _samples(audio, frontend.sample_rate), frontend.sample_rate, frontend.hop_samples
     n_frames = frontend.excerpt_frames
@@ -546,5 +546,5 @@ def _cut(samples: np.ndarray, start: int, n: int, rate: int) -> np.ndarray:
     part = samples[start : start + n]
     if len(part) < n:
         latest = max(0, (len(samples) - n) / rate)
-        raise ConfigError(f"at: the excerpt exceeds the end of the audio, got {start / rate:.2f} s. Give at most {latest:.2f}.")
+        raise ConfigError(f"at: the excerpt ends after the audio, got {start / rate:.2f} s. Give at most {latest:.2f}.")
     return part

@@ -53,7 +53,7 @@ class Excerpts:
         "model", "label", unit="excerpts", of=int, doc="number of these excerpts that the attack flipped"
     )
     start_frame: np.ndarray = array(
-        "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: its number there)"
+        "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: its index there)"
     )
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     clean: np.ndarray = array(
@@ -72,8 +72,8 @@ class Excerpts:
         of=complex,
         doc="perturbed excerpts in the same representation",
     )
-    clean_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), clean excerpts")
-    adversarial_p: np.ndarray = array("excerpt", unit="probability", doc="of the label (P(sing)), perturbed excerpts")
+    clean_p: np.ndarray = array("excerpt", unit="probability", doc="P(sing) of the clean excerpts")
+    adversarial_p: np.ndarray = array("excerpt", unit="probability", doc="P(sing) of the perturbed excerpts")
 
     @property
     def flips(self) -> list[Flip]:
@@ -152,7 +152,7 @@ def pick_excerpts(
     else:
         assert frontend is not None
         starts, clean, adversarial = _inner_excerpts(attack, frontend)
-        offset = frontend.half_excerpt  # index of the first excerpt without silence
+        offset = frontend.half_excerpt  # index of the first excerpt without padded silence
     kept = slice(offset, offset + len(starts))
     p_clean, p_adversarial = (probability(x[kept]) for x in (attack.clean_logit, attack.adversarial_logit))
     attacked = explained = _Decisions.of(p_clean, p_adversarial, attack.threshold if model else threshold)
@@ -218,7 +218,7 @@ def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: st
     if len(now) and not abs(now[worst] - before[worst]) <= SAME_ANSWER:
         raise ConfigError(
             f"{model}: P(sing) of an excerpt must be {before[worst]:.4f} as {when}, got {now[worst]:.4f}. "
-            f"Load the same weights each time, draw no random numbers, and start with --forcerun {stage}."
+            f"Load the same weights each time, draw no random numbers, and restart with --forcerun {stage}."
         )
 
 
@@ -238,7 +238,7 @@ def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent
 
 
 def _inner_excerpts(attack: SongAttack, frontend: "FrontEnd") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return start frames and clean and adversarial views of all excerpts without silence from outside the song."""
+    """Return start frames and clean and adversarial views of all excerpts without padded silence."""
     half = frontend.half_excerpt
 
     def views(padded: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ class Controlled:
     planted: np.ndarray = array(
         "excerpt", "segment", unit="1", of=bool, doc="segments that contain the planted cause; none in controls without one"
     )
-    outside: np.ndarray = array("excerpt", unit="ln magnitude", doc="largest difference outside of these segments")
+    outside: np.ndarray = array("excerpt", unit="ln magnitude", doc="largest difference outside these segments")
     recall: np.ndarray = array(
         "explainer",
         "excerpt",
@@ -178,7 +178,7 @@ def chosen(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips
     numbers, truth = excerpts.first(per_direction), None
     if flips is not None:
         if not isinstance(flips.sets, AllSets):
-            raise ConfigError("controls.names: random_weights requires all masks of the detector. Leave it out.")
+            raise ConfigError("controls.names: all masks of the detector are required, got random_weights. Leave it out.")
         truth = [flips.sets.flips(e) for e in numbers]
     names = ("start_frame", "original", "clean", "adversarial", "clean_p", "adversarial_p")
     part = replace(excerpts, **{name: getattr(excerpts, name)[numbers] for name in names})
@@ -298,7 +298,7 @@ def with_planted_cue(
     audio : ndarray, shape (n_samples,), float32
         Part of the song from which excerpts are drawn.
     planted : Checkpoint
-        Detector trained on the tone; see `veracity.detector.planted.plant`.
+        Detector trained to decide by the tone; see `veracity.detector.planted.plant`.
     grid : SegmentGrid
         Segments of an excerpt.
     cue : CueSettings

@@ -74,17 +74,18 @@ class ExplainerSettings:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and NAME.fullmatch(self.name) and len(self.name) <= 60):
             raise ConfigError(
-                f"explainers: name must consist of small letters, digits and underscores, got {quoted(self.name)}. "
-                "Give another with `name:`."
+                f"explainers: name must consist of lower-case letters, digits and underscores, got {quoted(self.name)}. "
+                "Give another name with `name:`."
             )
         if self.name in RESERVED or self.name.endswith((POSITIVE, AS_MANY, REQUESTED_SUFFIX)):
-            raise ConfigError(f"explainers: name is reserved for tables, got '{self.name}'. Give another with `name:`.")
+            raise ConfigError(f"explainers: name is reserved for tables, got '{self.name}'. Give another name with `name:`.")
         key = f"explainers.{self.name}"
         one_of(self.fill, get_args(QuestionFill), f"{key}.fill")
         for name in ("call", "stored"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and value):
-                raise ConfigError(f"{key}.{name}: must be text, got {quoted(value)}.")
+                cure = "Give module:callable" if name == "call" else "Give a folder"
+                raise ConfigError(f"{key}.{name}: must be text, got {quoted(value)}. {cure}.")
         if self.stored and (self.options or self.budget is not None or self.fill != "mean"):
             raise ConfigError(f"{key}.stored: allows no options, budget or fill, got {quoted(self.stored)}. Leave them out.")
         if (self.call is None) == (self.stored is None):
@@ -99,7 +100,7 @@ class ExplainerSettings:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{key}.{name}: must be true or false, got {quoted(getattr(self, name))}.")
         if not isinstance(self.options, Mapping):
-            raise ConfigError(f"{key}.options: must be keyword arguments, got {quoted(self.options)}.")
+            raise ConfigError(f"{key}.options: must be a mapping, got {quoted(self.options)}. Give keyword arguments.")
         if self.budget is not None:
             within(self.budget, 0, 2**40, f"{key}.budget", whole=True)
 
@@ -218,16 +219,18 @@ def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
         If "lime" is missing, an explainer is unknown or invalid, or two explainers have the same name.
     """
     if LIME not in configured:
-        raise ConfigError("explainers: lime, which the paper's tables and figures require, is missing. Add it.")
+        raise ConfigError(
+            f"explainers: must contain lime, which the paper's tables and figures require, got {quoted(configured)}. Add it."
+        )
     found = [_settings_of(item) for item in configured if item != LIME]
     names = [one.name for one in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ConfigError(f"explainers: names must differ, got '{twice}' twice. Give one of them another with `name:`.")
+        raise ConfigError(f"explainers: names must differ, got '{twice}' twice. Rename one of them with `name:`.")
     return found
 
 
 def ready(name: str, **changes: Any) -> ExplainerSettings:
-    """Return a built-in explainer with some settings changed, or raise ConfigError if there is none of this name."""
+    """Return a built-in explainer with some settings changed, or raise ConfigError if no explainer has this name."""
     if name not in READY:
         raise ConfigError(
             f"explainers: unknown explainer, got {quoted(name)}. Choose one of docs/explainers.md{hint(name, READY)}."

@@ -132,8 +132,8 @@ def audit(
     n_masks : int
         Number of masks, 16 by default. The first has all segments on, the second all segments off.
     all_values : ndarray, shape (2**n_segments,), optional
-        P(sing) of all masks as the evaluator returned them. If given, these values are audited. By default the evaluator is run
-        on the chosen masks alone.
+        P(sing) of all masks as the evaluator returned them. If given, these values are audited. By default, the evaluator
+        is run on the random masks only.
 
     Returns
     -------

@@ -42,12 +42,12 @@ LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of a song's log-mel values that are
 
 
 class Page:
-    """State of the server: a desk, its songs, a run, and the folder of drawings.
+    """State of the server: a session, its songs, a run, and the folder of drawings.
 
     Parameters
     ----------
     make : callable
-        Function that creates the desk and its first song.
+        Function that creates the session and its first song.
     drawings : Path
         Folder in which drawings are saved.
     run : Run, optional
@@ -73,7 +73,7 @@ class Page:
         self._keeping = threading.Lock()
 
     def prepare(self) -> None:
-        """Create the desk and its first song, while the page displays that it is waiting."""
+        """Create the session and its first song, while the page displays that it is waiting."""
         try:
             self.session, song = self._make()
             self._first = song.identity
@@ -86,7 +86,7 @@ class Page:
             raise
 
     def ready(self) -> tuple[Session, Song]:
-        """Return the desk and the newest song.
+        """Return the session and the newest song.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class Page:
         return song.identity
 
     def _asked(self, asked: dict[str, Any]) -> tuple[Session, Song]:
-        """Return the desk and the song of a request; each page has a separate song."""
+        """Return the session and the song of a request; each page has a separate song."""
         session, _ = self.ready()
         with self._keeping:
             identity = _given(asked, "song", str)
@@ -121,7 +121,7 @@ class Page:
     # --- request handlers, which return values that can be serialised as JSON ------------------------------------------
 
     def about(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Return shapes, grid, threshold, colours and runs for the page, and whether the desk is ready."""
+        """Return shapes, grid, threshold, colours and runs for the page, and whether the session is ready."""
         told: dict[str, Any] = {"ready": self.session is not None and self.song is not None, "failure": self.failure}
         if (session := self.session) is None:
             return told
@@ -144,7 +144,7 @@ class Page:
         """Return the spectrogram of a song as bytes and P(sing) along it; the newest song by default."""
         session, song = self._asked(asked) if asked else self.ready()
         made = [what for what in self.synthetic if what != "song" or song.identity == self._first]
-        note = f"Synthetic {' and '.join(made)}: an example, which says nothing about music." if made else ""
+        note = f"Synthetic {' and '.join(made)}: an example that supports no conclusion about music." if made else ""
         return {
             "song": song.identity,
             "name": song.name,
@@ -185,7 +185,7 @@ class Page:
         }
 
     def save(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Save a drawing for ``drawings.folder``."""
+        """Save a drawing in a format that the key ``drawings.folder`` accepts."""
         self.ready()
         return {"path": str(save_drawing(self.drawings, _given(asked, "name", str), self._coverage(asked)))}
 
@@ -250,10 +250,10 @@ def application(page: Page) -> Starlette:
     async def upload(request: Request) -> Response:
         content = bytearray()
         async for part in request.stream():
-            if len(content) <= MAX_UPLOADED:  # the rest is still received, because an interrupted browser shows no answer
+            if len(content) <= MAX_UPLOADED:  # the rest is still received, because an interrupted browser shows no response
                 content += part
         if len(content) > MAX_UPLOADED:
-            return _refused(f"file: larger than {MAX_UPLOADED >> 20} MiB. Cut it, or give its path to the command.")
+            return _refused(f"file: larger than {MAX_UPLOADED >> 20} MiB. Shorten it, or pass its path to the command.")
         name = Path(request.query_params.get("name", "song")).name
         return await _answer(lambda: page.put(name, bytes(content)))
 
@@ -264,7 +264,7 @@ def application(page: Page) -> Starlette:
                 if len(content) > MAX_REQUEST_BYTES or not request.headers.get("content-type", "").startswith(
                     "application/json"
                 ):
-                    return _refused("request: must be JSON of limited size. Reload the page.")
+                    return _refused(f"request: must be JSON of at most {MAX_REQUEST_BYTES >> 20} MiB. Reload the page.")
                 try:
                     asked = json.loads(content)
                 except ValueError as error:
@@ -309,7 +309,7 @@ def application(page: Page) -> Starlette:
 
 
 async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
-    """Return the result as JSON, or an error of the user or a superseded request as one sentence."""
+    """Return the result as JSON, or the message of a user error or of a superseded request."""
     try:
         return JSONResponse(await run_in_threadpool(work), headers=HEADERS)
     except SupersededError as error:
@@ -319,7 +319,7 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
 
 
 async def _gone_wrong(_: Request, error: Exception) -> Response:
-    """Return an answer for an unexpected error, which Starlette raises again so that uvicorn prints its traceback."""
+    """Return a response for an unexpected error, which Starlette raises again so that uvicorn prints its traceback."""
     message = f"page: internal error of the server ({type(error).__name__}). See its terminal for details."
     return JSONResponse({"error": message}, status_code=500, headers=HEADERS)
 

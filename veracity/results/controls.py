@@ -29,7 +29,7 @@ CHANCE, ABOVE, ONE, ZERO, NONE = "chance", "above chance", "1", "0", ""
 AREA, RECALL = "normalised AUFC", "planted segments among as many first"
 OUTSIDE, QUESTION = "largest difference outside", "Shapley of the perturbation less of the fill game"
 HOLDS, FAILS, UNDETERMINED, LEFT_OUT = "as expected", "not as expected", "undetermined", "left out"
-FEWEST_THAT_AGREE = 5  # fewest songs with identical scores that replace an interval
+FEWEST_THAT_AGREE = 5  # smallest number of songs whose identical score replaces an interval
 BOUNDS = {RECALL: (0.0, 1.0), AREA: (-np.inf, 1.0), QUESTION: (-np.inf, np.inf)}
 COLUMNS = [
     *("control", "domain", "explainer", "fill", "privileged", "score", "expected", "chance", "mean", "low", "high"),
@@ -209,7 +209,7 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
 
 
 def summary(rows: pd.DataFrame) -> str:
-    """Return the numbers of verdicts as text."""
+    """Return the number of each verdict as text."""
     verdicts = rows.verdict[rows.verdict.isin([HOLDS, FAILS, UNDETERMINED])]
     counted = ", ".join(f"{(verdicts == verdict).sum()} {verdict}" for verdict in (HOLDS, FAILS, UNDETERMINED))
     return f"{len(verdicts)} expectations: {counted}"
@@ -226,7 +226,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
         {
             "control": rows.control,
             "domain": words.domain,
-            "explainer (*: sees the clean excerpt)": who,
+            "explainer (*: privileged)": who,
             "score": words.score,
             "expected": words.expected.replace(NONE, "nothing"),
             "chance": rows.chance,
@@ -271,11 +271,11 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, margin: float, footnote: st
         names = [f"{named(name, fill)}{'*' if seen else ''}" for name, fill, seen in order] if ax is axes[0, 0] else []
         _label(ax, names or [""] * len(order), "recall of\nplanted segments" if panel[0] in PLANTED else AREA)
     if not panels:
-        say_empty(axes[0, 0], "no control but grids")
+        say_empty(axes[0, 0], "no controls except grids")
     _plot_grids(axes[0, -1], rows[rows.score == QUESTION])
     if handles := _legend(margin if panels else None):
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize=7.5)
-    missing = "".join(f" Left out: {row.control} ({row.why})." for row in rows[rows.verdict == LEFT_OUT].itertuples())
+    missing = "".join(f" Omitted: {row.control} ({row.why})." for row in rows[rows.verdict == LEFT_OUT].itertuples())
     put_footnote(
         figure,
         f"{footnote}. {summary(rows)}. Lines: {INTERVALS}. *: privileged, has access to the clean excerpt.{missing}",
@@ -286,7 +286,7 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, margin: float, footnote: st
 MARKS = {
     HOLDS: ("o", PALETTE[2], "as expected"),
     FAILS: ("X", PALETTE[3], "not as expected"),
-    "": ("D", "0.55", "nothing expected"),
+    "": ("D", "0.55", "no expectation"),
     UNDETERMINED: ("s", PALETTE[1], "undetermined"),
 }
 BAND: dict[str, Any] = {"color": "0.9", "lw": 0, "zorder": 0}
@@ -311,7 +311,7 @@ def _label(ax: Axes, names: Sequence[str], below: str) -> None:
 
 
 def _plot_grids(ax: Axes, grids: pd.DataFrame) -> None:
-    ax.set_title("other grids:\nperturbation game\nless fill game", fontsize=8)
+    ax.set_title("other grids:\nperturbation game\nminus fill game", fontsize=8)
     if grids.empty:
         say_empty(ax, "no other grid")
         return

@@ -47,8 +47,8 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
     Raises
     ------
     CorpusError
-        If the file is missing, empty, damaged, too short or too long. Also if its sample rate is implausible, or its samples
-        are not finite or not scaled to full scale.
+        If the file is missing, empty, damaged, too short or too long, if its sample rate is implausible, or if its samples
+        are not finite or exceed full scale by far.
     """
     return load_audio_and_stats(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
 
@@ -56,7 +56,7 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
 def load_audio_and_stats(
     path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0
 ) -> tuple[np.ndarray, AudioStats]:
-    """Return the audio as `load_audio`, with its properties and those of the file.
+    """Return the audio as `load_audio` does, and the properties of the file and its samples.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
     if not config.model.build:  # a user-supplied classifier replaces the detector
         detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
     if frontend.hop_samples > frontend.frame_samples:
-        problem = f"more than frontend.frame_samples {frontend.frame_samples}, so that some audio is in no frame"
+        problem = f"larger than frontend.frame_samples {frontend.frame_samples}, so frames would skip some audio"
         raise refused("frontend.hop_samples", problem, frontend.hop_samples, "Lower it")
     _check_attacked(config)
     _check_lengths(config)
@@ -79,7 +79,7 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
     _check_truth(config)
     _check_drawings(config)
     if both := set(words.sing) & set(words.nosing):
-        raise refused("corpus.words", "the same word for sing and nosing", quoted(min(both)), "Leave it in one of them")
+        raise refused("corpus.words", "must differ between sing and nosing", quoted(min(both)), "Leave it out of one of them")
     _check_explainers(config)
     _check_controls(config)
     if n_songs is not None:
@@ -91,7 +91,7 @@ def _check_attacked(config: Configuration) -> None:
     key, attacked, n = "detector.attacked", config.detector.attacked, config.detector.n_seeds
     if config.detector.checkpoint:
         if attacked != "seed0":
-            raise refused(key, "detector.checkpoint has no seeds", attacked, "Set detector.checkpoint to null, or leave it out")
+            raise refused(key, "detector.checkpoint has no seeds", attacked, "Leave it out, or set detector.checkpoint to null")
     elif attacked not in (names := [f"seed{seed}" for seed in range(n)]):
         trained = names[0] + (f" to {names[-1]}" if n > 1 else "")
         raise refused(key, f"detector.n_seeds {n} trains {trained}", attacked, "Raise detector.n_seeds, or attack one of these")
@@ -138,7 +138,7 @@ def _check_lime(config: Configuration) -> None:
     if weighted < n + 1:
         equal = f"with lime.kernel_width {plain(lime.kernel_width)} equivalent to {weighted:.2g} masks"
         problem = f"{equal}, too few for the weights of {n} segments"
-        raise refused("lime.n_samples", problem, lime.n_samples, "Raise one of them")
+        raise refused("lime.n_samples", problem, lime.n_samples, "Raise it, or lime.kernel_width")
     if max(config.localised.k) > n:
         problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
         raise refused("localised.k", problem, max(config.localised.k), "Use smaller values")
@@ -161,7 +161,7 @@ def _check_truth(config: Configuration) -> None:
             explainer, _, fill = name.partition(":")
             if explainer not in known and not (key == "against" and name == "random"):
                 near = hint(explainer, known | READY.keys())
-                raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it there{near}")
+                raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it to explainers{near}")
             fills = {one.fill for one in explainers if one.name == explainer}
             if explainer in EXACT_BASELINES:
                 fills = {"mean", "zero", "min", CLEAN}
@@ -170,11 +170,11 @@ def _check_truth(config: Configuration) -> None:
                     f"truth.{key}", "not evaluated with this fill", quoted(name), f"Choose {', '.join(sorted(fills))}"
                 )
             if fill not in ("", CLEAN, *config.lime.fills):
-                raise refused(f"truth.{key}", f"lime.fills does not contain {fill}", quoted(name), "Add it there")
+                raise refused(f"truth.{key}", f"lime.fills does not contain {fill}", quoted(name), "Add it")
 
 
 def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
-    """Return the reason why not all masks of a grid can be evaluated, or an empty text if they can.
+    """Return the reason why not all masks of a grid can be evaluated, or an empty string if they can.
 
     A user-supplied classifier is not built for this check.
 
@@ -188,7 +188,7 @@ def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int
     Returns
     -------
     str
-        Reason as a clause, or an empty text.
+        Reason as a clause, or an empty string.
     """
     lime = config.lime
     if not lime.exact:
@@ -206,7 +206,7 @@ def _check_model(config: Configuration) -> None:
     model = config.model
     if model.predict:
         if model.build:
-            raise refused("model.predict", "model.build is given, too", quoted(model.predict), "Set one of them to null")
+            raise refused("model.predict", "model.build is also given", quoted(model.predict), "Set one of them to null")
         if model.threshold == "arg max":
             raise refused("model.threshold", "model.predict returns one probability", "arg max", "Give a number, or null")
         check_callable(model.predict, "model.predict")
@@ -215,7 +215,7 @@ def _check_model(config: Configuration) -> None:
         raise refused("model.threshold", "there is no model.build or model.predict", model.threshold, cure)
     if not model.build:
         if model.label:
-            raise refused("model.label", "there is no model.build that has labels", quoted(model.label), "Set both, or null")
+            raise refused("model.label", "requires model.build", quoted(model.label), "Set both, or set it to null")
         return
     if not model.label:
         raise refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
@@ -250,7 +250,7 @@ def _check_controls(config: Configuration) -> None:
     if controls.confined.segments > (n := lime.n_time * lime.n_band):
         raise refused(
             "controls.confined.segments",
-            f"must be at most {n}, as many as the grid has segments",
+            f"must be at most {n}, the number of segments of the grid",
             controls.confined.segments,
             "Lower it",
         )
@@ -297,7 +297,7 @@ def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
     if not any(n_songs.get(split) for split in splits):
         having = [split for split, n in n_songs.items() if n]
         cure = f"Name {' or '.join(having)}" if having else "Add songs to the filelists of the corpus"
-        raise refused("attacks.splits", "the corpus has no songs in them", list(splits), cure)
+        raise refused("attacks.splits", "the corpus has no songs in these splits", list(splits), cure)
     if detector.checkpoint or config.model.build:
         return  # no training, and the checkpoint may contain a threshold
     if config.corpus.kind == "audio":
@@ -307,5 +307,5 @@ def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
         problem = "the corpus has no songs to train on (filelists/train)"
         raise refused("detector.checkpoint", problem, "null", "Add songs, or give a checkpoint")
     if detector.threshold is None and not n_songs.get("valid"):
-        problem = "the corpus has no songs to tune it on (filelists/valid)"
+        problem = "the corpus has no songs to tune the threshold on (filelists/valid)"
         raise refused("detector.threshold", problem, "null", "Add songs, or set a threshold")

@@ -162,7 +162,7 @@ class Run:
         self.name, self.config, self.before = name, config, before
         self.folder = f"results/{config['run']}"
         if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - including broken links
-            raise ConfigError(f"run: {self.folder} is not a folder. Remove it, or choose another name.")
+            raise ConfigError(f"run: must name a folder, got the file {self.folder}. Remove it, or choose another name.")
         self.stages = stages_of(config)
         self._settings_of: dict[tuple, dict[str, Any]] = {}
         self.build, self.predict = config["model"]["build"], config["model"]["predict"]
@@ -180,7 +180,7 @@ class Run:
         for path in (self.checkpoint, *(path for song in self.songs.values() for path in (song.audio, song.labels))):
             if path and set("{}") & set(str(path)):
                 raise ConfigError(
-                    f"{path}: must not contain braces, which Snakemake reads as a wildcard. Rename the file or folder."
+                    f"{path}: must not contain braces, which Snakemake reads as wildcards. Rename the file or folder."
                 )
         self._check()
         self.controls, self.controls_left_out = self._controls()
@@ -220,7 +220,7 @@ class Run:
             parts.append(f"explained: {self.predict}, with perturbations of the detector")
         if "valid" in self.config["attacks"]["splits"] and self.config["detector"]["threshold"] is None and not self.build:
             unless = " (unless the checkpoint has one)" if self.checkpoint else ""
-            parts.append(f"threshold tuned on validation songs, which are attacked, too{unless}")
+            parts.append(f"threshold tuned on validation songs, which are also attacked{unless}")
         return "; ".join([*parts, *([f"variant {self.name}"] if self.name else [])])
 
     def _controls(self) -> tuple[list[str], dict[str, str]]:
@@ -306,7 +306,7 @@ class Run:
     def artefacts(self, stage: str) -> list[dict[str, str]]:
         """Return the names of all artefacts of a stage that tables and figures read."""
         pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
-        if stage in EXPLAINER_STAGES:  # stored attributions are of whole excerpts alone
+        if stage in EXPLAINER_STAGES:  # stored attributions exist only for whole excerpts
             localised = stage == EXPLAINER_STAGES[1]
             explainers = [
                 name
@@ -339,10 +339,10 @@ class Run:
         return self.path("imported") if name == GIVEN else self.path("training", detector=name)
 
     def settings_of(self, stage: str, **names: str) -> dict[str, Any]:
-        """Return everything except inputs that determines an artefact. The artefact stores it, and a change re-runs the job.
+        """Return all settings that determine an artefact. The artefact stores them, and a change re-runs the job.
 
-        The settings of the stages above are part of it. Otherwise an artefact would seem up to date after a job above failed:
-        Snakemake removes the output of that job, and does not miss it while what was made from it is there.
+        The settings of upstream stages are included. Otherwise an artefact would seem up to date after an upstream job has
+        failed: Snakemake removes the output of that job, and does not recompute it while the artefacts made from it exist.
 
         Parameters
         ----------
@@ -366,7 +366,7 @@ class Run:
         return self._settings_of[key]
 
     def _made_from(self, stage: str, names: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
-        """Return the stages and names of the artefacts from which one is made."""
+        """Return the stages and names of the artefacts from which an artefact is made."""
         found = []
         for above in self.stages[stage].made_from:
             control = names.get("control", "")
