@@ -89,7 +89,7 @@ def fixture(device: torch.device) -> BenchmarkFixture:
     songs = [synthesise_song(np.random.default_rng(i), seconds=20, sample_rate=frontend.sample_rate).audio for i in range(3)]
     torch.manual_seed(0)
     detector = Detector(frontend=frontend).eval()
-    with torch.no_grad():  # standardised inputs and decisions that are no ties, so that differences would show
+    with torch.no_grad():  # standardised inputs and no ties between decisions, so that differences are visible
         frames = torch.cat([log_mel(magnitudes(torch.as_tensor(song), frontend), frontend) for song in songs])
         detector.freq_norm.running_mean.copy_(frames.mean(dim=0))
         detector.freq_norm.running_var.copy_(frames.var(dim=0))

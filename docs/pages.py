@@ -25,7 +25,7 @@ def on_config(config):
 
 
 def on_files(files, config):
-    """Add what is made to what lies in docs/."""
+    """Add generated pages to those in docs/."""
     for name, source in COPIED.items():
         files.append(File.generated(config, name, content=_moved((ROOT / source).read_text(encoding="utf-8"))))
     for name in [*ROOMS, *ALONE]:

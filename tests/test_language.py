@@ -7,16 +7,17 @@ a legitimate use in technical prose, and has an example that it must find.
 
 import ast
 import bisect
+import io
 import itertools
 import re
+import tokenize
 
 import pytest
 from workspaces import ROOT
 
-#: Files to check. Of Python files the comments are checked, which are the text of a notebook in the percent format.
-GLOBS = ["CONTRIBUTING.md", "README.md", "docs/*.md", "docs/tour.py"]
-#: Files that are generated from text elsewhere, which has not been rewritten yet.
-EXCLUDED = {"docs/artefacts.md", "docs/configuration.md", "docs/findings.md"}
+#: Files to check. Of Python files the docstrings and comments are checked, of rules and configurations the comments.
+GLOBS = ["*.md", "docs/*.md", "docs/*.py", "veracity/**/*.py", "workflow/**/*.py", "workflow/**/*.smk", "Snakefile"]
+GLOBS += ["benchmarks/*.py", "config/*.yaml", "profiles/**/*.yaml"]
 PROGRAM = "(?:bench|classifier|configuration|detector|explainer|function|LIME|model|module|page|program|script|table|workflow)"
 #: Pattern, example that it must find, plain English. Patterns are matched to words with single spaces between them.
 IDIOMS = [
@@ -57,11 +58,26 @@ def prose(text, suffix=".md"):
         return "\N{MIDDLE DOT}" + "\n" * found[0].count("\n")
 
     if suffix == ".py":
-        text = re.sub(r"^(?!# (?!%%)).*$", "", text, flags=re.MULTILINE)
-        text = re.sub(r"^# ", "", text, flags=re.MULTILINE)
+        text = documentation(text)
+    elif suffix != ".md":
+        text = re.sub(r"^.*?(?:(?:^|(?<=\s))#+\s?(.*))?$", lambda found: found[1] or "", text, flags=re.MULTILINE)
     for pattern, flag in (*CODE, (r"\]\([^)\s]*\)", 0)):
         text = re.sub(pattern, blank, text, flags=re.MULTILINE | flag)
     return text.splitlines()
+
+
+def documentation(code):
+    """Return the docstrings and comments of Python code on the lines where they are."""
+    lines = [""] * (code.count("\n") + 1)
+    for node in ast.walk(ast.parse(code)):
+        is_documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if is_documented and ast.get_docstring(node, clean=False):
+            first, last = node.body[0].lineno - 1, node.body[0].end_lineno
+            lines[first:last] = [line.strip().strip('"') for line in code.splitlines()[first:last]]
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            lines[token.start[0] - 1] = token.string.lstrip("#: ")
+    return "\n".join(lines)
 
 
 def idioms(text, suffix=".md"):
@@ -123,18 +139,17 @@ def faults(text, *, is_sentence):
     return found + ["no full stop"] * (is_sentence and not text.endswith((".", "?", "\N{MIDDLE DOT}")))
 
 
-CHECKED = [path for glob in GLOBS for path in sorted(ROOT.glob(glob)) if str(path.relative_to(ROOT)) not in EXCLUDED]
+CHECKED = [path for glob in GLOBS for path in sorted(ROOT.glob(glob))]
 
 
 def test_language_globs_match_pages():
-    assert {"explainers.md", "glossary.md", "tour.py"} <= {path.name for path in CHECKED}
-    assert all((ROOT / name).is_file() for name in EXCLUDED)
+    named = {path.name for path in CHECKED}
+    assert {"explainers.md", "findings.md", "CHANGELOG.md", "tour.py", "lime.py", "common.smk", "config.yaml"} <= named
 
 
-@pytest.mark.parametrize("path", CHECKED, ids=lambda path: path.name)
-def test_language_page_has_no_idioms(path):
-    found = idioms(path.read_text(encoding="utf-8"), path.suffix)
-    assert not found, "\n".join(f"{path.name}:{line}: {phrase!r}, write: {plain}" for line, phrase, plain in found)
+def test_language_documentation_has_no_idioms():
+    found = [(path, *one) for path in CHECKED for one in idioms(path.read_text(encoding="utf-8"), path.suffix)]
+    assert not found, "\n".join(f"{path}:{line}: {phrase!r}, write: {plain}" for path, line, phrase, plain in found)
 
 
 @pytest.mark.parametrize(("pattern", "example"), [(pattern, example) for pattern, example, _ in IDIOMS])
@@ -153,7 +168,8 @@ def test_language_free_relative_as_heading_is_found():
 
 def test_language_idiom_across_lines_is_found():
     assert idioms("- A classifier of one's\n  own.\n") == [(1, "one's own", "your own, custom")]
-    assert [line for line, *_ in idioms("# %%\nx = 1  # it is told\n\n# %% [markdown]\n# Both are told.\n", ".py")] == [5]
+    assert [line for line, *_ in idioms('"""It is told."""\nx = "told anew"\n\n# Both are told.\n', ".py")] == [1, 4]
+    assert [line for line, *_ in idioms("key: anew  # both are told\nother: 1\n# anew\n", ".yaml")] == [1, 3]
 
 
 @pytest.mark.parametrize(
