@@ -287,7 +287,7 @@ def test_explainers_are_read_by_name_by_callable_and_by_mapping():
 @pytest.mark.parametrize(
     ("configured", "message"),
     [
-        (["shapley"], "explainers: lime, .*, is missing"),
+        (["shapley"], "explainers: must contain lime, .*Add it"),
         (["lime", "shaply"], "explainers: unknown explainer, got 'shaply'.*did you mean 'shapley'"),
         (["lime", "shapley", "shapley"], "names must differ, got 'shapley' twice"),
         (["lime", {"name": "best", "call": "a:b"}], "name is reserved for tables, got 'best'"),
