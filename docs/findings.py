@@ -21,14 +21,13 @@ import numpy as np
 import pandas as pd
 
 from veracity.attacks.settings import DOMAINS
-from veracity.labels import LABELS
 from veracity.results.fidelity_vs_correctness import ANSWERABLE
+from veracity.results.panels import PANELS
 from veracity.results.pooling import read_table
 from veracity.results.study import BOUNDS, CLEAN
 
 PAGE = Path(__file__).with_suffix(".md")
 README = PAGE.parents[1] / "README.md"
-PANELS = [(domain, original) for original in LABELS for domain in DOMAINS]
 VALUES = ("mean", "difference", "auc", "truth", "percent", "rank_correlation")
 QUANTIFIERS = (
     *("all", "always", "any", "at least", "at most", "each", "enough", "every", "everyone", "half", "least", "most", "nearly"),
@@ -130,7 +129,7 @@ def read(tables: Tables, words: str) -> str:
 
 
 def significant(rows: pd.DataFrame) -> np.ndarray:
-    """Tell of contrasts whether they are significant, adjusted."""
+    """Return whether contrasts are significant after adjustment."""
     return (rows.p_adjusted <= 0.05).to_numpy()
 
 
@@ -166,7 +165,7 @@ def blind(tables: Tables) -> pd.DataFrame:
 
 
 def holds_chance(rows: pd.DataFrame, chance: float | pd.Series = 0.0) -> pd.Series:
-    """Tell of rows whether their interval holds chance."""
+    """Return whether the interval of each row includes chance."""
     return (rows.low <= chance) & (chance <= rows.high)
 
 
@@ -179,11 +178,6 @@ def failed(tables: Tables) -> str:
             for row in rows.itertuples()
         ]
     )
-
-
-def percent(values: np.ndarray) -> str:
-    """Return shares as a range of percentages."""
-    return f"{100 * values.min():.0f} to {100 * values.max():.0f} %"
 
 
 #: What is computed from several rows, by name.
@@ -208,7 +202,7 @@ NUMBERS: dict[str, Callable[[Tables], str]] = {
     "correlated": lambda t: listed([f"{n}" for n in _correlated(t)]),
     "fewest minimal": lambda t: f"{t.values('truths', what='n_minimal', column='least').min():.0f}",
     "most minimal": lambda t: f"{t.values('truths', what='n_minimal', column='most').max():.0f}",
-    "pairs of a panel": lambda t: f"{_panels_of_fidelity(t).pairs.min():.0f} to {_panels_of_fidelity(t).pairs.max():.0f}",
+    "pairs of a panel": lambda t: _range(_panels_of_fidelity(t).pairs, 0),
     "expectations": lambda t: f"{len(verdicts(t))}",
     **{
         f"verdicts: {verdict}": lambda t, verdict=verdict: f"{(verdicts(t) == verdict).sum()}"
@@ -340,11 +334,6 @@ def _fidelity(tables: Tables, fill: str = MEAN, among: str = "all") -> pd.DataFr
 
 def _range(values: np.ndarray | pd.Series, digits: int | str) -> str:
     return f"{number(min(values), digits)} to {number(max(values), digits)}"
-
-
-def _small(tables: Tables, column: str = "mean") -> np.ndarray:
-    rows = tables.rows("gap", kind="part")
-    return rows[rows.part.isin(["sampling", "locality", "surrogate", "scale"])][column].to_numpy()
 
 
 def _grids(tables: Tables) -> list[str]:

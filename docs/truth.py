@@ -69,8 +69,10 @@ FIGURES: dict[str, Callable[..., Figure]] = {
 PACKED = ("scores.csv", "leaderboard.csv", "controls_by_excerpt.csv", "figure_explainers.csv")  # large; pandas reads them
 INTRODUCTION = """# Tables and figures of the truth study
 
-The tables are those of one run of `snakemake --cores 2 all costs --configfile config/truth.yaml`, copied by
-`python docs/truth.py RUN`. `python docs/truth.py` draws the figures from the tables. [Findings](../findings.md) is written from
+The tables are those of one run of `snakemake --cores 2 all costs --configfile config/truth.yaml` at commit fc59224, copied by
+`python docs/truth.py RUN`. Afterwards, names of columns, files and query budgets were converted to those of this version, and
+`gap.csv` was computed again from `scores.csv.gz`, because it has one more kind of row. `python docs/truth.py` draws the figures
+from the tables. [Findings](../findings.md) is written from
 the tables, too.
 
 All intervals over songs can be recomputed. `veracity.results.leaderboard.table`, `contrasts.table`, `gap.table`,
