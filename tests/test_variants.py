@@ -63,21 +63,23 @@ REACHED = {
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
+def empty(tmp_path_factory):
+    """Return a workspace in which nothing has been computed."""
     from networks import random_detector
 
     from veracity.detector.checkpoints import Checkpoint, save_checkpoint
 
     workspace = Workspace(tmp_path_factory.mktemp("variants"))
-    workspace.configure("small", SMALL, TWO_SEEDS)
-    workspace.configure("variants", SMALL, TWO_SEEDS, {"variants": VARIANTS})
     save_checkpoint(workspace.folder / "random.pt", Checkpoint(random_detector(), threshold=0.5))
     return workspace
 
 
 @pytest.fixture(scope="module")
-def compared(workspace):
-    """Give the workspace after the run itself, and then the comparison with its variants; and the digests between."""
+def compared(finished_run, tmp_path_factory):
+    """Return a copy of the finished run after a comparison with its variants, and the digests before it."""
+    workspace = Workspace.copy_of(finished_run, tmp_path_factory.mktemp("compared") / "copy")
+    workspace.configure("small", SMALL, TWO_SEEDS)
+    workspace.configure("variants", SMALL, TWO_SEEDS, {"variants": VARIANTS})
     done = workspace.snakemake("results/small/tables/flip_rates.csv", "results/small/tables/fidelity.csv")
     assert done.returncode == 0, done.stdout + done.stderr
     before = workspace.digests()
@@ -100,10 +102,10 @@ def planned(said):
 
 
 @pytest.mark.slow
-def test_what_each_change_reaches(workspace):
+def test_what_each_change_reaches(empty):
     changes = {name: change for name, (change, _) in REACHED.items()}
-    config = workspace.configure("reached", SMALL, TWO_SEEDS, {"variants": changes})
-    done = workspace.snakemake("-n", "compare", config=config)
+    config = empty.configure("reached", SMALL, TWO_SEEDS, {"variants": changes})
+    done = empty.snakemake("-n", "compare", config=config)
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = [rule for rule, *_ in planned(done.stdout)]
     for name, (_, expected) in REACHED.items():
@@ -118,8 +120,8 @@ def test_what_each_change_reaches(workspace):
 
 
 @pytest.mark.slow
-def test_stages_are_made_from_what_the_rules_read(workspace):
-    done = workspace.snakemake("-n", "all", config=workspace.configure("all", SMALL, {"explainers": ["lime", "occlusion"]}))
+def test_stages_are_made_from_what_the_rules_read(empty):
+    done = empty.snakemake("-n", "all", config=empty.configure("all", SMALL, {"explainers": ["lime", "occlusion"]}))
     stages = stages_of(merged(DEFAULT, SMALL))
 
     seen = set()
@@ -317,7 +319,7 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
+def test_what_is_wrong_with_a_variant_stops_a_run_at_once(empty):
     """One case of each kind: a key, what keys are together, a file."""
     for variants, said in (
         ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "variants.a.attacks.waveform.epss: unknown key. Did you mean 'eps'?"),
@@ -327,26 +329,26 @@ def test_what_is_wrong_with_a_variant_stops_a_run_at_once(workspace):
             "variants.a: detector.checkpoint: file is missing, got absent.pt",
         ),
     ):
-        config = workspace.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants})
-        done = workspace.snakemake("-n", "compare", config=config)
+        config = empty.configure("wrong", SMALL, TWO_SEEDS, {"variants": variants})
+        done = empty.snakemake("-n", "compare", config=config)
         assert done.returncode
         assert said in done.stdout + done.stderr
         assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_without_variants_there_is_nothing_to_compare(workspace):
-    done = workspace.snakemake("-n", "compare")
+def test_without_variants_there_is_nothing_to_compare(empty):
+    done = empty.snakemake("-n", "compare")
     assert done.returncode
     assert "variants: nothing to compare. Add variants" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_variants_of_a_corpus_that_is_not_there_yet_are_told_so(workspace):
+def test_variants_of_a_corpus_that_is_not_there_yet_are_told_so(empty):
     missing = {"corpus": {"kind": "folder", "folder": "absent", "url": "https://example.org/songs.zip"}}
-    config = workspace.configure("absent", SMALL, missing, {"variants": {"fill_min": {"lime": {"fill": "min"}}}})
-    done = workspace.snakemake("-n", "compare", config=config)
+    config = empty.configure("absent", SMALL, missing, {"variants": {"fill_min": {"lime": {"fill": "min"}}}})
+    done = empty.snakemake("-n", "compare", config=config)
     said = done.stdout + done.stderr
     assert "corpus.folder: folder is missing, got absent" in said
     assert "Traceback" not in said
