@@ -338,7 +338,7 @@ def test_what_is_wrong_with_a_variant_stops_a_run_at_once(empty):
 
 @pytest.mark.slow
 def test_without_variants_there_is_nothing_to_compare(empty):
-    done = empty.snakemake("-n", "compare")
+    done = empty.snakemake("-n", "compare", config=empty.configure("without", SMALL))
     assert done.returncode
     assert "variants: nothing to compare. Add variants" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
