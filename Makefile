@@ -1,5 +1,5 @@
 # make all: create the environment and run the whole experiment on the synthetic corpus.  make test: run checks and fast tests.
-# make test-all: also run slow tests (whole DAGs, SLURM, a browser, documented commands) and build the site.
+# make test-all: also run slow tests (whole DAGs, SLURM, a browser, documented commands, the site).
 # If you use your own environment (environment.yml, or pip install -e ".[workflow]"), run snakemake directly.
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
 	notebook plain_stacks searching seeds solution_concepts store summaries tables))
 
-.PHONY: all page test test-all fast-tests test-lowest check docs setup bench clean
+.PHONY: all page test test-all fast-tests all-tests test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
@@ -26,11 +26,14 @@ PYTEST = $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 
 test: setup
 	$(MAKE) --no-print-directory --jobs check fast-tests
 
-test-all: setup check docs
-	$(PYTEST)
+test-all: setup
+	$(MAKE) --no-print-directory --jobs check all-tests
 
 fast-tests: setup
 	$(PYTEST) -m "not slow"
+
+all-tests: setup
+	$(PYTEST)
 
 # Tests with the lowest supported versions. This downloads gigabytes, because only the newest torch has a small build here.
 test-lowest:

@@ -45,6 +45,7 @@ def test_channels_are_averaged_and_resampled(tmp_path):
     np.testing.assert_allclose(audio[500:-500], expected[500:-500], atol=1e-4)
 
 
+@pytest.mark.slow  # the first call of librosa compiles for twenty seconds
 @pytest.mark.parametrize("rate", [44100, 48000, 32000, 11025])
 def test_resampling_is_librosa_s(tmp_path, rate):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, rate + 7).astype(np.float32)

@@ -146,31 +146,10 @@ def test_audio_of_several_channels_is_refused(checkpoint):
         notebook.p_sing(np.zeros((2, 44100)), checkpoint)
 
 
-@pytest.mark.slow
-def test_a_song_and_a_detector_are_made_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 2)
-    song, checkpoint = notebook.example(tmp_path)
-    made = checkpoint.stat().st_mtime_ns
-    assert notebook.example(tmp_path) == (song, checkpoint)
-    assert checkpoint.stat().st_mtime_ns == made
-    seconds, p = notebook.p_sing(song, checkpoint)
-    assert (seconds[0], len(seconds)) == (0, len(p))
-
-
-@pytest.mark.slow
-def test_the_tour_runs_as_it_is_written_in_under_60_lines(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("IPython")
+def test_the_tour_has_under_60_lines_of_code():
+    """The tests of the site execute it."""
     text = (ROOT / "docs" / "tour.py").read_text()
-    code = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    assert len(code) < 60
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(notebook, "EXAMPLE_UPDATES", 20)
-    names = {}
-    exec(compile(text, "tour.py", "exec"), names)
-    said = capsys.readouterr().out
-    assert "smallest sets:" in said
-    assert "occlusion's first three:" in said
-    assert soundfile.info(tmp_path / "results" / "example" / "adversarial.wav").subtype == "FLOAT"
+    assert len([line for line in text.splitlines() if line.strip() and not line.startswith("#")]) < 60
 
 
 def test_whatever_holds_a_detector_or_an_excerpt_is_taken(tmp_path, song, checkpoint, found):

@@ -16,13 +16,12 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from workspaces import SMALL, Workspace
 
-from veracity.detector.checkpoints import Checkpoint, save_checkpoint
+from veracity.detector.checkpoints import Checkpoint
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.jobs import store
 from veracity.page.runs import Run
 from veracity.page.server import Page
 from veracity.page.session import Session
-from veracity.songs.synthesis import SynthesisSettings, write_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -373,24 +372,16 @@ def test_a_broken_upload_says_what_is_wrong_and_the_page_lives(page, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, drawings, session):
-    """Give a run whose only shape is one that was saved by the page (and by this fixture, where that test did not run)."""
+def finished(finished_run, tmp_path_factory, drawings, session):
+    """Return a run whose only shape is one that was saved by the page (and by this fixture, where that test did not run)."""
     if not list(drawings.glob("*.npy")):
         drawings.mkdir(exist_ok=True)
         np.save(drawings / "mine.npy", session.shape("horse", (0.5, 0.5), (0.8, 0.8)))
     for extra in sorted(drawings.glob("*.npy"))[1:]:
         extra.unlink()
-    workspace = Workspace(tmp_path_factory.mktemp("run"))
-    # A detector that is not sure, and its threshold in the middle of what it says: attacks flip, drawings may.
-    songs = SynthesisSettings(**SMALL["corpus"]["synthetic"], sample_rate=22050)
-    write_corpus(workspace.folder / "same", songs, seed=0)
-    (same,) = (workspace.folder / "same" / "audio").glob("*test-01*")
-    threshold = float(np.median(session.song(same).p_sing))
-    save_checkpoint(workspace.folder / "unsure.pt", Checkpoint(session.checkpoint.detector, threshold=threshold))
-    own = {"drawings": {"folder": str(drawings), "shapes": []}, "detector": {"checkpoint": "unsure.pt", "threshold": None}}
-    config = workspace.configure("own", SMALL, own)
-    flips = [f"results/small/flips/{domain}/synthetic-test-01.h5" for domain in ("waveform", "spectrogram")]
-    done = workspace.snakemake("figure1", *flips, config=config)
+    workspace = Workspace.copy_of(finished_run, tmp_path_factory.mktemp("run") / "copy")
+    own = workspace.configure("own", SMALL, {"drawings": {"folder": str(drawings), "shapes": []}})
+    done = workspace.snakemake("figure1", config=own)
     assert done.returncode == 0, done.stdout + done.stderr
     return workspace.folder / "results" / "small"
 

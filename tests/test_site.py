@@ -1,25 +1,32 @@
-"""The site as `make docs` has built it: whole, with the tour's pictures and players, and with nothing from elsewhere."""
+"""The site of `make docs`: whole, with the tour's pictures and players, and with nothing from elsewhere."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
+import soundfile
 import yaml
 from PIL import Image
 from workspaces import ROOT
 
-SITE = ROOT / "site"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="there is no site: make docs"),
-]
+pytestmark = pytest.mark.slow
 
 
-def page(name):
-    return (SITE / name).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder of a site that was built strictly, and in which the tour was executed."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", folder]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
-def test_nothing_is_fetched_from_elsewhere():
-    pages = sorted(SITE.rglob("*.html"))
+def test_nothing_is_fetched_from_elsewhere(site):
+    pages = sorted(site.rglob("*.html"))
     assert len(pages) > 20
     for path in pages:
         text = path.read_text(encoding="utf-8")
@@ -27,26 +34,27 @@ def test_nothing_is_fetched_from_elsewhere():
         sources += re.findall(r"<link\b(?![^>]*rel=\"canonical\")[^>]*?\bhref=\"([^\"]*)", text)
         assert sources
         assert not [source for source in sources if re.match(r"(https?:)?//", source)], path
-    styles = "".join(path.read_text(encoding="utf-8") for path in SITE.rglob("*.css"))
+    styles = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
     assert not re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", styles)
 
 
-def test_the_tour_is_shown_as_it_ran():
-    text = page("tour.html")
+def test_the_tour_is_shown_as_it_ran(site):
+    text = (site / "tour.html").read_text(encoding="utf-8")
     pictures = re.findall(r"<img[^>]*src=\"(output[^\"]*\.png)\"", text)
     assert len(pictures) == 1
-    assert Image.open(SITE / pictures[0]).width > 600
+    assert Image.open(site / pictures[0]).width > 600
     assert len(re.findall(r"<source src=\"data:audio/wav;base64,[A-Za-z0-9+/]{100000}", text)) == 2
     for said in ("segments: LIME's", "smallest sets:", "occlusion's first three:"):
         assert said in text
     assert "Traceback" not in text
+    assert soundfile.info(ROOT / "results" / "example" / "adversarial.wav").subtype == "FLOAT"
 
 
-def test_every_room_has_its_page_of_reference():
+def test_every_room_has_its_page_of_reference(site):
     rooms = [path.parent.name for path in (ROOT / "veracity").glob("*/__init__.py")]
     for name in [*rooms, "notebook", "labels", "errors"]:
-        assert f'id="veracity.{name}' in page(f"reference/{name}.html")
-    games = page("reference/games.html")
+        assert f'id="veracity.{name}' in (site / "reference" / f"{name}.html").read_text(encoding="utf-8")
+    games = (site / "reference" / "games.html").read_text(encoding="utf-8")
     assert 'id="veracity.games.models.explained_model"' in games
     assert "The attacked detector." in games  # of its docstring
 

@@ -30,7 +30,7 @@ def random_game(grid, seed=0):
 
 
 @pytest.mark.parametrize("n_masks", [6, pytest.param(24, marks=pytest.mark.slow)])  # each takes the network a third of a second
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     layers=st.sampled_from(["ismir2015", "ismir2016"]),
     n_time=st.integers(1, 6),
