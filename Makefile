@@ -32,8 +32,9 @@ test-all: setup
 fast-tests: setup
 	$(PYTEST) -m "not slow"
 
+# Three processes on two cores, because the test of SLURM mostly waits.
 all-tests: setup
-	$(PYTEST)
+	$(PYTEST) -n 3
 
 # Tests with the lowest supported versions. This downloads gigabytes, because only the newest torch has a small build here.
 test-lowest:
