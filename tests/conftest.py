@@ -13,7 +13,8 @@ from workspaces import SMALL, Workspace
 #: The files that take longest, in this order: they begin, so that no process is left with one of them at the end.
 LONGEST_FIRST = (
     *("workflow_recovery", "slurm", "variants", "workflow_models", "commands", "workflow_targets", "workflow_outside"),
-    *("page_browser", "planning", "workflow", "site", "tables", "truth_study", "benchmarks", "pages", "notebook", "experiments"),
+    *("page_browser", "planning", "site", "workflow", "pages", "benchmarks", "controls", "tables", "truth_study"),
+    *("attacks", "notebook", "experiments"),
 )
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
