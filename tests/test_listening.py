@@ -9,6 +9,7 @@ import soundfile
 import torch
 from networks import standardised_detector
 
+from veracity.attacks.attacked import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.settings import PAPER, AttackSettings
@@ -24,6 +25,7 @@ GRID = LIME.grid(115, 80)
 AUDIO = (np.random.default_rng(0).normal(size=315 * 150) * 0.2).astype(np.float32)
 DETECTOR, THRESHOLD = standardised_detector(AUDIO, seed=2)
 NETWORK = DETECTOR.network()
+ATTACKED = AttackedDetector(NETWORK, FRONTEND, THRESHOLD)
 
 
 def attacked(domain, scope):
@@ -31,9 +33,9 @@ def attacked(domain, scope):
     strong = {"waveform": (0.05, 0.01), "spectrogram": (2.0, 0.2)}[domain]
     settings = AttackSettings(eps=strong[0], eta=strong[1], alpha=PAPER[domain].alpha * 100, max_updates=15)
     if scope == "song":
-        found = attack_song(AUDIO, NETWORK, FRONTEND, settings, domain=domain, threshold=THRESHOLD)
+        found = attack_song(AUDIO, ATTACKED, settings, domain=domain)
     else:
-        found = attack_excerpts(AUDIO, np.array([5, 20]), NETWORK, FRONTEND, settings, domain=domain, threshold=THRESHOLD)
+        found = attack_excerpts(AUDIO, np.array([5, 20]), ATTACKED, settings, domain=domain)
     known = {"threshold": THRESHOLD, "n_per_direction": 1, "seed": 0, "song": "a"}
     excerpts = pick_excerpts(found, NETWORK.logits, FRONTEND, **known)
     assert len(excerpts.original)

@@ -514,6 +514,7 @@ def _attacked(
 def _attacked_song(
     audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings, threshold: float | None
 ) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
+    from .attacks.attacked import AttackedDetector
     from .attacks.song_scope import attack_song
     from .games.models import explained_model
 
@@ -530,7 +531,7 @@ def _attacked_song(
     first_sample = first * hop
     _cut(samples, first_sample, n_frames * hop, rate)
     part = samples[first_sample - before * hop : first_sample + (n_frames + margin) * hop]
-    attacked = attack_song(part, network, frontend, settings, domain=domain, threshold=threshold)
+    attacked = attack_song(part, AttackedDetector(network, frontend, threshold), settings, domain=domain)
     start = frontend.half_excerpt + before  # skip the silence before the song
     found = {
         "clean": attacked.clean_log_mel[start : start + n_frames],

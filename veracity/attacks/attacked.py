@@ -3,19 +3,53 @@
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.decisions import is_sing
 from ..detector.network import Network
+from ..errors import within
 from ..jobs.devices import computes_bfloat16, tell_no_bfloat16, tf32
-from ..jobs.resuming import SavedState
 from ..songs.frontend import FrontEnd
-from .minimiser import minimise
+from .minimiser import Resumable, minimise
 from .settings import AttackSettings, Precision
+
+
+@dataclass(frozen=True)
+class AttackedDetector:
+    """Attacked detector with its front end and threshold.
+
+    Parameters
+    ----------
+    detector : Network, Detector, Checkpoint or path-like
+        Detector. An attack runs on its device.
+    frontend : FrontEnd
+        Settings of the front end.
+    threshold : float
+        Decision threshold: "sing" is P(sing) > threshold.
+
+    Raises
+    ------
+    ConfigError
+        If `threshold` is not from 0 to 1.
+    """
+
+    detector: AnyDetector
+    frontend: FrontEnd
+    threshold: float
+
+    def __post_init__(self) -> None:
+        within(self.threshold, 0, 1, "threshold")
+
+    @cached_property
+    def network(self) -> Network:
+        """Network of the detector."""
+        return as_network(self.detector)
 
 
 class Attacked(ABC):
@@ -113,9 +147,7 @@ def attack(
     settings: AttackSettings,
     *,
     threshold: float,
-    saved: SavedState | None,
-    identity: dict[str, Any],
-    description: str,
+    resumable: Resumable,
 ) -> Attack:
     """Flip as many decisions as possible within the limits of `settings`.
 
@@ -127,12 +159,8 @@ def attack(
         Settings of the attack.
     threshold : float
         Decision threshold of the attacked model.
-    saved : SavedState or None
-        Saved state from which the attack resumes.
-    identity : dict
-        Values that identify the inputs and the model; see `veracity.attacks.minimiser.minimise`.
-    description : str
-        Description of the attack for the progress bar.
+    resumable : Resumable
+        Description of the attack, and the saved state from which it resumes.
 
     Returns
     -------
@@ -146,27 +174,25 @@ def attack(
     """
     clean_logits, clean_frames = attacked.exact(attacked.clean)
     with tf32(allowed=settings.precision == "tf32"):
-        found = minimise(
+        minimum = minimise(
             torch.zeros_like(attacked.clean),
             attacked.gradient,
             is_sing(torch.sigmoid(clean_logits), threshold),
             settings,
             threshold=threshold,
             exact_logits=None if settings.precision == "float32" else lambda delta: attacked.exact(attacked.clean + delta)[0],
-            saved=saved,
-            identity=identity,
-            description=description,
+            resumable=resumable,
         )
-    _, adversarial_frames = attacked.exact(attacked.clean + found.delta)
+    _, adversarial_frames = attacked.exact(attacked.clean + minimum.delta)
     return Attack(
-        found.delta,
+        minimum.delta,
         clean_logits,
-        found.logits,
+        minimum.logits,
         clean_frames,
         adversarial_frames,
-        snr_db(attacked.clean, found.delta),
-        found.loss_history,
-        found.flipped_history,
+        snr_db(attacked.clean, minimum.delta),
+        minimum.loss_history,
+        minimum.flipped_history,
     )
 
 
@@ -196,8 +222,12 @@ def identity_of(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict
     dict
         Settings of the front end and two checksums.
     """
-    held = [network.mean, network.scale, *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None)]
+    tensors = [
+        network.mean,
+        network.scale,
+        *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None),
+    ]
     weights = 0
-    for tensor in held:
+    for tensor in tensors:
         weights = zlib.crc32(tensor.cpu().contiguous().numpy().data, weights)
     return {"frontend": asdict(frontend), "audio": zlib.crc32(np.ascontiguousarray(audio).data), "weights": weights}

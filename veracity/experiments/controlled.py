@@ -258,6 +258,7 @@ def confined(
     ConfigError
         If `n_segments` is less than 1 or more than the grid has.
     """
+    from ..attacks.attacked import AttackedDetector
     from ..attacks.excerpt_scope import attack_excerpts, some_starts
 
     frontend, rng = detector.frontend, rng_for(seed, "confined", song)
@@ -268,9 +269,8 @@ def confined(
     if not len(starts):
         return _empty("spectrogram", grid, threshold)
     allowed = np.stack([allowed_bins(one, grid, frontend) for one in planted])
-    found = attack_excerpts(
-        audio, starts, detector, frontend, settings, domain="spectrogram", threshold=threshold, allowed=allowed
-    )
+    attacked = AttackedDetector(detector, frontend, threshold)
+    found = attack_excerpts(audio, starts, attacked, settings, domain="spectrogram", allowed=allowed)
     was_sing = is_sing(probability(found.clean_logit), threshold)
     flips = flipped(probability(found.adversarial_logit), threshold, was_sing)
     order = [np.flatnonzero(flips & (was_sing == (label == SING)))[:per_direction] for label in LABELS]

@@ -41,7 +41,8 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | 
         model = explained_classifier(own, grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
     else:
         of_model = snakemake.params.settings["model"]
-        network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+        detector = attacked_detector(snakemake, snakemake.params.device)
+        network, frontend, threshold = detector.network, detector.frontend, detector.threshold
         grid, tables = lime.grid(network.excerpt_frames, frontend.n_mels), lime.evaluator == "auto"
         model = explained_model(network, grid, exact=lime.exact, exact_tables=tables, predict=of_model["predict"])
         if of_model["predict"] and of_model["threshold"] is not None:
