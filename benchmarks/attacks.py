@@ -10,7 +10,7 @@ from measure import Row, capability, fixture, gflop_per_step, quiet, seconds_per
 from plain import dense_logits
 from torch.nn import functional
 
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.perturbed import central
 from veracity.attacks.settings import PAPER, AttackSettings, Domain
 from veracity.attacks.song_scope import attack_song

@@ -9,7 +9,8 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from veracity.attacks import attacked, minimiser, perturbed
-from veracity.attacks.attacked import AttackedDetector, snr_db
+from veracity.attacks.attacked import snr_db
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts, inner_start_frames
 from veracity.attacks.minimiser import minimise
 from veracity.attacks.perturbed import central

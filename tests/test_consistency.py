@@ -15,14 +15,14 @@ import yaml
 from snakemake.utils import update_config
 from test_config import DEFAULT, NUMBERS, OTHERS, ROOT, error_of, merged, nested, with_value
 
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import AttackSettings
 from veracity.attacks.song_scope import attack_song
 from veracity.classifiers.building import ModelSettings
 from veracity.detector.model import Detector
-from veracity.detector.planted import CueSettings
 from veracity.detector.settings import STEPS, Architecture, TrainingSettings, checked_frames, left_of
+from veracity.detector.shortcut import ShortcutSettings
 from veracity.errors import ConfigError, one_of, plain, quoted, shortened, within
 from veracity.explainers.lime import LimeSettings
 from veracity.jobs.callables import path_of_jobs
@@ -431,7 +431,7 @@ CLASSES = {
     "detector.training": TrainingSettings,
     "detector.architecture": Architecture,
     "lime": LimeSettings,
-    "controls.cue": CueSettings,
+    "controls.shortcut": ShortcutSettings,
     "model": ModelSettings,
     "corpus.synthetic": SynthesisSettings,
     "attacks.spectrogram": AttackSettings,

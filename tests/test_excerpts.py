@@ -7,7 +7,7 @@ import pytest
 import torch
 from networks import random_detector
 
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpts import Excerpts, pick_excerpts
 from veracity.attacks.perturbations import ExcerptAttack, SongAttack
 from veracity.attacks.settings import AttackSettings

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from networks import standardised_detector
 
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.settings import PAPER, AttackSettings

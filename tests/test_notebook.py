@@ -9,7 +9,7 @@ from torch import nn
 from workspaces import ROOT
 
 from veracity import notebook
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import AttackSettings
 from veracity.attacks.song_scope import attack_song

@@ -12,7 +12,7 @@ from networks import random_detector
 from test_training import QUICK, contents, data_of, run, toy_songs
 from threadpoolctl import threadpool_info
 
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import PAPER
 from veracity.attacks.song_scope import attack_song

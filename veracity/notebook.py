@@ -514,7 +514,7 @@ def _attacked(
 def _attacked_song(
     audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings, threshold: float | None
 ) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
-    from .attacks.attacked import AttackedDetector
+    from .attacks.detector import AttackedDetector
     from .attacks.song_scope import attack_song
     from .games.models import explained_model
 

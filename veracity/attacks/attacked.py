@@ -3,53 +3,18 @@
 import zlib
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.decisions import is_sing
 from ..detector.network import Network
-from ..errors import within
 from ..jobs.devices import computes_bfloat16, tell_no_bfloat16, tf32
 from ..songs.frontend import FrontEnd
 from .minimiser import Resumable, minimise
 from .settings import AttackSettings, Precision
-
-
-@dataclass(frozen=True)
-class AttackedDetector:
-    """Attacked detector with its front end and threshold.
-
-    Parameters
-    ----------
-    detector : Network, Detector, Checkpoint or path-like
-        Detector. An attack runs on its device.
-    frontend : FrontEnd
-        Settings of the front end.
-    threshold : float
-        Decision threshold: "sing" is P(sing) > threshold.
-
-    Raises
-    ------
-    ConfigError
-        If `threshold` is not from 0 to 1.
-    """
-
-    detector: AnyDetector
-    frontend: FrontEnd
-    threshold: float
-
-    def __post_init__(self) -> None:
-        within(self.threshold, 0, 1, "threshold")
-
-    @cached_property
-    def network(self) -> Network:
-        """Network of the detector."""
-        return as_network(self.detector)
 
 
 class Attacked(ABC):

@@ -16,7 +16,8 @@ from ..jobs.workers import Workers, workers
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 from ..songs.settings import excerpt_windows
 from ..songs.settings import inner_start_frames as inner_start_frames  # part of the interface of this scope
-from .attacked import Attacked, AttackedDetector, attack, identity_of, of_updates
+from .attacked import Attacked, attack, identity_of, of_updates
+from .detector import AttackedDetector
 from .minimiser import Resumable
 from .perturbations import ExcerptAttack
 from .settings import CPU_EXCERPTS, DOMAINS, AttackSettings, Domain, Precision

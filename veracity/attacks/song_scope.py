@@ -13,7 +13,8 @@ from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..jobs.workers import Workers, workers
 from ..songs.frontend import FrontEnd
-from .attacked import Attacked, AttackedDetector, attack, identity_of, of_updates
+from .attacked import Attacked, attack, identity_of, of_updates
+from .detector import AttackedDetector
 from .minimiser import Resumable
 from .perturbations import SongAttack
 from .perturbed import Magnitudes, Waveform

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..attacks.settings import DOMAINS
-from ..experiments.controlled import CONTROLS, PLANTED, Controlled
+from ..experiments.controlled import CONTROLS, KNOWN_CAUSE, SHORTCUT, Controlled, stream_of
 from ..jobs.seeds import rng_for
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import INTERVALS, MIN_SONGS_BOOTSTRAP, Estimate, estimate, interval_words
@@ -26,8 +26,8 @@ from .study import CLEAN, named
 
 BLIND = ("constant", "random_order")
 CHANCE, ABOVE, ONE, ZERO, NONE = "chance", "above chance", "1", "0", ""
-AREA, RECALL = "normalised AUFC", "planted segments among as many first"
-OUTSIDE, QUESTION = "largest difference outside", "Shapley of the perturbation less of the fill game"
+AREA, RECALL = "normalised AUFC", "recall of the cause"
+OUTSIDE, QUESTION = "largest difference outside", "Shapley: perturbation game minus fill game"
 HOLDS, FAILS, UNDETERMINED, LEFT_OUT = "as expected", "not as expected", "undetermined", "left out"
 FEWEST_THAT_AGREE = 5  # smallest number of songs whose identical score replaces an interval
 BOUNDS = {RECALL: (0.0, 1.0), AREA: (-np.inf, 1.0), QUESTION: (-np.inf, np.inf)}
@@ -38,7 +38,7 @@ COLUMNS = [
 WHO = ["explainer", "fill", "privileged"]
 TITLES = {
     "confined": "attacks confined\nto segments",
-    "cue": "a planted tone\ndecides",
+    "shortcut": "a planted tone\ndecides",
     "random_weights": "random weights,\nthe study's truth",
 }
 
@@ -48,7 +48,7 @@ def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, re
 
     - Confined attacks: the norm of the perturbation finds the attacked segments, and explainers of the perturbation game find
       them more often than chance. Explainers with access to only the adversarial excerpt need not.
-    - Planted cue: explainers that use the model find the tone more often than chance, and so does the norm.
+    - Shortcut: explainers that use the model find the tone more often than chance, and so does the norm.
     - Random weights: explainers that use the model and have no access to the perturbation are at chance.
 
     Parameters
@@ -73,7 +73,7 @@ def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, re
         return CHANCE
     if control == "confined":
         return ONE if explainer == "norm" else ABOVE if fill == CLEAN else NONE
-    if control == "cue":
+    if control == SHORTCUT:
         return ABOVE if reads_model or explainer == "norm" else NONE
     return CHANCE if control == "random_weights" and reads_model and not privileged else NONE
 
@@ -89,16 +89,16 @@ def scores(controlled: Keyed) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``value`` is the recall: the share of planted segments among the same number of top segments. For controls without
-        planted segments it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking,
-        0 without planted segments. ``outside`` is the largest difference outside the planted segments.
+        ``value`` is the recall: the share of the segments with the cause among the same number of top segments. Without a known
+        cause it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking, 0 without a
+        known cause. ``outside`` is the largest difference outside the segments with the cause.
     """
     parts = []
     for song, domain, item in controlled:
         assert isinstance(item, Controlled)
-        scored = item.recall if item.control in PLANTED else item.aufc_normalised
+        scored = item.recall if item.control in KNOWN_CAUSE else item.aufc_normalised
         n = len(item.original)
-        of_excerpts = {"excerpt": np.arange(n), "outside": item.outside, "chance": item.planted.mean(axis=1)}
+        of_excerpts = {"excerpt": np.arange(n), "outside": item.outside, "chance": item.cause.mean(axis=1)}
         known = {"control": item.control, "domain": domain, "song": song, "n_tried": item.n_tried}
         for i, name in enumerate(item.explainers):
             who = {"explainer": str(name), "fill": str(item.fills[i]), "privileged": bool(item.privileged[i])}
@@ -126,7 +126,7 @@ def table(found: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[st
     Returns
     -------
     DataFrame
-        One row per control, domain and explainer, over both directions. Controls with planted segments have an additional row
+        One row per control, domain and explainer, over both directions. Controls with a known cause have an additional row
         for differences outside them. Grids have an additional row for exact Shapley values of the perturbation game minus those
         of the fill game.
     """
@@ -140,16 +140,16 @@ def table(found: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[st
 def _rows(control: str, domain: str, found: pd.DataFrame, seed: int, margin: float) -> Iterator[dict[str, object]]:
     tried = found.drop_duplicates("song").n_tried.sum()
     known = {"control": control, "domain": domain, "n_tried": int(tried)}
-    score = RECALL if control in PLANTED else AREA
-    chance = float(found.chance.mean()) if control in PLANTED else 0.0
+    score = RECALL if control in KNOWN_CAUSE else AREA
+    chance = float(found.chance.mean()) if control in KNOWN_CAUSE else 0.0
     for who, part in found.groupby(WHO, sort=False):
         named_by = dict(zip(WHO, who, strict=True))
         reads, privileged = bool(part.reads_model.iloc[0]), bool(named_by["privileged"])
         expected = expected_of(control, str(who[0]), str(who[1]), privileged=privileged, reads_model=reads)
-        rng = rng_for(seed, "controls", control, domain, *map(str, who))
+        rng = rng_for(seed, "controls", stream_of(control), domain, *map(str, who))
         yield {**known, **named_by, **_estimated(part, score, expected, chance, margin, rng)}
     blank = {**known, "explainer": "", "fill": "", "privileged": False}
-    if control in PLANTED:
+    if control in KNOWN_CAUSE:
         outside = found.drop_duplicates(["song", "excerpt"]).outside.dropna()
         expected = ZERO if control == "confined" else NONE
         verdict = NONE if expected == NONE else UNDETERMINED if outside.empty else HOLDS if (outside == 0).all() else FAILS
@@ -158,7 +158,7 @@ def _rows(control: str, domain: str, found: pd.DataFrame, seed: int, margin: flo
     if control not in CONTROLS:
         shapley = found[found.explainer == "shapley"].set_index(["song", "excerpt"])
         asked = shapley.value[shapley.fill == CLEAN] - shapley.value[shapley.fill != CLEAN]
-        rng = rng_for(seed, "controls", control, domain, "question")
+        rng = rng_for(seed, "controls", stream_of(control), domain, "question")
         yield {**blank, **_estimated(asked.reset_index(), QUESTION, ABOVE, 0.0, margin, rng)}
 
 
@@ -269,7 +269,7 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, margin: float, footnote: st
         ax.set_title(f"{TITLES[panel[0]]}\n({panel[1]})\n{counted(part.n.max(), part.n_songs.max())}", fontsize=8)
         _draw(ax, part, [order.index(one) for one in part[WHO].itertuples(index=False, name=None)], found, margin)
         names = [f"{named(name, fill)}{'*' if seen else ''}" for name, fill, seen in order] if ax is axes[0, 0] else []
-        _label(ax, names or [""] * len(order), "recall of\nplanted segments" if panel[0] in PLANTED else AREA)
+        _label(ax, names or [""] * len(order), RECALL if panel[0] in KNOWN_CAUSE else AREA)
     if not panels:
         say_empty(axes[0, 0], "no controls except grids")
     _plot_grids(axes[0, -1], rows[rows.score == QUESTION])

@@ -17,8 +17,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..attacks.settings import AttackSettings, Step, Weight
 from ..classifiers.building import ModelSettings
-from ..detector.planted import CueSettings
 from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
+from ..detector.shortcut import ShortcutSettings
 from ..errors import ConfigError, shortened
 from ..explainers.lime import LimeSettings
 from ..settings import Distinct, Several, about, between, matching, merged, sentence, settings
@@ -61,8 +61,8 @@ Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", 
 Control = Annotated[
     str,
     matching(
-        "confined|cue|random_weights|grid_(shifted|[1-9][0-9]{0,2}x[1-9][0-9]{0,2})",
-        "confined, cue, random_weights, grid_shifted, or grid_ and a grid, as in grid_4x5",
+        "confined|shortcut|random_weights|grid_(shifted|[1-9][0-9]{0,2}x[1-9][0-9]{0,2})",
+        "confined, shortcut, random_weights, grid_shifted, or grid_ and a grid, as in grid_4x5",
     ),
 ]
 VariantName = Annotated[
@@ -252,7 +252,7 @@ class Controls:
     all: Annotated[Flag, about("Whether the target `all` makes the controls, too.")] = False
     names: Annotated[Distinct[Control], about("Controls to be made.")] = (
         "confined",
-        "cue",
+        "shortcut",
         "random_weights",
         "grid_shifted",
         "grid_10x2",
@@ -269,7 +269,7 @@ class Controls:
         "integrated_gradients",
     )
     confined: Confined = Confined()
-    cue: CueSettings = CueSettings()
+    shortcut: ShortcutSettings = ShortcutSettings()
 
 
 @settings("listening")

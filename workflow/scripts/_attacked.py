@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from veracity.attacks.attacked import AttackedDetector
+from veracity.attacks.detector import AttackedDetector
 from veracity.detector.checkpoints import load_checkpoint
 from veracity.errors import ConfigError, quoted
 from veracity.jobs import store
