@@ -16,6 +16,7 @@ from veracity.games.grid import SegmentGrid
 from veracity.games.models import explained_classifier
 from veracity.games.table_plans import plan_tables
 from veracity.games.tables import TableEvaluator
+from veracity.songs.settings import FrontEnd
 
 FRAMES, BANDS = 50, 40
 
@@ -197,12 +198,7 @@ def classifier(module, labels=("a", "b", "c"), exclusive=False):
         module,
         labels=labels,
         excerpt_frames=FRAMES,
-        sample_rate=8000,
-        frame_samples=512,
-        hop_samples=160,
-        n_mels=BANDS,
-        f_min=50,
-        f_max=4000,
+        frontend=FrontEnd(sample_rate=8000, frame_samples=512, hop_samples=160, n_mels=BANDS, f_min=50, f_max=4000),
         exclusive=exclusive,
     )
 

@@ -18,7 +18,7 @@ from ..detector.checkpoints import load_checkpoint
 from ..errors import ConfigError, VeracityError, within
 from ..experiments.explanations import Explanations
 from ..experiments.flips import Flips
-from ..experiments.listening import part_heard, perturbed_audio
+from ..experiments.listening import audible_part, perturbed_audio
 from ..experiments.perturbation_games import check_same_model, norm_ranking, perturbation_games
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
@@ -237,7 +237,7 @@ class Run:
         first = int(excerpts.start_frame[number])
         inside = np.isin(grid.segment_map(), segments)
         perturbed = perturbed_audio(audio, attack, first, frontend)
-        return part_heard(
+        return audible_part(
             confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend
         ), frontend.sample_rate
 

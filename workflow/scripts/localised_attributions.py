@@ -21,7 +21,6 @@ with job(snakemake):
         ExplainerSettings(**snakemake.params.settings["explainer"]),
         settings.grid(*excerpts.clean.shape[1:]),
         seed=snakemake.params.settings["seed"],
-        domain=snakemake.wildcards.domain,
         song=snakemake.wildcards.song,
     )
     store.write(snakemake.output[0], result, provenance(snakemake))
