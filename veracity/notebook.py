@@ -228,7 +228,7 @@ class Explained:
         )
 
 
-def explain(
+def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keywords than in a dataclass
     audio: Audio,
     detector: str | os.PathLike | Checkpoint | OneLabel,
     *,

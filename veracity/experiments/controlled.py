@@ -431,18 +431,9 @@ def compute(
         stream = "control", stream_of(control), excerpts.domain, song, int(excerpts.start_frame[e])
         (filled,) = model.values([fill_game(excerpts.adversarial[e], grid, settings.fill)])
         of_excerpt = list(_always_ranked(flip, norms[e], filled, values, settings, rng_for(seed, *stream)))
-        for explainer in explainers:
-            answer = explain(
-                explainer,
-                model,
-                excerpts.adversarial[e],
-                grid,
-                flip.label,
-                threshold=flip.threshold,
-                rng=rng_for(seed, *stream, explainer.name),
-                clean=excerpts.clean[e],
-            )
-            of_excerpt.append(answer.ranking)
+        of_excerpt += [
+            _ranked(explainer, model, excerpts, e, grid, rng_for(seed, *stream, explainer.name)) for explainer in explainers
+        ]
         flips = case.truth[e] if case.truth is not None else None
         if flips is None and values.all_values is not None:
             flips = flip.has_flipped(values.all_values)
@@ -509,6 +500,22 @@ def _always_ranked(
             weights.append(flip.sign * solution_concepts.shapley(values))
     for of_explainer in weights:
         yield np.lexsort((rng.random(len(of_explainer)), -of_explainer))
+
+
+def _ranked(
+    explainer: ExplainerSettings, model: ExplainedModel, excerpts: Excerpts, e: int, grid: SegmentGrid, rng: np.random.Generator
+) -> np.ndarray:
+    flip = excerpts.flips[e]
+    return explain(
+        explainer,
+        model,
+        excerpts.adversarial[e],
+        grid,
+        flip.label,
+        threshold=flip.threshold,
+        rng=rng,
+        clean=excerpts.clean[e],
+    ).ranking
 
 
 def _areas(rankings: Sequence[np.ndarray], flips: np.ndarray | None) -> list[float]:
