@@ -134,8 +134,8 @@ class Explained:
     def flip(self, segments: Iterable[int]) -> bool:
         """Return whether the given segments of the perturbation alone flip the decision."""
         chosen = list(segments)
-        for one in chosen:
-            self._checked(one)
+        for segment in chosen:
+            self._checked(segment)
         return bool(self.flips[mask_index(np.unique(np.array(chosen, dtype=np.int64)))])
 
     def place(self, segment: int) -> str:
@@ -174,7 +174,7 @@ class Explained:
             raise ConfigError(
                 "sound: requires a waveform attack on a detector. Call explain with domain='waveform' and a checkpoint."
             )
-        chosen = np.isin(self.grid.segment_map(), [self._checked(one) for one in segments])
+        chosen = np.isin(self.grid.segment_map(), [self._checked(segment) for segment in segments])
         first = round((self.seconds - self.audio_seconds) * self.frontend.frames_per_second)
         return confined(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
 
@@ -217,13 +217,13 @@ class Explained:
 
     def __str__(self) -> str:
         sets = self.smallest_sets
-        found = (
+        flip_sets = (
             f"{len(sets)} smallest sets of {len(sets[0])} segments flip it" if sets else "no part of the perturbation flips it"
         )
         return (
             f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
             f"threshold {self.threshold:.2f}\n"
-            f"{found}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
+            f"{flip_sets}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
             f"{'flip it' if self.flip(self.top()) else 'do not flip it'}"
         )
 
@@ -301,8 +301,8 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
     filled, perturbed = explained.values(games)
     assert filled.all_values is not None
     assert perturbed.all_values is not None
-    asked = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples)
-    sampled, exact = lime.fits(filled, asked, rng_for(seed, "notebook"))
+    of_lime = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples)
+    sampled, exact = lime.fits(filled, of_lime, rng_for(seed, "notebook"))
     assert sampled is not None
     assert exact is not None
     sign = towards(of)
@@ -403,14 +403,14 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
         return song, checkpoint
     write_corpus(corpus, size, seed=seed)
     songs = read_corpus(corpus)
-    spectrograms = [compute_spectrogram(one, FrontEnd()) for one in songs]
+    spectrograms = [compute_spectrogram(song_of_corpus, FrontEnd()) for song_of_corpus in songs]
     labelled = [(s.magnitude, s.is_sing) for s in spectrograms if s.split == "train" and s.is_sing is not None]
     data = TrainingData(labelled, FrontEnd(), training)
     detector, _ = train(data, Architecture(), seed=seed, device=torch.device("cpu"))
     trained = Checkpoint(detector.eval())
     valid = [
-        (one.audio, s.is_sing)
-        for one, s in zip(songs, spectrograms, strict=True)
+        (song_of_corpus.audio, s.is_sing)
+        for song_of_corpus, s in zip(songs, spectrograms, strict=True)
         if s.split == "valid" and s.is_sing is not None
     ]
     p = np.concatenate([smooth(p_sing(audio, trained)[1], frames=57) for audio, _ in valid])

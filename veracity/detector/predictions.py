@@ -192,6 +192,6 @@ def predict_excerpts(
     with torch.inference_mode():
         for start in range(0, len(excerpts), batch):
             part = excerpts[start : start + batch]  # copied: a model may work in place, torch needs contiguous writable memory
-            own = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
-            parts.append(predict_logits(own).cpu().numpy())
+            copied = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
+            parts.append(predict_logits(copied).cpu().numpy())
     return probability(np.concatenate(parts)) if parts else np.zeros(0)

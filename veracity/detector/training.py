@@ -96,14 +96,14 @@ def train(
     _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
     # Includes the initial weights, because a factorisation on two threads rounds differently.
-    with workers(threads, device) as own, free_memory_kept():
-        run = _Training(data, architecture, seed, device, curve_every, own)
+    with workers(threads, device) as pool, free_memory_kept():
+        run = _Training(data, architecture, seed, device, curve_every, pool)
         if (state := saved.restore(run.identity(data))) is not None:
             run.load_state(state)
         data.to(device)
         run.detector.train()
         run.detector.freq_norm.train(settings.standardisation == "running")
-        batches = data.batches((rng_for(seed, "batch", n) for n in range(run.n_updates, settings.n_updates)), own)
+        batches = data.batches((rng_for(seed, "batch", n) for n in range(run.n_updates, settings.n_updates)), pool)
         with Progress(settings.n_updates, f"training {seed}", done=run.n_updates) as progress:
             for excerpts, is_sing in batches:
                 run.update(excerpts, is_sing)

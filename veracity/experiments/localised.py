@@ -104,16 +104,16 @@ def compute(
     perturbations, decided = perturbation_games(excerpts, grid), excerpts.flips
     confined = _confined(flips, k_tried, grid.n_segments)
     games = [fill_game(perturbations[c.excerpt].inputs(_mask(c.kept, grid))[0], grid, settings.fill) for c in confined]
-    found = []
+    results = []
     with Progress(len(confined), f"localising {song}") as progress:
-        for one, values in zip(confined, model.values(games), strict=True):
-            names = (excerpts.domain, song, int(excerpts.start_frame[one.excerpt]), one.k)
+        for confinement, values in zip(confined, model.values(games), strict=True):
+            names = (excerpts.domain, song, int(excerpts.start_frame[confinement.excerpt]), confinement.k)
             fits = lime.fits(values, settings, rng_for(seed, "lime localised", *names))
-            flip_sets = all_flips(flips, one.excerpt)
-            asked = one, decided[one.excerpt], flip_sets, perturbations[one.excerpt], model
+            flip_sets = all_flips(flips, confinement.excerpt)
+            asked = confinement, decided[confinement.excerpt], flip_sets, perturbations[confinement.excerpt], model
             scores = [_score(fit, *asked) for fit in fits]
             p_sing = values.of(np.ones((1, grid.n_segments), dtype=bool))[0]
-            found.append(_Found(p_sing, scores, values.audited(rng_for(seed, "audit localised", *names))))
+            results.append(_Found(p_sing, scores, values.audited(rng_for(seed, "audit localised", *names))))
             progress.advance()
     return Localised(
         evaluator=model.evaluator.name,
@@ -125,7 +125,7 @@ def compute(
         excerpt=np.array([c.excerpt for c in confined], dtype=np.int64),
         original=excerpts.original[[c.excerpt for c in confined]] if confined else np.zeros(0, dtype="U6"),
         kept=np.array([c.kept for c in confined], dtype=np.int64),
-        **_columns(found, grid.n_segments, exact=model.exact),
+        **_columns(results, grid.n_segments, exact=model.exact),
     )
 
 
@@ -227,30 +227,30 @@ def finding(
         ``n_found`` and ``found_flips``, and with `flip_sets` also ``needed_found`` and ``n_needed``; see `Localised`.
     """
     top = mask_index(ranking[: confined.k])
-    found = top & confined.kept
+    recovered = top & confined.kept
     if flip_sets is None:
-        p = next(model.evaluator.probabilities([perturbation], _mask(found, perturbation.grid)))[0]
-        return {"n_found": found.bit_count(), "found_flips": flip.has_flipped(p)}
+        p = next(model.evaluator.probabilities([perturbation], _mask(recovered, perturbation.grid)))[0]
+        return {"n_found": recovered.bit_count(), "found_flips": flip.has_flipped(p)}
     needed = solution_concepts.smallest_flip_sets(solution_concepts.within(flip_sets, confined.kept))
     n_needed = int(needed[0]).bit_count()
-    share = max((top & int(one)).bit_count() for one in needed) / n_needed
-    return {"n_found": found.bit_count(), "found_flips": flip_sets[found], "needed_found": share, "n_needed": n_needed}
+    share = max((top & int(flip_set)).bit_count() for flip_set in needed) / n_needed
+    return {"n_found": recovered.bit_count(), "found_flips": flip_sets[recovered], "needed_found": share, "n_needed": n_needed}
 
 
-def _columns(found: Sequence[_Found], n_segments: int, *, exact: bool) -> dict[str, Any]:
+def _columns(results: Sequence[_Found], n_segments: int, *, exact: bool) -> dict[str, Any]:
     """Return the fields of `Localised` with the scores of all confined perturbations."""
-    shape = (len(found), len(lime.METHODS))
-    weights = np.array([[score.weights for score in one.scores] for one in found]).reshape(*shape, n_segments)
+    shape = (len(results), len(lime.METHODS))
+    weights = np.array([[score.weights for score in result.scores] for result in results]).reshape(*shape, n_segments)
 
     def column(name: str) -> np.ndarray:
-        values = [[getattr(score, name) for score in one.scores] for one in found]
+        values = [[getattr(score, name) for score in result.scores] for result in results]
         return np.array(values, dtype=float).reshape(shape).swapaxes(0, 1)
 
     return {
-        "p_sing": np.array([one.p_sing for one in found], dtype=float),
+        "p_sing": np.array([result.p_sing for result in results], dtype=float),
         "weights": weights.swapaxes(0, 1),  # (row, method, segment) -> (method, row, segment)
         **{name: column(name) for name in ("fidelity", "n_found", "found_flips")},
         "n_needed": column("n_needed")[0] if exact else None,
         "needed_found": column("needed_found") if exact else None,
-        "audit": np.array([one.audit for one in found], dtype=float),
+        "audit": np.array([result.audit for result in results], dtype=float),
     }

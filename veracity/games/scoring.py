@@ -170,7 +170,7 @@ def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None)
         "excess_k": float(np.argmax(curve) + 1 - size),
         "sufficiency": float(curve[min(TOP, n) - 1]),
         "comprehensiveness": float(not truth.flips[(len(truth.flips) - 1) ^ top]),
-        "best_match_recall": max((first & int(one)).bit_count() for one in truth.smallest) / size,
+        "best_match_recall": max((first & int(flip_set)).bit_count() for flip_set in truth.smallest) / size,
         "core_precision": in_core / size if truth.core else np.nan,
         "core_recall": in_core / truth.core.bit_count() if truth.core else np.nan,
         "pointing": float(truth.minimal_union >> int(ranking[0]) & 1),
@@ -251,8 +251,8 @@ def chance(truth: Truth, rng: np.random.Generator, n_rankings: int = 10_000) -> 
 def _best_match(tops: np.ndarray, sets: np.ndarray) -> np.ndarray:
     """Return the size of the largest overlap of each set in `tops` with any set in `sets`."""
     most = np.zeros(len(tops), dtype=np.uint8)
-    for one in sets:
-        np.maximum(most, np.bitwise_count(tops & one), out=most)
+    for flip_set in sets:
+        np.maximum(most, np.bitwise_count(tops & flip_set), out=most)
     return most
 
 

@@ -124,14 +124,14 @@ def _add_spread(block: Tensor, spread: list[tuple[int, int, Tensor]], constant: 
     view = block.view(*shape, block.shape[1])
     views = []
     for low, cut, rows in spread:
-        own = [1 << (u - d) if low <= d and u <= cut else 1 for u, d in itertools.pairwise(edges)]
-        views.append(rows.reshape(*own, block.shape[1]))
+        sizes = [1 << (u - d) if low <= d and u <= cut else 1 for u, d in itertools.pairwise(edges)]
+        views.append(rows.reshape(*sizes, block.shape[1]))
     if len(views) == 1:
         view.copy_(views[0].expand_as(view))
     elif views:
         torch.add(views[0].expand_as(view), views[1], out=view)  # torch would resize an `out` of another shape
-        for other in views[2:]:
-            view.add_(other)
+        for addend in views[2:]:
+            view.add_(addend)
 
 
 def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[MaskTables]:
@@ -153,8 +153,8 @@ def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[M
     """
     trunk, neck = stack.steps[: plan.n_trunk], stack.steps[plan.n_trunk :]
     with torch.inference_mode():
-        moved = [game.to(stack.weight.device, stack.weight.dtype) for game in games]
-        inputs = torch.cat([game.inputs(plan.patterns) for game in moved])
+        on_device = [game.to(stack.weight.device, stack.weight.dtype) for game in games]
+        inputs = torch.cat([game.inputs(plan.patterns) for game in on_device])
         at_once = CPU_RUNS if stack.weight.device.type == "cpu" else len(inputs)
         runs = torch.cat([through(trunk, stack.enter(part)).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
         runs = runs.unflatten(0, (len(games), len(plan.patterns)))  # (n_games, n_patterns, n_times, n_bands, n_channels)
@@ -248,10 +248,10 @@ def _sub_index(segments: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:
 def _merge(segments: tuple[int, ...], by_times: dict[tuple[int, ...], Tensor], plan: TablePlan) -> Tensor:
     """Add up the sums that belong to a table, which is the first table that contains all of their segments."""
     total = None
-    for own, rows in by_times.items():
-        home = next(table for table in plan.tables if set(own) <= set(table))
+    for times, rows in by_times.items():
+        home = next(table for table in plan.tables if set(times) <= set(table))
         if home == segments:
-            spread = rows.index_select(1, _sub_index(segments, own).to(rows.device)) if own != segments else rows
+            spread = rows.index_select(1, _sub_index(segments, times).to(rows.device)) if times != segments else rows
             total = spread if total is None else total + spread
     assert total is not None
     return total.contiguous()

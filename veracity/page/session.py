@@ -97,8 +97,9 @@ class Session:
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
         self.settings = settings or LimeSettings()
         self.frontend, self.network = self.checkpoint.detector.frontend, self.checkpoint.detector.network()
-        own = self.checkpoint.threshold if threshold is None else threshold
-        self.threshold, self.note = (HALF, f"The checkpoint has no threshold, so {HALF} is used.") if own is None else (own, "")
+        threshold = self.checkpoint.threshold if threshold is None else threshold
+        self.note = f"The checkpoint has no threshold, so {HALF} is used." if threshold is None else ""
+        self.threshold = HALF if threshold is None else threshold
         self.grid = self.settings.grid(self.frontend.excerpt_frames, self.frontend.n_mels)
         self.model = explained_model(self.network, self.grid, exact=True)
         if not self.model.exact:
@@ -213,28 +214,28 @@ class Session:
 
         with self._working:
             check_cancelled()
-            found = explain_drawing(
+            explained = explain_drawing(
                 clean, coverage, strength, self.model, self.settings, threshold=self.threshold, check_cancelled=check_cancelled
             )
-        return self._told(found)
+        return self._shown(explained)
 
     def _checked(self, song: Song, start: int, strength: float) -> np.ndarray:
         within(strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
         return self.excerpt(song, start)
 
-    def _told(self, found: ExplainedDrawing) -> dict[str, Any]:
+    def _shown(self, explained: ExplainedDrawing) -> dict[str, Any]:
         return {
-            "p_clean": found.p_clean,
-            "p_drawn": found.p_drawn,
-            "label_clean": self.label(found.p_clean),
-            "label_drawn": self.label(found.p_drawn),
-            "flips": found.flips,
-            "lime": found.lime.tolist(),
-            "shapley": found.shapley.tolist(),
-            "fidelity": found.fidelity,
-            "touched": np.flatnonzero(found.touched).tolist(),
-            "smallest_sets": [list(one) for one in found.smallest_sets],
-            "log_mel": found.log_mel,
+            "p_clean": explained.p_clean,
+            "p_drawn": explained.p_drawn,
+            "label_clean": self.label(explained.p_clean),
+            "label_drawn": self.label(explained.p_drawn),
+            "flips": explained.flips,
+            "lime": explained.lime.tolist(),
+            "shapley": explained.shapley.tolist(),
+            "fidelity": explained.fidelity,
+            "touched": np.flatnonzero(explained.touched).tolist(),
+            "smallest_sets": [list(flip_set) for flip_set in explained.smallest_sets],
+            "log_mel": explained.log_mel,
         }
 
     def label(self, p: float) -> str:
@@ -265,13 +266,13 @@ class Session:
         clean = self._checked(song, start, strength)
         drawn = draw(clean, coverage, level=float(clean.mean(dtype=np.float64)) + strength)
         after = redrawn(song.audio, clean, drawn, self.frontend, first_frame=start)
-        own = excerpt_samples(start, self.frontend)
+        samples = excerpt_samples(start, self.frontend)
         around = round(AROUND_SECONDS * self.frontend.sample_rate)
-        part = slice(max(0, own.start - around), own.stop + around)
+        part = slice(max(0, samples.start - around), samples.stop + around)
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(after), self.frontend), self.frontend)
-            heard = frames[start : start + self.frontend.excerpt_frames].numpy()
-        return song.audio[part], after[part], float(self.model.p_sing(heard[None])[0])
+            excerpt = frames[start : start + self.frontend.excerpt_frames].numpy()
+        return song.audio[part], after[part], float(self.model.p_sing(excerpt[None])[0])
 
 
 def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> Path:

@@ -36,9 +36,9 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | 
     elif "fills" in settings:
         settings["fill"] = settings["fills"][0]
     lime, frontend = LimeSettings(**settings), None
-    if own := own_classifier(snakemake):
-        grid, threshold = lime.grid(*own.shape), own.decision
-        model = explained_classifier(own, grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
+    if classifier := own_classifier(snakemake):
+        grid, threshold = lime.grid(*classifier.shape), classifier.decision
+        model = explained_classifier(classifier, grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
     else:
         of_model = snakemake.params.settings["model"]
         detector = attacked_detector(snakemake, snakemake.params.device)
