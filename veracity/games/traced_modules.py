@@ -1,4 +1,4 @@
-"""Conversion of a sequential torch module to a stack, which exact tables require.
+"""Conversion of a torch module to a feed-forward network, which exact tables require.
 
 ``torch.fx`` traces the module on an example. Before the first convolution or pool, all operations must be pointwise. From there
 to the sum over the map, convolutions, pools, batch norms and activations are supported. After the sum, any operation is
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from ..detector.stacks import Stack, Step, through
 from ..errors import ConfigError
+from .feedforward import FeedForward, Step, through
 
 # Operations by name, as a layer, a function or a method of torch. Batch norm and dropout are in evaluation mode.
 POINTWISE = re.compile(
@@ -52,8 +52,8 @@ MOVED: tuple[Callable[[Tensor], Tensor], ...] = (
 )
 
 
-def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> Stack:
-    """Convert a module from excerpts to logits into a stack.
+def feedforward_of_module(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> FeedForward:
+    """Convert a module from excerpts to logits into a feed-forward network.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor],
 
     Returns
     -------
-    Stack
-        Stack with the same logits as the module on the example.
+    FeedForward
+        Network with the same logits as the module on the example.
 
     Raises
     ------
@@ -107,12 +107,14 @@ def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor],
         raise ConfigError(f"{named} before a dense layer or an average reduces the map to at most {MAX_WIDTH} values")
     weight = torch.autograd.functional.jacobian(lambda maps: sums(maps)[0], zeros)[:, 0].detach()
     shape = rest[max(last, first) - 1].after.shape[1:]
-    stack = Stack(enter, steps, weight, bias, lambda x: read_out(_run(after, x.unflatten(1, shape) if shape else x[:, 0])))
+    network = FeedForward(
+        enter, steps, weight, bias, lambda x: read_out(_run(after, x.unflatten(1, shape) if shape else x[:, 0]))
+    )
     with torch.no_grad():
-        expected, computed = read_out(module(example)), stack.logits(example)
+        expected, computed = read_out(module(example)), network.logits(example)
     if not torch.allclose(computed, expected, rtol=1e-3, atol=1e-4):
         raise ConfigError("the output of its layers in sequence does not match the output of the module")
-    return stack
+    return network
 
 
 @dataclass(frozen=True)
