@@ -13,7 +13,7 @@ from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from .flips import Flips, all_flips
-from .localised import Confined, Localised, finding
+from .localised import Confined, Localised, PerturbedExcerpt, recovery
 from .perturbation_games import perturbation_games
 
 
@@ -94,7 +94,8 @@ def compute(
                 clean=excerpts.clean[e],
             )
             confined = Confined(int(k), int(e), int(kept))
-            scores = finding(answer.ranking, confined, flips_of[e], all_flips(flips, e), perturbations[e], model)
+            excerpt = PerturbedExcerpt(flips_of[e], all_flips(flips, e), perturbations[e], model)
+            scores = recovery(answer.ranking, confined, excerpt)
             rows.append({"ranking": answer.ranking, "n_needed": np.nan, "needed_found": np.nan, **scores})
             progress.advance()
     scores_of = ("n_found", "found_flips", "n_needed", "needed_found")

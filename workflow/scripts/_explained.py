@@ -1,6 +1,7 @@
 """Explained model."""
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from veracity.explainers.lime import LimeSettings
@@ -11,7 +12,29 @@ from veracity.songs.frontend import FrontEnd
 from _attacked import attacked_detector, own_classifier
 
 
-def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | None, float]:
+@dataclass(frozen=True)
+class Explained:
+    """Explained model with the settings of its explanation.
+
+    Attributes
+    ----------
+    model : ExplainedModel
+        Explained model with its evaluator.
+    lime : LimeSettings
+        Settings of LIME, including the grid.
+    frontend : FrontEnd or None
+        Front end of the detector; None for a user-supplied classifier.
+    threshold : float
+        Decision threshold.
+    """
+
+    model: ExplainedModel
+    lime: LimeSettings
+    frontend: FrontEnd | None
+    threshold: float
+
+
+def explained(snakemake: Any) -> Explained:
     """Load the explained model.
 
     Parameters
@@ -21,14 +44,8 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | 
 
     Returns
     -------
-    model : ExplainedModel
-        Explained model with its evaluator.
-    lime : LimeSettings
-        Settings of LIME, including the grid.
-    frontend : FrontEnd or None
-        Front end of the detector; None for a user-supplied classifier.
-    threshold : float
-        Decision threshold.
+    Explained
+        Explained model with the settings of its explanation.
     """
     settings = dict(snakemake.params.settings["lime"])
     if "fill" in settings:  # the settings of a stage contain one fill, all fills, or none
@@ -48,4 +65,4 @@ def explained(snakemake: Any) -> tuple[ExplainedModel, LimeSettings, FrontEnd | 
         if of_model["predict"] and of_model["threshold"] is not None:
             threshold = of_model["threshold"]
     logging.info("evaluator: %s (%s)", model.evaluator.name, model.evaluator.reason)
-    return model, lime, frontend, threshold
+    return Explained(model, lime, frontend, threshold)

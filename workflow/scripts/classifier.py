@@ -10,7 +10,8 @@ from _tables import write_table
 
 with job(snakemake):
     settings, one_label = snakemake.params.settings, own_classifier(snakemake)
-    model, lime, _, _ = explained(snakemake)
+    of_run = explained(snakemake)
+    model, lime = of_run.model, of_run.lime
     classifier.check_length(one_label, settings["attacks"]["seconds"])
     if lime.exact:
         classifier.check_study(model, settings["stability"]["n_samples"])

@@ -10,7 +10,8 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, frontend, threshold = explained(snakemake)
+    of_run = explained(snakemake)
+    frontend = of_run.frontend
     if frontend is None:
         build = quoted(snakemake.params.settings["model"]["build"])
         raise ConfigError(
@@ -21,10 +22,10 @@ with job(snakemake):
     imported = import_drawings(of_drawings["folder"], **shape) if of_drawings["folder"] else {}
     result = drawings.compute(
         padded_log_mel(store.read(snakemake.input.spectrograms, Spectrogram), frontend).numpy(),
-        model,
-        settings,
+        of_run.model,
+        of_run.lime,
         choices=drawings.DrawingChoices(of_drawings["shapes"], of_drawings["n_placements"], imported),
-        threshold=threshold,
+        threshold=of_run.threshold,
         n_frames=frontend.excerpt_frames,
         seed=snakemake.params.settings["seed"],
         song=snakemake.wildcards.song,
