@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..experiments.drawing.shapes import SHAPES
 from .runs import Run
-from .session import Session, Song, SupersededError, as_wav, is_heard, save_drawing
+from .session import PlacedDrawing, Session, Song, SupersededError, as_wav, is_heard, save_drawing
 
 STATIC = Path(__file__).resolve().parent / "static"
 MAX_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
@@ -169,13 +169,13 @@ class Page:
         """Explain a drawing."""
         session, song = self._of_request(arguments)
         page = str(arguments.get("page", ""))[:64]
-        explained = session.explain(song, *self._drawing(arguments), page)
+        explained = session.explain(song, self._drawing(arguments), page)
         return {**explained, "log_mel": _image(explained["log_mel"], song)}
 
     def sound(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the excerpt before and after the drawing as audio, with the detector's output for the latter."""
         session, song = self._of_request(arguments)
-        before, after, p = session.sounds(song, *self._drawing(arguments))
+        before, after, p = session.sounds(song, self._drawing(arguments))
         rate = session.frontend.sample_rate
         return {
             "before": _wav(before, rate),
@@ -230,8 +230,9 @@ class Page:
             raise ConfigError("page: started without a run. Add --run results/<run>.")
         return self.run
 
-    def _drawing(self, arguments: dict[str, Any]) -> tuple[int, np.ndarray, float]:
-        return _argument(arguments, "start", int), self._coverage(arguments), _argument(arguments, "strength", float)
+    def _drawing(self, arguments: dict[str, Any]) -> PlacedDrawing:
+        start, strength = _argument(arguments, "start", int), _argument(arguments, "strength", float)
+        return PlacedDrawing(start, self._coverage(arguments), strength)
 
     def _coverage(self, arguments: dict[str, Any]) -> np.ndarray:
         session, _ = self.ready()

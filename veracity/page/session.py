@@ -70,6 +70,25 @@ class Song:
         return hashlib.sha256(self.name.encode() + b"\0" + self.audio.tobytes()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class PlacedDrawing:
+    """Drawing on an excerpt of a song.
+
+    Attributes
+    ----------
+    start : int
+        First frame of the excerpt.
+    coverage : ndarray, shape (excerpt_frames, n_mels)
+        Coverage of the drawing in [0, 1].
+    strength : float
+        Level of the drawing above the mean of the excerpt, in natural logarithm units.
+    """
+
+    start: int
+    coverage: np.ndarray
+    strength: float
+
+
 class Session:
     """Detector with its explained model, which processes songs and drawings.
 
@@ -175,19 +194,15 @@ class Session:
                 within(value, low, high, f"{what} of the shape, as a fraction of the excerpt")
         return rasterise(shape_named(name), self.frontend.excerpt_frames, self.frontend.n_mels, centre=centre, size=size)
 
-    def explain(self, song: Song, start: int, coverage: np.ndarray, strength: float, page: str = "") -> dict[str, Any]:
+    def explain(self, song: Song, drawing: PlacedDrawing, page: str = "") -> dict[str, Any]:
         """Explain a drawing, unless the same page sends a newer one first.
 
         Parameters
         ----------
         song : Song
             Song that contains the excerpt.
-        start : int
-            First frame of the excerpt.
-        coverage : ndarray, shape (excerpt_frames, n_mels)
-            Coverage of the drawing in [0, 1].
-        strength : float
-            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+        drawing : PlacedDrawing
+            Drawing on the excerpt.
         page : str
             Identifier of the page, empty by default.
 
@@ -201,7 +216,7 @@ class Session:
         SupersededError
             If the page has sent a newer drawing.
         """
-        clean = self._checked(song, start, strength)  # invalid requests must not supersede others
+        clean = self._clean(song, drawing)  # invalid requests must not supersede others
         with self._counting:
             self._count = self._newest[page] = number = self._count + 1
             self._newest.move_to_end(page)
@@ -215,13 +230,20 @@ class Session:
         with self._working:
             check_cancelled()
             explained = explain_drawing(
-                clean, coverage, strength, self.model, self.settings, threshold=self.threshold, check_cancelled=check_cancelled
+                clean,
+                drawing.coverage,
+                drawing.strength,
+                self.model,
+                self.settings,
+                threshold=self.threshold,
+                check_cancelled=check_cancelled,
             )
         return self._shown(explained)
 
-    def _checked(self, song: Song, start: int, strength: float) -> np.ndarray:
-        within(strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
-        return self.excerpt(song, start)
+    def _clean(self, song: Song, drawing: PlacedDrawing) -> np.ndarray:
+        """Return the excerpt without the drawing after checking the latter."""
+        within(drawing.strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
+        return self.excerpt(song, drawing.start)
 
     def _shown(self, explained: ExplainedDrawing) -> dict[str, Any]:
         return {
@@ -242,19 +264,15 @@ class Session:
         """Return the decision at the threshold, "sing" or "nosing"."""
         return label(bool(is_sing(p, self.threshold)))
 
-    def sounds(self, song: Song, start: int, coverage: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
+    def sounds(self, song: Song, drawing: PlacedDrawing) -> tuple[np.ndarray, np.ndarray, float]:
         """Return the excerpt before and after a drawing as audio, with half a second of audio on both sides.
 
         Parameters
         ----------
         song : Song
             Song that contains the excerpt.
-        start : int
-            First frame of the excerpt.
-        coverage : ndarray, shape (excerpt_frames, n_mels)
-            Coverage of the drawing in [0, 1].
-        strength : float
-            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+        drawing : PlacedDrawing
+            Drawing on the excerpt.
 
         Returns
         -------
@@ -263,8 +281,8 @@ class Session:
         p_sing : float
             P(sing) of the excerpt of the resynthesised audio.
         """
-        clean = self._checked(song, start, strength)
-        drawn = draw(clean, coverage, level=float(clean.mean(dtype=np.float64)) + strength)
+        clean, start = self._clean(song, drawing), drawing.start
+        drawn = draw(clean, drawing.coverage, level=float(clean.mean(dtype=np.float64)) + drawing.strength)
         after = redrawn(song.audio, clean, drawn, self.frontend, first_frame=start)
         samples = excerpt_samples(start, self.frontend)
         around = round(AROUND_SECONDS * self.frontend.sample_rate)

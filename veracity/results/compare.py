@@ -25,9 +25,9 @@ from .canvas import PALETTE, new_figure, put_footnote, say_empty, signed
 from .figure2 import CURVES
 from .flip_rates import rows_of
 from .over_songs import INTERVALS, NO_INTERVAL, Estimate, estimate
-from .panels import PANELS, counted, panel_title
+from .panels import counted, panel_title
 from .pooling import UNDETERMINED, Keyed
-from .study import PANEL
+from .study import PANEL, PANELS
 
 ATTACK, FIDELITY = "attack_success", "fidelity"
 #: Titles of the measures. If the exact truth is not known, searched and sampled values replace it and are marked.

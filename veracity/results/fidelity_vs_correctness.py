@@ -12,8 +12,7 @@ from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import INTERVALS, NO_INTERVAL, ratio
-from .panels import PANELS
-from .study import PANEL
+from .study import PANEL, PANELS
 
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")

@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 
 from ..attacks.settings import PAPER, Domain
-from ..labels import SING, Label, direction_title
+from ..labels import SING, direction_title
 from ..songs.settings import FrontEnd
 from .pooling import METHODS
 from .statistics import proportion
+from .study import PANELS, Panel
 
 #: Number of songs of the paper by split.
 SONGS = {"train": 61, "valid": 16, "test": 16}
-Panel = tuple[Domain, Label]
-PANELS: tuple[Panel, ...] = (("waveform", "nosing"), ("spectrogram", "nosing"), ("waveform", "sing"), ("spectrogram", "sing"))
 #: Table 1: percentage of labels that flip with the top three segments of LIME, in the order of `PANELS`.
 TABLE1 = dict(zip(PANELS, (53, 41, 21, 32), strict=True))
 #: Table 2: percentages for all segments of positive weight by LIME, and for the same number by norm.
