@@ -19,7 +19,7 @@ from veracity.attacks.song_scope import attack_song
 from veracity.detector.network import Network
 from veracity.errors import ConfigError, NumericalError
 from veracity.jobs.resuming import SavedState
-from veracity.jobs.usage import STATUS, give_back_free_memory, own_mb
+from veracity.jobs.usage import STATUS, give_back_free_memory, process_mb
 from veracity.songs.frontend import FrontEnd, excerpt_samples, log_mel, magnitudes, pad_silence
 
 SMALL = {"excerpt_frames": 25, "n_mels": 25}
@@ -518,7 +518,7 @@ def test_memory_does_not_grow_with_the_number_of_updates():
         give_back_free_memory()
         STATUS.with_name("clear_refs").write_text("5", encoding="ascii")  # lets the peak begin anew
         attack_song(audio, AttackedDetector(detector, detector.frontend, THRESHOLD), setting, domain="waveform")
-        peaks[n] = own_mb("VmHWM")
+        peaks[n] = process_mb("VmHWM")
     assert peaks[100] < peaks[15] + 100  # twice that before freed memory was given back
 
 

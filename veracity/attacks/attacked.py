@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..detector.decisions import is_sing
 from ..detector.network import Network
-from ..jobs.devices import computes_bfloat16, tell_no_bfloat16, tf32
+from ..jobs.devices import computes_bfloat16, tf32, warn_no_bfloat16
 from ..songs.frontend import FrontEnd
 from .minimiser import Resumable, minimise
 from .settings import AttackSettings, Precision
@@ -73,7 +73,7 @@ def of_updates(network: Network, precision: Precision) -> Network:
         return network
     if computes_bfloat16(network.device):
         return network.lowered(torch.bfloat16)
-    tell_no_bfloat16("the attack's updates")
+    warn_no_bfloat16("the attack's updates")
     return network
 
 

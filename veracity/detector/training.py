@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import CorpusError, NumericalError
-from ..jobs.devices import computes_bfloat16, tell_no_bfloat16
+from ..jobs.devices import computes_bfloat16, warn_no_bfloat16
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
@@ -144,7 +144,7 @@ class _Training:
         self.precision = self.settings.precision
         if self.precision == "bfloat16" and not computes_bfloat16(device):
             self.precision = "float32"
-            tell_no_bfloat16("the training")
+            warn_no_bfloat16("the training")
         rate = self.settings.learning_rate
         self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=True)
         self.n_updates, self.curve = 0, list[CurvePoint]()

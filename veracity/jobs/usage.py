@@ -17,7 +17,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt in glibc
 ADAPTED = 1 << 25  # largest value of the dynamic thresholds of glibc
 
 
-def own_mb(kind: str) -> float:
+def process_mb(kind: str) -> float:
     """Return the resident memory of this process in MB; NaN if it is not available.
 
     getrusage is not suitable: ru_maxrss survives exec, so that a child process starts with the peak of its parent.
@@ -72,7 +72,7 @@ def told_at_start() -> str:
 
 def told_at_end() -> str:
     """Return the last lines of the log of a job, its CPU time and peak memory."""
-    return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {own_mb('VmHWM'):.1f}"
+    return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {process_mb('VmHWM'):.1f}"
 
 
 def logged(log: str | os.PathLike) -> tuple[float, float, float]:

@@ -148,17 +148,17 @@ class Session:
         VeracityError
             If the song cannot be read, or is shorter than an excerpt or longer than 15 minutes.
         """
-        called = name or str(path)
+        title = name or str(path)
         try:
             audio = load_audio(path, sample_rate=self.frontend.sample_rate)
         except CorpusError as error:  # the advice about file lists does not apply
-            message = str(error).replace(str(path), called).replace(", or remove its line from the lists", "")
+            message = str(error).replace(str(path), title).replace(", or remove its line from the lists", "")
             raise CorpusError(message) from None
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
         if seconds < least:
-            raise ConfigError(f"{called}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
+            raise ConfigError(f"{title}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
         if seconds > MAX_SECONDS:
-            raise ConfigError(f"{called}: longer than {MAX_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
+            raise ConfigError(f"{title}: longer than {MAX_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(audio), self.frontend), self.frontend)
             logits = dense_in_chunks(self.network, pad_silence(frames, self.frontend)).numpy()

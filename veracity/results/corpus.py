@@ -6,7 +6,7 @@ from math import isfinite
 
 import pandas as pd
 
-from ..songs.quality import quality_remarks
+from ..songs.quality import quality_problems
 from ..songs.spectra import Spectrogram
 
 GOOD = "good"
@@ -62,7 +62,7 @@ def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
                 "audio_digest": song.audio_digest,
             }
         )
-        remarks.append(quality_remarks(song))
+        remarks.append(quality_problems(song))
     for row, of_song in zip(rows, remarks, strict=True):
         same = [f"{other['song']} ({other['split']})" for other in rows if other is not row and _same_audio(other, row)]
         row["verdict"] = "; ".join([*of_song, *(f"the same audio as {song}" for song in same)]) or GOOD

@@ -31,7 +31,7 @@ Updates = Annotated[int, between(1, 10**7)]
 Flag = Annotated[bool, Field(strict=True)]
 FilePath = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "a path"})]
 Text = Annotated[str, Field(strict=True)]
-Asked = Annotated[
+ExplainerItem = Annotated[
     Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or a mapping with keys of an explainer"})
 ]
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
@@ -261,7 +261,7 @@ class Controls:
     margin: Annotated[Margin, about("Half width of the interval that counts as chance.")] = 0.2
     per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
     candidates: Annotated[int, between(1, 1_000_000), about("Excerpts of a song in which a cause is planted.")] = 8
-    explainers: Annotated[tuple[Asked, ...], about("Explainers to evaluate beside the standard ones.")] = (
+    explainers: Annotated[tuple[ExplainerItem, ...], about("Explainers to evaluate beside the standard ones.")] = (
         "energy",
         "random_order",
         "constant",
@@ -344,7 +344,7 @@ class Configuration:
     lime: LimeSettings = LimeSettings()
     flips: FlipKeys = FlipKeys()
     explainers: Annotated[
-        Annotated[tuple[Asked, ...], Field(min_length=1, max_length=1000)],
+        Annotated[tuple[ExplainerItem, ...], Field(min_length=1, max_length=1000)],
         about("Explainers to evaluate: names, module:callable, or mappings (docs/explainers.md)."),
     ] = ("lime",)
     truth: Truth = Truth()

@@ -40,7 +40,7 @@ def attacked_detector(snakemake: Any, device: str) -> AttackedDetector:
     return AttackedDetector(detector.network().to(reserve_device(device)), frontend, threshold)
 
 
-def own_classifier(snakemake: Any) -> Any:
+def custom_classifier(snakemake: Any) -> Any:
     """Return the user-supplied classifier of the key ``model.build`` with its label; None if the detector is attacked."""
     settings = snakemake.params.settings.get("model", {})
     if not settings.get("build"):

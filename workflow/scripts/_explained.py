@@ -9,7 +9,7 @@ from veracity.games.explained import ExplainedModel
 from veracity.games.models import explained_classifier, explained_model
 from veracity.songs.frontend import FrontEnd
 
-from _attacked import attacked_detector, own_classifier
+from _attacked import attacked_detector, custom_classifier
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def explained(snakemake: Any) -> Explained:
     elif "fills" in settings:
         settings["fill"] = settings["fills"][0]
     lime, frontend = LimeSettings(**settings), None
-    if classifier := own_classifier(snakemake):
+    if classifier := custom_classifier(snakemake):
         grid, threshold = lime.grid(*classifier.shape), classifier.decision
         model = explained_classifier(classifier, grid, exact=lime.exact, exact_tables=lime.evaluator == "auto")
     else:

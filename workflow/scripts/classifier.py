@@ -3,13 +3,13 @@
 from veracity.explainers.settings import check_needs, explainers_of
 from veracity.results import classifier
 
-from _attacked import own_classifier
+from _attacked import custom_classifier
 from _explained import explained
 from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    settings, one_label = snakemake.params.settings, own_classifier(snakemake)
+    settings, one_label = snakemake.params.settings, custom_classifier(snakemake)
     of_run = explained(snakemake)
     model, lime = of_run.model, of_run.lime
     classifier.check_length(one_label, settings["attacks"]["seconds"])

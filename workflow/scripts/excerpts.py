@@ -6,13 +6,13 @@ from veracity.errors import ArtefactError
 from veracity.games.callables import callable_evaluator
 from veracity.jobs import store
 
-from _attacked import attacked_detector, own_classifier
+from _attacked import attacked_detector, custom_classifier
 from _job import job, provenance
 
 with job(snakemake):
     settings, of_model = snakemake.params.settings, snakemake.params.settings["model"]
     predict, frontend = of_model.get("predict"), None
-    if classifier := own_classifier(snakemake):
+    if classifier := custom_classifier(snakemake):
         predict_logits, threshold = classifier.logit, classifier.decision
     else:
         detector = attacked_detector(snakemake, snakemake.params.device)

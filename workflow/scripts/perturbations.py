@@ -11,14 +11,14 @@ from veracity.jobs import store
 from veracity.jobs.seeds import rng_for
 from veracity.songs.audio import load_audio
 
-from _attacked import attacked_detector, own_classifier
+from _attacked import attacked_detector, custom_classifier
 from _job import job, provenance
 from _resumed import saved_state
 
 with job(snakemake):
     settings, domain, song = snakemake.params.settings["attacks"], snakemake.wildcards.domain, snakemake.wildcards.song
     attack, saved, path = AttackSettings(**settings[domain]), saved_state(snakemake), snakemake.input.audio
-    if classifier := own_classifier(snakemake):
+    if classifier := custom_classifier(snakemake):
         of_model, rate = snakemake.params.settings["model"], classifier.classifier.sample_rate
         audio = load_audio(path, sample_rate=rate, min_seconds=classifier.classifier.excerpt_samples / rate)
         audio, start_seconds = central(audio, settings["seconds"], rate)
