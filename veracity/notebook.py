@@ -168,7 +168,7 @@ class Explained:
             If the attack perturbs the representation or the model is a user-supplied classifier. In these cases, segments
             need not correspond to parts of a sound.
         """
-        from .songs.resynthesis import confined
+        from .songs.resynthesis import partly_perturbed
 
         if self.frontend is None or self.adversarial_audio is None:
             raise ConfigError(
@@ -176,7 +176,7 @@ class Explained:
             )
         chosen = np.isin(self.grid.segment_map(), [self._checked(segment) for segment in segments])
         first = round((self.seconds - self.audio_seconds) * self.frontend.frames_per_second)
-        return confined(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
+        return partly_perturbed(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
 
     @property
     def snr_db(self) -> float:

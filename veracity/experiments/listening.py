@@ -239,13 +239,13 @@ def sounds_of(
     import torch
 
     from ..songs.frontend import excerpt_magnitudes, log_mel
-    from ..songs.resynthesis import confined
+    from ..songs.resynthesis import partly_perturbed
 
     audio, excerpts, frontend = song.audio, song.excerpts, detector.frontend
     first = int(excerpts.start_frame[e])
     perturbed = perturbed_audio(audio, song.attack, first, frontend)
     everything = np.ones((grid.n_frames, grid.n_mels), dtype=bool)
-    whole = perturbed if perturbed.ndim == 1 else confined(audio, perturbed, everything, frontend, first_frame=first)
+    whole = perturbed if perturbed.ndim == 1 else partly_perturbed(audio, perturbed, everything, frontend, first_frame=first)
     original, adversarial = (audible_part(x, first, frontend) for x in (audio, whole))
     difference = adversarial - original
     gain_db = min(MAX_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
@@ -264,7 +264,7 @@ def sounds_of(
             continue
         inside = np.isin(grid.segment_map(), segments)
         mixed = np.where(inside, excerpts.adversarial[e], excerpts.clean[e])
-        part = audible_part(confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
+        part = audible_part(partly_perturbed(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
         yield sound(name, part, _p_sing(torch.as_tensor(mixed)[None], detector.network), segments=segments)
 
 

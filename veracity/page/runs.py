@@ -28,7 +28,7 @@ from ..jobs import store
 from ..jobs.provenance import file_digest
 from ..songs.audio import load_audio
 from ..songs.corpus import songs_of
-from ..songs.resynthesis import confined
+from ..songs.resynthesis import partly_perturbed
 from ..songs.settings import FrontEnd
 
 KEPT = 8  # number of excerpts in the cache; their 2**20 values take 8 MB each
@@ -239,7 +239,7 @@ class Run:
         inside = np.isin(grid.segment_map(), segments)
         perturbed = perturbed_audio(audio, attack, first, frontend)
         return audible_part(
-            confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend
+            partly_perturbed(audio, perturbed, inside, frontend, first_frame=first), first, frontend
         ), frontend.sample_rate
 
     def _audio(self, song: str, attack: Path) -> Path:

@@ -85,13 +85,13 @@ def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[s
 def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
     detector, frontend = config["detector"], FrontEnd()
     if detector["checkpoint"]:
-        yield f"a checkpoint of one's own, {detector['checkpoint']}"
+        yield f"a user-supplied checkpoint, {detector['checkpoint']}"
     elif detector["training"]["n_updates"] != 40000:
         yield f"a training of {detector['training']['n_updates']} updates, not 40000"
     if detector["architecture"] != {"layers": "ismir2015", "zero_mean": True}:
         yield f"the architecture {detector['architecture']}"
     if detector["threshold"] is not None:
-        yield f"the threshold {detector['threshold']:g}, given"
+        yield f"the configured threshold {detector['threshold']:g}"
     if changed := [f"{key} {value}" for key, value in config["frontend"].items() if value != getattr(frontend, key)]:
         yield f"the front end has {', '.join(changed)}"
 

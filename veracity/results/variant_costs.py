@@ -54,9 +54,9 @@ def page(costs: pd.DataFrame) -> pd.DataFrame:
         {
             "variant": costs.variant,
             "jobs alone": costs.jobs_alone,
-            "jobs of its own": costs.jobs,
+            "jobs not shared": costs.jobs,
             "CPU minutes alone": (costs.cpu_seconds_alone / 60).round(2),
-            "CPU minutes of its own": (costs.cpu_seconds / 60).round(2),
+            "CPU minutes not shared": (costs.cpu_seconds / 60).round(2),
             "shared [%]": costs.shared_percent.round(1),
         }
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from .settings import FrontEnd, mel_filterbank
 
 
-def confined(
+def partly_perturbed(
     clean: np.ndarray, perturbed: np.ndarray | Tensor, chosen: np.ndarray, frontend: FrontEnd, *, first_frame: int = 0
 ) -> np.ndarray:
     """Return audio that is perturbed only at some points of an excerpt.
