@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 LOWEST := .venv-lowest
-LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers frontend games grid lime \
-	notebook plain_stacks searching seeds solution_concepts store summaries tables))
+LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers feedforward frontend games grid lime \
+	notebook searching seeds solution_concepts store summaries tables))
 
 .PHONY: all page test test-all fast-tests all-tests test-lowest check docs setup bench clean
 

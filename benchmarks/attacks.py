@@ -10,6 +10,7 @@ from measure import Row, capability, fixture, gflop_per_step, quiet, seconds_per
 from plain import dense_logits
 from torch.nn import functional
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.perturbed import central
 from veracity.attacks.settings import PAPER, AttackSettings, Domain
 from veracity.attacks.song_scope import attack_song
@@ -71,7 +72,7 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
 
     def ours(settings: AttackSettings) -> list[int]:
         with quiet():
-            found = attack_song(audio, network, frontend, settings, domain=domain, threshold=THRESHOLD, threads=1)
+            found = attack_song(audio, AttackedDetector(network, frontend, THRESHOLD), settings, domain=domain, threads=1)
         return found.flipped_history[1:].tolist()
 
     def plain(settings: AttackSettings) -> list[int]:
@@ -108,9 +109,8 @@ def attack_threads(device: torch.device, quick: bool) -> Row:
     def perturbation(n_updates: int, threads: int) -> np.ndarray:
         settings = replace(PAPER["waveform"], max_updates=n_updates, eps=1e-9)
         with quiet():
-            return attack_song(
-                audio, network, frontend, settings, domain="waveform", threshold=THRESHOLD, threads=threads
-            ).delta
+            attacked = AttackedDetector(network, frontend, THRESHOLD)
+            return attack_song(audio, attacked, settings, domain="waveform", threads=threads).delta
 
     two, one = (functools.partial(perturbation, threads=n) for n in (2, 1))
     few, many = (1, 2) if quick else (1, 6)

@@ -14,7 +14,7 @@ from veracity.detector.settings import TrainingSettings
 from veracity.detector.training_data import TrainingData
 from veracity.games.game import fill_game
 from veracity.games.models import network_evaluator
-from veracity.jobs.usage import own_mb
+from veracity.jobs.usage import process_mb
 from veracity.songs.frontend import FrontEnd, n_frames
 
 SONG_SECONDS = 240
@@ -56,9 +56,9 @@ def _masks(device: torch.device) -> float:
         before = torch.cuda.memory_allocated()
         next(evaluator.probabilities([game]))
         return (torch.cuda.max_memory_allocated() - before) / 1e6
-    before = own_mb("VmRSS")
+    before = process_mb("VmRSS")
     next(evaluator.probabilities([game]))
-    return own_mb("VmHWM") - before
+    return process_mb("VmHWM") - before
 
 
 def _corpus(n_songs: int) -> float:
@@ -70,9 +70,9 @@ def _corpus(n_songs: int) -> float:
         for _ in range(n_songs):
             yield np.ones(shape, dtype=np.float16), np.ones(shape[0], dtype=bool)
 
-    before = own_mb("VmRSS")
+    before = process_mb("VmRSS")
     TrainingData(songs(), frontend, TrainingSettings())
-    return own_mb("VmHWM") - before
+    return process_mb("VmHWM") - before
 
 
 if __name__ == "__main__":

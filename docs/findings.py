@@ -22,9 +22,8 @@ import pandas as pd
 
 from veracity.attacks.settings import DOMAINS
 from veracity.results.fidelity_vs_correctness import ANSWERABLE
-from veracity.results.panels import PANELS
 from veracity.results.pooling import read_table
-from veracity.results.study import BOUNDS, CLEAN
+from veracity.results.study import BOUNDS, CLEAN, PANELS
 
 PAGE = Path(__file__).with_suffix(".md")
 README = PAGE.parents[1] / "README.md"
@@ -208,7 +207,7 @@ NUMBERS: dict[str, Callable[[Tables], str]] = {
         f"verdicts: {verdict}": lambda t, verdict=verdict: f"{(verdicts(t) == verdict).sum()}"
         for verdict in ("as expected", "not as expected", "undetermined")
     },
-    **{f"control {name}": lambda t, name=name: counted(t, name) for name in ("confined", "cue", "random_weights")},
+    **{f"control {name}": lambda t, name=name: counted(t, name) for name in ("confined", "shortcut", "random_weights")},
     "control grids": lambda t: (
         f"{sum((verdicts(t, control=name) == 'as expected').sum() for name in _grids(t))} of "
         f"{sum(len(verdicts(t, control=name)) for name in _grids(t))}"
@@ -250,7 +249,7 @@ NUMBERS: dict[str, Callable[[Tables], str]] = {
         for stage in ("perturbations", "attributions", "controlled", "explanations")
     },
 }
-QUESTION = "Shapley of the perturbation less of the fill game"
+QUESTION = "Shapley: perturbation game minus fill game"
 
 
 def _part(tables: Tables, name: str, column: str = "mean") -> np.ndarray:
@@ -365,14 +364,14 @@ def _nobody_closes_half(tables: Tables) -> bool:
     return bool((np.array(best) - lime < (1 - lime) / 2).all())
 
 
-def _cue_is_found(tables: Tables) -> bool:
-    rows = tables.rows("controls", control="cue", expected="above chance")
+def _shortcut_is_found(tables: Tables) -> bool:
+    rows = tables.rows("controls", control="shortcut", expected="above chance")
     return bool((rows["mean"] == 1).all())
 
 
 def _exact_is_not_the_best(tables: Tables) -> bool:
     rows = tables.unprivileged()
-    best = rows[rows.fill == MEAN].groupby(["domain", "original"])["mean"].max().loc[PANELS].to_numpy()
+    best = rows[rows.fill == MEAN].groupby(["domain", "original"])["mean"].max().loc[list(PANELS)].to_numpy()
     return bool((tables.scored("shapley") < best).all())
 
 
@@ -459,8 +458,8 @@ CLAIMS: dict[str, Callable[[Tables], bool]] = {
     "some panels are above chance": _some_panels_are_above_chance,
     "nothing differs outside": lambda t: t.values("controls", control="confined", score="largest difference outside")[0] == 0,
     "norm finds all": lambda t: t.values("controls", control="confined", explainer="norm")[0] == 1,
-    "the cue is found": _cue_is_found,
-    "energy misses the cue": lambda t: t.values("controls", control="cue", explainer="energy")[0] == 0,
+    "the shortcut is found": _shortcut_is_found,
+    "energy misses the shortcut": lambda t: t.values("controls", control="shortcut", explainer="energy")[0] == 0,
     "blind rows of the study hold chance": lambda t: bool(
         pd.concat([holds_chance(t.rows("figure_leaderboard", explainer=one)) for one in ("constant", "random_order")]).all()
     ),

@@ -70,10 +70,9 @@ PACKED = ("scores.csv", "leaderboard.csv", "controls_by_excerpt.csv", "figure_ex
 INTRODUCTION = """# Tables and figures of the truth study
 
 The tables are those of one run of `snakemake --cores 2 all costs --configfile config/truth.yaml` at commit fc59224, copied by
-`python docs/truth.py RUN`. Afterwards, names of columns, files and query budgets were converted to those of this version, and
-`gap.csv` was computed again from `scores.csv.gz`, because it has one more kind of row. `python docs/truth.py` draws the figures
-from the tables. [Findings](../findings.md) is written from
-the tables, too.
+`python docs/truth.py RUN`. Afterwards, names of columns, files, query budgets, controls and scores were converted to those of
+this version, and `gap.csv` was computed again from `scores.csv.gz`, because it has one more kind of row. `python docs/truth.py`
+draws the figures from the tables. [Findings](../findings.md) is written from the tables, too.
 
 All intervals over songs can be recomputed. `veracity.results.leaderboard.table`, `contrasts.table`, `gap.table`,
 `sensitivity.table`, `faithfulness_to_own_game.agreement` and `fidelity_vs_correctness.table` require `scores.csv.gz`,

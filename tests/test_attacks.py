@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from veracity.attacks import attacked, minimiser, perturbed
 from veracity.attacks.attacked import snr_db
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts, inner_start_frames
 from veracity.attacks.minimiser import minimise
 from veracity.attacks.perturbed import central
@@ -18,7 +19,7 @@ from veracity.attacks.song_scope import attack_song
 from veracity.detector.network import Network
 from veracity.errors import ConfigError, NumericalError
 from veracity.jobs.resuming import SavedState
-from veracity.jobs.usage import STATUS, give_back_free_memory, own_mb
+from veracity.jobs.usage import STATUS, give_back_free_memory, process_mb
 from veracity.songs.frontend import FrontEnd, excerpt_samples, log_mel, magnitudes, pad_silence
 
 SMALL = {"excerpt_frames": 25, "n_mels": 25}
@@ -51,9 +52,13 @@ def clean_logits(audio=AUDIO):
 THRESHOLD = float(torch.sigmoid(clean_logits().quantile(0.75)))
 
 
+def of(network=NETWORK, threshold=THRESHOLD):
+    return AttackedDetector(network, FRONTEND, threshold)
+
+
 def attack(domain, *, audio=AUDIO, network=NETWORK, chunk_frames=4096, **changes):
     settings = AttackSettings(**{**vars(SETTINGS[domain]), **changes})
-    return attack_song(audio, network, FRONTEND, settings, domain=domain, threshold=THRESHOLD, chunk_frames=chunk_frames)
+    return attack_song(audio, of(network), settings, domain=domain, chunk_frames=chunk_frames)
 
 
 # --- update rules, on linear models -----------------------------------------------------------------------------------
@@ -167,7 +172,7 @@ def test_published_attack(published, real_detector, domain):
     eta, alpha, eps, max_updates, threshold = published[f"attack/{domain}/settings"].tolist()
     settings = AttackSettings(eps=eps, eta=eta, alpha=alpha, max_updates=int(max_updates))
     network = real_detector.detector.network()
-    found = attack_song(published["audio"], network, FrontEnd(), settings, domain=domain, threshold=threshold)
+    found = attack_song(published["audio"], AttackedDetector(network, FrontEnd(), threshold), settings, domain=domain)
     was_sing = 1 / (1 + np.exp(-found.clean_logit)) > threshold
     np.testing.assert_array_equal(was_sing, published[f"attack/{domain}/original_sing"])
     np.testing.assert_allclose(found.flipped_history[1:], published[f"attack/{domain}/flipped_per_iteration"], atol=1)
@@ -313,7 +318,7 @@ def test_attack_stops_when_every_frame_has_flipped():
     audio = AUDIO[6000:9000]
     settings = AttackSettings(eps=1.0, eta=0.01, alpha=1e5, max_updates=100)
     threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))  # all is no sing, by a little
-    found = attack_song(audio, NETWORK, FRONTEND, settings, domain="spectrogram", threshold=threshold)
+    found = attack_song(audio, of(threshold=threshold), settings, domain="spectrogram")
     n = len(found.clean_logit)
     assert found.flipped_history[-1] == n
     assert np.all(found.flipped_history[:-1] < n)
@@ -340,7 +345,7 @@ def test_the_same_attack_gives_the_same_bytes():
 def attack_three(domain, starts, **changes):
     settings = AttackSettings(**{**vars(SETTINGS[domain]), **changes})
     starts = np.array(starts)
-    return attack_excerpts(AUDIO, starts, NETWORK, FRONTEND, settings, domain=domain, threshold=THRESHOLD, start_seconds=3.5)
+    return attack_excerpts(AUDIO, starts, of(), settings, domain=domain)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -351,7 +356,6 @@ def test_what_is_kept_of_excerpts_is_consistent(domain):
     in_song = log_mel(magnitude, FRONTEND).unfold(0, FRONTEND.excerpt_frames, 1).transpose(1, 2)[starts]
     np.testing.assert_allclose(found.clean_log_mel, in_song, atol=1e-4)
     assert found.start_frame.tolist() == starts
-    assert found.start_seconds == 3.5
     np.testing.assert_allclose(found.clean_logit, clean_logits()[np.array(starts) + FRONTEND.half_excerpt], atol=1e-4)
     assert found.delta.dtype == np.float32
     assert np.abs(found.delta).max() <= np.float32(SETTINGS[domain].eps)
@@ -389,7 +393,7 @@ def test_audio_too_short_for_an_excerpt_is_refused():
     starts = np.zeros(0, dtype=int)
     settings = SETTINGS["waveform"]
     with pytest.raises(ConfigError, match=r"attacks\.scope"):
-        attack_excerpts(AUDIO[:5000], starts, NETWORK, FRONTEND, settings, domain="waveform", threshold=0.5)
+        attack_excerpts(AUDIO[:5000], starts, of(), settings, domain="waveform")
 
 
 @pytest.mark.parametrize("n_samples", [0, 5000, 9100, 9213, 9214, 9215, 9528, 9529, 20000])
@@ -459,7 +463,7 @@ def test_without_bfloat16_updates_are_in_float32_and_it_says_so(monkeypatch, cap
 def test_bfloat16_on_excerpts_is_counted_in_float32():
     starts = np.array([5, 30, 60])
     settings = AttackSettings(**{**vars(SETTINGS["waveform"]), "precision": "bfloat16"})
-    found = attack_excerpts(AUDIO, starts, NETWORK, FRONTEND, settings, domain="waveform", threshold=THRESHOLD)
+    found = attack_excerpts(AUDIO, starts, of(), settings, domain="waveform")
     with torch.no_grad():
         logits = NETWORK.logits(torch.as_tensor(found.adversarial_log_mel)).numpy()
     np.testing.assert_allclose(found.adversarial_logit, logits, atol=1e-5)
@@ -513,8 +517,8 @@ def test_memory_does_not_grow_with_the_number_of_updates():
     for n, setting in settings.items():
         give_back_free_memory()
         STATUS.with_name("clear_refs").write_text("5", encoding="ascii")  # lets the peak begin anew
-        attack_song(audio, detector.network(), detector.frontend, setting, domain="waveform", threshold=THRESHOLD)
-        peaks[n] = own_mb("VmHWM")
+        attack_song(audio, AttackedDetector(detector, detector.frontend, THRESHOLD), setting, domain="waveform")
+        peaks[n] = process_mb("VmHWM")
     assert peaks[70] < peaks[15] + 60  # twice that before freed memory was given back
 
 
@@ -549,10 +553,10 @@ def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
     audio = AUDIO[6000:9000]
     settings = AttackSettings(eps=1.0, eta=0.01, alpha=1e5, max_updates=100)
     threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))
-    common = {"domain": "spectrogram", "threshold": threshold}
-    often = attack_song(audio, NETWORK, FRONTEND, settings, **common)
+    detector = of(threshold=threshold)
+    often = attack_song(audio, detector, settings, domain="spectrogram")
     monkeypatch.setattr(minimiser, "_check_every", lambda device: 32)
-    seldom = attack_song(audio, NETWORK, FRONTEND, settings, **common)
+    seldom = attack_song(audio, detector, settings, domain="spectrogram")
     n = len(often.flipped_history)
     assert len(seldom.flipped_history) == 1 + 32 * -(-(n - 1) // 32) > n  # it stands still until the next look
     np.testing.assert_array_equal(seldom.delta, often.delta)
@@ -566,15 +570,13 @@ def whole_song(
     saved=None, domain="waveform", *, audio=AUDIO, network=NETWORK, threshold=THRESHOLD, chunk_frames=4096, **changes
 ):
     settings = AttackSettings(**{**vars(SETTINGS[domain]), "max_updates": 8, **changes})
-    common = {"domain": domain, "threshold": threshold, "chunk_frames": chunk_frames, "saved": saved}
-    return attack_song(audio, network, FRONTEND, settings, **common)
+    return attack_song(audio, of(network, threshold), settings, domain=domain, chunk_frames=chunk_frames, saved=saved)
 
 
 def some_excerpts(saved=None, domain="waveform", *, audio=AUDIO, starts=(5, 40, 70), network=NETWORK, **changes):
     slow = {"eta": SETTINGS[domain].eta / 500, "max_updates": 8}  # nothing flips that soon
     settings = AttackSettings(**{**vars(SETTINGS[domain]), **slow, **changes})
-    common = {"domain": domain, "threshold": THRESHOLD, "saved": saved}
-    return attack_excerpts(audio, np.array(starts), network, FRONTEND, settings, **common)
+    return attack_excerpts(audio, np.array(starts), of(network), settings, domain=domain, saved=saved)
 
 
 def assert_equal_attacks(one, other):

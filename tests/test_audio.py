@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from veracity.errors import CorpusError
 from veracity.songs import audio as audio_module
 from veracity.songs import decoding, mpeg
-from veracity.songs.audio import load_audio, load_audio_and_stats, told_length
+from veracity.songs.audio import claimed_length, load_audio, load_audio_and_stats
 
 RATE = 22050
 
@@ -272,7 +272,7 @@ def test_files_of_other_kinds_are_named(tmp_path, head, kind):
 def test_the_length_of_a_file_is_told_or_counted(tmp_path, change):
     content = written(tmp_path / "song.flac", music()).read_bytes()
     (tmp_path / "song.flac").write_bytes(change(content))
-    assert told_length(tmp_path / "song.flac") == (6.0, RATE, 2)
+    assert claimed_length(tmp_path / "song.flac") == (6.0, RATE, 2)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "ogg", "flac"])

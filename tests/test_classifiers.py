@@ -29,19 +29,14 @@ from veracity.games.grid import SegmentGrid
 from veracity.games.models import explained_classifier
 from veracity.jobs import store
 from veracity.songs.audio import load_audio
+from veracity.songs.settings import FrontEnd
 
 RATE = 8000
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
 
-
 MEL = {
     "excerpt_frames": 24,
-    "sample_rate": RATE,
-    "frame_samples": 512,
-    "hop_samples": 160,
-    "n_mels": 20,
-    "f_min": 50,
-    "f_max": 4000,
+    "frontend": FrontEnd(sample_rate=RATE, frame_samples=512, hop_samples=160, n_mels=20, f_min=50, f_max=4000),
 }
 
 

@@ -151,10 +151,10 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
 @pytest.mark.parametrize(
     ("module", "rules"),  # some of each room, and all rules that compute with it: these re-run when it is edited
     [
-        ("jobs/resuming.py", "controlled controls perturbations planted training tuning_runs"),
+        ("jobs/resuming.py", "controlled controls perturbations shortcut_detector training tuning_runs"),
         ("songs/label_files.py", "download plan spectrograms synthetic_corpus"),
-        ("songs/audio.py", "controlled listening perturbations plan planted spectrograms tuning_runs"),
-        ("detector/training.py", "controlled controls planted training"),
+        ("songs/audio.py", "controlled listening perturbations plan shortcut_detector spectrograms tuning_runs"),
+        ("detector/training.py", "controlled controls shortcut_detector training"),
         ("attacks/minimiser.py", "controlled controls perturbations tuning_runs"),
         (
             "games/tables.py",
@@ -182,7 +182,7 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
             "scores sensitivity truths",
         ),
         ("songs/resynthesis.py", "listening report"),
-        ("detector/planted.py", "controlled controls planted"),
+        ("detector/shortcut.py", "controlled controls shortcut_detector"),
         ("planning/load.py", "plan"),
     ],
 )

@@ -197,7 +197,7 @@ IMPOSSIBLE = {
         ("frontend.excerpt_frames", 10**7),
         ("attacks.waveform.alpha", 1e300),
         ("attacks.waveform.eta", 1e-300),
-        ("controls.cue.learning_rate", 0),
+        ("controls.shortcut.learning_rate", 0),
         ("stability.n_repeats", 10**12),
         ("tuning.waveform.eps.1", [0.005, 100]),
         ("localised.k.1", [1, 0, 5]),

@@ -15,13 +15,14 @@ import yaml
 from snakemake.utils import update_config
 from test_config import DEFAULT, NUMBERS, OTHERS, ROOT, error_of, merged, nested, with_value
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import AttackSettings
 from veracity.attacks.song_scope import attack_song
 from veracity.classifiers.building import ModelSettings
 from veracity.detector.model import Detector
-from veracity.detector.planted import CueSettings
 from veracity.detector.settings import STEPS, Architecture, TrainingSettings, checked_frames, left_of
+from veracity.detector.shortcut import ShortcutSettings
 from veracity.errors import ConfigError, one_of, plain, quoted, shortened, within
 from veracity.explainers.lime import LimeSettings
 from veracity.jobs.callables import path_of_jobs
@@ -430,7 +431,7 @@ CLASSES = {
     "detector.training": TrainingSettings,
     "detector.architecture": Architecture,
     "lime": LimeSettings,
-    "controls.cue": CueSettings,
+    "controls.shortcut": ShortcutSettings,
     "model": ModelSettings,
     "corpus.synthetic": SynthesisSettings,
     "attacks.spectrogram": AttackSettings,
@@ -548,20 +549,20 @@ def test_settings_are_frozen_hashable_and_take_numbers_of_numpy():
 @pytest.mark.parametrize("domain", ["wave", "", None, "Waveform", ["waveform"]])
 def test_attacks_refuse_domains_that_there_are_not(domain):
     settings, frontend = AttackSettings(eps=0.1, eta=0.1, alpha=1), FrontEnd()
-    audio, asked = np.zeros(60000, dtype=np.float32), {"domain": domain, "threshold": 0.5}
+    audio, detector = np.zeros(60000, dtype=np.float32), AttackedDetector(None, frontend, 0.5)
     for attack, first in ((attack_song, audio), (attack_excerpts, (audio, np.array([5])))):
         positional = first if isinstance(first, tuple) else (first,)
-        message = error_of(lambda attack=attack, positional=positional: attack(*positional, None, frontend, settings, **asked))
+        message = error_of(lambda attack=attack, positional=positional: attack(*positional, detector, settings, domain=domain))
         assert "domain: must be waveform or spectrogram, got" in message
 
 
 def test_attacks_refuse_thresholds_and_chunks_that_there_are_not():
-    settings, frontend, audio = AttackSettings(eps=0.1, eta=0.1, alpha=1), FrontEnd(), np.zeros(60000, dtype=np.float32)
-    for asked in ({"threshold": 2.0}, {"threshold": float("nan")}, {"threshold": 0.5, "chunk_frames": 0}):
-        with pytest.raises(ConfigError, match=r"^(threshold|chunk_frames): must be"):
-            attack_song(audio, None, frontend, settings, domain="waveform", **asked)
-    with pytest.raises(ConfigError, match=r"^threshold: must be"):
-        attack_excerpts(audio, np.array([5]), None, frontend, settings, domain="waveform", threshold=-1)
+    settings, audio = AttackSettings(eps=0.1, eta=0.1, alpha=1), np.zeros(60000, dtype=np.float32)
+    for threshold in (2.0, float("nan"), -1):
+        with pytest.raises(ConfigError, match=r"^threshold: must be"):
+            AttackedDetector(None, FrontEnd(), threshold)
+    with pytest.raises(ConfigError, match=r"^chunk_frames: must be"):
+        attack_song(audio, AttackedDetector(None, FrontEnd(), 0.5), settings, domain="waveform", chunk_frames=0)
 
 
 def test_one_of_a_few_words():

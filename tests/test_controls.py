@@ -1,14 +1,15 @@
-"""Controls: what is planted lies where it should, is found by who can see it and not by who cannot, and verdicts say so."""
+"""Controls: the cause is in the right segments, explainers find it if they can, and verdicts follow."""
 
 import numpy as np
 import pytest
 import torch
 from networks import flipping_excerpts, random_detector, standardised_detector
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.settings import AttackSettings
 from veracity.detector.checkpoints import Checkpoint
 from veracity.detector.model import Detector
-from veracity.detector.planted import CueSettings, plant, with_cue
+from veracity.detector.shortcut import ShortcutSettings, train_shortcut, with_tone
 from veracity.errors import ConfigError
 from veracity.experiments import controlled, explanations, flips
 from veracity.experiments.controlled import Controlled
@@ -71,11 +72,16 @@ def test_allowed_bins_are_heard_in_the_segments_alone():
 
 def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_start):
     detector, threshold = random_start
-    known = {"n_segments": 2, "candidates": 6, "per_direction": 3, "threshold": threshold, "seed": 0, "song": "a"}
-    case = controlled.confined(songs[0], detector, SMALL, ATTACK, **known)
+    numbers = {"n_segments": 2, "candidates": 6, "per_direction": 3}
+
+    def confined(**changes):
+        attacked = AttackedDetector(detector, detector.frontend, threshold)
+        return controlled.confined_case(songs[0], attacked, SMALL, ATTACK, **numbers | changes, rng=np.random.default_rng(0))
+
+    case = confined()
     assert case.n_tried == 6
     assert len(case.excerpts.original) > 0
-    assert case.planted.sum(axis=1).tolist() == [2] * len(case.planted)
+    assert case.cause.sum(axis=1).tolist() == [2] * len(case.cause)
     model = explained_model(detector, SMALL)
     asked = explainers_of(["lime", "constant", "occlusion"])
     found = controlled.compute("confined", case, model, asked, LIME, SMALL, seed=0, song="a")
@@ -89,37 +95,38 @@ def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_st
     )
     row = list(more.explainers).index("constant")  # whoever else is asked changes nothing
     np.testing.assert_array_equal(more.recall[row], found.recall[names.index(("constant", "mean"))])
-    again = controlled.confined(songs[0], detector, SMALL, ATTACK, **known)
+    again = confined()
     np.testing.assert_array_equal(again.excerpts.adversarial, case.excerpts.adversarial)
     with pytest.raises(ConfigError, match=r"controls.confined.segments: must be from 1 to 6, got 7\."):
-        controlled.confined(songs[0], detector, SMALL, ATTACK, **known | {"n_segments": 7})
+        confined(n_segments=7)
 
 
 def test_a_song_too_short_for_an_inner_excerpt_gives_an_empty_case():
     detector = random_detector(seed=1)
     short = np.zeros(115 * 315, dtype=np.float32)
-    known = {"candidates": 2, "seed": 0, "song": "a"}
+    numbers, attacked = {"candidates": 2, "rng": RNG}, AttackedDetector(detector, detector.frontend, 0.5)
+    trained = Checkpoint(detector, threshold=0.5)
     cases = [
-        controlled.confined(short, detector, SMALL, ATTACK, n_segments=1, per_direction=1, threshold=0.5, **known),
-        controlled.with_planted_cue(short, Checkpoint(detector, threshold=0.5), SMALL, CueSettings(), kept=2, **known),
+        controlled.confined_case(short, attacked, SMALL, ATTACK, n_segments=1, per_direction=1, **numbers),
+        controlled.shortcut_case(short, trained, SMALL, ShortcutSettings(), largest=2, **numbers),
     ]
     for case in cases:
-        found = controlled.compute("cue", case, explained_model(detector, SMALL), [], LIME, SMALL, seed=0, song="a")
+        found = controlled.compute("shortcut", case, explained_model(detector, SMALL), [], LIME, SMALL, seed=0, song="a")
         assert found.recall.shape == (5, 0)
         table = tabled([("a", "waveform", found)])
         assert table[table.expected != ""].verdict.tolist() == ["undetermined"] * 5
         assert table.chance.isna().all()
 
 
-# --- the planted cue --------------------------------------------------------------------------------------------------
+# --- the shortcut -----------------------------------------------------------------------------------------------------
 
 
 def test_the_tone_lies_where_and_as_loud_as_asked(songs):
-    cue = CueSettings(mel=50, seconds=0.2, level_db=6.0)
+    shortcut = ShortcutSettings(mel=50, seconds=0.2, level_db=6.0)
     windows = excerpt_windows(songs[0], np.array([10, 200]), FRONTEND)
     onsets = np.array([3000, 20000])
-    tone = with_cue(windows, onsets, cue, FRONTEND) - windows
-    n = cue.n_samples(FRONTEND)
+    tone = with_tone(windows, onsets, shortcut, FRONTEND) - windows
+    n = shortcut.n_samples(FRONTEND)
     for one, window, onset in zip(tone, windows, onsets, strict=True):
         assert np.flatnonzero(np.abs(one) > 1e-6)[[0, -1]] == pytest.approx([onset, onset + n], abs=60)
         level = 20 * np.log10(np.sqrt((one[onset : onset + n] ** 2).mean() / (window**2).mean()))
@@ -130,22 +137,23 @@ def test_the_tone_lies_where_and_as_loud_as_asked(songs):
 
 
 @pytest.mark.slow
-def test_the_cue_is_found_by_who_can_see_it_and_not_by_who_cannot(songs, random_start):
-    """The small planted-cue control: an explainer that does not see the cue fails it."""
-    cue = CueSettings(level_db=12.0, n_updates=40, batch=12, learning_rate=0.003)
+def test_shortcut_is_found_only_by_explainers_that_use_the_model(songs, random_start):
+    """An explainer that does not use the model does not find the tone."""
+    shortcut = ShortcutSettings(level_db=12.0, n_updates=40, batch=12, learning_rate=0.003)
     torch.manual_seed(0)
     detector = Detector()
     detector.freq_norm.load_state_dict(random_start[0].freq_norm.state_dict())
     before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
-    planted = plant(detector, songs[:2], cue, seed=0)
+    trained = train_shortcut(detector, songs[:2], shortcut, seed=0)
     assert all(torch.equal(before[name], tensor) for name, tensor in detector.state_dict().items())  # a copy is taught
     items = []
     asked = explainers_of(["lime", "occlusion", "constant"])
-    model, settings = explained_model(planted, GRID), LimeSettings(n_samples=512, fills=("mean",))
+    model, settings = explained_model(trained, GRID), LimeSettings(n_samples=512, fills=("mean",))
     for i in range(5):  # parts of an unseen song
         audio = songs[2][i * 22050 : i * 22050 + 4 * 22050]
-        case = controlled.with_planted_cue(audio, planted, GRID, cue, candidates=6, kept=2, seed=0, song=f"part-{i}")
-        found = controlled.compute("cue", case, model, asked, settings, GRID, seed=0, song=f"part-{i}")
+        rng = np.random.default_rng(i)
+        case = controlled.shortcut_case(audio, trained, GRID, shortcut, candidates=6, largest=2, rng=rng)
+        found = controlled.compute("shortcut", case, model, asked, settings, GRID, seed=0, song=f"part-{i}")
         assert len(found.original) == 2
         items.append((f"part-{i}", "waveform", found))
     table = tabled(items).set_index(["explainer", "fill"])
@@ -163,16 +171,16 @@ def test_the_cue_is_found_by_who_can_see_it_and_not_by_who_cannot(songs, random_
     assert table.chance.tolist() == pytest.approx([0.05] * len(table))
 
 
-def test_a_cue_that_an_excerpt_cannot_hold_is_refused():
-    with pytest.raises(ConfigError, match=r"controls.cue.mel: not one of 80 mel bands, got 80"):
-        CueSettings(mel=80).n_samples(FRONTEND)
-    with pytest.raises(ConfigError, match=r"controls.cue.seconds: more than a segment holds .* got 2. Give at most 1\.5"):
-        CueSettings(seconds=2).n_samples(FRONTEND)
-    assert CueSettings().n_samples(FRONTEND, n_time=5) == 4410
+def test_shortcut_longer_than_a_segment_is_refused():
+    with pytest.raises(ConfigError, match=r"controls.shortcut.mel: not one of 80 mel bands, got 80"):
+        ShortcutSettings(mel=80).n_samples(FRONTEND)
+    with pytest.raises(ConfigError, match=r"controls.shortcut.seconds: more than a segment holds .* got 2. Give at most 1\.5"):
+        ShortcutSettings(seconds=2).n_samples(FRONTEND)
+    assert ShortcutSettings().n_samples(FRONTEND, n_time=5) == 4410
     with pytest.raises(ConfigError, match=r"lower lime.n_time"):
-        CueSettings().n_samples(FRONTEND, n_time=10)
+        ShortcutSettings().n_samples(FRONTEND, n_time=10)
     with pytest.raises(ConfigError, match=r"all training songs are shorter than an excerpt"):
-        plant(random_detector(), [np.zeros(100, dtype=np.float32)], CueSettings(), seed=0)
+        train_shortcut(random_detector(), [np.zeros(100, dtype=np.float32)], ShortcutSettings(), seed=0)
 
 
 # --- random weights, other grids --------------------------------------------------------------------------------------
@@ -189,10 +197,10 @@ def test_random_weights_are_others_and_are_scored_against_the_trained_ones_truth
     excerpts, model = flipping_excerpts(network), explained_model(network, SMALL)
     explained = explanations.compute(excerpts, model, LIME, seed=0, song="a")
     flipped = flips.compute(excerpts, explained, model, LIME, seed=0, song="a")
-    case = controlled.chosen(excerpts, 1, SMALL.n_segments, flipped)
+    case = controlled.study_case(excerpts, 1, SMALL.n_segments, flipped)
     assert case.excerpts.start_frame.tolist() == [0, 2]
     of_trained = controlled.compute("x", case, model, [], LIME, SMALL, seed=0, song="a")
-    own = controlled.chosen(excerpts, 1, SMALL.n_segments)
+    own = controlled.study_case(excerpts, 1, SMALL.n_segments)
     by_itself = controlled.compute("x", own, model, [], LIME, SMALL, seed=0, song="a")
     np.testing.assert_array_equal(of_trained.aufc_normalised, by_itself.aufc_normalised)
     np.testing.assert_array_equal(of_trained.recall, np.nan)
@@ -235,9 +243,9 @@ def test_controls_name_their_grid(control, grid):
         ("confined", "shapley", "clean", True, True, "above chance"),
         ("confined", "lime", "mean", False, True, ""),
         ("confined", "constant", "mean", False, False, "chance"),
-        ("cue", "lime", "mean", False, True, "above chance"),
-        ("cue", "energy", "mean", False, False, ""),
-        ("cue", "random_order", "mean", False, False, "chance"),
+        ("shortcut", "lime", "mean", False, True, "above chance"),
+        ("shortcut", "energy", "mean", False, False, ""),
+        ("shortcut", "random_order", "mean", False, False, "chance"),
         ("random_weights", "lime", "mean", False, True, "chance"),
         ("random_weights", "shapley", "clean", True, True, ""),
         ("grid_4x5", "lime", "mean", False, True, ""),
@@ -260,7 +268,7 @@ def made(control, recall, outside=0.0):
         reads_model=np.array([one[3] > 0 for one in who]),
         original=np.array(["nosing"]),
         n_tried=4,
-        planted=np.eye(6, dtype=bool)[:1],
+        cause=np.eye(6, dtype=bool)[:1],
         outside=np.array([outside]),
         recall=values,
         aufc_normalised=values,
@@ -273,7 +281,7 @@ def test_tables_by_hand(tmp_path):
     items += [(f"s{i}", "waveform", made("random_weights", [1, x, x, 1, x])) for i, x in enumerate((-0.02, 0.01, 0.02))]
     items += [(f"s{i}", "waveform", made("grid_4x5", one)) for i, one in enumerate(songs)]
     found = table_of.scores(items)
-    table = table_of.table(found, seed=0, margin=0.3, left_out={"cue": "no training songs"})
+    table = table_of.table(found, seed=0, margin=0.3, left_out={"shortcut": "no training songs"})
     of = {(row.control, row.explainer, row.fill, row.score): row for row in table.itertuples()}
     recall, area = table_of.RECALL, table_of.AREA
     assert of["confined", "norm", "", recall].verdict == "as expected"

@@ -228,14 +228,6 @@ def test_fit_takes_the_faintest_flip_and_among_equals_the_surest():
     assert [n for n, _ in heard[1:4]] == [7, 7, 6]
 
 
-def test_strengths_are_tried_from_low_to_high_whatever_their_order():
-    drawings = [
-        fit_drawing(EXCERPT, loud_corner, 0.5, np.random.default_rng(0), strengths=strengths)
-        for strengths in ((8, 2.5, 6), (2.5, 6, 8))
-    ]
-    assert drawings[0].strength == drawings[1].strength
-
-
 def test_the_threshold_itself_is_not_singing():
     ignores_drawings = lambda batch: np.full(len(batch), 0.5, np.float32)  # noqa: E731
     assert fit_drawing(EXCERPT, ignores_drawings, 0.5, np.random.default_rng(0), shapes=["star"]) is None

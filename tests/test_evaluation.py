@@ -96,7 +96,7 @@ def test_frames_of_one_label_determine_no_threshold(rng, sung):
     ],
 )
 def test_the_threshold_is_the_configuration_s_or_the_checkpoint_s_own(given, own, used, source, warned, caplog):
-    found = predict_songs(None, [], None, detector="d", median_frames=1, threshold=given, own_threshold=own)
+    found = predict_songs(None, [], None, detector="d", median_frames=1, threshold=given, checkpoint_threshold=own)
     assert (found.threshold, found.threshold_source) == (used, source)
     assert ("does not match the checkpoint's 0.4, got 0.3" in caplog.text) == warned
 

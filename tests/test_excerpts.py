@@ -7,6 +7,7 @@ import pytest
 import torch
 from networks import random_detector
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpts import Excerpts, pick_excerpts
 from veracity.attacks.perturbations import ExcerptAttack, SongAttack
 from veracity.attacks.settings import AttackSettings
@@ -320,7 +321,7 @@ def test_a_real_attack_s_excerpts_are_those_that_it_counted(model):
 
     def run(threshold, max_updates):
         settings = AttackSettings(eps=0.5, eta=0.05, alpha=1000.0, max_updates=max_updates)
-        return attack_song(audio, network, frontend, settings, domain="spectrogram", threshold=threshold)
+        return attack_song(audio, AttackedDetector(network, frontend, threshold), settings, domain="spectrogram")
 
     threshold = float(1 / (1 + np.exp(-np.median(run(0.5, 0).clean_logit) - 1e-3)))
     attack = run(threshold, 3)

@@ -251,7 +251,8 @@ def test_something_is_drawn_until_it_sings(network):
     padded = (rng.standard_normal((300, 80)) * 1.5 - 3).astype(np.float32)
     louder_sings = explained_model(network, SMALL.grid(*SHAPE), predict="networks:mean_level")
     threshold = 1 / (1 + np.exp(-0.05))  # a mean level of -2.95, which no excerpt of the noise reaches
-    wanted = {"n_frames": 115, "shapes": ("horse", "wiggle", "A"), "n_placements": 2, "seed": 0, "song": "song"}
+    choices = drawings.DrawingChoices(("horse", "wiggle", "A"), n_placements=2)
+    wanted = {"choices": choices, "n_frames": 115, "seed": 0, "song": "song"}
     drawn = drawings.compute(padded, louder_sings, SMALL, threshold=threshold, **wanted)
     assert drawn.found
     assert drawn.clean_p_sing <= threshold < drawn.drawn_p_sing

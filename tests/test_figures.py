@@ -180,7 +180,7 @@ def test_fidelity_worth_figure_has_all_fills_and_ends_at_one():
 
 def test_controls_figure_has_the_margin_as_a_band_and_reports_equal_songs():
     row = {
-        "control": "cue",
+        "control": "shortcut",
         "domain": "waveform",
         "fill": "",
         "privileged": False,

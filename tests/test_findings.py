@@ -268,5 +268,5 @@ def test_panels_stand_in_the_order_of_the_page():
     found = WRITTEN["in_panels"](
         pd.DataFrame({"domain": ["spectrogram", "waveform"] * 2, "original": ["sing", "sing", "nosing", "nosing"]})
     )
-    assert list(zip(found.domain, found.original, strict=True)) == WRITTEN["PANELS"]
+    assert list(zip(found.domain, found.original, strict=True)) == list(WRITTEN["PANELS"])
     assert np.array_equal(found.index, range(4))

@@ -99,7 +99,7 @@ OF_MESSAGES = re.compile(
     r"\b(?:tells?|told|says?|said|hears?|heard|knows?|known|lies?|is to be|but for|as it is|go(?:es)? on|of its own)\b"
 )
 #: Modules whose messages are clauses of another sentence: the reasons why a classifier has no exact tables.
-CLAUSES = {"veracity/classifiers/plain_stacks.py", "veracity/games/models.py"}
+CLAUSES = {"veracity/games/traced_modules.py", "veracity/games/models.py"}
 SOURCES = sorted([*ROOT.glob("veracity/**/*.py"), *ROOT.glob("workflow/**/*.py")])
 
 

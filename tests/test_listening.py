@@ -9,11 +9,13 @@ import soundfile
 import torch
 from networks import standardised_detector
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.settings import PAPER, AttackSettings
 from veracity.attacks.song_scope import attack_song
 from veracity.experiments import explanations, flips, listening
+from veracity.experiments.listening import AttackedSong
 from veracity.explainers.lime import LimeSettings
 from veracity.games.models import explained_model
 from veracity.songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes
@@ -24,6 +26,7 @@ GRID = LIME.grid(115, 80)
 AUDIO = (np.random.default_rng(0).normal(size=315 * 150) * 0.2).astype(np.float32)
 DETECTOR, THRESHOLD = standardised_detector(AUDIO, seed=2)
 NETWORK = DETECTOR.network()
+ATTACKED = AttackedDetector(NETWORK, FRONTEND, THRESHOLD)
 
 
 def attacked(domain, scope):
@@ -31,9 +34,9 @@ def attacked(domain, scope):
     strong = {"waveform": (0.05, 0.01), "spectrogram": (2.0, 0.2)}[domain]
     settings = AttackSettings(eps=strong[0], eta=strong[1], alpha=PAPER[domain].alpha * 100, max_updates=15)
     if scope == "song":
-        found = attack_song(AUDIO, NETWORK, FRONTEND, settings, domain=domain, threshold=THRESHOLD)
+        found = attack_song(AUDIO, ATTACKED, settings, domain=domain)
     else:
-        found = attack_excerpts(AUDIO, np.array([5, 20]), NETWORK, FRONTEND, settings, domain=domain, threshold=THRESHOLD)
+        found = attack_excerpts(AUDIO, np.array([5, 20]), ATTACKED, settings, domain=domain)
     known = {"threshold": THRESHOLD, "n_per_direction": 1, "seed": 0, "song": "a"}
     excerpts = pick_excerpts(found, NETWORK.logits, FRONTEND, **known)
     assert len(excerpts.original)
@@ -46,9 +49,9 @@ def attacked(domain, scope):
 @pytest.mark.parametrize("domain", ["waveform", "spectrogram"])
 def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     attack, excerpts, explained, flipped = attacked(domain, scope)
-    known = {"fill": "mean", "threshold": THRESHOLD, "song": "a", "start_seconds": 3.0}
-    read = AUDIO, attack, excerpts, 0, explained, flipped, NETWORK, FRONTEND, GRID
-    rows = pd.DataFrame(listening.write_sounds(tmp_path, *read, **known), columns=listening.COLUMNS).set_index("sound")
+    song = AttackedSong("a", AUDIO, 3.0, attack, excerpts, flipped)
+    written = listening.write_sounds(tmp_path, song, 0, explained, ATTACKED, GRID, fill="mean")
+    rows = pd.DataFrame(written, columns=listening.COLUMNS).set_index("sound")
     assert list(rows.index) == ["original", "adversarial", "perturbation", "lime", "best"]
     sounds = {name: soundfile.read(tmp_path / row.file, dtype="float32") for name, row in rows.iterrows()}
     assert {rate for _, rate in sounds.values()} == {22050}
@@ -90,7 +93,7 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
 def test_excerpts_at_a_song_s_edge_can_be_heard(domain, first):
     attack, excerpts, _, flipped = attacked(domain, "song")
     at_edge = replace(excerpts, start_frame=np.array([first]), clean=excerpts.clean[:1], adversarial=excerpts.adversarial[:1])
-    sounds = list(listening.sounds_of(AUDIO, attack, at_edge, 0, flipped, np.arange(6), NETWORK, FRONTEND, GRID))
+    sounds = list(listening.sounds_of(AttackedSong("a", AUDIO, 0.0, attack, at_edge, flipped), 0, np.arange(6), ATTACKED, GRID))
     assert {len(one.audio) for one in sounds} == {114 * 315 + 1024}
     clean = log_mel(magnitudes(AUDIO, FRONTEND), FRONTEND)[first : first + 115]
     heard = log_mel(excerpt_magnitudes(sounds[0].audio, FRONTEND), FRONTEND)
@@ -100,9 +103,8 @@ def test_excerpts_at_a_song_s_edge_can_be_heard(domain, first):
 def test_parts_of_the_perturbation_are_heard_where_they_lie(tmp_path):
     attack, excerpts, _, flipped = attacked("waveform", "song")
     ranking = np.array([4, 5, 2, 0, 1, 3])  # time 2 band 0, time 2 band 1, time 1 band 0
-    sounds = {
-        one.name: one for one in listening.sounds_of(AUDIO, attack, excerpts, 0, flipped, ranking, NETWORK, FRONTEND, GRID)
-    }
+    song = AttackedSong("a", AUDIO, 0.0, attack, excerpts, flipped)
+    sounds = {sound.name: sound for sound in listening.sounds_of(song, 0, ranking, ATTACKED, GRID)}
     assert sounds["lime"].segments == (4, 5, 2)
     changed = np.abs(sounds["lime"].audio - sounds["original"].audio)
     first_third = (115 * 315) // 3 - 1024

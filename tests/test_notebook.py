@@ -9,6 +9,7 @@ from torch import nn
 from workspaces import ROOT
 
 from veracity import notebook
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import AttackSettings
 from veracity.attacks.song_scope import attack_song
@@ -163,14 +164,15 @@ def test_whatever_holds_a_detector_or_an_excerpt_is_taken(tmp_path, song, checkp
         answers.append(network.predict(excerpts).double().numpy())
         for answer in answers:
             np.testing.assert_allclose(answer, [found.p_clean, found.p_adversarial], atol=1e-6)
-    part, frontend = song[:40_000], checkpoint.detector.frontend
-    asked = {"domain": "waveform", "threshold": 0.5}
+    part, frontend, start = song[:40_000], checkpoint.detector.frontend, np.array([3])
     few = AttackSettings(eps=0.01, eta=0.001, alpha=2, max_updates=2)
-    for audio, one in ((part, tmp_path / "detector.pt"), (torch.as_tensor(part), checkpoint)):
-        expected = attack_song(part, network, frontend, few, **asked)
-        np.testing.assert_array_equal(attack_song(audio, one, frontend, few, **asked).delta, expected.delta)
-        expected = attack_excerpts(part, np.array([3]), network, frontend, few, **asked)
-        np.testing.assert_array_equal(attack_excerpts(audio, np.array([3]), one, frontend, few, **asked).delta, expected.delta)
+    first = AttackedDetector(network, frontend, 0.5)
+    for audio, detector in ((part, tmp_path / "detector.pt"), (torch.as_tensor(part), checkpoint)):
+        again = AttackedDetector(detector, frontend, 0.5)
+        deltas = [attack_song(*arguments, few, domain="waveform").delta for arguments in ((part, first), (audio, again))]
+        np.testing.assert_array_equal(*deltas)
+        both = ((part, start, first), (audio, start, again))
+        np.testing.assert_array_equal(*(attack_excerpts(*arguments, few, domain="waveform").delta for arguments in both))
 
 
 def test_a_checkpoint_without_a_threshold_is_told(song, checkpoint):

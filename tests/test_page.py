@@ -31,7 +31,7 @@ from veracity.games.grid import masks_of
 from veracity.page import server
 from veracity.page import session as desk_module
 from veracity.page.server import Page
-from veracity.page.session import Session, SupersededError, save_drawing
+from veracity.page.session import PlacedDrawing, Session, SupersededError, save_drawing
 from veracity.songs.frontend import log_mel, magnitudes
 from veracity.songs.resynthesis import redrawn
 
@@ -107,14 +107,14 @@ def test_a_newer_drawing_supersedes_an_older_one_of_the_same_page(session, song,
     def explain(*args, check_cancelled, **kwargs):
         begun.append(True)
         if len(begun) == 1:  # while the first one is computed, another one comes
-            session.explain(song, 0, half_drawn(), 5, newer)
+            session.explain(song, PlacedDrawing(0, half_drawn(), 5), newer)
         check_cancelled()
         return explain_drawing(*args, check_cancelled=check_cancelled, **kwargs)
 
     monkeypatch.setattr(desk_module, "explain_drawing", explain)
     monkeypatch.setattr(session, "_working", contextlib.nullcontext())
     with expected:
-        assert session.explain(song, 0, half_drawn(), 5, "this page")["p_clean"] > 0
+        assert session.explain(song, PlacedDrawing(0, half_drawn(), 5), "this page")["p_clean"] > 0
     assert len(begun) == 2
 
 
@@ -125,7 +125,7 @@ def test_pages_that_were_closed_do_not_pile_up(session, song, monkeypatch):
     monkeypatch.setattr(desk_module, "explain_drawing", stop)
     for number in range(desk_module.MAX_PAGES + 5):
         with pytest.raises(SupersededError):
-            session.explain(song, 0, half_drawn(), 5, f"page {number}")
+            session.explain(song, PlacedDrawing(0, half_drawn(), 5), f"page {number}")
     assert len(session._newest) == desk_module.MAX_PAGES
     assert f"page {number}" in session._newest
 
@@ -154,14 +154,14 @@ def test_what_was_drawn_is_heard_where_it_was_drawn(session, song):
     frames = log_mel(magnitudes(torch.as_tensor(heard), session.frontend), session.frontend).numpy()[20 : 20 + FRAMES]
     inner = (slice(11, 13), slice(11, 13))
     np.testing.assert_allclose((frames - clean)[inner], 2, atol=0.6)  # bands and frames overlap
-    before, after, p_heard = session.sounds(song, 60, half_drawn(), 5)
+    before, after, p_heard = session.sounds(song, PlacedDrawing(60, half_drawn(), 5))
     assert len(before) == len(after) == (FRAMES - 1) * hop + window + 2 * round(0.5 * 22050)
     assert 0 <= p_heard <= 1
 
 
 def test_digital_silence_stays_silent_whatever_is_drawn(session, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 22050), 22050)
-    before, after, _ = session.sounds(session.song(tmp_path / "silence.wav"), 20, half_drawn(), 5)
+    before, after, _ = session.sounds(session.song(tmp_path / "silence.wav"), PlacedDrawing(20, half_drawn(), 5))
     assert not desk_module.is_heard(before, after)
     assert desk_module.is_heard(before, after + np.float32(0.001))
 
@@ -227,7 +227,7 @@ def test_the_application_passes_on_what_the_library_says(client, session, song, 
     coverage = np.round(255 * half_drawn()) / 255
     asked = {"song": shown["song"], "start": 20, "coverage": sent(coverage), "strength": 6}
     found = client.post("/explain", json=asked).json()
-    expected = session.explain(song, 20, coverage.astype(np.float32), 6)
+    expected = session.explain(song, PlacedDrawing(20, coverage.astype(np.float32), 6))
     for name in ("p_clean", "p_drawn", "label_drawn", "lime", "shapley", "smallest_sets", "flips"):
         assert found[name] == expected[name]
     sounds = client.post("/sound", json=asked).json()
@@ -315,7 +315,7 @@ def test_every_page_keeps_its_own_song(client, page, session, song, tmp_path):
     other = client.put("/upload?name=other.wav", data=(tmp_path / "other.wav").read_bytes()).json()
     assert client.get("/song?song=" + other["song"]).json()["note"].startswith("Synthetic detector:")
     asked = {"start": 20, "coverage": sent(half_drawn()), "strength": 6, "page": "a page"}
-    expected = {one.identity: session.explain(one, 20, half_drawn(), 6)["p_clean"] for one in (song, page.song)}
+    expected = {one.identity: session.explain(one, PlacedDrawing(20, half_drawn(), 6))["p_clean"] for one in (song, page.song)}
     assert len(set(expected.values())) == 2
     for identity, p_clean in expected.items():
         assert client.post("/explain", json=asked | {"song": identity}).json()["p_clean"] == p_clean
@@ -428,4 +428,5 @@ def test_a_checkpoint_without_a_threshold_is_told(tmp_path, audio):
     save_checkpoint(path, Checkpoint(random_detector(excerpt_frames=FRAMES, n_mels=MELS)))
     assert "no threshold, so 0.5" in Session(path, SETTINGS).note
     assert (Session(path, SETTINGS, threshold=0.7).threshold, Session(path, SETTINGS, threshold=0.7).note) == (0.7, "")
-    assert json.dumps(Session(path, SETTINGS).explain(Session(path, SETTINGS).song(audio), 0, half_drawn(), 5)["lime"])
+    session, drawing = Session(path, SETTINGS), PlacedDrawing(0, half_drawn(), 5)
+    assert json.dumps(session.explain(session.song(audio), drawing)["lime"])

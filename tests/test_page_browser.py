@@ -21,7 +21,7 @@ from veracity.experiments.drawings import DrawnExcerpt
 from veracity.jobs import store
 from veracity.page.runs import Run
 from veracity.page.server import Page
-from veracity.page.session import Session
+from veracity.page.session import PlacedDrawing, Session
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +126,7 @@ def test_a_stroke_is_drawn_explained_and_heard(page, session, song):
     coverage = drawn(page)
     assert 0.01 < (coverage > 0.5).mean() < 0.2
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
-    expected = session.explain(song, start, coverage, 5)
+    expected = session.explain(song, PlacedDrawing(start, coverage, 5))
     assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
     assert told(page, "after") != before
     assert (told(page, "told") == "The label has flipped.") == expected["flips"]
@@ -204,7 +204,7 @@ def test_a_newer_stroke_supersedes_what_is_computed(page, session, song):
         stroke(page, (200, 30))
     after_change(page, lambda: stroke(page, (150, 90)))
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
-    expected = session.explain(song, start, drawn(page), 5)
+    expected = session.explain(song, PlacedDrawing(start, drawn(page), 5))
     assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
 
 
@@ -228,7 +228,7 @@ def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, session, 
         assert told(page, "song-name") == "a-song.wav"
         after_change(page, lambda: stroke(page, (120, 40)))
         start = int(page.find_element(By.ID, "start").get_attribute("value"))
-        expected = session.explain(song, start, drawn(page), 5)
+        expected = session.explain(song, PlacedDrawing(start, drawn(page), 5))
         assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
         assert len(set(session._newest) - before - {""}) == 1  # the other tab's: each supersedes its own strokes alone
     finally:
@@ -284,7 +284,7 @@ def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, s
 
 def test_p_sing_and_threshold_look_different_when_they_are(session, song, drawings, browser):
     nothing = np.zeros((115, 80), dtype=np.float32)
-    near = Session(session.checkpoint, threshold=session.explain(song, 100, nothing, 5)["p_clean"] - 3e-5)
+    near = Session(session.checkpoint, threshold=session.explain(song, PlacedDrawing(100, nothing, 5))["p_clean"] - 3e-5)
     with serving(Page(lambda: (near, song), drawings=drawings)) as client:
         browser.get(client.address)
         until(browser, lambda: heard(browser, "sound-after"))
@@ -320,7 +320,7 @@ def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is
     sounds = session.sounds
 
     def other(song, start, coverage, strength):
-        p_drawn = session.explain(song, start, coverage, strength)["p_drawn"]
+        p_drawn = session.explain(song, PlacedDrawing(start, coverage, strength))["p_drawn"]
         return *sounds(song, start, coverage, strength)[:2], 0.125 if p_drawn > 0.5 else 0.875
 
     monkeypatch.setattr(session, "sounds", other)

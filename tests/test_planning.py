@@ -163,7 +163,7 @@ def test_work_follows_the_keys_that_change_it():
 def test_jobs_that_cost_the_same_by_work_are_of_one_kind():
     attacks = [Job("perturbations", wildcards={"domain": domain, "song": "a"}) for domain in DOMAINS]
     asked = [Job(rule, wildcards={"explainer": "shap"}) for rule in ("attributions", "localised_attributions")]
-    controls = [Job("controlled", wildcards={"control": name}) for name in ("grid_4x5", "cue", "random_weights")]
+    controls = [Job("controlled", wildcards={"control": name}) for name in ("grid_4x5", "shortcut", "random_weights")]
     pages = [Job("table1", outputs=("a.csv", "a.md")), Job("gap", outputs=("a.csv", "a.png"))]
     assert [kind_of(job) for job in (*attacks, *asked, *controls, *pages)] == [
         *("perturbations waveform", "perturbations spectrogram", "attributions shap", "attributions shap"),
@@ -401,7 +401,7 @@ def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
 def test_a_plan_is_compared_stage_by_stage():
     plan = pd.DataFrame({"stage": ["flips", POOLED], "jobs": [2, 15], "cpu_seconds": [6.0, 30.0]})
     plan = plan.assign(peak_memory_mb=[300.0, 200.0], disk_mb=[4.0, 2.0])
-    costs = pd.DataFrame({"stage": ["figure1", "table1", "flips", "planted", "tuning"], "jobs": [1, 1, 2, 1, 9]})
+    costs = pd.DataFrame({"stage": ["figure1", "table1", "flips", "shortcut_detector", "tuning"], "jobs": [1, 1, 2, 1, 9]})
     costs = costs.assign(
         cpu_seconds=[4.0, 6.0, 3.0, 1.0, 9.0],
         peak_memory_mb=[160.0, 100.0, 600.0, 50.0, 900.0],
@@ -411,7 +411,7 @@ def test_a_plan_is_compared_stage_by_stage():
     assert both.loc["flips", ["cpu_ratio", "memory_ratio", "disk_ratio"]].tolist() == [2.0, 0.5, 2.0]
     assert both.loc[POOLED, ["jobs_measured", "cpu_seconds_measured", "cpu_ratio", "memory_ratio"]].tolist() == [2, 10, 3, 1.25]
     assert np.isnan(both.loc[POOLED, "disk_ratio"])
-    assert np.isnan(both.loc["planted", "cpu_ratio"])
+    assert np.isnan(both.loc["shortcut_detector", "cpu_ratio"])
 
 
 def test_durations_are_readable():

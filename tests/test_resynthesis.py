@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from veracity.songs.frontend import FrontEnd, magnitudes
-from veracity.songs.resynthesis import band_of_bin, confined
+from veracity.songs.resynthesis import band_of_bin, partly_perturbed
 
 FRONTEND = FrontEnd()
 N = FRONTEND.excerpt_frames
@@ -20,7 +20,7 @@ def pair():
 
 
 def sound(pair, chosen):
-    return confined(*pair, chosen, FRONTEND, first_frame=FIRST)
+    return partly_perturbed(*pair, chosen, FRONTEND, first_frame=FIRST)
 
 
 def test_nothing_and_everything(pair):
@@ -57,7 +57,7 @@ def test_only_the_chosen_bands_sound(pair):
 def test_magnitudes_get_the_phase_of_the_original(pair):
     clean, _ = pair
     louder = 2 * magnitudes(clean, FRONTEND)
-    found = confined(clean, louder, np.ones((N, 80), dtype=bool), FRONTEND, first_frame=FIRST)
+    found = partly_perturbed(clean, louder, np.ones((N, 80), dtype=bool), FRONTEND, first_frame=FIRST)
     inside = slice((FIRST + 4) * 315, (FIRST + N - 4) * 315)
     np.testing.assert_allclose(found[inside], 2 * clean[inside], atol=1e-4)
     assert torch.as_tensor(found).dtype == torch.float32

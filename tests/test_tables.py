@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from networks import random_detector
 
 from veracity.detector.settings import Architecture
-from veracity.detector.stacks import stack_of
 from veracity.errors import AuditError, ConfigError
 from veracity.games import tables
 from veracity.games.evaluators import DirectEvaluator, audit
+from veracity.games.feedforward import feedforward_of
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import SegmentGrid, indices_of, masks_of
 from veracity.games.models import network_evaluator
@@ -53,9 +53,9 @@ def test_tables_equal_direct_evaluation(layers, n_time, n_band, seed, n_masks):
 @pytest.mark.parametrize("n_masks", [6, pytest.param(50, marks=pytest.mark.slow)])
 def test_all_masks_equal_given_masks(layers, n_time, n_band, n_masks):
     network, grid = network_of(layers), SegmentGrid(n_time, n_band)
-    plan, _ = plan_tables(stack_of(network).steps, grid)
+    plan, _ = plan_tables(feedforward_of(network).steps, grid)
     games = [random_game(grid, seed) for seed in (1, 2)]
-    everything = list(TableEvaluator(stack_of(network), plan).logits(games))
+    everything = list(TableEvaluator(feedforward_of(network), plan).logits(games))
     masks = np.random.default_rng(0).random((n_masks, grid.n_segments)) < 0.5
     for game, values in zip(games, everything, strict=True):
         assert len(values) == 2**grid.n_segments
@@ -66,8 +66,8 @@ def test_all_masks_equal_given_masks(layers, n_time, n_band, n_masks):
 @pytest.mark.parametrize("block_bits", [1, 3, 6, 9, 12, 20])
 def test_blocks_of_any_size_give_the_same(monkeypatch, block_bits):
     network, grid = network_of(), SegmentGrid(4, 3)
-    plan, _ = plan_tables(stack_of(network).steps, grid)
-    tables = build_tables(stack_of(network), plan, [random_game(grid)])[0]
+    plan, _ = plan_tables(feedforward_of(network).steps, grid)
+    tables = build_tables(feedforward_of(network), plan, [random_game(grid)])[0]
     expected = tables.logits(masks_of(np.arange(2**12), 12))
     monkeypatch.setattr("veracity.games.tables.CPU_BLOCK_BITS", block_bits)
     with torch.inference_mode():
@@ -76,7 +76,7 @@ def test_blocks_of_any_size_give_the_same(monkeypatch, block_bits):
 
 def test_the_paper_s_grid_is_planned_as_derived_by_hand():
     network = network_of()
-    plan, _ = plan_tables(stack_of(network).steps, SegmentGrid())
+    plan, _ = plan_tables(feedforward_of(network).steps, SegmentGrid())
     assert len(plan.patterns) == 16
     assert sum(len(group.cells) for group in plan.groups) == 77
     assert [(table[0] // 4, table[-1] // 4) for table in plan.tables] == [(0, 1), (1, 3), (3, 4)]
@@ -143,7 +143,7 @@ def test_tables_of_one_game_are_built_once_until_its_contents_change(monkeypatch
     evaluator = network_evaluator(random_detector().network(), SegmentGrid(3, 2))
     built = []
     build = tables.build_tables
-    monkeypatch.setattr(tables, "build_tables", lambda stack, plan, games: built.append(1) or build(stack, plan, games))
+    monkeypatch.setattr(tables, "build_tables", lambda network, plan, games: built.append(1) or build(network, plan, games))
     on, off = torch.randn(115, 80) - 3, torch.randn(115, 80) - 3
     masks = np.eye(6, dtype=bool)
     first = next(evaluator.logits([Game(on, off, SegmentGrid(3, 2))], masks))

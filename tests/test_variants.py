@@ -130,7 +130,8 @@ def test_stages_are_made_from_what_the_rules_read(empty):
             read = {Path(path).relative_to(RESULTS).parts[0] for path in inputs}
             assert set(stages[rule].made_from) <= read <= above(stages, rule), rule
             seen.add(rule)
-    assert seen == stages.keys() - {"synthetic_corpus", "imported", "tuning_runs", "planted", "controlled", "classifier"}
+    unseen = {"synthetic_corpus", "imported", "tuning_runs", "shortcut_detector", "controlled", "classifier"}
+    assert seen == stages.keys() - unseen
 
 
 @pytest.mark.slow
@@ -368,7 +369,7 @@ def test_settings_of_an_artefact_do_not_depend_on_what_else_was_asked():
     config = merged(DEFAULT, SMALL)
     song = {"domain": "waveform", "song": "synthetic-test-01"}
     first, second = (runs_of(merged(config, {"run": name}))[""] for name in ("a", "b"))
-    second.settings_of("controlled", control="cue", **song)
+    second.settings_of("controlled", control="shortcut", **song)
     second.settings_of("attributions", explainer="none", **song)
     assert first.settings_of("flips", **song) == second.settings_of("flips", **song)
     assert first.settings_of("predictions", detector="seed0") == second.settings_of("predictions", detector="seed0")

@@ -12,6 +12,7 @@ from networks import random_detector
 from test_training import QUICK, contents, data_of, run, toy_songs
 from threadpoolctl import threadpool_info
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.settings import PAPER
 from veracity.attacks.song_scope import attack_song
@@ -177,14 +178,14 @@ def _bytes(found):
 @pytest.mark.parametrize("domain", ["waveform", "spectrogram"])
 @pytest.mark.parametrize("scope", ["song", "excerpt"])
 def test_an_attack_gives_the_same_bytes_on_any_number_of_threads(domain, scope, tmp_path):
-    network = random_detector(excerpt_frames=25, n_mels=25).eval().network()
+    detector = AttackedDetector(random_detector(excerpt_frames=25, n_mels=25).eval(), FRONTEND, 0.5)
     settings = replace(PAPER[domain], max_updates=4)
 
     def attack(n, settings=settings, saved=None):
-        common = {"domain": domain, "threshold": 0.5, "threads": n, "saved": saved}
+        common = {"domain": domain, "threads": n, "saved": saved}
         if scope == "song":
-            return attack_song(AUDIO, network, FRONTEND, settings, chunk_frames=20, **common)
-        return attack_excerpts(AUDIO, np.arange(20, 70, 2), network, FRONTEND, settings, **common)
+            return attack_song(AUDIO, detector, settings, chunk_frames=20, **common)
+        return attack_excerpts(AUDIO, np.arange(20, 70, 2), detector, settings, **common)
 
     found = []
     for n in (1, 2, 5):

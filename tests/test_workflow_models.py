@@ -42,7 +42,7 @@ def quiet(task):
 def own_everything(tmp_path_factory):
     """Give a workspace and a run of a folder of audio, with a classifier and an explainer of one's own; all of it was made."""
     workspace, folder = Workspace(tmp_path_factory.mktemp("own")), tmp_path_factory.mktemp("code")
-    (folder / "own_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.8"))
+    (folder / "custom_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.8"))
     (folder / "own_explainer.py").write_text(OWN_EXPLAINER.replace("{sign}", "1"))
     times = np.arange(8000 * 4) / 8000
     sound = 0.2 * np.abs(np.sin(np.pi * times)) * np.random.default_rng(0).standard_normal(len(times))
@@ -54,7 +54,7 @@ def own_everything(tmp_path_factory):
         {
             "run": "own",
             "corpus": {"kind": "audio", "folder": str(folder)},
-            "model": {"build": "own_classifier:loud", "label": "loud", "hop_seconds": 0.25},
+            "model": {"build": "custom_classifier:loud", "label": "loud", "hop_seconds": 0.25},
             "attacks": {"seconds": None, "waveform": attack, "spectrogram": {**attack, "eps": 5, "eta": 0.2, "alpha": 1e4}},
             "lime": {"n_time": 3, "n_band": 2, "n_samples": 64, "fills": ["mean"]},
             "stability": {"n_samples": []},
@@ -76,7 +76,7 @@ def test_a_classifier_an_explainer_and_audio_of_ones_own_go_through_the_dag(own_
     assert "“no loud” → “loud”" in page or "“loud” → “no loud”" in page
     assert "quiet" in page
     attacks = pd.read_csv(own_everything.results / "tables" / "attacks.csv")
-    assert set(attacks.model) == {"own_classifier:loud"}
+    assert set(attacks.model) == {"custom_classifier:loud"}
     assert (own_everything.results / "figures" / "figure2.png").is_file()
     assert not (own_everything.results / "figures" / "figure1.png").exists()
     assert "Nothing to be done" in own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
@@ -124,7 +124,7 @@ def test_beyond_twelve_segments_the_smallest_sets_are_searched(own_everything):
 
 
 def test_an_edit_of_a_classifier_attacks_anew(own_everything):
-    (own_everything.folder / "own_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.7"))
+    (own_everything.folder / "custom_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.7"))
     plan = own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
     assert re.search(r"^perturbations +2$", plan, re.MULTILINE)
 

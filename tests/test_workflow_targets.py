@@ -87,7 +87,7 @@ def test_controls_are_a_target_of_their_own(finished):
     assert done.returncode == 0, done.stdout + done.stderr
     folder = finished.folder / RESULTS
     table = read_table(folder / "tables" / "controls.csv")
-    controls = ["confined", "cue", "random_weights", "grid_shifted", "grid_10x2", "grid_4x5"]
+    controls = ["confined", "shortcut", "random_weights", "grid_shifted", "grid_10x2", "grid_4x5"]
     assert list(dict.fromkeys(table.control)) == controls
     outside = table[(table.score == "largest difference outside") & (table.control == "confined")]
     assert outside.expected.tolist() == ["0"]

@@ -37,7 +37,7 @@ SMALL = {
         "candidates": 4,
         "explainers": ["constant", "occlusion"],
         "confined": {"max_updates": 10},
-        "cue": {"n_updates": 4, "batch": 4},
+        "shortcut": {"n_updates": 4, "batch": 4},
     },
     "drawings": {"shapes": ["wiggle", "horse"], "n_placements": 2},
     "stability": {"n_samples": [64, 512], "n_repeats": 2},

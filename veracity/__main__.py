@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from .errors import VeracityError
+from .errors import ConfigError, VeracityError
 
 EXAMPLE = Path("results/example")
 
@@ -50,8 +50,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _page(options: argparse.Namespace) -> int:
     """Serve a page on 127.0.0.1 for drawing on the spectrogram of a song, with predictions and explanations of the detector."""
-    from .errors import ConfigError
-
     try:
         import uvicorn
 
@@ -62,6 +60,35 @@ def _page(options: argparse.Namespace) -> int:
         raise ConfigError(f"veracity page: requires the package {error.name}. Run pip install 'veracity[page]'.") from None
     from . import notebook
 
+    _check(options)
+    run = Run(options.run, options.corpus) if options.run else None
+    run_song = run.song() if run else None
+
+    def prepare() -> tuple[Session, Song]:
+        song, checkpoint, threshold = options.song or run_song, options.checkpoint, None
+        if run and not checkpoint:
+            checkpoint, threshold = run.checkpoint, run.threshold
+        if song is None or checkpoint is None:
+            example_song, example_checkpoint = notebook.example(EXAMPLE)
+            song, checkpoint = song or example_song, checkpoint or example_checkpoint
+        session = Session(checkpoint, threshold=threshold)
+        return session, session.song(song)
+
+    sources = {"song": options.song or run_song, "detector": options.checkpoint or run}
+    synthetic = tuple(name for name, source in sources.items() if source is None)
+    page = Page(prepare, drawings=options.drawings, run=run, synthetic=synthetic)
+    config = uvicorn.Config(application(page), log_level="warning", server_header=False)
+    listening = _listening(options.port)
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    print(f"{address} (stop with Ctrl+C)", flush=True)
+    if not options.no_browser:
+        webbrowser.open(address)
+    uvicorn.Server(config).run(sockets=[listening])
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Reject options that contradict each other, and paths that do not exist."""
     if not 0 <= options.port <= 65535:
         raise ConfigError(f"--port: must be from 0 to 65535, got {options.port}. Give 0 for any free port.")
     if options.corpus and not options.run:
@@ -71,41 +98,18 @@ def _page(options: argparse.Namespace) -> int:
             f"--corpus: folder is missing, got {options.corpus}. Give the folder of the run's songs, or leave it out "
             "(excerpts then have no sound)."
         )
-    run = Run(options.run, options.corpus) if options.run else None
     for path in (options.song, options.checkpoint):
         if path is not None and not path.is_file():
             raise ConfigError(f"{path}: file is missing. Correct its name, or leave it out for an example.")
 
-    run_song = run.song() if run else None
 
-    def prepare() -> tuple[Session, Song]:
-        song, checkpoint, threshold = options.song, options.checkpoint, None
-        if run:
-            song = song or run_song
-            checkpoint, threshold = (checkpoint, None) if checkpoint else (run.checkpoint, run.threshold)
-        if song is None or checkpoint is None:
-            example = notebook.example(EXAMPLE)
-            song, checkpoint = song or example[0], checkpoint or example[1]
-        session = Session(checkpoint, threshold=threshold)
-        return session, session.song(song)
-
-    given = {"song": options.song or run_song, "detector": options.checkpoint or run}
-    synthetic = tuple(what for what, one in given.items() if one is None)
-    page = Page(prepare, drawings=options.drawings, run=run, synthetic=synthetic)
-    config = uvicorn.Config(application(page), log_level="warning", server_header=False)
+def _listening(port: int) -> socket.socket:
+    """Return a socket that listens on a port of 127.0.0.1."""
     try:
-        listening = socket.create_server(("127.0.0.1", options.port))
+        return socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        why = os.strerror(error.errno or 0)
-        raise ConfigError(
-            f"--port: cannot be opened ({why}), got {options.port}. Give another, or 0 for any free port."
-        ) from None
-    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    print(f"{address} (stop with Ctrl+C)", flush=True)
-    if not options.no_browser:
-        webbrowser.open(address)
-    uvicorn.Server(config).run(sockets=[listening])
-    return 0
+        reason = os.strerror(error.errno or 0)
+        raise ConfigError(f"--port: cannot be opened ({reason}), got {port}. Give another, or 0 for any free port.") from None
 
 
 if __name__ == "__main__":

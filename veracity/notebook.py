@@ -134,8 +134,8 @@ class Explained:
     def flip(self, segments: Iterable[int]) -> bool:
         """Return whether the given segments of the perturbation alone flip the decision."""
         chosen = list(segments)
-        for one in chosen:
-            self._checked(one)
+        for segment in chosen:
+            self._checked(segment)
         return bool(self.flips[mask_index(np.unique(np.array(chosen, dtype=np.int64)))])
 
     def place(self, segment: int) -> str:
@@ -168,15 +168,15 @@ class Explained:
             If the attack perturbs the representation or the model is a user-supplied classifier. In these cases, segments
             need not correspond to parts of a sound.
         """
-        from .songs.resynthesis import confined
+        from .songs.resynthesis import partly_perturbed
 
         if self.frontend is None or self.adversarial_audio is None:
             raise ConfigError(
                 "sound: requires a waveform attack on a detector. Call explain with domain='waveform' and a checkpoint."
             )
-        chosen = np.isin(self.grid.segment_map(), [self._checked(one) for one in segments])
+        chosen = np.isin(self.grid.segment_map(), [self._checked(segment) for segment in segments])
         first = round((self.seconds - self.audio_seconds) * self.frontend.frames_per_second)
-        return confined(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
+        return partly_perturbed(self.audio, self.adversarial_audio, chosen, self.frontend, first_frame=first)
 
     @property
     def snr_db(self) -> float:
@@ -217,18 +217,18 @@ class Explained:
 
     def __str__(self) -> str:
         sets = self.smallest_sets
-        found = (
-            f"{len(sets)} smallest sets of {len(sets[0])} segments flip it" if sets else "no part of the perturbation flips it"
-        )
+        flip_sets = "no part of the perturbation flips it"
+        if sets:
+            flip_sets = f"{len(sets)} smallest sets of {len(sets[0])} segments flip it"
         return (
             f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
             f"threshold {self.threshold:.2f}\n"
-            f"{found}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
+            f"{flip_sets}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
             f"{'flip it' if self.flip(self.top()) else 'do not flip it'}"
         )
 
 
-def explain(
+def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keywords than in a dataclass
     audio: Audio,
     detector: str | os.PathLike | Checkpoint | OneLabel,
     *,
@@ -288,29 +288,30 @@ def explain(
     if label not in (None, *LABELS):
         raise ConfigError(f"label: must be sing or nosing, got {quoted(label)}.")
     settings = attack or replace(PAPER[domain], max_updates=200)
-    part, model, threshold, label_name = _attacked(audio, detector, at, domain, settings, threshold)
-    grid = SegmentGrid(n_time, n_band, *part["clean"].shape)
-    explained = model(grid)
+    attacked = _attacked(audio, detector, at, domain, settings, threshold)
+    clean, adversarial, threshold = attacked.parts["clean"], attacked.parts["adversarial"], attacked.threshold
+    grid = SegmentGrid(n_time, n_band, *clean.shape)
+    explained = attacked.model(grid)
     if not explained.exact:
         raise ConfigError(
             f"n_time, n_band: too many masks ({explained.evaluator.reason}), got {grid.n_segments} segments. Use at most 12."
         )
-    p_clean, p_adversarial = explained.p_sing(np.stack([part["clean"], part["adversarial"]]))
+    p_clean, p_adversarial = explained.p_sing(np.stack([clean, adversarial]))
     of = label or label_of(bool(is_sing(p_adversarial, threshold)))
-    games = [fill_game(part["adversarial"], grid, fill), Game(part["adversarial"], part["clean"], grid)]
+    games = [fill_game(adversarial, grid, fill), Game(adversarial, clean, grid)]
     filled, perturbed = explained.values(games)
     assert filled.all_values is not None
     assert perturbed.all_values is not None
-    asked = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples)
-    sampled, exact = lime.fits(filled, asked, rng_for(seed, "notebook"))
+    of_lime = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples)
+    sampled, exact = lime.fits(filled, of_lime, rng_for(seed, "notebook"))
     assert sampled is not None
     assert exact is not None
     sign = towards(of)
     return Explained(
         label=of,
-        label_name=label_name,
+        label_name=attacked.label_name,
         seconds=at,
-        **part,
+        **attacked.parts,
         p_clean=float(p_clean),
         p_adversarial=float(p_adversarial),
         threshold=threshold,
@@ -403,14 +404,14 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
         return song, checkpoint
     write_corpus(corpus, size, seed=seed)
     songs = read_corpus(corpus)
-    spectrograms = [compute_spectrogram(one, FrontEnd()) for one in songs]
+    spectrograms = [compute_spectrogram(song_of_corpus, FrontEnd()) for song_of_corpus in songs]
     labelled = [(s.magnitude, s.is_sing) for s in spectrograms if s.split == "train" and s.is_sing is not None]
     data = TrainingData(labelled, FrontEnd(), training)
     detector, _ = train(data, Architecture(), seed=seed, device=torch.device("cpu"))
     trained = Checkpoint(detector.eval())
     valid = [
-        (one.audio, s.is_sing)
-        for one, s in zip(songs, spectrograms, strict=True)
+        (song_of_corpus.audio, s.is_sing)
+        for song_of_corpus, s in zip(songs, spectrograms, strict=True)
         if s.split == "valid" and s.is_sing is not None
     ]
     p = np.concatenate([smooth(p_sing(audio, trained)[1], frames=57) for audio, _ in valid])
@@ -469,6 +470,16 @@ def _samples(audio: Audio, sample_rate: int) -> np.ndarray:
     return one_channel(audio)
 
 
+@dataclass(frozen=True)
+class _Attacked:
+    """Attacked excerpt, and the model to explain."""
+
+    parts: dict[str, Any]  # fields of `Explained` that describe audio and excerpts
+    model: Callable[[SegmentGrid], ExplainedModel]
+    threshold: float
+    label_name: str = SING
+
+
 def _attacked(
     audio: Audio,
     detector: str | os.PathLike | Checkpoint | OneLabel,
@@ -476,44 +487,42 @@ def _attacked(
     domain: Domain,
     settings: AttackSettings,
     threshold: float | None,
-) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
-    """Attack an excerpt and the audio around it.
-
-    Returns
-    -------
-    parts : dict
-        Values of the fields of `Explained` that describe audio and excerpts.
-    model : callable
-        Function from a grid to the explained model.
-    threshold : float
-        Decision threshold.
-    label_name : str
-        Display name of "sing".
-    """
+) -> _Attacked:
+    """Attack an excerpt and the audio around it."""
     from .classifiers.protocol import OneLabel
-    from .games.models import explained_classifier
 
     within(at, 0, 1e6, "at")
-    if isinstance(detector, OneLabel):
-        if threshold is not None:
-            raise ConfigError(f"threshold: must be that of the OneLabel, got {quoted(threshold)}. Leave it out.")
-        from .attacks.windows import attack_windows
+    if not isinstance(detector, OneLabel):
+        return _attacked_song(audio, _checkpoint(detector), at, domain, settings, threshold)
+    if threshold is not None:
+        raise ConfigError(f"threshold: must be that of the OneLabel, got {quoted(threshold)}. Leave it out.")
+    return _attacked_window(audio, detector, at, domain, settings)
 
-        rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
-        part = _cut(_samples(audio, rate), round(at * rate), size, rate)
-        name = type(detector.classifier).__name__
-        one = attack_windows(part, detector, settings, name=name, domain=domain, scope="excerpt", hop_seconds=1.0)
-        found = {"clean": one.clean[0], "adversarial": one.adversarial[0]}
-        after = part + one.delta[0, :, 0] if domain == "waveform" else None
-        heard = {"audio": part, "adversarial_audio": after, "audio_seconds": at}
-        heard |= {"sample_rate": rate, "excerpt_seconds": size / rate}
-        return found | heard, lambda grid: explained_classifier(detector, grid), detector.decision, detector.label
-    return _attacked_song(audio, _checkpoint(detector), at, domain, settings, threshold)
+
+def _attacked_window(audio: Audio, detector: OneLabel, at: float, domain: Domain, settings: AttackSettings) -> _Attacked:
+    from .attacks.windows import attack_windows
+    from .games.models import explained_classifier
+
+    rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
+    part = _cut(_samples(audio, rate), round(at * rate), size, rate)
+    name = type(detector.classifier).__name__
+    attack = attack_windows(part, detector, settings, name=name, domain=domain, scope="excerpt", hop_seconds=1.0)
+    parts = {
+        "clean": attack.clean[0],
+        "adversarial": attack.adversarial[0],
+        "audio": part,
+        "adversarial_audio": part + attack.delta[0, :, 0] if domain == "waveform" else None,
+        "audio_seconds": at,
+        "sample_rate": rate,
+        "excerpt_seconds": size / rate,
+    }
+    return _Attacked(parts, lambda grid: explained_classifier(detector, grid), detector.decision, detector.label)
 
 
 def _attacked_song(
     audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings, threshold: float | None
-) -> tuple[dict[str, Any], Callable[[SegmentGrid], ExplainedModel], float, str]:
+) -> _Attacked:
+    from .attacks.detector import AttackedDetector
     from .attacks.song_scope import attack_song
     from .games.models import explained_model
 
@@ -530,16 +539,19 @@ def _attacked_song(
     first_sample = first * hop
     _cut(samples, first_sample, n_frames * hop, rate)
     part = samples[first_sample - before * hop : first_sample + (n_frames + margin) * hop]
-    attacked = attack_song(part, network, frontend, settings, domain=domain, threshold=threshold)
+    attack = attack_song(part, AttackedDetector(network, frontend, threshold), settings, domain=domain)
     start = frontend.half_excerpt + before  # skip the silence before the song
-    found = {
-        "clean": attacked.clean_log_mel[start : start + n_frames],
-        "adversarial": attacked.adversarial_log_mel[start : start + n_frames],
+    parts = {
+        "clean": attack.clean_log_mel[start : start + n_frames],
+        "adversarial": attack.adversarial_log_mel[start : start + n_frames],
+        "audio": part,
+        "adversarial_audio": part + attack.delta[:, 0] if domain == "waveform" else None,
+        "audio_seconds": (first_sample - before * hop) / rate,
+        "sample_rate": rate,
+        "excerpt_seconds": frontend.excerpt_seconds,
+        "frontend": frontend,
     }
-    after = part + attacked.delta[:, 0] if domain == "waveform" else None
-    heard = {"audio": part, "adversarial_audio": after, "audio_seconds": (first_sample - before * hop) / rate}
-    heard |= {"sample_rate": rate, "excerpt_seconds": frontend.excerpt_seconds, "frontend": frontend}
-    return found | heard, lambda grid: explained_model(network, grid), threshold, SING
+    return _Attacked(parts, lambda grid: explained_model(network, grid), threshold)
 
 
 def _cut(samples: np.ndarray, start: int, n: int, rate: int) -> np.ndarray:

@@ -274,7 +274,7 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     if "accepted" in node:
         return node["accepted"]
     if "anyOf" in node:
-        return _or([accepted(schema, one) for one in node["anyOf"]])
+        return _or([accepted(schema, alternative) for alternative in node["anyOf"]])
     if words := _words(schema, node):
         return _or(words)
     kind = node.get("type")
@@ -298,13 +298,13 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
 
 def _words(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
     """Return the allowed words of a choice."""
-    found = [resolved(schema, one) for one in resolved(schema, node).get("anyOf", [resolved(schema, node)])]
-    return [word for one in found for word in (*one.get("enum", ()), *([one["const"]] if "const" in one else ()))]
+    schemas = [resolved(schema, each) for each in resolved(schema, node).get("anyOf", [resolved(schema, node)])]
+    return [word for each in schemas for word in (*each.get("enum", ()), *([each["const"]] if "const" in each else ()))]
 
 
 def _types(schema: Mapping[str, Any], node: Mapping[str, Any]) -> list[str]:
     node = resolved(schema, node)
-    return [one for part in node["anyOf"] for one in _types(schema, part)] if "anyOf" in node else [str(node.get("type"))]
+    return [kind for part in node["anyOf"] for kind in _types(schema, part)] if "anyOf" in node else [str(node.get("type"))]
 
 
 def _or(words: Sequence[str]) -> str:

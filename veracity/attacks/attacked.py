@@ -11,10 +11,9 @@ from torch import Tensor
 
 from ..detector.decisions import is_sing
 from ..detector.network import Network
-from ..jobs.devices import computes_bfloat16, tell_no_bfloat16, tf32
-from ..jobs.resuming import SavedState
+from ..jobs.devices import computes_bfloat16, tf32, warn_no_bfloat16
 from ..songs.frontend import FrontEnd
-from .minimiser import minimise
+from .minimiser import Resumable, minimise
 from .settings import AttackSettings, Precision
 
 
@@ -74,7 +73,7 @@ def of_updates(network: Network, precision: Precision) -> Network:
         return network
     if computes_bfloat16(network.device):
         return network.lowered(torch.bfloat16)
-    tell_no_bfloat16("the attack's updates")
+    warn_no_bfloat16("the attack's updates")
     return network
 
 
@@ -113,9 +112,7 @@ def attack(
     settings: AttackSettings,
     *,
     threshold: float,
-    saved: SavedState | None,
-    identity: dict[str, Any],
-    description: str,
+    resumable: Resumable,
 ) -> Attack:
     """Flip as many decisions as possible within the limits of `settings`.
 
@@ -127,12 +124,8 @@ def attack(
         Settings of the attack.
     threshold : float
         Decision threshold of the attacked model.
-    saved : SavedState or None
-        Saved state from which the attack resumes.
-    identity : dict
-        Values that identify the inputs and the model; see `veracity.attacks.minimiser.minimise`.
-    description : str
-        Description of the attack for the progress bar.
+    resumable : Resumable
+        Description of the attack, and the saved state from which it resumes.
 
     Returns
     -------
@@ -146,27 +139,25 @@ def attack(
     """
     clean_logits, clean_frames = attacked.exact(attacked.clean)
     with tf32(allowed=settings.precision == "tf32"):
-        found = minimise(
+        minimum = minimise(
             torch.zeros_like(attacked.clean),
             attacked.gradient,
             is_sing(torch.sigmoid(clean_logits), threshold),
             settings,
             threshold=threshold,
             exact_logits=None if settings.precision == "float32" else lambda delta: attacked.exact(attacked.clean + delta)[0],
-            saved=saved,
-            identity=identity,
-            description=description,
+            resumable=resumable,
         )
-    _, adversarial_frames = attacked.exact(attacked.clean + found.delta)
+    _, adversarial_frames = attacked.exact(attacked.clean + minimum.delta)
     return Attack(
-        found.delta,
+        minimum.delta,
         clean_logits,
-        found.logits,
+        minimum.logits,
         clean_frames,
         adversarial_frames,
-        snr_db(attacked.clean, found.delta),
-        found.loss_history,
-        found.flipped_history,
+        snr_db(attacked.clean, minimum.delta),
+        minimum.loss_history,
+        minimum.flipped_history,
     )
 
 
@@ -196,8 +187,12 @@ def identity_of(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict
     dict
         Settings of the front end and two checksums.
     """
-    held = [network.mean, network.scale, *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None)]
+    tensors = [
+        network.mean,
+        network.scale,
+        *(t for layer in network.layers for t in (layer.weight, layer.bias) if t is not None),
+    ]
     weights = 0
-    for tensor in held:
+    for tensor in tensors:
         weights = zlib.crc32(tensor.cpu().contiguous().numpy().data, weights)
     return {"frontend": asdict(frontend), "audio": zlib.crc32(np.ascontiguousarray(audio).data), "weights": weights}

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.network import Network
-from ..errors import ConfigError, one_of, within
+from ..errors import ConfigError, one_of
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from ..jobs.workers import Workers, workers
@@ -18,6 +17,8 @@ from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 from ..songs.settings import excerpt_windows
 from ..songs.settings import inner_start_frames as inner_start_frames  # part of the interface of this scope
 from .attacked import Attacked, attack, identity_of, of_updates
+from .detector import AttackedDetector
+from .minimiser import Resumable
 from .perturbations import ExcerptAttack
 from .settings import CPU_EXCERPTS, DOMAINS, AttackSettings, Domain, Precision
 
@@ -118,13 +119,10 @@ def some_starts(n_samples: int, frontend: FrontEnd, n: int, rng: np.random.Gener
 def attack_excerpts(
     audio: np.ndarray | Tensor,
     start_frames: np.ndarray,
-    detector: AnyDetector,
-    frontend: FrontEnd,
+    attacked: AttackedDetector,
     settings: AttackSettings,
     *,
     domain: Domain,
-    threshold: float,
-    start_seconds: float = 0.0,
     saved: SavedState | None = None,
     threads: int | None = None,
     allowed: np.ndarray | None = None,
@@ -137,18 +135,12 @@ def attack_excerpts(
         Attacked part of the song.
     start_frames : ndarray of int, shape (n_excerpts,)
         First frame of each excerpt; see `inner_start_frames`.
-    detector : Network, Detector, Checkpoint or path-like
-        Attacked detector. The attack runs on its device.
-    frontend : FrontEnd
-        Settings of the front end.
+    attacked : AttackedDetector
+        Attacked detector with its front end and threshold.
     settings : AttackSettings
         Settings of the attack.
     domain : {"waveform", "spectrogram"}
         Domain of the perturbation: samples or linear magnitudes.
-    threshold : float
-        Decision threshold: "sing" is P(sing) > threshold.
-    start_seconds : float
-        Start of `audio` in its song in seconds, 0 by default; it is only recorded.
     saved : SavedState, optional
         Saved state from which the attack resumes. The caller removes it after writing the result.
     threads : int, optional
@@ -159,12 +151,12 @@ def attack_excerpts(
     Returns
     -------
     ExcerptAttack
-        Perturbations after the last update.
+        Perturbations after the last update. The field `start_seconds` is 0, the start of `audio`.
 
     Raises
     ------
     ConfigError
-        If there are no excerpts, or `domain` or `threshold` is invalid.
+        If there are no excerpts, or `domain` is invalid.
     NumericalError
         If the loss is not finite.
 
@@ -173,26 +165,24 @@ def attack_excerpts(
     Differs from the paper: each excerpt has a separate perturbation, whereas the paper perturbs whole songs.
     """
     one_of(domain, DOMAINS, "domain")
-    within(threshold, 0, 1, "threshold")
     if len(start_frames) == 0:
         raise ConfigError("attacks.scope: no excerpt is completely inside the audio. Set it to song, or leave the song out.")
-    network = as_network(detector)
+    network, frontend = attacked.network, attacked.frontend
     audio = torch.as_tensor(audio).detach().cpu().numpy()
     windows = excerpt_windows(audio, start_frames, frontend)
+    identity = {"domain": domain, **identity_of(windows, network, frontend)}
     with workers(threads, network.device) as of_excerpts:
         result = attack(
             AttackedExcerpts(windows, network, frontend, domain, settings.precision, of_excerpts, allowed),
             settings,
-            threshold=threshold,
-            saved=saved,
-            identity={"domain": domain, **identity_of(windows, network, frontend)},
-            description=f"{domain} attack on excerpts",
+            threshold=attacked.threshold,
+            resumable=Resumable(f"{domain} attack on excerpts", saved or SavedState(), identity),
         )
     delta = result.delta.cpu().numpy()
     return ExcerptAttack(
         domain=domain,
-        threshold=threshold,
-        start_seconds=start_seconds,
+        threshold=attacked.threshold,
+        start_seconds=0.0,
         start_frame=np.asarray(start_frames, dtype=np.int64),
         delta=delta.reshape(*delta.shape[:2], -1),
         snr_db=result.snr_db.cpu().numpy(),

@@ -97,6 +97,11 @@ class _Decisions:
         was_sing = is_sing(p_clean, threshold)
         return cls(was_sing, flipped(p_adversarial, threshold, was_sing))
 
+    def drawn(self, label: str, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Return the indices of at most `n` random excerpts whose decision was `label` and has flipped, in increasing order."""
+        candidates = np.flatnonzero(self.flipped & (self.was_sing == (label == SING)))
+        return np.sort(rng.choice(candidates, size=min(n, len(candidates)), replace=False))
+
 
 def pick_excerpts(
     attack: SongAttack | ExcerptAttack | WindowAttack,
@@ -144,36 +149,25 @@ def pick_excerpts(
     ConfigError
         If the predictions of a user-supplied classifier differ from those during the attack.
     """
-    offset = 0
-    if isinstance(attack, WindowAttack):
-        starts, clean, adversarial = np.arange(len(attack.start_sample)), attack.clean, attack.adversarial
-    elif isinstance(attack, ExcerptAttack):
-        starts, clean, adversarial = attack.start_frame, attack.clean_log_mel, attack.adversarial_log_mel
-    else:
-        assert frontend is not None
-        starts, clean, adversarial = _inner_excerpts(attack, frontend)
-        offset = frontend.half_excerpt  # index of the first excerpt without padded silence
-    kept = slice(offset, offset + len(starts))
-    p_clean, p_adversarial = (probability(x[kept]) for x in (attack.clean_logit, attack.adversarial_logit))
-    attacked = explained = _Decisions.of(p_clean, p_adversarial, attack.threshold if model else threshold)
+    attacked_excerpts = _attacked_excerpts(attack, frontend)
+    clean, adversarial = attacked_excerpts.clean, attacked_excerpts.adversarial
+    p = attacked_excerpts.p_clean, attacked_excerpts.p_adversarial
+    # Decisions of the attacked model and, if another model is explained, of that one.
+    decisions = [_Decisions.of(*p, attack.threshold if model else threshold)]
     if model:
-        p_clean, p_adversarial = (predict_excerpts(x, predict_logits) for x in (clean, adversarial))
-        explained = _Decisions.of(p_clean, p_adversarial, threshold)
-    counted = [attacked, explained] if model else [attacked]
+        p = predict_excerpts(clean, predict_logits), predict_excerpts(adversarial, predict_logits)
+        decisions.append(_Decisions.of(*p, threshold))
+    attacked, explained = decisions[0], decisions[-1]
     attacked_model = attack.model if isinstance(attack, WindowAttack) else ATTACKED
-    picks = []
-    for label in LABELS:
-        candidates = np.flatnonzero(explained.flipped & (explained.was_sing == (label == "sing")))
-        rng = rng_for(seed, "excerpts", attack.domain, song, label)
-        picks.append(np.sort(rng.choice(candidates, size=min(n_per_direction, len(candidates)), replace=False)))
-    chosen = np.concatenate(picks)
-    was_sing = explained.was_sing[chosen]
-    kept_clean, kept_adversarial = np.ascontiguousarray(clean[chosen]), np.ascontiguousarray(adversarial[chosen])
-    p_clean, p_adversarial = predict_excerpts(kept_clean, predict_logits), predict_excerpts(kept_adversarial, predict_logits)
+    picks = [explained.drawn(label, n_per_direction, rng_for(seed, "excerpts", attack.domain, song, label)) for label in LABELS]
+    picked = np.concatenate(picks)
+    was_sing = explained.was_sing[picked]
+    picked_clean, picked_adversarial = np.ascontiguousarray(clean[picked]), np.ascontiguousarray(adversarial[picked])
+    p_clean, p_adversarial = (predict_excerpts(x, predict_logits) for x in (picked_clean, picked_adversarial))
     if isinstance(attack, WindowAttack):
-        kept_p = probability(attack.adversarial_logit[chosen])
-        check_same_answers(p_adversarial, kept_p, attack.model, "when it was attacked", "perturbations")
-    if not len(chosen):
+        before = probability(attack.adversarial_logit[picked])
+        check_same_answers(p_adversarial, before, attack.model, "when it was attacked", "perturbations")
+    if not len(picked):
         _warn(attack.domain, attacked, song, model, is_silent=np.ptp(np.abs(clean)) == 0 if len(clean) else False)
     verified = (is_sing(p_clean, threshold) == was_sing) & flipped(p_adversarial, threshold, was_sing)
     return Excerpts(
@@ -184,12 +178,12 @@ def pick_excerpts(
         attacked=attacked_model,
         threshold=threshold,
         start_seconds=attack.start_seconds,
-        n=np.array([np.bincount(one.was_sing, minlength=2) for one in counted]),
-        n_flipped=np.array([np.bincount(one.was_sing[one.flipped], minlength=2) for one in counted]),
-        start_frame=starts[chosen][verified],
+        n=np.array([np.bincount(of_model.was_sing, minlength=2) for of_model in decisions]),
+        n_flipped=np.array([np.bincount(of_model.was_sing[of_model.flipped], minlength=2) for of_model in decisions]),
+        start_frame=attacked_excerpts.starts[picked][verified],
         original=np.repeat(LABELS, [len(pick) for pick in picks])[verified],
-        clean=kept_clean[verified],
-        adversarial=kept_adversarial[verified],
+        clean=picked_clean[verified],
+        adversarial=picked_adversarial[verified],
         clean_p=p_clean[verified],
         adversarial_p=p_adversarial[verified],
     )
@@ -237,13 +231,33 @@ def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent
     log.warning("%s: %s, %s. %s.", song, what, nothing, cure)
 
 
-def _inner_excerpts(attack: SongAttack, frontend: "FrontEnd") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return start frames and clean and adversarial views of all excerpts without padded silence."""
-    half = frontend.half_excerpt
+@dataclass(frozen=True)
+class _AttackedExcerpts:
+    """Excerpts of an attack that do not extend into padded silence, with the probabilities of the attacked model."""
 
-    def views(padded: np.ndarray) -> np.ndarray:
-        inner = padded[half : len(padded) - half]
-        return np.lib.stride_tricks.sliding_window_view(inner, frontend.excerpt_frames, axis=0).swapaxes(1, 2)
+    starts: np.ndarray
+    clean: np.ndarray
+    adversarial: np.ndarray
+    p_clean: np.ndarray
+    p_adversarial: np.ndarray
 
-    clean = views(attack.clean_log_mel)  # (n_excerpts, n_frames, n_mels), no copy
-    return np.arange(len(clean)), clean, views(attack.adversarial_log_mel)
+
+def _attacked_excerpts(attack: SongAttack | ExcerptAttack | WindowAttack, frontend: "FrontEnd | None") -> _AttackedExcerpts:
+    first = 0
+    if isinstance(attack, WindowAttack):
+        starts, clean, adversarial = np.arange(len(attack.start_sample)), attack.clean, attack.adversarial
+    elif isinstance(attack, ExcerptAttack):
+        starts, clean, adversarial = attack.start_frame, attack.clean_log_mel, attack.adversarial_log_mel
+    else:
+        assert frontend is not None
+        clean, adversarial = (_inner_excerpts(x, frontend) for x in (attack.clean_log_mel, attack.adversarial_log_mel))
+        starts, first = np.arange(len(clean)), frontend.half_excerpt  # index of the first excerpt without padded silence
+    inner = slice(first, first + len(starts))
+    p_clean, p_adversarial = (probability(x[inner]) for x in (attack.clean_logit, attack.adversarial_logit))
+    return _AttackedExcerpts(starts, clean, adversarial, p_clean, p_adversarial)
+
+
+def _inner_excerpts(padded: np.ndarray, frontend: "FrontEnd") -> np.ndarray:
+    """Return all excerpts without padded silence as a view, shape (n_excerpts, n_frames, n_mels)."""
+    inner = padded[frontend.half_excerpt : len(padded) - frontend.half_excerpt]
+    return np.lib.stride_tricks.sliding_window_view(inner, frontend.excerpt_frames, axis=0).swapaxes(1, 2)

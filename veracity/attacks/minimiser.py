@@ -1,8 +1,7 @@
 """Updates of the attack on any number of independent perturbations (paper section 3)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,65 @@ GIVE_BACK_EVERY = 10  # updates between calls, so that memory does not grow
 
 
 @dataclass(frozen=True)
-class _Found:
+class Resumable:
+    """Description of an attack, and the saved state from which it resumes.
+
+    Attributes
+    ----------
+    description : str
+        Description for the progress bar and for errors, "attack" by default.
+    saved : SavedState
+        Saved state; by default nothing is saved. The caller removes it after writing the result.
+    identity : dict
+        Values in addition to settings and threshold that determine the remaining updates, such as checksums of the inputs.
+    """
+
+    description: str = "attack"
+    saved: SavedState = field(default_factory=SavedState)
+    identity: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Minimum:
     delta: Tensor
     logits: Tensor
-    was_sing: Tensor
     loss_history: np.ndarray
     flipped_history: np.ndarray
+
+
+@dataclass
+class _Updates:
+    """State of the updates after any number of them."""
+
+    delta: Tensor
+    moments: tuple[Tensor, Tensor]
+    confirmed: Tensor  # whether all decisions of an item are flipped, shape (n_items,)
+    losses: list[Tensor]
+    counts: list[Tensor]
+
+    @classmethod
+    def first(cls, delta: Tensor) -> "_Updates":
+        confirmed = torch.zeros(len(delta), dtype=torch.bool, device=delta.device)
+        return cls(delta.clone(), (torch.zeros_like(delta), torch.zeros_like(delta)), confirmed, [], [])
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.delta, *self.moments, self.confirmed
+
+    def load(self, state: dict[str, Any]) -> None:
+        for tensor, saved in zip(self.tensors, state["tensors"], strict=True):
+            tensor.copy_(saved)
+        self.losses, self.counts = (list(state[name].to(self.delta.device)) for name in ("losses", "counts"))
+
+    def state(self) -> dict[str, Any]:
+        return {"tensors": list(self.tensors), "losses": torch.stack(self.losses), "counts": torch.stack(self.counts)}
+
+    def update(self, grad: Tensor, settings: AttackSettings) -> None:
+        """Update the items that are not confirmed; `grad`, the gradient of the weighted loss, is overwritten."""
+        # In place, because the magnitudes of a song take most of the memory of an attack.
+        step = _step(grad.add_(self.delta, alpha=2).sign_(), self.moments, len(self.losses), settings)
+        updated = torch.sub(self.delta, step, out=step).clamp_(-settings.eps, settings.eps)
+        self.delta = torch.where(self.confirmed.view(-1, *[1] * (self.delta.ndim - 1)), self.delta, updated)
 
 
 def minimise(
@@ -39,10 +91,8 @@ def minimise(
     *,
     threshold: float,
     exact_logits: Callable[[Tensor], Tensor] | None = None,
-    saved: SavedState | None = None,
-    identity: dict[str, Any] | None = None,
-    description: str = "attack",
-) -> _Found:
+    resumable: Resumable | None = None,
+) -> _Minimum:
     """Run the updates of an attack on one or more independent perturbations.
 
     The forward pass of an update also determines whether the previous update has flipped all decisions. Items whose decisions
@@ -65,16 +115,12 @@ def minimise(
     exact_logits : callable, optional
         Function from `delta` to logits in float32, required if `gradient` has a lower precision. It determines which decisions
         are flipped.
-    saved : SavedState, optional
-        Saved state from which the attack resumes. The caller removes it after writing the result.
-    identity : dict, optional
-        Values in addition to settings and threshold that determine the remaining updates, such as checksums of the inputs.
-    description : str
-        Description for the progress bar, "attack" by default.
+    resumable : Resumable, optional
+        Description of the attack, and the saved state from which it resumes. By default nothing is saved.
 
     Returns
     -------
-    _Found
+    _Minimum
         Perturbations, logits, and histories of loss and flips.
 
     Raises
@@ -82,58 +128,46 @@ def minimise(
     NumericalError
         If the loss is not finite.
     """
-    target = (~was_sing).float()
-    delta = delta.clone()
-    moments = (torch.zeros_like(delta), torch.zeros_like(delta))
-    losses: list[Tensor] = []
-    counts: list[Tensor] = []
-    confirmed = torch.zeros(len(delta), dtype=torch.bool, device=delta.device)
-    saved = saved or SavedState()
-    state = saved.restore({"attack": asdict(settings), "threshold": float(threshold), **(identity or {})})
+    target, updates, resumable = (~was_sing).float(), _Updates.first(delta), resumable or Resumable()
+    saved, description = resumable.saved, resumable.description
+    state = saved.restore({"attack": asdict(settings), "threshold": float(threshold), **resumable.identity})
     if state is not None:
-        for own, other in zip((delta, *moments, confirmed), state["tensors"], strict=True):
-            own.copy_(other)
-        losses, counts = (list(state[name].to(delta.device)) for name in ("losses", "counts"))
-    first, check_every = len(losses), _check_every(delta.device)
+        updates.load(state)
+    first, check_every = len(updates.losses), _check_every(delta.device)
     with Progress(settings.max_updates, description, done=first) as progress:
         for update in range(first, settings.max_updates + 1):
-            logits, grad = gradient(delta, target, settings.alpha)
+            is_check = update % check_every == 0
+            logits, grad = gradient(updates.delta, target, settings.alpha)
             has_flipped = flipped(torch.sigmoid(logits), threshold, was_sing)
             entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(dim=1).sum()
-            losses.append((delta**2).sum() + settings.alpha * entropy)
-            counts.append(has_flipped.sum())
-            if update % check_every == 0 and not bool(torch.isfinite(losses[-1])):
+            loss = (updates.delta**2).sum() + settings.alpha * entropy
+            updates.losses.append(loss)
+            updates.counts.append(has_flipped.sum())
+            if is_check and not bool(torch.isfinite(loss)):
                 raise NumericalError(
-                    f"{description}: the loss is not finite before update {update}, got {float(losses[-1])}. {CURE}."
+                    f"{description}: the loss is not finite before update {update}, got {float(loss)}. {CURE}."
                 )
             done = has_flipped.all(dim=1)
             if exact_logits is None:
-                confirmed = done
-            elif update % check_every == 0 and bool((done & ~confirmed).any()):
-                confirmed = flipped(torch.sigmoid(exact_logits(delta)), threshold, was_sing).all(dim=1)
-            if update == settings.max_updates or (update % check_every == 0 and bool(confirmed.all())):
+                updates.confirmed = done
+            elif is_check and bool((done & ~updates.confirmed).any()):
+                updates.confirmed = flipped(torch.sigmoid(exact_logits(updates.delta)), threshold, was_sing).all(dim=1)
+            if update == settings.max_updates or (is_check and bool(updates.confirmed.all())):
                 break
-            # In place, because the magnitudes of a song take most of the memory of an attack.
-            step = _step(grad.add_(delta, alpha=2).sign_(), moments, update + 1, settings)
-            updated = torch.sub(delta, step, out=step).clamp_(-settings.eps, settings.eps)
-            delta = torch.where(confirmed.view(-1, *[1] * (delta.ndim - 1)), delta, updated)  # flipped items remain unchanged
+            updates.update(grad, settings)
             progress.advance()
-            saved.save_when_due(partial(_state, (delta, *moments, confirmed), losses, counts))
+            saved.save_when_due(updates.state)
             if update % GIVE_BACK_EVERY == 0 and delta.device.type == "cpu":
                 give_back_free_memory()
     if exact_logits is not None:
-        logits = exact_logits(delta)
-        counts[-1] = flipped(torch.sigmoid(logits), threshold, was_sing).sum()
-    history = torch.stack(losses).double().cpu().numpy(), torch.stack(counts).cpu().numpy()
-    return _Found(delta, logits, was_sing, *history)
+        logits = exact_logits(updates.delta)
+        updates.counts[-1] = flipped(torch.sigmoid(logits), threshold, was_sing).sum()
+    losses, counts = torch.stack(updates.losses).double().cpu().numpy(), torch.stack(updates.counts).cpu().numpy()
+    return _Minimum(updates.delta, logits, losses, counts)
 
 
 def _check_every(device: torch.device) -> int:
     return 1 if device.type == "cpu" else GPU_CHECK_EVERY
-
-
-def _state(tensors: tuple[Tensor, ...], losses: list[Tensor], counts: list[Tensor]) -> dict[str, Any]:
-    return {"tensors": list(tensors), "losses": torch.stack(losses), "counts": torch.stack(counts)}
 
 
 def _step(sign: Tensor, moments: tuple[Tensor, Tensor], n_updates: int, settings: AttackSettings) -> Tensor:

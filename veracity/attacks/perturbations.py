@@ -33,10 +33,10 @@ class SongAttack:
         "padded_frame", "mel", unit="ln magnitude", doc="spectrogram with 57 frames of silence on both sides"
     )
     adversarial_log_mel: np.ndarray = array(
-        "padded_frame", "mel", unit="ln magnitude", doc="weighted R^2 of LIME for the perturbed input"
+        "padded_frame", "mel", unit="ln magnitude", doc="spectrogram of the perturbed song, padded in the same way"
     )
-    clean_logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), one for each frame of the song")
-    adversarial_logit: np.ndarray = array("frame", unit="logit", doc="weighted R^2 of LIME for the perturbed input")
+    clean_logit: np.ndarray = array("frame", unit="logit", doc="logit of P(sing) of each frame of the song")
+    adversarial_logit: np.ndarray = array("frame", unit="logit", doc="logit of P(sing) of each frame of the perturbed song")
     loss_history: np.ndarray = array("update", unit="1", doc="total loss before each update, and at the end")
     flipped_history: np.ndarray = array(
         "update", unit="frames", of=int, doc="number of flipped frames before each update, and at the end"
@@ -57,8 +57,8 @@ class ExcerptAttack:
     snr_db: np.ndarray = array("excerpt", unit="dB", doc="energy of the clean input relative to that of delta")
     clean_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the clean excerpts")
     adversarial_log_mel: np.ndarray = array("excerpt", "frame", "mel", unit="ln magnitude", doc="the perturbed excerpts")
-    clean_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
-    adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="of P(sing)")
+    clean_logit: np.ndarray = array("excerpt", unit="logit", doc="logit of P(sing) of the clean excerpts")
+    adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="logit of P(sing) of the perturbed excerpts")
     loss_history: np.ndarray = array("update", unit="1", doc="sum of the excerpts' losses before each update, and at the end")
     flipped_history: np.ndarray = array(
         "update", unit="excerpts", of=int, doc="number of flipped excerpts before each update, and at the end"
@@ -85,10 +85,10 @@ class WindowAttack:
     )
     snr_db: np.ndarray = array("item", unit="dB", doc="energy of the clean input relative to that of delta")
     clean: np.ndarray = array(
-        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="the clean excerpts' representations"
+        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="representations of the clean excerpts"
     )
     adversarial: np.ndarray = array(
-        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="logits of the perturbed excerpts"
+        "excerpt", "frame", "band", unit="the classifier's", of=complex, doc="representations of the perturbed excerpts"
     )
     clean_logit: np.ndarray = array("excerpt", unit="logit", doc="logit of the label against the rest")
     adversarial_logit: np.ndarray = array("excerpt", unit="logit", doc="logit of the label against the rest")

@@ -82,8 +82,8 @@ class Magnitudes(PerturbedSong):
     """
 
     def __init__(self, samples: Tensor, frontend: FrontEnd) -> None:
-        own, half = magnitudes(samples, frontend), frontend.half_excerpt
-        super().__init__(functional.pad(own, (0, 0, half, half)), len(own), frontend)
+        of_song, half = magnitudes(samples, frontend), frontend.half_excerpt
+        super().__init__(functional.pad(of_song, (0, 0, half, half)), len(of_song), frontend)
 
     def seen(self, first: int, last: int) -> slice:
         """Return the slice of the frames ``first : last``."""
@@ -127,8 +127,8 @@ class Waveform(PerturbedSong):
         """Return log-mel frames from samples, with silence before the start and after the end of the song."""
         start, stop = self._within(first, last)
         half = self.frontend.half_excerpt
-        own = log_mel(excerpt_magnitudes(part, self.frontend), self.frontend)
-        return silence_around(own, start + half - first, last - half - stop, self.frontend)
+        frames = log_mel(excerpt_magnitudes(part, self.frontend), self.frontend)
+        return silence_around(frames, start + half - first, last - half - stop, self.frontend)
 
     def _within(self, first: int, last: int) -> tuple[int, int]:
         """Return the first and last (exclusive) of the frames ``first : last`` inside the song, counted from its start."""

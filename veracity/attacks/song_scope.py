@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.network import Network
 from ..errors import one_of, within
 from ..jobs.devices import tf32
@@ -15,6 +14,8 @@ from ..jobs.resuming import SavedState
 from ..jobs.workers import Workers, workers
 from ..songs.frontend import FrontEnd
 from .attacked import Attacked, attack, identity_of, of_updates
+from .detector import AttackedDetector
+from .minimiser import Resumable
 from .perturbations import SongAttack
 from .perturbed import Magnitudes, Waveform
 from .settings import DOMAINS, GPU_CHUNK_FRAMES, AttackSettings, Domain, Precision, n_cpu_chunks
@@ -56,8 +57,8 @@ class _Song(Attacked):
             return part.detach(), torch.autograd.grad(entropy, leaf)[0]
 
         grad, logits = torch.zeros_like(x), []
-        for chunk, (part, own) in zip(self.chunks, self.threads.map(of_chunk, self.chunks), strict=True):
-            grad[self.song.seen(*chunk)] += own
+        for chunk, (part, part_grad) in zip(self.chunks, self.threads.map(of_chunk, self.chunks), strict=True):
+            grad[self.song.seen(*chunk)] += part_grad
             logits.append(part)
         return torch.cat(logits)[None], self.song.folded(grad * (alpha / self.song.n_excerpts))[None]
 
@@ -78,13 +79,10 @@ class _Song(Attacked):
 
 def attack_song(
     audio: np.ndarray | Tensor,
-    detector: AnyDetector,
-    frontend: FrontEnd,
+    attacked: AttackedDetector,
     settings: AttackSettings,
     *,
     domain: Domain,
-    threshold: float,
-    start_seconds: float = 0.0,
     chunk_frames: int | None = None,
     saved: SavedState | None = None,
     threads: int | None = None,
@@ -95,19 +93,13 @@ def attack_song(
     ----------
     audio : ndarray or Tensor, shape (n_samples,), float32
         Attacked part of the song.
-    detector : Network, Detector, Checkpoint or path-like
-        Attacked detector. The attack runs on its device.
-    frontend : FrontEnd
-        Settings of the front end.
+    attacked : AttackedDetector
+        Attacked detector with its front end and threshold.
     settings : AttackSettings
         Settings of the attack.
     domain : {"waveform", "spectrogram"}
         Domain of the perturbation. With "spectrogram", the linear magnitudes are perturbed, including those of the silence
         before and after the song, as in the published implementation.
-    threshold : float
-        Decision threshold: "sing" is P(sing) > threshold.
-    start_seconds : float
-        Start of `audio` in its song in seconds, 0 by default; it is only recorded.
     chunk_frames : int, optional
         Number of excerpts that are processed together, which limits memory; by default about 1024 on a CPU and 4096 on a GPU.
         The gradient is that of the whole song.
@@ -120,36 +112,34 @@ def attack_song(
     Returns
     -------
     SongAttack
-        Perturbation after the last update.
+        Perturbation after the last update. Its field `start_seconds` is 0, the start of `audio`.
 
     Raises
     ------
     ConfigError
-        If `domain`, `threshold` or `chunk_frames` is invalid.
+        If `domain` or `chunk_frames` is invalid.
     NumericalError
         If the loss is not finite.
     """
     one_of(domain, DOMAINS, "domain")
-    within(threshold, 0, 1, "threshold")
     if chunk_frames is not None:
         within(chunk_frames, 1, 10**9, "chunk_frames", whole=True)
-    network = as_network(detector)
+    network, frontend, threshold = attacked.network, attacked.frontend, attacked.threshold
     audio = torch.as_tensor(audio).detach().cpu().numpy()
+    identity = {"domain": domain, "chunk_frames": chunk_frames, **identity_of(audio, network, frontend)}
     with workers(threads, network.device) as of_song:
         result = attack(
             _Song(audio, network, frontend, domain, chunk_frames, settings.precision, of_song),
             settings,
             threshold=threshold,
-            saved=saved,
-            identity={"domain": domain, "chunk_frames": chunk_frames, **identity_of(audio, network, frontend)},
-            description=f"{domain} attack",
+            resumable=Resumable(f"{domain} attack", saved or SavedState(), identity),
         )
         delta = result.delta[0]
         delta_l2 = float(torch.linalg.vector_norm(delta.double()))
     return SongAttack(
         domain=domain,
         threshold=threshold,
-        start_seconds=start_seconds,
+        start_seconds=0.0,
         snr_db=float(result.snr_db),
         delta_l2=delta_l2,
         delta_max=float(delta.abs().max()),

@@ -20,6 +20,7 @@ from ..errors import ConfigError, one_of
 from ..jobs.devices import tf32
 from ..jobs.resuming import SavedState
 from .attacked import Attacked, attack
+from .minimiser import Resumable
 from .perturbations import WindowAttack
 from .settings import DOMAINS, AttackSettings, Domain
 
@@ -77,6 +78,11 @@ class _Windows(Attacked):
         frames = torch.cat(represented)
         return self._by_item(logits), frames[None] if self.as_one else frames
 
+    def stored(self, delta: Tensor) -> np.ndarray:
+        """Return the perturbations, shape (n_items, n_samples, 1) or (n_items, [n_excerpts *] n_frames, n_bands [* 2])."""
+        n_last = 1 if self.domain == "waveform" else delta.shape[-1] * (delta.shape[-2] if self.is_complex else 1)
+        return delta.cpu().numpy().reshape(len(delta), -1, n_last)
+
 
 def _answers(model: OneLabel) -> list[float]:
     """Return the logits for two excerpts of noise, by which a saved state identifies the model."""
@@ -93,7 +99,6 @@ def attack_windows(
     domain: Domain,
     scope: str,
     hop_seconds: float,
-    start_seconds: float = 0.0,
     saved: SavedState | None = None,
 ) -> WindowAttack:
     """Attack excerpts of a song until all decisions are flipped or the limits of `settings` are reached.
@@ -115,15 +120,13 @@ def attack_windows(
         Whether the excerpts are attacked together or separately.
     hop_seconds : float
         Distance between the starts of excerpts in seconds.
-    start_seconds : float
-        Start of `audio` in its song in seconds, 0 by default; it is only recorded.
     saved : SavedState, optional
         Saved state from which the attack resumes. The caller removes it after writing the result.
 
     Returns
     -------
     WindowAttack
-        Result of the attack.
+        Result of the attack. Its field `start_seconds` is 0, the start of `audio`.
 
     Raises
     ------
@@ -138,17 +141,11 @@ def attack_windows(
     """
     one_of(domain, DOMAINS, "domain")
     one_of(scope, ("song", "excerpt"), "scope")
-    rate, size = model.classifier.sample_rate, model.classifier.excerpt_samples
     if settings.precision != "float32":
         raise ConfigError(
             f"attacks.{domain}.precision: must be float32 for a classifier, got {settings.precision}. Set it to float32."
         )
-    starts = np.arange(0, len(audio) - size + 1, max(1, round(hop_seconds * rate)))
-    if not len(starts):
-        raise ConfigError(
-            f"attacks.seconds: shorter than an excerpt of {name} of {size / rate:.2f} s, got {len(audio) / rate:.2f} s. "
-            "Raise it, or leave the song out."
-        )
+    starts = _starts(len(audio), model, hop_seconds, name)
     windows = _Windows(audio, starts, model, domain, scope)
     identity: dict[str, Any] = {
         "domain": domain,
@@ -157,31 +154,20 @@ def attack_windows(
         "label": model.label,
         "hop": float(hop_seconds),
         "answers": _answers(model),
+        "audio": zlib.crc32(np.ascontiguousarray(audio).data),
     }
-    result = attack(
-        windows,
-        settings,
-        threshold=model.decision,
-        saved=saved,
-        identity={**identity, "audio": zlib.crc32(np.ascontiguousarray(audio).data)},
-        description=f"{domain} attack on {name}",
-    )
-    delta = result.delta.cpu().numpy()
-    items = len(delta)
+    resumable = Resumable(f"{domain} attack on {name}", saved or SavedState(), identity)
+    result = attack(windows, settings, threshold=model.decision, resumable=resumable)
     represented = [x.reshape(windows.n, *x.shape[-2:]).cpu().numpy() for x in (result.clean_frames, result.adversarial_frames)]
-    if domain == "waveform":
-        delta = delta.reshape(items, -1, 1)
-    else:  # (items, [excerpts,] frames, bands[, parts])
-        delta = delta.reshape(items, -1, represented[0].shape[2] * (2 if windows.is_complex else 1))
     return WindowAttack(
         domain=domain,
         scope=scope,
         model=name,
         label=model.label,
         threshold=model.decision,
-        start_seconds=start_seconds,
+        start_seconds=0.0,
         start_sample=starts.astype(np.int64),
-        delta=delta,
+        delta=windows.stored(result.delta),
         snr_db=result.snr_db.cpu().numpy(),
         clean=represented[0],
         adversarial=represented[1],
@@ -190,3 +176,15 @@ def attack_windows(
         loss_history=result.loss_history,
         flipped_history=result.flipped_history,
     )
+
+
+def _starts(n_samples: int, model: OneLabel, hop_seconds: float, name: str) -> np.ndarray:
+    """Return the first sample of each excerpt, shape (n_excerpts,)."""
+    rate, size = model.classifier.sample_rate, model.classifier.excerpt_samples
+    starts = np.arange(0, n_samples - size + 1, max(1, round(hop_seconds * rate)))
+    if not len(starts):
+        raise ConfigError(
+            f"attacks.seconds: shorter than an excerpt of {name} of {size / rate:.2f} s, got {n_samples / rate:.2f} s. "
+            "Raise it, or leave the song out."
+        )
+    return starts

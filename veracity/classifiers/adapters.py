@@ -23,8 +23,8 @@ class MelClassifier:
         Names of the labels, in the order of the logits.
     excerpt_frames : int
         Number of frames of an excerpt.
-    sample_rate, frame_samples, hop_samples, n_mels, f_min, f_max, floor
-        Settings of the spectrogram, by default the paper's; see `veracity.songs.settings.FrontEnd`.
+    frontend : FrontEnd
+        Settings of the spectrogram, by default the paper's. Its `excerpt_frames` is not used.
     exclusive : bool
         Whether an excerpt has exactly one label (softmax) or any number of labels (sigmoid, the default).
 
@@ -41,19 +41,14 @@ class MelClassifier:
         *,
         labels: Sequence[str],
         excerpt_frames: int,
-        sample_rate: int = 22050,
-        frame_samples: int = 1024,
-        hop_samples: int = 315,
-        n_mels: int = 80,
-        f_min: float = 27.5,
-        f_max: float = 8000.0,
-        floor: float = 1e-7,
+        frontend: FrontEnd | None = None,
         exclusive: bool = False,
     ) -> None:
         within(excerpt_frames, 1, 10**6, "excerpt_frames of a classifier", whole=True)
-        self.frontend = FrontEnd(sample_rate, frame_samples, hop_samples, n_mels, f_min, f_max, floor=floor)
+        self.frontend = frontend or FrontEnd()
         self.module, self.labels, self.exclusive = module.eval().requires_grad_(False), tuple(labels), exclusive
-        self.sample_rate, self.excerpt_samples = sample_rate, (excerpt_frames - 1) * hop_samples + frame_samples
+        self.sample_rate = self.frontend.sample_rate
+        self.excerpt_samples = (excerpt_frames - 1) * self.frontend.hop_samples + self.frontend.frame_samples
 
     def representation(self, audio: Tensor) -> Tensor:
         """Return log-mel spectrograms, shape (n, excerpt_frames, n_mels)."""

@@ -1,6 +1,7 @@
 """Construction of the configured classifier, with a short trial on noise before any long computation."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -63,12 +64,8 @@ def built(settings: ModelSettings) -> OneLabel:
         If the classifier cannot be imported or built, does not implement `Classifier`, lacks the label, or does not return
         finite, differentiable logits that are independent of the batch. The message names it.
     """
-    import torch
-
     assert settings.build is not None
-    what = "the callable of model.build"
-    build = imported(settings.build, what, key="model.build")
-    named = f"model.build: {quoted(settings.build)}"
+    build = imported(settings.build, "the callable of model.build", key="model.build")
     source = callable_source(settings.build)
     try:
         with preserve_global_state(), seeded():
@@ -76,7 +73,23 @@ def built(settings: ModelSettings) -> OneLabel:
     except VeracityError:
         raise
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-        raise ConfigError(f"{named} fails ({describe_error(error, source)}). Fix it.") from error
+        raise ConfigError(f"{_named(settings)} fails ({describe_error(error, source)}). Fix it.") from error
+    labels = _checked_labels(classifier, settings)
+    if settings.label is None and len(labels) != 1:
+        raise ConfigError(f"model.label: missing for {settings.build} with {len(labels)} labels, got null. Choose one of them.")
+    threshold: Any = 0.5 if settings.threshold is None else settings.threshold
+    model = OneLabel(classifier, labels[0] if settings.label is None else settings.label, threshold)
+    _try_on_noise(model, settings, source)
+    return model
+
+
+def _named(settings: ModelSettings) -> str:
+    return f"model.build: {quoted(settings.build)}"
+
+
+def _checked_labels(classifier: Any, settings: ModelSettings) -> list[str]:
+    """Return the labels of a classifier after checking its attributes."""
+    named = _named(settings)
     if not isinstance(classifier, Classifier):
         parts = ("sample_rate", "excerpt_samples", "labels", "exclusive", "representation", "logits")
         missing = ", ".join(part for part in parts if not hasattr(classifier, part))
@@ -97,19 +110,23 @@ def built(settings: ModelSettings) -> OneLabel:
         raise ConfigError(
             f"{named} must return a classifier with exclusive True or False, got {quoted(classifier.exclusive)}. Set it."
         )
-    if settings.label is None and len(labels) != 1:
-        raise ConfigError(f"model.label: missing for {settings.build} with {len(labels)} labels, got null. Choose one of them.")
-    threshold: Any = 0.5 if settings.threshold is None else settings.threshold
-    one = OneLabel(classifier, labels[0] if settings.label is None else settings.label, threshold)
+    return labels
+
+
+def _try_on_noise(model: OneLabel, settings: ModelSettings, source: Path | None) -> None:
+    """Check the shape, the gradients and the independence of the logits of two excerpts of noise."""
+    import torch
+
+    named, classifier = _named(settings), model.classifier
     try:
         x = classifier.representation(noise(classifier.excerpt_samples)).requires_grad_()
         if x.ndim != 3 or len(x) != 2:
             raise ConfigError(
                 f"{named} must represent 2 excerpts as (2, n_frames, n_bands), got shape {tuple(x.shape)}. Return this shape."
             )
-        logits = one.logit(x)
+        logits = model.logit(x)
         (gradient,) = torch.autograd.grad(logits.sum(), x)
-        alone = one.logit(x[:1].detach())
+        alone = model.logit(x[:1].detach())
     except VeracityError:
         raise
     except Exception as error:
@@ -126,4 +143,3 @@ def built(settings: ModelSettings) -> OneLabel:
         raise ConfigError(
             f"{named} returns different logits for an excerpt alone and in a batch. Put the classifier into evaluation mode."
         )
-    return one

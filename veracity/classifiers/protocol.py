@@ -168,8 +168,8 @@ class OneLabel:
                 "Return one logit for each excerpt and label."
             )
         place = list(self.classifier.labels).index(self.label)
-        own = logits[:, place]
+        label_logits = logits[:, place]
         others = torch.cat([logits[:, :place], logits[:, place + 1 :]], dim=1)
         if self.threshold == ARG_MAX:
-            return own - others.amax(dim=1)
-        return own - torch.logsumexp(others, dim=1) if self.classifier.exclusive and n_labels > 1 else own
+            return label_logits - others.amax(dim=1)
+        return label_logits - torch.logsumexp(others, dim=1) if self.classifier.exclusive and n_labels > 1 else label_logits

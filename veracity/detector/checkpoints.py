@@ -111,10 +111,10 @@ def load_checkpoint(
         return Checkpoint(detector.eval())
     _check_ours(content, path)
     try:
-        own = Architecture(**content["architecture"]), FrontEnd(**content["frontend"])
-        _compare(own[0], architecture, "detector.architecture", path)
-        _compare(own[1], frontend, "frontend", path)
-        detector = _detector(*own, content["state_dict"], path)
+        stored = Architecture(**content["architecture"]), FrontEnd(**content["frontend"])
+        _compare(stored[0], architecture, "detector.architecture", path)
+        _compare(stored[1], frontend, "frontend", path)
+        detector = _detector(*stored, content["state_dict"], path)
         return Checkpoint(detector.eval(), threshold=content["threshold"], settings=content["settings"])
     except ConfigError as error:
         problem = str(error).removesuffix(".")
@@ -156,11 +156,11 @@ def _check_ours(content: dict[str, Any], path: str | os.PathLike) -> None:
         )
 
 
-def _compare(own: Any, asked: Any, key: str, path: str | os.PathLike) -> None:
+def _compare(stored: Any, expected: Any, key: str, path: str | os.PathLike) -> None:
     """Raise CheckpointError if the settings of a checkpoint differ from the requested ones."""
-    if asked is None or own == asked:
+    if expected is None or stored == expected:
         return
-    pairs = {f"{key}.{f.name}": (getattr(own, f.name), getattr(asked, f.name)) for f in fields(own)}
+    pairs = {f"{key}.{f.name}": (getattr(stored, f.name), getattr(expected, f.name)) for f in fields(stored)}
     different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     differences = ", ".join(f"{name} {mine} instead of {other}" for name, (mine, other) in different.items())
     raise CheckpointError(
@@ -171,21 +171,21 @@ def _compare(own: Any, asked: Any, key: str, path: str | os.PathLike) -> None:
 
 def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
     """Return the state dictionary in the content of a file, without the common prefix of its names."""
-    found = content
-    while isinstance(found, dict) and not all(isinstance(value, Tensor) for value in found.values()):
-        keys = [key for key in CONTAINERS if isinstance(found.get(key), dict)]
+    weights = content
+    while isinstance(weights, dict) and not all(isinstance(value, Tensor) for value in weights.values()):
+        keys = [key for key in CONTAINERS if isinstance(weights.get(key), dict)]
         if len(keys) > 1:
             raise CheckpointError(
                 f"{path}: must contain weights under one key, got {' and '.join(keys)}. Save one of them alone."
             )
-        found = found[keys[0]] if keys else None
-    if not isinstance(found, dict) or not found:
+        weights = weights[keys[0]] if keys else None
+    if not isinstance(weights, dict) or not weights:
         raise CheckpointError(f"{path}: no dictionary of weights. Give a .pt with the detector's state dictionary.")
-    first = next((name for name in found if isinstance(name, str) and name.endswith("conv1.weight")), "")
+    first = next((name for name in weights if isinstance(name, str) and name.endswith("conv1.weight")), "")
     prefix = first.removesuffix("conv1.weight")
-    if all(isinstance(name, str) and name.startswith(prefix) for name in found):
-        return {name.removeprefix(prefix): tensor for name, tensor in found.items()}
-    return found
+    if all(isinstance(name, str) and name.startswith(prefix) for name in weights):
+        return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+    return weights
 
 
 def _detector(
@@ -193,16 +193,16 @@ def _detector(
 ) -> Detector:
     """Create a detector from named weights; unused convolutions may be absent, everything else must fit."""
     with torch.device("meta"):  # names and shapes without allocating memory
-        own = Detector(architecture, frontend).state_dict()
-    _check_fit(state, own, architecture or Architecture(), path)
+        initial = Detector(architecture, frontend).state_dict()
+    _check_fit(state, initial, architecture or Architecture(), path)
     detector = Detector(architecture, frontend)
-    own = detector.state_dict()
-    kept = {name: _converted(name, state[name], own[name], path) for name in state if state[name].shape == own[name].shape}
-    detector.load_state_dict({**own, **kept})
+    initial = detector.state_dict()
+    fitting = [name for name in state if state[name].shape == initial[name].shape]
+    detector.load_state_dict({**initial, **{name: _converted(name, state[name], initial[name], path) for name in fitting}})
     return detector
 
 
-def _check_fit(state: dict[Any, Any], own: dict[str, Tensor], architecture: Architecture, path: str | os.PathLike) -> None:
+def _check_fit(state: dict[Any, Any], expected: dict[str, Tensor], architecture: Architecture, path: str | os.PathLike) -> None:
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise CheckpointError(f"{path}: no dictionary of weights with names, got {quoted(name)}. Give another file.")
@@ -211,13 +211,13 @@ def _check_fit(state: dict[Any, Any], own: dict[str, Tensor], architecture: Arch
                 f"{path}: weights must be dense floating-point numbers, got {kind} in {shortened(name)}. Save those of the "
                 "trained detector in this form."
             )
-    used = {name for name in own if architecture.layers == "ismir2016" or "_16" not in name}
+    used = {name for name in expected if architecture.layers == "ismir2016" or "_16" not in name}
     wrong = [
-        f"{name} {tuple(state[name].shape) if name in state else 'is missing'}, expected {tuple(own[name].shape)}"
+        f"{name} {tuple(state[name].shape) if name in state else 'is missing'}, expected {tuple(expected[name].shape)}"
         for name in sorted(used)
-        if not name.endswith("num_batches_tracked") and (name not in state or state[name].shape != own[name].shape)
+        if not name.endswith("num_batches_tracked") and (name not in state or state[name].shape != expected[name].shape)
     ]
-    unknown = sorted(set(state) - set(own))
+    unknown = sorted(set(state) - set(expected))
     if wrong or unknown:
         complaint = wrong[0] if wrong else f"{shortened(unknown[0])} is unknown"
         raise CheckpointError(
@@ -238,9 +238,9 @@ def _strange_kind(name: str, tensor: Tensor) -> str | None:
     return None if tensor.dtype in admitted else f"{tensor.dtype}".removeprefix("torch.")
 
 
-def _converted(name: str, tensor: Tensor, own: Tensor, path: str | os.PathLike) -> Tensor:
+def _converted(name: str, tensor: Tensor, expected: Tensor, path: str | os.PathLike) -> Tensor:
     """Return weights in the precision of the detector, or raise CheckpointError if they are not valid in it."""
-    converted = tensor.detach().to(own.dtype)
+    converted = tensor.detach().to(expected.dtype)
     if not torch.isfinite(converted).all():
         raise CheckpointError(f"{path}: weights of {name} are not finite. Train again, or give another file.")
     if name.endswith("running_var") and (converted < 0).any():

@@ -83,7 +83,7 @@ def predict_songs(
     detector: str,
     median_frames: int,
     threshold: float | None,
-    own_threshold: float | None = None,
+    checkpoint_threshold: float | None = None,
 ) -> Predictions:
     """Predict songs, and tune the threshold on the validation songs unless it is given.
 
@@ -101,7 +101,7 @@ def predict_songs(
         Width of the median filter in frames.
     threshold : float or None
         Threshold from the configuration, which takes precedence.
-    own_threshold : float or None
+    checkpoint_threshold : float or None
         Threshold from the checkpoint, used if `threshold` is None. If both are None, the threshold is tuned.
 
     Returns
@@ -129,10 +129,12 @@ def predict_songs(
             split=spectrogram.split, logit=logit, p_sing_smooth=smoothed, is_sing=spectrogram.is_sing
         )
     source = "given"
-    if threshold is None and own_threshold is not None:
-        threshold, source = own_threshold, "the checkpoint's own"
-    elif threshold is not None and own_threshold not in (None, threshold):
-        log.warning("detector.threshold: does not match the checkpoint's %g, got %g, which is used", own_threshold, threshold)
+    if threshold is None and checkpoint_threshold is not None:
+        threshold, source = checkpoint_threshold, "the checkpoint's own"
+    elif threshold is not None and checkpoint_threshold not in (None, threshold):
+        log.warning(
+            "detector.threshold: does not match the checkpoint's %g, got %g, which is used", checkpoint_threshold, threshold
+        )
     if threshold is None:
         valid = [song for song in songs.values() if song.split == "valid" and song.is_sing is not None]
         if not valid:
@@ -192,6 +194,6 @@ def predict_excerpts(
     with torch.inference_mode():
         for start in range(0, len(excerpts), batch):
             part = excerpts[start : start + batch]  # copied: a model may work in place, torch needs contiguous writable memory
-            own = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
-            parts.append(predict_logits(own).cpu().numpy())
+            copied = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
+            parts.append(predict_logits(copied).cpu().numpy())
     return probability(np.concatenate(parts)) if parts else np.zeros(0)

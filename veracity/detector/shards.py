@@ -118,14 +118,14 @@ def _statistics(x: Tensor) -> _Statistics:
     return _Statistics(mean, variance, x.numel() // x.shape[1])
 
 
-def _together(norm: _BatchNorm, own: Sequence[_Statistics]) -> _Statistics:
+def _together(norm: _BatchNorm, statistics: Sequence[_Statistics]) -> _Statistics:
     """Combine the statistics of all shards and update the running ones, or return the running ones in evaluation mode."""
     assert norm.running_mean is not None and norm.running_var is not None  # noqa: PT018
     if not norm.training:
         return _Statistics(norm.running_mean, norm.running_var, 0)
-    n = sum(one.n for one in own)
-    mean = torch.stack([one.mean * (one.n / n) for one in own]).sum(dim=0)
-    variance = torch.stack([(one.variance + (one.mean - mean).square()) * (one.n / n) for one in own]).sum(dim=0)
+    n = sum(shard.n for shard in statistics)
+    mean = torch.stack([shard.mean * (shard.n / n) for shard in statistics]).sum(dim=0)
+    variance = torch.stack([(shard.variance + (shard.mean - mean).square()) * (shard.n / n) for shard in statistics]).sum(dim=0)
     assert norm.momentum is not None and norm.num_batches_tracked is not None  # noqa: PT018
     norm.running_mean.lerp_(mean, norm.momentum)
     norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
@@ -161,9 +161,9 @@ def _backward(
                 shard.grad, grads = grads[0], grads[1:]
             return grads
 
-        for name, *own in zip(weights, *threads.map(back, shards), strict=True):
-            if own[0] is not None:
-                gradients[name] = functools.reduce(Tensor.add_, own)
+        for name, *of_shards in zip(weights, *threads.map(back, shards), strict=True):
+            if of_shards[0] is not None:
+                gradients[name] = functools.reduce(Tensor.add_, of_shards)
         if part and (seen := statistics[part]).n:
             norm, (of_weight, of_bias) = detector.norms[part], (gradients[name] for name in detector.norm_weights(part))
             factor = norm.weight.detach() * torch.rsqrt(seen.variance + norm.eps) / -seen.n

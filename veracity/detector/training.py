@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import CorpusError, NumericalError
-from ..jobs.devices import computes_bfloat16, tell_no_bfloat16
+from ..jobs.devices import computes_bfloat16, warn_no_bfloat16
 from ..jobs.progress import Progress
 from ..jobs.resuming import SavedState
 from ..jobs.seeds import rng_for, seed_for
@@ -96,14 +96,14 @@ def train(
     _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
     # Includes the initial weights, because a factorisation on two threads rounds differently.
-    with workers(threads, device) as own, free_memory_kept():
-        run = _Training(data, architecture, seed, device, curve_every, own)
+    with workers(threads, device) as pool, free_memory_kept():
+        run = _Training(data, architecture, seed, device, curve_every, pool)
         if (state := saved.restore(run.identity(data))) is not None:
             run.load_state(state)
         data.to(device)
         run.detector.train()
         run.detector.freq_norm.train(settings.standardisation == "running")
-        batches = data.batches((rng_for(seed, "batch", n) for n in range(run.n_updates, settings.n_updates)), own)
+        batches = data.batches((rng_for(seed, "batch", n) for n in range(run.n_updates, settings.n_updates)), pool)
         with Progress(settings.n_updates, f"training {seed}", done=run.n_updates) as progress:
             for excerpts, is_sing in batches:
                 run.update(excerpts, is_sing)
@@ -144,7 +144,7 @@ class _Training:
         self.precision = self.settings.precision
         if self.precision == "bfloat16" and not computes_bfloat16(device):
             self.precision = "float32"
-            tell_no_bfloat16("the training")
+            warn_no_bfloat16("the training")
         rate = self.settings.learning_rate
         self.optimiser = torch.optim.Adam(self.detector.parameters(), lr=rate, fused=True)
         self.n_updates, self.curve = 0, list[CurvePoint]()

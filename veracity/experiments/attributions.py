@@ -136,8 +136,8 @@ def _answers(
 ) -> Iterator[Attribution]:
     stored = _stored(explainer, excerpts, grid.n_segments, domain, song) if explainer.stored else None
     with Progress(len(excerpts.original), f"{explainer.name} on {song}") as progress:
-        asked = zip(excerpts.adversarial, excerpts.clean, excerpts.flips, strict=True)
-        for e, (adversarial, clean, flip) in enumerate(asked):
+        tasks = zip(excerpts.adversarial, excerpts.clean, excerpts.flips, strict=True)
+        for e, (adversarial, clean, flip) in enumerate(tasks):
             rng = rng_for(seed, "explainer", explainer.name, domain, song, int(excerpts.start_frame[e]))
             if stored is not None:
                 weights = checked_weights(stored[e], grid.n_segments, explainer.name)

@@ -1,8 +1,8 @@
 """Controls: explanations whose correct answer or chance level is known by construction (stage ``controlled``).
 
-``confined``: attacks that may change only a few segments of an excerpt. ``cue``: a detector trained to decide by a tone in one
-segment. ``random_weights``: the excerpts of the study, explained for an untrained detector and scored against the flip sets of
-the trained detector. ``grid_...``: the experiment of the study on other grids.
+``confined``: attacks that may change only a few segments of an excerpt. ``shortcut``: a detector trained to decide by a tone in
+one segment. ``random_weights``: the excerpts of the study, explained for an untrained detector and scored against the flip sets
+of the trained detector. ``grid_...``: the experiment of the study on other grids.
 
 References
 ----------
@@ -14,14 +14,14 @@ Fusion 2022, and R. Wilming et al., "Theoretical behavior of XAI methods in the 
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..attacks.excerpts import Excerpts
 from ..attacks.settings import AttackSettings
 from ..detector.decisions import Flip, flipped, is_sing, probability
-from ..detector.planted import CueSettings, with_cue
+from ..detector.shortcut import ShortcutSettings, with_tone
 from ..errors import ConfigError
 from ..explainers import lime
 from ..explainers.evaluate import explain
@@ -40,20 +40,22 @@ from .flips import AllSets, Flips
 from .perturbation_games import perturbation_games, squared_norms
 
 if TYPE_CHECKING:
+    from ..attacks.detector import AttackedDetector
     from ..detector.checkpoints import Checkpoint
     from ..detector.model import Detector
 
-CONTROLS = ("confined", "cue", "random_weights")  # in addition to other grids
-PLANTED = ("confined", "cue")  # controls with a planted cause in audio; all others use the excerpts of the study
+SHORTCUT = "shortcut"
+CONTROLS = ("confined", SHORTCUT, "random_weights")  # in addition to other grids
+KNOWN_CAUSE = ("confined", SHORTCUT)  # controls with a planted cause in audio; all others use the excerpts of the study
 GRID, SHIFTED = "grid_", "shifted"
 NOSING = LABELS[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Controlled:
-    """Results of a control for one song: explainers, excerpts with planted segments, and scores."""
+    """Results of a control for one song: explainers, excerpts with the segments of the cause, and scores."""
 
-    control: str = note("name of the control: confined, cue, random_weights, or grid_ and a grid")
+    control: str = note("name of the control: confined, shortcut, random_weights, or grid_ and a grid")
     explainers: np.ndarray = array("explainer", unit="name", doc="name of the explainer")
     fills: np.ndarray = array(
         "explainer", unit="name", doc="fill of the game of each explainer; clean for the perturbation game"
@@ -62,7 +64,7 @@ class Controlled:
     reads_model: np.ndarray = array("explainer", unit="1", of=bool, doc="whether the explainer uses the model")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     n_tried: int = note("number of excerpts in which the cause was planted; number of excerpts in controls without one")
-    planted: np.ndarray = array(
+    cause: np.ndarray = array(
         "excerpt", "segment", unit="1", of=bool, doc="segments that contain the planted cause; none in controls without one"
     )
     outside: np.ndarray = array("excerpt", unit="ln magnitude", doc="largest difference outside these segments")
@@ -88,7 +90,7 @@ class Case:
     ----------
     excerpts : Excerpts
         Clean and adversarial excerpts.
-    planted : ndarray of bool, shape (n_excerpts, n_segments)
+    cause : ndarray of bool, shape (n_excerpts, n_segments)
         Segments in which the cause was planted; all False without a planted cause.
     n_tried : int
         Number of excerpts in which the cause was planted, including those that did not flip. Without a planted cause, the
@@ -99,30 +101,14 @@ class Case:
     """
 
     excerpts: Excerpts
-    planted: np.ndarray
+    cause: np.ndarray
     n_tried: int
     truth: Sequence[np.ndarray] | None = None
 
 
-class Asked(NamedTuple):
-    """Explainer to evaluate, and its game.
-
-    Attributes
-    ----------
-    name : str
-        Name of the explainer.
-    fill : str
-        Content of switched-off segments, "clean" for the perturbation game.
-    privileged : bool
-        Whether the explainer has access to the clean excerpt.
-    reads_model : bool
-        Whether the explainer uses the model.
-    """
-
-    name: str
-    fill: str
-    privileged: bool
-    reads_model: bool
+def stream_of(control: str) -> str:
+    """Return the name of a control in random streams; it is never changed, because it determines numbers."""
+    return "cue" if control == SHORTCUT else control
 
 
 def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: int) -> SegmentGrid:
@@ -151,7 +137,7 @@ def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: in
     return SegmentGrid(int(n_time), int(n_band), n_frames, n_mels)
 
 
-def chosen(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips | None = None) -> Case:
+def study_case(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips | None = None) -> Case:
     """Return the first excerpts of each direction of the study as a case without a planted cause.
 
     Parameters
@@ -204,24 +190,22 @@ def allowed_bins(segments: np.ndarray, grid: SegmentGrid, frontend: FrontEnd) ->
     ndarray of bool, shape (n_frames, n_bins)
         Whether each magnitude may change.
     """
-    heard = mel_filterbank(frontend) > 0  # (n_bins, n_mels)
-    of_bin = np.stack([heard[:, grid.band_of_mel == band].any(axis=1) for band in range(grid.n_band)])
+    contributes = mel_filterbank(frontend) > 0  # (n_bins, n_mels)
+    of_bin = np.stack([contributes[:, grid.band_of_mel == band].any(axis=1) for band in range(grid.n_band)])
     alone = of_bin & (of_bin.sum(axis=0) == 1)
     return (segments.reshape(grid.n_time, grid.n_band) @ alone)[grid.time_of_frame]
 
 
-def confined(
+def confined_case(
     audio: np.ndarray,
-    detector: "Detector",
+    attacked: "AttackedDetector",
     grid: SegmentGrid,
     settings: AttackSettings,
     *,
     n_segments: int,
     candidates: int,
     per_direction: int,
-    threshold: float,
-    seed: int,
-    song: str,
+    rng: np.random.Generator,
 ) -> Case:
     """Attack random excerpts in random segments only, and keep the excerpts whose label flips.
 
@@ -229,8 +213,8 @@ def confined(
     ----------
     audio : ndarray, shape (n_samples,), float32
         Attacked part of the song.
-    detector : Detector
-        Attacked detector.
+    attacked : AttackedDetector
+        Attacked detector with its front end and threshold.
     grid : SegmentGrid
         Segments of an excerpt.
     settings : AttackSettings
@@ -241,12 +225,8 @@ def confined(
         Number of attacked excerpts.
     per_direction : int
         Largest number of excerpts to keep for each direction.
-    threshold : float
-        Decision threshold.
-    seed : int
-        Seed of the run.
-    song : str
-        Name of the song, from which the random generator is derived.
+    rng : Generator
+        Source of the excerpts and of the segments.
 
     Returns
     -------
@@ -260,57 +240,52 @@ def confined(
     """
     from ..attacks.excerpt_scope import attack_excerpts, some_starts
 
-    frontend, rng = detector.frontend, rng_for(seed, "confined", song)
+    frontend, threshold = attacked.frontend, attacked.threshold
     if not 1 <= n_segments <= grid.n_segments:
         raise ConfigError(f"controls.confined.segments: must be from 1 to {grid.n_segments}, got {n_segments}.")
     starts = some_starts(len(audio), frontend, candidates, rng)
-    planted = np.argsort(rng.random((len(starts), grid.n_segments)), axis=1) < n_segments
+    cause = np.argsort(rng.random((len(starts), grid.n_segments)), axis=1) < n_segments
     if not len(starts):
         return _empty("spectrogram", grid, threshold)
-    allowed = np.stack([allowed_bins(one, grid, frontend) for one in planted])
-    found = attack_excerpts(
-        audio, starts, detector, frontend, settings, domain="spectrogram", threshold=threshold, allowed=allowed
-    )
-    was_sing = is_sing(probability(found.clean_logit), threshold)
-    flips = flipped(probability(found.adversarial_logit), threshold, was_sing)
+    allowed = np.stack([allowed_bins(segments, grid, frontend) for segments in cause])
+    attack = attack_excerpts(audio, starts, attacked, settings, domain="spectrogram", allowed=allowed)
+    was_sing = is_sing(probability(attack.clean_logit), threshold)
+    flips = flipped(probability(attack.adversarial_logit), threshold, was_sing)
     order = [np.flatnonzero(flips & (was_sing == (label == SING)))[:per_direction] for label in LABELS]
     kept = np.sort(np.concatenate(order))
-    pair = found.clean_log_mel[kept], found.adversarial_log_mel[kept]
+    pair = attack.clean_log_mel[kept], attack.adversarial_log_mel[kept]
     excerpts = _as_excerpts("spectrogram", starts[kept], np.where(was_sing[kept], SING, NOSING), *pair, threshold)
-    return Case(excerpts, planted[kept], len(starts))
+    return Case(excerpts, cause[kept], len(starts))
 
 
-def with_planted_cue(
+def shortcut_case(
     audio: np.ndarray,
-    planted: "Checkpoint",
+    trained: "Checkpoint",
     grid: SegmentGrid,
-    cue: CueSettings,
+    shortcut: ShortcutSettings,
     *,
     candidates: int,
-    kept: int,
-    seed: int,
-    song: str,
+    largest: int,
+    rng: np.random.Generator,
 ) -> Case:
-    """Add a tone to one segment of random excerpts, and keep those in which it flips the planted detector to "sing".
+    """Add a tone to one segment of random excerpts, and keep those in which it flips the trained detector to "sing".
 
     Parameters
     ----------
     audio : ndarray, shape (n_samples,), float32
         Part of the song from which excerpts are drawn.
-    planted : Checkpoint
-        Detector trained to decide by the tone; see `veracity.detector.planted.plant`.
+    trained : Checkpoint
+        Detector trained to decide by the tone; see `veracity.detector.shortcut.train_shortcut`.
     grid : SegmentGrid
         Segments of an excerpt.
-    cue : CueSettings
+    shortcut : ShortcutSettings
         Settings of the tone.
     candidates : int
         Number of excerpts to which the tone is added.
-    kept : int
+    largest : int
         Largest number of excerpts to keep.
-    seed : int
-        Seed of the run.
-    song : str
-        Name of the song, from which the random generator is derived.
+    rng : Generator
+        Source of the excerpts and of the segments.
 
     Returns
     -------
@@ -322,27 +297,28 @@ def with_planted_cue(
     from ..attacks.excerpt_scope import some_starts
     from ..songs.frontend import excerpt_magnitudes, log_mel
 
-    frontend, rng = planted.detector.frontend, rng_for(seed, "cue", song)
-    assert planted.threshold is not None
+    frontend, threshold = trained.detector.frontend, trained.threshold
+    assert threshold is not None
     starts = some_starts(len(audio), frontend, candidates, rng)
     if not len(starts):
-        return _empty("waveform", grid, planted.threshold)
-    times, n = rng.integers(grid.n_time, size=len(starts)), cue.n_samples(frontend, n_time=grid.n_time)
+        return _empty("waveform", grid, threshold)
+    times, n = rng.integers(grid.n_time, size=len(starts)), shortcut.n_samples(frontend, n_time=grid.n_time)
     windows = excerpt_windows(audio, starts, frontend)
     middle = np.array([np.flatnonzero(grid.time_of_frame == time).mean() for time in times]) * frontend.hop_samples
     onsets = np.round(middle + frontend.frame_samples / 2 - n / 2).astype(int)
     onsets = np.clip(onsets, 0, windows.shape[1] - n)
-    pair = [log_mel(excerpt_magnitudes(x, frontend), frontend) for x in (windows, with_cue(windows, onsets, cue, frontend))]
-    network = planted.detector.network()
+    sounding = with_tone(windows, onsets, shortcut, frontend)
+    pair = [log_mel(excerpt_magnitudes(x, frontend), frontend) for x in (windows, sounding)]
+    network = trained.detector.network()
     with torch.no_grad():
         p = [probability(network.logits(x.to(network.device)).cpu().numpy()) for x in pair]
-    flips = np.flatnonzero(~is_sing(p[0], planted.threshold) & is_sing(p[1], planted.threshold))[:kept]
-    segments = np.zeros((len(starts), grid.n_segments), dtype=bool)
-    segments[np.arange(len(starts)), times * grid.n_band + grid.band_of_mel[cue.mel]] = True
+    flips = np.flatnonzero(~is_sing(p[0], threshold) & is_sing(p[1], threshold))[:largest]
+    cause = np.zeros((len(starts), grid.n_segments), dtype=bool)
+    cause[np.arange(len(starts)), times * grid.n_band + grid.band_of_mel[shortcut.mel]] = True
     labels = np.full(len(flips), NOSING)
     clean, adversarial = (x.numpy()[flips] for x in pair)
-    excerpts = _as_excerpts("waveform", starts[flips], labels, clean, adversarial, planted.threshold)
-    return Case(excerpts, segments[flips], len(starts))
+    excerpts = _as_excerpts("waveform", starts[flips], labels, clean, adversarial, threshold)
+    return Case(excerpts, cause[flips], len(starts))
 
 
 def untrained(detector: "Detector", seed: int, song: str) -> "Detector":
@@ -445,70 +421,67 @@ def compute(
     ConfigError
         If an explainer fails; see `veracity.explainers.evaluate.explain`.
     """
-    excerpts, n = case.excerpts, grid.n_segments
-    always_evaluated = _in_any_case(model, settings)
-    who = [*always_evaluated, *(_named(one) for one in explainers)]
-    rankings: dict[Asked, list[np.ndarray]] = {one: [] for one in who}
-    area: list[list[float]] = []
-    norms = squared_norms(excerpts, grid) if len(excerpts.original) else np.zeros((0, n))
+    excerpts = case.excerpts
+    evaluated = [*_always_evaluated(model, settings), *map(_evaluated, explainers)]
+    rankings: list[list[np.ndarray]] = []  # by excerpt, then by explainer
+    areas: list[list[float]] = []
+    norms = squared_norms(excerpts, grid) if len(excerpts.original) else np.zeros((0, grid.n_segments))
     games = zip(excerpts.flips, model.values(perturbation_games(excerpts, grid)), strict=True)
     for e, (flip, values) in enumerate(games):
-        names = "control", control, excerpts.domain, song, int(excerpts.start_frame[e])
+        stream = "control", stream_of(control), excerpts.domain, song, int(excerpts.start_frame[e])
+        (filled,) = model.values([fill_game(excerpts.adversarial[e], grid, settings.fill)])
+        of_excerpt = list(_always_ranked(flip, norms[e], filled, values, settings, rng_for(seed, *stream)))
+        of_excerpt += [
+            _ranked(explainer, model, excerpts, e, grid, rng_for(seed, *stream, explainer.name)) for explainer in explainers
+        ]
         flips = case.truth[e] if case.truth is not None else None
         if flips is None and values.all_values is not None:
             flips = flip.has_flipped(values.all_values)
-        (filled,) = model.values([fill_game(excerpts.adversarial[e], grid, settings.fill)])
-        read_off = _read_off(flip, norms[e], filled, values, settings, rng_for(seed, *names))
-        given = list(zip(always_evaluated, read_off, strict=True))
-        for one in explainers:
-            answer = explain(
-                one,
-                model,
-                excerpts.adversarial[e],
-                grid,
-                flip.label,
-                threshold=flip.threshold,
-                rng=rng_for(seed, *names, one.name),
-                clean=excerpts.clean[e],
-            )
-            given.append((_named(one), answer.ranking))
-        for asked, ranking in given:
-            rankings[asked].append(ranking)
-        scored = scoring.truth_of(flips) if flips is not None and flips[-1] and not flips[0] else None
-        area.append([scoring.scores(scored, r)["aufc_normalised"] if scored else np.nan for _, r in given])
-    outside = [_outside(excerpts, e, case.planted[e], grid) for e in range(len(excerpts.original))]
-    recall = [[_recall(r, p) for r, p in zip(rankings[one], case.planted, strict=True)] for one in who]
-    shape = len(who), len(excerpts.original)
+        rankings.append(of_excerpt)
+        areas.append(_areas(of_excerpt, flips))
+    outside = [_outside(excerpts, e, case.cause[e], grid) for e in range(len(excerpts.original))]
+    recall = [[_recall(ranking, cause) for ranking in each] for each, cause in zip(rankings, case.cause, strict=True)]
+    shape = len(excerpts.original), len(evaluated)
     return Controlled(
         control=control,
-        explainers=np.array([one.name for one in who], dtype=str),
-        fills=np.array([one.fill for one in who], dtype=str),
-        privileged=np.array([one.privileged for one in who], dtype=bool),
-        reads_model=np.array([one.reads_model for one in who], dtype=bool),
+        explainers=np.array([each.name for each in evaluated], dtype=str),
+        fills=np.array([each.fill for each in evaluated], dtype=str),
+        privileged=np.array([each.privileged for each in evaluated], dtype=bool),
+        reads_model=np.array([each.reads_model for each in evaluated], dtype=bool),
         original=excerpts.original,
         n_tried=case.n_tried,
-        planted=case.planted,
+        cause=case.cause,
         outside=np.array(outside, dtype=np.float64),
-        recall=np.array(recall, dtype=np.float64).reshape(shape),
-        aufc_normalised=np.array(area, dtype=np.float64).reshape(shape[::-1]).T,
+        recall=np.array(recall, dtype=np.float64).reshape(shape).T,
+        aufc_normalised=np.array(areas, dtype=np.float64).reshape(shape).T,
     )
 
 
-def _named(one: ExplainerSettings) -> Asked:
-    return Asked(one.name, one.fill, one.privileged, one.budget != 0)
+@dataclass(frozen=True)
+class _Evaluated:
+    """Evaluated explainer; see `Controlled` for the fields."""
+
+    name: str
+    fill: str
+    privileged: bool
+    reads_model: bool
 
 
-def _in_any_case(model: ExplainedModel, settings: LimeSettings) -> list[Asked]:
-    """Return the explainers that are always evaluated for this model, in the order of `_read_off`."""
+def _evaluated(explainer: ExplainerSettings) -> _Evaluated:
+    return _Evaluated(explainer.name, explainer.fill, explainer.privileged, explainer.budget != 0)
+
+
+def _always_evaluated(model: ExplainedModel, settings: LimeSettings) -> list[_Evaluated]:
+    """Return the explainers that are always evaluated for this model, in the order of `_always_ranked`."""
     norm, sampled, exact, shapley = ALWAYS_EVALUATED
-    found = [Asked(norm, "", True, False), Asked(sampled, settings.fill, False, True)]
+    evaluated = [_Evaluated(norm, "", True, False), _Evaluated(sampled, settings.fill, False, True)]
     if model.exact:
-        found += [Asked(name, settings.fill, False, True) for name in (exact, shapley)]
-        found.append(Asked(shapley, CLEAN, True, True))
-    return found
+        evaluated += [_Evaluated(name, settings.fill, False, True) for name in (exact, shapley)]
+        evaluated.append(_Evaluated(shapley, CLEAN, True, True))
+    return evaluated
 
 
-def _read_off(
+def _always_ranked(
     flip: Flip,
     norm: np.ndarray,
     filled: GameValues,
@@ -519,23 +492,47 @@ def _read_off(
     """Yield the rankings derived from the values of the games: norm, sampled and exact LIME, Shapley values of both games."""
     sampled, exact = lime.fits(filled, settings, rng)
     assert sampled is not None
-    found = [norm, flip.sign * sampled.weights]
+    weights = [norm, flip.sign * sampled.weights]
     if exact is not None:
-        found.append(flip.sign * exact.weights)
+        weights.append(flip.sign * exact.weights)
         for values in (filled.all_values, perturbed.all_values):
             assert values is not None
-            found.append(flip.sign * solution_concepts.shapley(values))
-    for weights in found:
-        yield np.lexsort((rng.random(len(weights)), -weights))
+            weights.append(flip.sign * solution_concepts.shapley(values))
+    for of_explainer in weights:
+        yield np.lexsort((rng.random(len(of_explainer)), -of_explainer))
 
 
-def _recall(ranking: np.ndarray, planted: np.ndarray) -> float:
-    count = int(planted.sum())
-    return float(planted[ranking[:count]].mean()) if count else np.nan
+def _ranked(
+    explainer: ExplainerSettings, model: ExplainedModel, excerpts: Excerpts, e: int, grid: SegmentGrid, rng: np.random.Generator
+) -> np.ndarray:
+    flip = excerpts.flips[e]
+    return explain(
+        explainer,
+        model,
+        excerpts.adversarial[e],
+        grid,
+        flip.label,
+        threshold=flip.threshold,
+        rng=rng,
+        clean=excerpts.clean[e],
+    ).ranking
 
 
-def _outside(excerpts: Excerpts, e: int, planted: np.ndarray, grid: SegmentGrid) -> float:
-    if not planted.any():
+def _areas(rankings: Sequence[np.ndarray], flips: np.ndarray | None) -> list[float]:
+    """Return the normalised area under the flip curve of each ranking; NaN if the flips are unknown or not scored."""
+    if flips is None or not flips[-1] or flips[0]:
+        return [np.nan] * len(rankings)
+    truth = scoring.truth_of(flips)
+    return [scoring.scores(truth, ranking)["aufc_normalised"] for ranking in rankings]
+
+
+def _recall(ranking: np.ndarray, cause: np.ndarray) -> float:
+    count = int(cause.sum())
+    return float(cause[ranking[:count]].mean()) if count else np.nan
+
+
+def _outside(excerpts: Excerpts, e: int, cause: np.ndarray, grid: SegmentGrid) -> float:
+    if not cause.any():
         return np.nan
     difference = np.abs(excerpts.adversarial[e].astype(np.float64) - excerpts.clean[e])
-    return float(difference[~planted[grid.segment_map()]].max(initial=0.0))
+    return float(difference[~cause[grid.segment_map()]].max(initial=0.0))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,16 +42,33 @@ class DrawnExcerpt:
     coverage_by_segment: np.ndarray = array("segment", unit="1", doc="share of the drawing that lies in each segment")
 
 
+@dataclass(frozen=True)
+class DrawingChoices:
+    """Drawings to try on an excerpt.
+
+    Attributes
+    ----------
+    shapes : sequence of str
+        Names of shapes; see `veracity.experiments.drawing.shapes.shape_named`.
+    n_placements : int
+        Number of places and sizes to try for each shape.
+    imported : mapping of str to ndarray, shape (n_frames, n_mels)
+        Further drawings, none by default; see `veracity.experiments.drawing.files.import_drawings`.
+    """
+
+    shapes: Sequence[str]
+    n_placements: int
+    imported: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
 def compute(
     padded_log_mel: np.ndarray,
     model: ExplainedModel,
     settings: LimeSettings,
     *,
+    choices: DrawingChoices,
     threshold: float,
     n_frames: int,
-    shapes: Sequence[str],
-    imported: Mapping[str, np.ndarray] | None = None,
-    n_placements: int,
     seed: int,
     song: str,
 ) -> DrawnExcerpt:
@@ -65,16 +82,12 @@ def compute(
         Explained model.
     settings : LimeSettings
         Settings of LIME.
+    choices : DrawingChoices
+        Drawings to try.
     threshold : float
         Decision threshold: "sing" is P(sing) > threshold.
     n_frames : int
         Length of an excerpt in frames.
-    shapes : sequence of str
-        Names of shapes; see `veracity.experiments.drawing.shapes.shape_named`.
-    imported : mapping of str to ndarray, shape (n_frames, n_mels), optional
-        Further drawings; see `veracity.experiments.drawing.files.import_drawings`.
-    n_placements : int
-        Number of places and sizes to try for each shape.
     seed : int
         Seed of the run.
     song : str
@@ -99,11 +112,11 @@ def compute(
         return _no_drawing(padded_log_mel.shape[1])
     excerpt = np.ascontiguousarray(inside[start : start + n_frames])
     # Shapes are tried one by one in random order, because the broadest shape would otherwise always be chosen.
-    choices: list[dict[str, Any]] = [{"shapes": (shape,)} for shape in shapes]
-    choices += [{"shapes": (), "imported": {name: drawing}} for name, drawing in (imported or {}).items()]
+    single: list[dict[str, Any]] = [{"shapes": (shape,)} for shape in choices.shapes]
+    single += [{"shapes": (), "imported": {name: drawing}} for name, drawing in choices.imported.items()]
     tries = (
-        fit_drawing(excerpt, model.p_sing, threshold, rng, n_placements=n_placements, **choices[i])
-        for i in rng.permutation(len(choices))
+        fit_drawing(excerpt, model.p_sing, threshold, rng, n_placements=choices.n_placements, **single[i])
+        for i in rng.permutation(len(single))
     )
     drawing = next((drawing for drawing in tries if drawing is not None), None)
     if drawing is None:

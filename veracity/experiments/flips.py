@@ -232,14 +232,14 @@ def _of_tried(flip: Flip, values: GameValues, budget: int, rng: np.random.Genera
     masks = np.concatenate([first_masks(ranking) for ranking in rankings])
     flips = flip.has_flipped(values.of(masks)).reshape(RANDOM_SETS, n)
     sign = flip.sign
-    found = smallest_flip_set(lambda masks: sign * values.of(masks), lambda p: flip.has_flipped(sign * p), n, budget)
+    search = smallest_flip_set(lambda masks: sign * values.of(masks), lambda p: flip.has_flipped(sign * p), n, budget)
     return {
-        "best_found": flips.any(axis=0) | found.best[1:],
+        "best_found": flips.any(axis=0) | search.best[1:],
         "random_sampled": flips.mean(axis=0),
-        "found_size": found.size,
-        "found_set": found.mask,
-        "found_proved": found.proved,
-        "found_queries": found.n_queries,
+        "found_size": search.size,
+        "found_set": search.mask,
+        "found_proved": search.proved,
+        "found_queries": search.n_queries,
     }
 
 

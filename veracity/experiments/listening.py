@@ -31,6 +31,7 @@ from .flips import Flips
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..attacks.detector import AttackedDetector
     from ..detector.network import Network
 
 COLUMNS = [
@@ -95,36 +96,57 @@ def chosen(excerpts: Mapping[tuple[str, str], Excerpts], per_panel: int, seed: i
     list of (domain, song, excerpt)
         Domain, name of the song and index of each excerpt.
     """
-    found = []
+    drawn = []
     for domain in dict.fromkeys(domain for domain, _ in excerpts):
         for label in LABELS:
             rng, queue = rng_for(seed, "listening", domain, label), []
-            for (own, song), item in excerpts.items():
-                if own == domain:
+            for (domain_of_item, song), item in excerpts.items():
+                if domain_of_item == domain:
                     shuffled = rng.permutation(np.flatnonzero(item.original == label))
                     queue += [(rank, song, int(e)) for rank, e in enumerate(shuffled)]
             rng.shuffle(queue)
-            queue.sort(key=lambda one: one[0])  # the first excerpt of every song, then the second of every song, and so on
-            found += [(domain, song, e) for _, song, e in queue[:per_panel]]
-    return found
+            queue.sort(key=lambda entry: entry[0])  # the first excerpt of every song, then the second of every song, and so on
+            drawn += [(domain, song, e) for _, song, e in queue[:per_panel]]
+    return drawn
+
+
+@dataclass(frozen=True)
+class AttackedSong:
+    """Song with the results of one attack on it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the song.
+    audio : ndarray, shape (n_samples,), float32
+        Attacked part of the song.
+    start_seconds : float
+        Start of `audio` in the song in seconds.
+    attack : SongAttack or ExcerptAttack
+        Result of the attack.
+    excerpts : Excerpts
+        Adversarial excerpts of the song.
+    flips : Flips
+        Flip sets of the excerpts.
+    """
+
+    name: str
+    audio: np.ndarray
+    start_seconds: float
+    attack: SongAttack | ExcerptAttack
+    excerpts: Excerpts
+    flips: Flips
 
 
 def write_sounds(
     folder: str | os.PathLike,
-    audio: np.ndarray,
-    attack: SongAttack | ExcerptAttack,
-    excerpts: Excerpts,
+    song: AttackedSong,
     e: int,
     explanations: Explanations,
-    flips: Flips,
-    network: "Network",
-    frontend: FrontEnd,
+    detector: "AttackedDetector",
     grid: SegmentGrid,
     *,
     fill: str,
-    threshold: float,
-    song: str,
-    start_seconds: float,
 ) -> list[dict[str, object]]:
     """Write the sounds of one excerpt as FLAC files, and return their rows of the table ``listening``.
 
@@ -132,60 +154,48 @@ def write_sounds(
     ----------
     folder : path-like
         Folder of the files.
-    audio : ndarray, shape (n_samples,), float32
-        Attacked part of the song.
-    attack : SongAttack or ExcerptAttack
-        Result of the attack.
-    excerpts : Excerpts
-        Adversarial excerpts of the song.
+    song : AttackedSong
+        Song with the results of the attack.
     e : int
         Index of the excerpt.
     explanations : Explanations
         LIME explanations of the excerpts.
-    flips : Flips
-        Flip sets of the excerpts.
-    network : Network
-        Detector.
-    frontend : FrontEnd
-        Settings of the front end.
+    detector : AttackedDetector
+        Attacked detector.
     grid : SegmentGrid
         Segments of the excerpts.
     fill : str
         Fill of the LIME explanation.
-    threshold : float
-        Decision threshold.
-    song : str
-        Name of the song.
-    start_seconds : float
-        Start of `audio` in the song in seconds.
 
     Returns
     -------
     list of dict
         One row per sound, with the columns `COLUMNS`.
     """
+    excerpts, frontend = song.excerpts, detector.frontend
     weights = explanations.along("weights", input="adversarial", fill=fill, method="sampled")[e]
-    flip = Flip(excerpts.flips[e].label, threshold)
+    flip = Flip(excerpts.flips[e].label, detector.threshold)
     ranking = lime.ranking(weights, flip.label)
     first = int(excerpts.start_frame[e])
-    known: dict[str, object] = {"domain": excerpts.domain, "original": str(excerpts.original[e]), "song": song}
-    known |= {"seconds": start_seconds + first / frontend.frames_per_second}
+    of_excerpt: dict[str, object] = {"domain": excerpts.domain, "original": str(excerpts.original[e]), "song": song.name}
+    of_excerpt["seconds"] = song.start_seconds + first / frontend.frames_per_second
     rows = []
-    for sound in sounds_of(audio, attack, excerpts, e, flips, ranking, network, frontend, grid):
-        file = f"{excerpts.domain}_{excerpts.original[e]}_{song}_{first}_{sound.name}.flac"
+    for sound in sounds_of(song, e, ranking, detector, grid):
+        file = f"{excerpts.domain}_{excerpts.original[e]}_{song.name}_{first}_{sound.name}.flac"
         _write_flac(Path(folder) / file, sound.audio, frontend.sample_rate)
-        said: dict[str, object] = {
+        # No flip is reported for the perturbation alone, because it is not a version of the excerpt.
+        is_version = sound.name != "perturbation"
+        of_sound: dict[str, object] = {
             "sound": sound.name,
             "segments": _as_set(sound.segments),
             "gain_db": sound.gain_db,
             "file": file,
+            "p_sing": sound.p_sing,
+            "p_heard": sound.p_heard,
+            "flips": np.nan if np.isnan(sound.p_sing) else float(flip.has_flipped(sound.p_sing)),
+            "flips_heard": float(flip.has_flipped(sound.p_heard)) if is_version else np.nan,
         }
-        said |= {"p_sing": sound.p_sing, "p_heard": sound.p_heard}
-        said["flips"] = np.nan if np.isnan(sound.p_sing) else float(flip.has_flipped(sound.p_sing))
-        # No flip is reported for the perturbation alone, because it is not a version of the excerpt.
-        heard = sound.name != "perturbation"
-        said["flips_heard"] = float(flip.has_flipped(sound.p_heard)) if heard else np.nan
-        rows.append({**known, **said})
+        rows.append({**of_excerpt, **of_sound})
     return rows
 
 
@@ -203,36 +213,20 @@ def _write_flac(path: Path, audio: np.ndarray, sample_rate: int) -> None:
 
 
 def sounds_of(
-    audio: np.ndarray,
-    attack: SongAttack | ExcerptAttack,
-    excerpts: Excerpts,
-    e: int,
-    flips: Flips,
-    ranking: np.ndarray,
-    network: "Network",
-    frontend: FrontEnd,
-    grid: SegmentGrid,
+    song: AttackedSong, e: int, ranking: np.ndarray, detector: "AttackedDetector", grid: SegmentGrid
 ) -> Iterator[Sound]:
     """Yield the sounds of one excerpt.
 
     Parameters
     ----------
-    audio : ndarray, shape (n_samples,), float32
-        Attacked part of the song.
-    attack : SongAttack or ExcerptAttack
-        Result of the attack.
-    excerpts : Excerpts
-        Adversarial excerpts of the song.
+    song : AttackedSong
+        Song with the results of the attack.
     e : int
         Index of the excerpt.
-    flips : Flips
-        Flip sets of the excerpts.
     ranking : ndarray of int, shape (n_segments,)
         Ranking of the segments by LIME.
-    network : Network
-        Detector.
-    frontend : FrontEnd
-        Settings of the front end.
+    detector : AttackedDetector
+        Attacked detector.
     grid : SegmentGrid
         Segments of the excerpts.
 
@@ -244,29 +238,37 @@ def sounds_of(
     """
     import torch
 
-    from ..songs.resynthesis import confined
+    from ..songs.frontend import excerpt_magnitudes, log_mel
+    from ..songs.resynthesis import partly_perturbed
 
+    audio, excerpts, frontend = song.audio, song.excerpts, detector.frontend
     first = int(excerpts.start_frame[e])
-    perturbed = perturbed_audio(audio, attack, first, frontend)
+    perturbed = perturbed_audio(audio, song.attack, first, frontend)
     everything = np.ones((grid.n_frames, grid.n_mels), dtype=bool)
-    whole = perturbed if perturbed.ndim == 1 else confined(audio, perturbed, everything, frontend, first_frame=first)
-    original, adversarial = (part_heard(x, first, frontend) for x in (audio, whole))
+    whole = perturbed if perturbed.ndim == 1 else partly_perturbed(audio, perturbed, everything, frontend, first_frame=first)
+    original, adversarial = (audible_part(x, first, frontend) for x in (audio, whole))
     difference = adversarial - original
     gain_db = min(MAX_DB, 20 * np.log10(PEAK / max(float(np.abs(difference).max()), 1e-12)))
-    best = np.flatnonzero(masks_of(flips.sets.smallest(e)[:1], grid.n_segments)[0])  # empty if the search found no set
-    yield _sound("original", original, 0.0, (), float(excerpts.clean_p[e]), network, frontend)
-    yield _sound("adversarial", adversarial, 0.0, (), float(excerpts.adversarial_p[e]), network, frontend)
-    yield _sound("perturbation", difference * 10 ** (gain_db / 20), gain_db, (), np.nan, network, frontend)
+    best = np.flatnonzero(masks_of(song.flips.sets.smallest(e)[:1], grid.n_segments)[0])  # empty if the search found no set
+
+    def sound(name: str, part: np.ndarray, p_sing: float, gain_db: float = 0.0, segments: tuple[int, ...] = ()) -> Sound:
+        written = (np.round(np.clip(part, -1, 1) * FULL_SCALE) / FULL_SCALE).astype(np.float32)
+        p_heard = _p_sing(log_mel(excerpt_magnitudes(written, frontend), frontend)[None], detector.network)
+        return Sound(name, written, float(gain_db), segments, p_sing, p_heard)
+
+    yield sound("original", original, float(excerpts.clean_p[e]))
+    yield sound("adversarial", adversarial, float(excerpts.adversarial_p[e]))
+    yield sound("perturbation", difference * 10 ** (gain_db / 20), np.nan, gain_db)
     for name, segments in (("lime", tuple(ranking[:TOP].tolist())), ("best", tuple(best.tolist()))):
         if not segments:
             continue
         inside = np.isin(grid.segment_map(), segments)
         mixed = np.where(inside, excerpts.adversarial[e], excerpts.clean[e])
-        heard = part_heard(confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
-        yield _sound(name, heard, 0.0, segments, _p_sing(torch.as_tensor(mixed)[None], network), network, frontend)
+        part = audible_part(partly_perturbed(audio, perturbed, inside, frontend, first_frame=first), first, frontend)
+        yield sound(name, part, _p_sing(torch.as_tensor(mixed)[None], detector.network), segments=segments)
 
 
-def part_heard(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
+def audible_part(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
     """Return the samples in the windows of an excerpt; beyond the ends, the song is reflected as by the front end.
 
     Parameters
@@ -317,28 +319,12 @@ def perturbed_audio(audio: np.ndarray, attack: SongAttack | ExcerptAttack, first
         return np.maximum(magnitudes(audio, frontend).numpy() + inner, 0)
     delta = attack.delta[int(np.flatnonzero(attack.start_frame == first)[0])]
     if attack.domain == "waveform":
-        found = audio.copy()
-        found[excerpt_samples(first, frontend)] += delta[:, 0]
-        return found
-    found = magnitudes(audio, frontend).numpy()
-    found[first : first + len(delta)] += delta
-    return np.maximum(found, 0)
-
-
-def _sound(
-    name: str,
-    audio: np.ndarray,
-    gain_db: float,
-    segments: tuple[int, ...],
-    p_sing: float,
-    network: "Network",
-    frontend: FrontEnd,
-) -> Sound:
-    from ..songs.frontend import excerpt_magnitudes, log_mel
-
-    written = (np.round(np.clip(audio, -1, 1) * FULL_SCALE) / FULL_SCALE).astype(np.float32)
-    frames = log_mel(excerpt_magnitudes(written, frontend), frontend)
-    return Sound(name, written, float(gain_db), segments, p_sing, _p_sing(frames[None], network))
+        perturbed = audio.copy()
+        perturbed[excerpt_samples(first, frontend)] += delta[:, 0]
+        return perturbed
+    perturbed = magnitudes(audio, frontend).numpy()
+    perturbed[first : first + len(delta)] += delta
+    return np.maximum(perturbed, 0)
 
 
 def _p_sing(frames: "Tensor", network: "Network") -> float:

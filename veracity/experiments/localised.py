@@ -104,16 +104,16 @@ def compute(
     perturbations, decided = perturbation_games(excerpts, grid), excerpts.flips
     confined = _confined(flips, k_tried, grid.n_segments)
     games = [fill_game(perturbations[c.excerpt].inputs(_mask(c.kept, grid))[0], grid, settings.fill) for c in confined]
-    found = []
+    results = []
     with Progress(len(confined), f"localising {song}") as progress:
-        for one, values in zip(confined, model.values(games), strict=True):
-            names = (excerpts.domain, song, int(excerpts.start_frame[one.excerpt]), one.k)
+        for confinement, values in zip(confined, model.values(games), strict=True):
+            names = (excerpts.domain, song, int(excerpts.start_frame[confinement.excerpt]), confinement.k)
             fits = lime.fits(values, settings, rng_for(seed, "lime localised", *names))
-            flip_sets = all_flips(flips, one.excerpt)
-            asked = one, decided[one.excerpt], flip_sets, perturbations[one.excerpt], model
-            scores = [_score(fit, *asked) for fit in fits]
+            e = confinement.excerpt
+            excerpt = PerturbedExcerpt(decided[e], all_flips(flips, e), perturbations[e], model)
+            scores = [_score(fit, confinement, excerpt) for fit in fits]
             p_sing = values.of(np.ones((1, grid.n_segments), dtype=bool))[0]
-            found.append(_Found(p_sing, scores, values.audited(rng_for(seed, "audit localised", *names))))
+            results.append(_Recovery(p_sing, scores, values.audited(rng_for(seed, "audit localised", *names))))
             progress.advance()
     return Localised(
         evaluator=model.evaluator.name,
@@ -125,7 +125,7 @@ def compute(
         excerpt=np.array([c.excerpt for c in confined], dtype=np.int64),
         original=excerpts.original[[c.excerpt for c in confined]] if confined else np.zeros(0, dtype="U6"),
         kept=np.array([c.kept for c in confined], dtype=np.int64),
-        **_columns(found, grid.n_segments, exact=model.exact),
+        **_columns(results, grid.n_segments, exact=model.exact),
     )
 
 
@@ -149,6 +149,28 @@ class Confined:
 
 
 @dataclass(frozen=True)
+class PerturbedExcerpt:
+    """Excerpt whose perturbation is confined, with everything that judges a ranking.
+
+    Attributes
+    ----------
+    flip : Flip
+        Explained label of the excerpt, with the threshold.
+    flip_sets : ndarray of bool, shape (2**n_segments,), or None
+        Whether each mask of the whole perturbation flips the label; None if not all masks were evaluated.
+    perturbation : Game
+        Perturbation game of the excerpt.
+    model : ExplainedModel
+        Explained model.
+    """
+
+    flip: Flip
+    flip_sets: np.ndarray | None
+    perturbation: Game
+    model: ExplainedModel
+
+
+@dataclass(frozen=True)
 class _Score:
     """Scores of one fit for a confined perturbation; the defaults are those of a fit that was not computed."""
 
@@ -161,7 +183,7 @@ class _Score:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Recovery:
     p_sing: float
     scores: Sequence[_Score]  # in the order of `lime.METHODS`
     audit: float
@@ -181,29 +203,15 @@ def _mask(index: int, grid: SegmentGrid) -> np.ndarray:
     return masks_of(np.array([index]), grid.n_segments)
 
 
-def _score(
-    fit: lime.LimeFit | None,
-    confined: Confined,
-    flip: Flip,
-    flip_sets: np.ndarray | None,
-    perturbation: Game,
-    model: ExplainedModel,
-) -> _Score:
+def _score(fit: lime.LimeFit | None, confined: Confined, excerpt: PerturbedExcerpt) -> _Score:
     """Compare LIME's top k segments with the k segments of the perturbation and with the smallest flip sets in them."""
     if fit is None:
-        return _Score(np.full(perturbation.grid.n_segments, np.nan))
-    ranking = lime.ranking(fit.weights, flip.label)
-    return _Score(fit.weights, fit.fidelity, **finding(ranking, confined, flip, flip_sets, perturbation, model))
+        return _Score(np.full(excerpt.perturbation.grid.n_segments, np.nan))
+    ranking = lime.ranking(fit.weights, excerpt.flip.label)
+    return _Score(fit.weights, fit.fidelity, **recovery(ranking, confined, excerpt))
 
 
-def finding(
-    ranking: np.ndarray,
-    confined: Confined,
-    flip: Flip,
-    flip_sets: np.ndarray | None,
-    perturbation: Game,
-    model: ExplainedModel,
-) -> dict[str, float]:
+def recovery(ranking: np.ndarray, confined: Confined, excerpt: PerturbedExcerpt) -> dict[str, float]:
     """Compare the top k segments of a ranking with the k segments of a confined perturbation.
 
     Parameters
@@ -212,45 +220,41 @@ def finding(
         Ranking of the segments.
     confined : Confined
         Confined perturbation.
-    flip : Flip
-        Explained label of the excerpt, with the threshold.
-    flip_sets : ndarray of bool, shape (2**n_segments,), or None
-        Whether each mask of the whole perturbation flips the label; None if not all masks were evaluated.
-    perturbation : Game
-        Perturbation game of the excerpt.
-    model : ExplainedModel
-        Explained model.
+    excerpt : PerturbedExcerpt
+        Excerpt of the perturbation.
 
     Returns
     -------
     dict
-        ``n_found`` and ``found_flips``, and with `flip_sets` also ``needed_found`` and ``n_needed``; see `Localised`.
+        ``n_found`` and ``found_flips``, and with `excerpt.flip_sets` also ``needed_found`` and ``n_needed``; see `Localised`.
     """
     top = mask_index(ranking[: confined.k])
-    found = top & confined.kept
+    recovered = top & confined.kept
+    flip_sets = excerpt.flip_sets
     if flip_sets is None:
-        p = next(model.evaluator.probabilities([perturbation], _mask(found, perturbation.grid)))[0]
-        return {"n_found": found.bit_count(), "found_flips": flip.has_flipped(p)}
+        masks = _mask(recovered, excerpt.perturbation.grid)
+        p = next(excerpt.model.evaluator.probabilities([excerpt.perturbation], masks))[0]
+        return {"n_found": recovered.bit_count(), "found_flips": excerpt.flip.has_flipped(p)}
     needed = solution_concepts.smallest_flip_sets(solution_concepts.within(flip_sets, confined.kept))
     n_needed = int(needed[0]).bit_count()
-    share = max((top & int(one)).bit_count() for one in needed) / n_needed
-    return {"n_found": found.bit_count(), "found_flips": flip_sets[found], "needed_found": share, "n_needed": n_needed}
+    share = max((top & int(flip_set)).bit_count() for flip_set in needed) / n_needed
+    return {"n_found": recovered.bit_count(), "found_flips": flip_sets[recovered], "needed_found": share, "n_needed": n_needed}
 
 
-def _columns(found: Sequence[_Found], n_segments: int, *, exact: bool) -> dict[str, Any]:
+def _columns(results: Sequence[_Recovery], n_segments: int, *, exact: bool) -> dict[str, Any]:
     """Return the fields of `Localised` with the scores of all confined perturbations."""
-    shape = (len(found), len(lime.METHODS))
-    weights = np.array([[score.weights for score in one.scores] for one in found]).reshape(*shape, n_segments)
+    shape = (len(results), len(lime.METHODS))
+    weights = np.array([[score.weights for score in result.scores] for result in results]).reshape(*shape, n_segments)
 
     def column(name: str) -> np.ndarray:
-        values = [[getattr(score, name) for score in one.scores] for one in found]
+        values = [[getattr(score, name) for score in result.scores] for result in results]
         return np.array(values, dtype=float).reshape(shape).swapaxes(0, 1)
 
     return {
-        "p_sing": np.array([one.p_sing for one in found], dtype=float),
+        "p_sing": np.array([result.p_sing for result in results], dtype=float),
         "weights": weights.swapaxes(0, 1),  # (row, method, segment) -> (method, row, segment)
         **{name: column(name) for name in ("fidelity", "n_found", "found_flips")},
         "n_needed": column("n_needed")[0] if exact else None,
         "needed_found": column("needed_found") if exact else None,
-        "audit": np.array([one.audit for one in found], dtype=float),
+        "audit": np.array([result.audit for result in results], dtype=float),
     }

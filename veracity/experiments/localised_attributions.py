@@ -13,7 +13,7 @@ from ..jobs.progress import Progress
 from ..jobs.seeds import rng_for
 from ..jobs.store import array, note
 from .flips import Flips, all_flips
-from .localised import Confined, Localised, finding
+from .localised import Confined, Localised, PerturbedExcerpt, recovery
 from .perturbation_games import perturbation_games
 
 
@@ -45,7 +45,6 @@ def compute(
     grid: SegmentGrid,
     *,
     seed: int,
-    domain: str,
     song: str,
 ) -> LocalisedAttributions:
     """Explain each excerpt with a confined perturbation, and compare the top k segments with those of the perturbation.
@@ -66,8 +65,8 @@ def compute(
         Segments of the excerpts.
     seed : int
         Seed of the run.
-    domain, song : str
-        Attack and song, from which the random generators are derived.
+    song : str
+        Name of the song, from which the random generators are derived.
 
     Returns
     -------
@@ -81,9 +80,9 @@ def compute(
     """
     perturbations, flips_of, rows = perturbation_games(excerpts, grid), excerpts.flips, []
     with Progress(len(localised.k), f"{explainer.name} on localised {song}") as progress:
-        for row, (k, e, kept) in enumerate(zip(localised.k, localised.excerpt, localised.kept, strict=True)):
+        for k, e, kept in zip(localised.k, localised.excerpt, localised.kept, strict=True):
             perturbed = perturbations[e].inputs(masks_of(np.array([kept]), grid.n_segments))[0]
-            rng = rng_for(seed, "explainer localised", explainer.name, domain, song, int(excerpts.start_frame[e]), int(k))
+            names = explainer.name, excerpts.domain, song, int(excerpts.start_frame[e]), int(k)
             answer = explain(
                 explainer,
                 model,
@@ -91,15 +90,16 @@ def compute(
                 grid,
                 flips_of[e].label,
                 threshold=flips_of[e].threshold,
-                rng=rng,
+                rng=rng_for(seed, "explainer localised", *names),
                 clean=excerpts.clean[e],
             )
-            one = Confined(int(k), int(e), int(localised.kept[row]))
-            found = finding(answer.ranking, one, flips_of[e], all_flips(flips, e), perturbations[e], model)
-            rows.append({"ranking": answer.ranking, "n_needed": np.nan, "needed_found": np.nan, **found})
+            confined = Confined(int(k), int(e), int(kept))
+            excerpt = PerturbedExcerpt(flips_of[e], all_flips(flips, e), perturbations[e], model)
+            scores = recovery(answer.ranking, confined, excerpt)
+            rows.append({"ranking": answer.ranking, "n_needed": np.nan, "needed_found": np.nan, **scores})
             progress.advance()
-    found_of = ("n_found", "found_flips", "n_needed", "needed_found")
-    columns = {name: np.array([row[name] for row in rows], dtype=float) for name in found_of}
+    scores_of = ("n_found", "found_flips", "n_needed", "needed_found")
+    columns = {name: np.array([row[name] for row in rows], dtype=float) for name in scores_of}
     return LocalisedAttributions(
         explainer=explainer.name,
         k=localised.k,

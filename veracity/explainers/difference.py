@@ -38,12 +38,12 @@ def lime_logit(task: ExplanationTask, *, kernel_width: float = 0.25, alpha: floa
         Weight for the adversarial excerpt minus weight for the clean excerpt.
     """
     settings = {"kernel_width": kernel_width, "alpha": alpha, "n_samples": n_samples}
-    return _difference(task, lambda one: surrogates.fit_exact(one.all_values(), **settings).weights)  # type: ignore[arg-type]
+    return _difference(task, lambda of_game: surrogates.fit_exact(of_game.all_values(), **settings).weights)  # type: ignore[arg-type]
 
 
 def shapley(task: ExplanationTask, *, scale: exact.Scale = "probability") -> np.ndarray:
     """Return the difference of exact Shapley values; see `veracity.explainers.exact.shapley` for the scales."""
-    return _difference(task, lambda one: exact.shapley(one, scale=scale))
+    return _difference(task, lambda of_game: exact.shapley(of_game, scale=scale))
 
 
 def occlusion(task: ExplanationTask) -> np.ndarray:

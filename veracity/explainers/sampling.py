@@ -67,5 +67,5 @@ def _asked(task: ExplanationTask, method: Any, **settings: Any) -> np.ndarray:
             values[inner] = probability(task.values(rows[inner]))
         return values
 
-    found = approximator.approximate(budget=budget - 2, game=game)
-    return np.array([found[(segment,)] for segment in range(n)])
+    approximated = approximator.approximate(budget=budget - 2, game=game)
+    return np.array([approximated[(segment,)] for segment in range(n)])

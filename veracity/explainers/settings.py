@@ -165,12 +165,13 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
     ConfigError
         If an explainer needs a missing capability. The message names the explainer.
     """
-    for one in explainers:
-        module = (one.call or "").removeprefix("veracity.explainers.").partition(":")[0]
+    for explainer in explainers:
+        module = (explainer.call or "").removeprefix("veracity.explainers.").partition(":")[0]
         need = _NEEDS.get(module, "")
         if need in missing:
             raise ConfigError(
-                f"explainers.{one.name}: requires {need}, but {missing[need]}. Leave the explainer out, or change this key."
+                f"explainers.{explainer.name}: requires {need}, but {missing[need]}. "
+                "Leave the explainer out, or change this key."
             )
 
 
@@ -222,11 +223,11 @@ def explainers_of(configured: Sequence[Any]) -> list[ExplainerSettings]:
         raise ConfigError(
             f"explainers: must contain lime, which the paper's tables and figures require, got {quoted(configured)}. Add it."
         )
-    found = [_settings_of(item) for item in configured if item != LIME]
-    names = [one.name for one in found]
+    explainers = [_settings_of(item) for item in configured if item != LIME]
+    names = [explainer.name for explainer in explainers]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"explainers: names must differ, got '{twice}' twice. Rename one of them with `name:`.")
-    return found
+    return explainers
 
 
 def ready(name: str, **changes: Any) -> ExplainerSettings:

@@ -217,7 +217,7 @@ class ExplanationTask:
 
     def _metered(self, answer: Tensor) -> Tensor:
         if answer.requires_grad:
-            answer.register_hook(lambda slope: self.queries.add(len(slope)))
+            answer.register_hook(lambda gradient: self.queries.add(len(gradient)))
         return answer
 
     def _hooked(self, module: nn.Module) -> nn.Module:

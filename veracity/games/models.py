@@ -9,18 +9,18 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ..classifiers.building import noise
-from ..classifiers.plain_stacks import plain_stack
 from ..classifiers.protocol import HasLayers, OneLabel
 from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.modules import as_module
-from ..detector.stacks import Stack, stack_of
 from ..errors import ConfigError
 from .callables import callable_evaluator
 from .evaluators import DirectEvaluator, Evaluator
 from .explained import ExplainedModel
+from .feedforward import FeedForward, feedforward_of
 from .grid import DIRECT_EXACT_SEGMENTS, SegmentGrid
 from .table_plans import plan_tables
 from .tables import TableEvaluator
+from .traced_modules import feedforward_of_module
 
 log = logging.getLogger(__name__)
 ASKED_FOR = "direct evaluation is configured"
@@ -142,7 +142,7 @@ def network_evaluator(detector: AnyDetector, grid: SegmentGrid, *, exact_tables:
     network = as_network(detector)
     if not exact_tables:
         return DirectEvaluator(network.logits, reason=ASKED_FOR)
-    return _tabulated(stack_of(network), grid, network.logits)
+    return _tabulated(feedforward_of(network), grid, network.logits)
 
 
 def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:
@@ -168,16 +168,16 @@ def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bo
         if not isinstance(model.classifier, HasLayers):
             raise ConfigError("it does not expose its layers")
         example = model.representation(noise(model.classifier.excerpt_samples))
-        stack = plain_stack(model.classifier.layers(), example, model.of_logits)
+        feedforward = feedforward_of_module(model.classifier.layers(), example, model.of_logits)
     except Exception as error:  # tables are optional, so any error of a user's module leads to direct evaluation
         why = str(error) if isinstance(error, ConfigError) else f"its layers cannot be traced ({type(error).__name__})"
         reason = f"no tables for the classifier: {why}"
         log.info("evaluator for a %d x %d grid: direct (%s)", grid.n_time, grid.n_band, reason)
         return DirectEvaluator(model.logit, reason=reason)
-    return _tabulated(stack, grid, model.logit)
+    return _tabulated(feedforward, grid, model.logit)
 
 
-def _tabulated(stack: Stack, grid: SegmentGrid, logits: Callable[[Tensor], Tensor]) -> Evaluator:
-    plan, reason = plan_tables(stack.steps, grid)
+def _tabulated(feedforward: FeedForward, grid: SegmentGrid, logits: Callable[[Tensor], Tensor]) -> Evaluator:
+    plan, reason = plan_tables(feedforward.steps, grid)
     log.info("evaluator for a %d x %d grid: %s (%s)", grid.n_time, grid.n_band, "tables" if plan else "direct", reason)
-    return TableEvaluator(stack, plan, reason=reason) if plan else DirectEvaluator(logits, reason=reason)
+    return TableEvaluator(feedforward, plan, reason=reason) if plan else DirectEvaluator(logits, reason=reason)

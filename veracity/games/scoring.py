@@ -170,7 +170,7 @@ def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None)
         "excess_k": float(np.argmax(curve) + 1 - size),
         "sufficiency": float(curve[min(TOP, n) - 1]),
         "comprehensiveness": float(not truth.flips[(len(truth.flips) - 1) ^ top]),
-        "best_match_recall": max((first & int(one)).bit_count() for one in truth.smallest) / size,
+        "best_match_recall": max((first & int(flip_set)).bit_count() for flip_set in truth.smallest) / size,
         "core_precision": in_core / size if truth.core else np.nan,
         "core_recall": in_core / truth.core.bit_count() if truth.core else np.nan,
         "pointing": float(truth.minimal_union >> int(ranking[0]) & 1),
@@ -186,20 +186,20 @@ def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None)
 #: Description of each score; higher is better except for ``excess_k``.
 SCORES = {
     "aufc": "share of the first 1 ... n - 1 segments that flip (area under the flip curve)",
-    "aufc_normalised": "that, 0 for a random ranking and 1 for the best",
-    "excess_k": "segments until the first flip, beyond those of a smallest flip set",
-    "sufficiency": f"do the first {TOP} segments alone flip?",
-    "comprehensiveness": f"do all but the first {TOP} segments not flip?",
-    "best_match_recall": "share of the best-matching smallest set among as many first segments",
-    "core_precision": "share of as many first segments as a smallest set has that is in every smallest set",
-    "core_recall": "share of what is in every smallest set among these",
-    "pointing": "is the first segment in some minimal set?",
-    "pointing_strict": "is it in every smallest set?",
-    "rank_accuracy": "share of the segments of smallest sets among as many first segments",
-    "mass_accuracy": "share of positive weight on the segments of smallest sets",
+    "aufc_normalised": "area under the flip curve, scaled so that 0 is a random ranking and 1 the best ranking",
+    "excess_k": "number of segments until the first flip minus the size of a smallest flip set",
+    "sufficiency": f"whether the first {TOP} segments alone flip the label",
+    "comprehensiveness": f"whether all segments except the first {TOP} do not flip the label",
+    "best_match_recall": "share of the best-matching smallest set among the same number of first segments",
+    "core_precision": "share of the first segments, as many as in a smallest set, that are in every smallest set",
+    "core_recall": "share of the segments of every smallest set that are among these first segments",
+    "pointing": "whether the first segment is in at least one minimal set",
+    "pointing_strict": "whether the first segment is in every smallest set",
+    "rank_accuracy": "share of the segments of smallest sets among the same number of first segments",
+    "mass_accuracy": "share of the positive weight that is on segments of smallest sets",
     "roc_auc": "area under the ROC of the weights against the segments of smallest sets",
-    "necessity": f"P(no flip | none of the first {TOP}), the others at random",
-    "sufficiency_of_top": f"P(flip | all of the first {TOP}), the others at random",
+    "necessity": f"P(no flip | none of the first {TOP}), with the other segments at random",
+    "sufficiency_of_top": f"P(flip | all of the first {TOP}), with the other segments at random",
 }
 
 
@@ -251,8 +251,8 @@ def chance(truth: Truth, rng: np.random.Generator, n_rankings: int = 10_000) -> 
 def _best_match(tops: np.ndarray, sets: np.ndarray) -> np.ndarray:
     """Return the size of the largest overlap of each set in `tops` with any set in `sets`."""
     most = np.zeros(len(tops), dtype=np.uint8)
-    for one in sets:
-        np.maximum(most, np.bitwise_count(tops & one), out=most)
+    for flip_set in sets:
+        np.maximum(most, np.bitwise_count(tops & flip_set), out=most)
     return most
 
 

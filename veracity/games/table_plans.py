@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from ..detector.stacks import Step
+from .feedforward import Step
 from .grid import SegmentGrid, masks_of
 
 MAX_PATTERNS = 64  # largest number of forward passes of the trunk

@@ -12,8 +12,8 @@ four steps (`veracity.games.game` defines ``on``, ``off`` and masks):
 4. The value of a mask is the *tail*, the remaining dense layers, applied to the sum of one row of each table.
 
 Trunk, cells and tables are derived from the steps and the grid. The model must be in evaluation mode and available as a
-`veracity.detector.stacks.Stack`, and the fill must not depend on the mask. The logits equal those of direct evaluation up to
-rounding, about 1e-6 in float32 and 1e-14 in float64.
+`veracity.games.feedforward.FeedForward`, and the fill must not depend on the mask. The logits equal those of direct evaluation
+up to rounding, about 1e-6 in float32 and 1e-14 in float64.
 """
 
 import functools
@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..detector.stacks import Stack, Step, through
 from ..jobs.workers import workers
 from .evaluators import Evaluator, checked_for_all
+from .feedforward import FeedForward, Step, through
 from .game import Game
 from .grid import masks_of
 from .table_plans import CellGroup, TablePlan
@@ -50,7 +50,7 @@ class MaskTables:
     rows : tuple of Tensor, shape (2**len(segments), width)
         Contributions to the output of the first dense layer, whose bias is in the first table.
     tail : callable
-        Function from those sums to logits; see `veracity.detector.stacks.Stack`.
+        Function from those sums to logits; see `veracity.games.feedforward.FeedForward`.
     """
 
     segments: tuple[tuple[int, ...], ...]
@@ -124,25 +124,25 @@ def _add_spread(block: Tensor, spread: list[tuple[int, int, Tensor]], constant: 
     view = block.view(*shape, block.shape[1])
     views = []
     for low, cut, rows in spread:
-        own = [1 << (u - d) if low <= d and u <= cut else 1 for u, d in itertools.pairwise(edges)]
-        views.append(rows.reshape(*own, block.shape[1]))
+        sizes = [1 << (u - d) if low <= d and u <= cut else 1 for u, d in itertools.pairwise(edges)]
+        views.append(rows.reshape(*sizes, block.shape[1]))
     if len(views) == 1:
         view.copy_(views[0].expand_as(view))
     elif views:
         torch.add(views[0].expand_as(view), views[1], out=view)  # torch would resize an `out` of another shape
-        for other in views[2:]:
-            view.add_(other)
+        for addend in views[2:]:
+            view.add_(addend)
 
 
-def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[MaskTables]:
+def build_tables(network: FeedForward, plan: TablePlan, games: Sequence[Game]) -> list[MaskTables]:
     """Compute the exact tables of games.
 
     Parameters
     ----------
-    stack : Stack
-        Explained model as a stack of steps.
+    network : FeedForward
+        Explained model as a feed-forward network.
     plan : TablePlan
-        Plan from `plan_tables` for the steps of `stack` and the grid of the games.
+        Plan from `plan_tables` for the steps of `network` and the grid of the games.
     games : sequence of Game
         Games on the same grid.
 
@@ -151,17 +151,17 @@ def build_tables(stack: Stack, plan: TablePlan, games: Sequence[Game]) -> list[M
     list of MaskTables
         Tables of each game.
     """
-    trunk, neck = stack.steps[: plan.n_trunk], stack.steps[plan.n_trunk :]
+    trunk, neck = network.steps[: plan.n_trunk], network.steps[plan.n_trunk :]
     with torch.inference_mode():
-        moved = [game.to(stack.weight.device, stack.weight.dtype) for game in games]
-        inputs = torch.cat([game.inputs(plan.patterns) for game in moved])
-        at_once = CPU_RUNS if stack.weight.device.type == "cpu" else len(inputs)
-        runs = torch.cat([through(trunk, stack.enter(part)).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
+        on_device = [game.to(network.weight.device, network.weight.dtype) for game in games]
+        inputs = torch.cat([game.inputs(plan.patterns) for game in on_device])
+        at_once = CPU_RUNS if network.weight.device.type == "cpu" else len(inputs)
+        runs = torch.cat([through(trunk, network.enter(part)).permute(0, 2, 3, 1) for part in inputs.split(at_once)])
         runs = runs.unflatten(0, (len(games), len(plan.patterns)))  # (n_games, n_patterns, n_times, n_bands, n_channels)
-        by_times = _sum_by_times(runs, neck, stack.weight, plan)
+        by_times = _sum_by_times(runs, neck, network.weight, plan)
         tables = [_merge(segments, by_times, plan) for segments in plan.tables]
-        tables[0] += stack.bias
-    return [MaskTables(plan.tables, tuple(table[i] for table in tables), stack.tail) for i in range(len(games))]
+        tables[0] += network.bias
+    return [MaskTables(plan.tables, tuple(table[i] for table in tables), network.tail) for i in range(len(games))]
 
 
 def _sum_by_times(runs: Tensor, neck: Sequence[Step], weight: Tensor, plan: TablePlan) -> dict[tuple[int, ...], Tensor]:
@@ -248,10 +248,10 @@ def _sub_index(segments: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:
 def _merge(segments: tuple[int, ...], by_times: dict[tuple[int, ...], Tensor], plan: TablePlan) -> Tensor:
     """Add up the sums that belong to a table, which is the first table that contains all of their segments."""
     total = None
-    for own, rows in by_times.items():
-        home = next(table for table in plan.tables if set(own) <= set(table))
+    for times, rows in by_times.items():
+        home = next(table for table in plan.tables if set(times) <= set(table))
         if home == segments:
-            spread = rows.index_select(1, _sub_index(segments, own).to(rows.device)) if own != segments else rows
+            spread = rows.index_select(1, _sub_index(segments, times).to(rows.device)) if times != segments else rows
             total = spread if total is None else total + spread
     assert total is not None
     return total.contiguous()
@@ -262,10 +262,10 @@ class TableEvaluator(Evaluator):
 
     Parameters
     ----------
-    stack : Stack
-        Explained model as a stack of steps.
+    network : FeedForward
+        Explained model as a feed-forward network.
     plan : TablePlan
-        Plan from `veracity.games.table_plans.plan_tables` for the steps of `stack`.
+        Plan from `veracity.games.table_plans.plan_tables` for the steps of `network`.
     reason : str
         Reason why this evaluator was chosen, empty by default.
     games_at_once : int
@@ -274,8 +274,8 @@ class TableEvaluator(Evaluator):
 
     name = "tables"
 
-    def __init__(self, stack: Stack, plan: TablePlan, *, reason: str = "", games_at_once: int = 4) -> None:
-        self.stack = stack
+    def __init__(self, network: FeedForward, plan: TablePlan, *, reason: str = "", games_at_once: int = 4) -> None:
+        self.network = network
         self.plan = plan
         self.reason = reason
         self.games_at_once = games_at_once
@@ -286,7 +286,7 @@ class TableEvaluator(Evaluator):
         n_segments = self.plan.grid.n_segments if masks is not None else checked_for_all(self.plan.grid)
         for start in range(0, len(games), self.games_at_once):
             some = games[start : start + self.games_at_once]
-            for tables in [self._tables(some[0])] if len(games) == 1 else build_tables(self.stack, self.plan, some):
+            for tables in [self._tables(some[0])] if len(games) == 1 else build_tables(self.network, self.plan, some):
                 with torch.inference_mode():
                     values = tables.all_logits(n_segments) if masks is None else tables.logits(masks)
                 yield values.cpu().numpy()
@@ -294,6 +294,6 @@ class TableEvaluator(Evaluator):
     def _tables(self, game: Game) -> MaskTables:
         """Return the tables of a game, cached for the last game because a search evaluates the same game many times."""
         if self._kept is None or not (torch.equal(game.on, self._kept[0]) and torch.equal(game.off, self._kept[1])):
-            (tables,) = build_tables(self.stack, self.plan, [game])
+            (tables,) = build_tables(self.network, self.plan, [game])
             self._kept = game.on.clone(), game.off.clone(), tables
         return self._kept[2]

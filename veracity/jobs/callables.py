@@ -159,7 +159,7 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
         raise ConfigError(f"{named}: not a callable of a module, {got}. {cure}.")
     try:
         with preserve_global_state(), seeded():
-            found = importlib.import_module(module)
+            loaded = importlib.import_module(module)
     except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:  # user code may raise any of them
         if not (isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")):
             cure = "Fix the module, or install what it imports"
@@ -167,15 +167,15 @@ def imported(target: str, what: str, *, key: str = "") -> Any:
             f"{named}: cannot be imported ({describe_error(error, callable_source(target))}), {got}. {cure}."
         ) from error
     try:
-        return getattr(found, name)
+        return getattr(loaded, name)
     except Exception as error:
         raise ConfigError(f"{named}: cannot be imported ({describe_error(error, None)}), {got}. {cure}.") from error
 
 
 def describe_error(error: BaseException, source: Path | None) -> str:
     """Describe an exception raised by user code, with the line of `source` if it is in the traceback."""
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if source and frame.filename == str(source)]
-    place = f", line {own[-1].lineno} of {own[-1].filename}" if own and not isinstance(error, SyntaxError) else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if source and frame.filename == str(source)]
+    place = f", line {frames[-1].lineno} of {frames[-1].filename}" if frames and not isinstance(error, SyntaxError) else ""
     try:
         message = str(error)
     except Exception:

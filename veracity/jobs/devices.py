@@ -119,7 +119,7 @@ def computes_bfloat16(device: torch.device) -> bool:
     return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def tell_no_bfloat16(what: str) -> None:
+def warn_no_bfloat16(what: str) -> None:
     """Log a warning that a computation configured for bfloat16 uses float32."""
     log.warning("%s: this CPU does not support bfloat16, so float32 is used, which is slower", what)
 

@@ -20,11 +20,11 @@ def commit() -> str:
             f"{PACKAGE.name}/__init__.py",
         ]  # the library may be installed inside the checkout of another project
         subprocess.run(ours, capture_output=True, check=True)  # noqa: S603
-        found = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
         changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return "none: the library is not in a checkout"
-    return found.stdout.strip() + (", with changes that are in no commit" if changed.stdout.strip() else "")
+    return head.stdout.strip() + (", with changes that are in no commit" if changed.stdout.strip() else "")
 
 
 def inputs_of(run: str | os.PathLike) -> dict[str, str]:
@@ -32,10 +32,10 @@ def inputs_of(run: str | os.PathLike) -> dict[str, str]:
 
     External inputs are files from which an artefact of the run was computed and which are not artefacts themselves.
     """
-    found = {}
+    digests = {}
     for path in sorted(Path(run).rglob("*.h5")):
         made_from = json.loads(read_attributes(path).get("inputs", "{}"))
-        found.update(
+        digests.update(
             {name: digest for name, digest in made_from.items() if not name.endswith(".h5")}
         )  # artefacts of the run are not external
-    return dict(sorted(found.items()))
+    return dict(sorted(digests.items()))

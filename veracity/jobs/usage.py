@@ -17,7 +17,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # parameters of mallopt in glibc
 ADAPTED = 1 << 25  # largest value of the dynamic thresholds of glibc
 
 
-def own_mb(kind: str) -> float:
+def process_mb(kind: str) -> float:
     """Return the resident memory of this process in MB; NaN if it is not available.
 
     getrusage is not suitable: ru_maxrss survives exec, so that a child process starts with the peak of its parent.
@@ -32,8 +32,8 @@ def own_mb(kind: str) -> float:
     float
         Resident memory in MB.
     """
-    found = re.search(rf"{kind}:\s+(\d+) kB", STATUS.read_text(encoding="ascii")) if STATUS.exists() else None
-    return int(found[1]) * 1024 / 1e6 if found else math.nan
+    match = re.search(rf"{kind}:\s+(\d+) kB", STATUS.read_text(encoding="ascii")) if STATUS.exists() else None
+    return int(match[1]) * 1024 / 1e6 if match else math.nan
 
 
 def give_back_free_memory() -> None:
@@ -72,7 +72,7 @@ def told_at_start() -> str:
 
 def told_at_end() -> str:
     """Return the last lines of the log of a job, its CPU time and peak memory."""
-    return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {own_mb('VmHWM'):.1f}"
+    return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {process_mb('VmHWM'):.1f}"
 
 
 def logged(log: str | os.PathLike) -> tuple[float, float, float]:
@@ -91,8 +91,8 @@ def logged(log: str | os.PathLike) -> tuple[float, float, float]:
     text = Path(log).read_text(encoding="utf-8", errors="replace")
 
     def number(line: str) -> float:
-        found = re.findall(f"^{line}: ([0-9.]+)$", text, re.MULTILINE)
-        return float(found[-1]) if found else math.nan
+        matches = re.findall(f"^{line}: ([0-9.]+)$", text, re.MULTILINE)
+        return float(matches[-1]) if matches else math.nan
 
     return number(STARTUP), number(IN_ALL), number(PEAK)
 
@@ -116,5 +116,5 @@ def warnings_of(run: str | os.PathLike, *, since: float = 0) -> list[str]:
     if Path(run, "logs", "corpus.log") in logs:  # it repeats the warnings about songs
         logs = [path for path in logs if path.parent.name != "spectrograms"]
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in logs)
-    found = (line for text in texts for line in re.findall(r"^WARNING veracity\S* (.+)$", text, re.MULTILINE))
-    return list(dict.fromkeys(found))
+    messages = (line for text in texts for line in re.findall(r"^WARNING veracity\S* (.+)$", text, re.MULTILINE))
+    return list(dict.fromkeys(messages))

@@ -63,9 +63,9 @@ def workers(n: int | None, device: torch.device) -> Iterator[Workers]:
         return
     with threadpool_limits(1):
         torch.set_num_threads(1)
-        found = Workers(n or before)
+        pool = Workers(n or before)
         try:
-            yield found
+            yield pool
         finally:
-            found.close()
+            pool.close()
             torch.set_num_threads(before)

@@ -18,7 +18,7 @@ from ..detector.checkpoints import load_checkpoint
 from ..errors import ConfigError, VeracityError, within
 from ..experiments.explanations import Explanations
 from ..experiments.flips import Flips
-from ..experiments.listening import part_heard, perturbed_audio
+from ..experiments.listening import audible_part, perturbed_audio
 from ..experiments.perturbation_games import check_same_model, norm_ranking, perturbation_games
 from ..explainers import lime
 from ..explainers.lime import LimeSettings
@@ -28,7 +28,7 @@ from ..jobs import store
 from ..jobs.provenance import file_digest
 from ..songs.audio import load_audio
 from ..songs.corpus import songs_of
-from ..songs.resynthesis import confined
+from ..songs.resynthesis import partly_perturbed
 from ..songs.settings import FrontEnd
 
 KEPT = 8  # number of excerpts in the cache; their 2**20 values take 8 MB each
@@ -83,25 +83,26 @@ class Run:
             for path in sorted(self.folder.glob(f"excerpts/{domain}/*.h5"))
             if (self.folder / "flips" / domain / path.name).is_file()
         }
-        found = self._attacked()
-        if not found:
+        attacked = self._attacked()
+        if not attacked:
             raise ConfigError(
                 f"{folder}: not a finished run of the paper's detector. Give results/<run> of the target all of snakemake."
             )
-        self.checkpoint = found
+        self.checkpoint = attacked
         self.audio = {song.name: song.audio for song in songs_of("folder", corpus)} if corpus else {}
         self.excerpt = functools.lru_cache(maxsize=KEPT)(self._excerpt)
         self._models: dict[str, Any] = {}
 
     def _attacked(self) -> Path | None:
         """Return the path to the checkpoint of the attacked detector, identified by the recorded inputs of the excerpts."""
-        found = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed*[0-9].pt"))]
+        checkpoints = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed*[0-9].pt"))]
         for path in self.paths.values():
             with contextlib.suppress(VeracityError):
                 made_from = json.loads(str(store.read_attributes(path)["inputs"]))
-                found = [one for one in found if any(name.endswith("/".join(one.parts[-2:])) for name in made_from)]
+                ends = {each: "/".join(each.parts[-2:]) for each in checkpoints}
+                checkpoints = [each for each, end in ends.items() if any(name.endswith(end) for name in made_from)]
                 break
-        return found[0] if found and self.paths else None
+        return checkpoints[0] if checkpoints and self.paths else None
 
     @property
     def threshold(self) -> float | None:
@@ -174,8 +175,8 @@ class Run:
         """Return the segment grid of the flips of a song."""
         settings = json.loads(str(store.read_attributes(self.folder / "flips" / path.parent.name / path.name)["settings"]))
         frontend = self._frontend(path)
-        own = {key: settings["lime"][key] for key in ("n_time", "n_band")}
-        return LimeSettings(**own).grid(frontend.excerpt_frames, frontend.n_mels)
+        numbers = {key: settings["lime"][key] for key in ("n_time", "n_band")}
+        return LimeSettings(**numbers).grid(frontend.excerpt_frames, frontend.n_mels)
 
     def model(self, path: Path) -> Any:
         """Return the run's detector as the explained model on the grid of its flips.
@@ -237,8 +238,8 @@ class Run:
         first = int(excerpts.start_frame[number])
         inside = np.isin(grid.segment_map(), segments)
         perturbed = perturbed_audio(audio, attack, first, frontend)
-        return part_heard(
-            confined(audio, perturbed, inside, frontend, first_frame=first), first, frontend
+        return audible_part(
+            partly_perturbed(audio, perturbed, inside, frontend, first_frame=first), first, frontend
         ), frontend.sample_rate
 
     def _audio(self, song: str, attack: Path) -> Path:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..experiments.drawing.shapes import SHAPES
 from .runs import Run
-from .session import Session, Song, SupersededError, as_wav, is_heard, save_drawing
+from .session import PlacedDrawing, Session, Song, SupersededError, as_wav, is_heard, save_drawing
 
 STATIC = Path(__file__).resolve().parent / "static"
 MAX_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
@@ -38,6 +38,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+Endpoint = Callable[[Request], Awaitable[Response]]
 LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of a song's log-mel values that are displayed as white and black
 
 
@@ -108,11 +109,11 @@ class Page:
                 self._songs.popitem(last=False)
         return song.identity
 
-    def _asked(self, asked: dict[str, Any]) -> tuple[Session, Song]:
+    def _of_request(self, arguments: dict[str, Any]) -> tuple[Session, Song]:
         """Return the session and the song of a request; each page has a separate song."""
         session, _ = self.ready()
         with self._keeping:
-            identity = _given(asked, "song", str)
+            identity = _argument(arguments, "song", str)
             if identity not in self._songs:
                 raise ConfigError("song: no longer available. Reload the page.")
             self._songs.move_to_end(identity)
@@ -122,11 +123,11 @@ class Page:
 
     def about(self, _: dict[str, Any]) -> dict[str, Any]:
         """Return shapes, grid, threshold, colours and runs for the page, and whether the session is ready."""
-        told: dict[str, Any] = {"ready": self.session is not None and self.song is not None, "failure": self.failure}
+        status: dict[str, Any] = {"ready": self.session is not None and self.song is not None, "failure": self.failure}
         if (session := self.session) is None:
-            return told
+            return status
         grid, frontend = session.grid, session.frontend
-        return told | {
+        return status | {
             "shapes": sorted(SHAPES),
             "threshold": session.threshold,
             "runs": self.run.listing() if self.run else None,
@@ -140,11 +141,11 @@ class Page:
             "colours": _hex(matplotlib.colormaps["magma"](np.linspace(0, 1, 256))),
         }
 
-    def show_song(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def show_song(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the spectrogram of a song as bytes and P(sing) along it; the newest song by default."""
-        session, song = self._asked(asked) if asked else self.ready()
-        made = [what for what in self.synthetic if what != "song" or song.identity == self._first]
-        note = f"Synthetic {' and '.join(made)}: an example that supports no conclusion about music." if made else ""
+        session, song = self._of_request(arguments) if arguments else self.ready()
+        synthetic = [what for what in self.synthetic if what != "song" or song.identity == self._first]
+        note = f"Synthetic {' and '.join(synthetic)}: an example that supports no conclusion about music." if synthetic else ""
         return {
             "song": song.identity,
             "name": song.name,
@@ -154,27 +155,27 @@ class Page:
             "p_sing": np.round(song.p_sing.astype(float), 4).tolist(),
         }
 
-    def shape(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def shape(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the coverage of a predefined shape."""
         session, _ = self.ready()
-        centre, size = _given(asked, "centre", list), _given(asked, "size", list)
+        centre, size = _argument(arguments, "centre", list), _argument(arguments, "size", list)
         if len(centre) != 2 or len(size) != 2:
             raise ConfigError(
                 f"shape: centre and size must be two numbers each, got {len(centre)} and {len(size)}. Send two numbers each."
             )
-        return {"coverage": _bytes(255 * session.shape(_given(asked, "name", str), tuple(centre), tuple(size)))}
+        return {"coverage": _bytes(255 * session.shape(_argument(arguments, "name", str), tuple(centre), tuple(size)))}
 
-    def explain(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def explain(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Explain a drawing."""
-        session, song = self._asked(asked)
-        page = str(asked.get("page", ""))[:64]
-        found = session.explain(song, *self._drawing(asked), page)
-        return {**found, "log_mel": _image(found["log_mel"], song)}
+        session, song = self._of_request(arguments)
+        page = str(arguments.get("page", ""))[:64]
+        explained = session.explain(song, self._drawing(arguments), page)
+        return {**explained, "log_mel": _image(explained["log_mel"], song)}
 
-    def sound(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def sound(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the excerpt before and after the drawing as audio, with the detector's output for the latter."""
-        session, song = self._asked(asked)
-        before, after, p = session.sounds(song, *self._drawing(asked))
+        session, song = self._of_request(arguments)
+        before, after, p = session.sounds(song, self._drawing(arguments))
         rate = session.frontend.sample_rate
         return {
             "before": _wav(before, rate),
@@ -184,10 +185,10 @@ class Page:
             "is_heard": is_heard(before, after),
         }
 
-    def save(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def save(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Save a drawing in a format that the key ``drawings.folder`` accepts."""
         self.ready()
-        return {"path": str(save_drawing(self.drawings, _given(asked, "name", str), self._coverage(asked)))}
+        return {"path": str(save_drawing(self.drawings, _argument(arguments, "name", str), self._coverage(arguments)))}
 
     def put(self, name: str, content: bytes) -> dict[str, Any]:
         """Add an uploaded song; the file is removed after it has been read."""
@@ -198,9 +199,9 @@ class Page:
             song = session.song(path, name)
         return {"song": self._keep(song), "name": song.name}
 
-    def run_excerpt(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def run_excerpt(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return an adversarial excerpt of the run, with P(sing) for every set of segments of the perturbation."""
-        domain, song, number = _excerpt_asked(asked)
+        domain, song, number = _excerpt_of(arguments)
         chosen = self._run().excerpt(domain, song, number)
         excerpts, e = chosen.excerpts, chosen.number
         shown = excerpts.adversarial[e]
@@ -219,9 +220,9 @@ class Page:
             "best": chosen.best,
         }
 
-    def run_sound(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def run_sound(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return an adversarial excerpt with only some segments of its perturbation as audio."""
-        audio, rate = self._run().sound(*_excerpt_asked(asked), _given(asked, "segments", list))
+        audio, rate = self._run().sound(*_excerpt_of(arguments), _argument(arguments, "segments", list))
         return {"sound": _wav(audio, rate)}
 
     def _run(self) -> Run:
@@ -229,13 +230,14 @@ class Page:
             raise ConfigError("page: started without a run. Add --run results/<run>.")
         return self.run
 
-    def _drawing(self, asked: dict[str, Any]) -> tuple[int, np.ndarray, float]:
-        return _given(asked, "start", int), self._coverage(asked), _given(asked, "strength", float)
+    def _drawing(self, arguments: dict[str, Any]) -> PlacedDrawing:
+        start, strength = _argument(arguments, "start", int), _argument(arguments, "strength", float)
+        return PlacedDrawing(start, self._coverage(arguments), strength)
 
-    def _coverage(self, asked: dict[str, Any]) -> np.ndarray:
+    def _coverage(self, arguments: dict[str, Any]) -> np.ndarray:
         session, _ = self.ready()
         try:
-            values = np.frombuffer(base64.b64decode(_given(asked, "coverage", str), validate=True), dtype=np.uint8)
+            values = np.frombuffer(base64.b64decode(_argument(arguments, "coverage", str), validate=True), dtype=np.uint8)
         except ValueError:
             raise ConfigError("drawing: not encoded as base64. Reload the page.") from None
         shape = session.frontend.excerpt_frames, session.frontend.n_mels
@@ -246,40 +248,7 @@ class Page:
 
 def application(page: Page) -> Starlette:
     """Create the web application of a page."""
-
-    async def upload(request: Request) -> Response:
-        content = bytearray()
-        async for part in request.stream():
-            if len(content) <= MAX_UPLOADED:  # the rest is still received, because an interrupted browser shows no response
-                content += part
-        if len(content) > MAX_UPLOADED:
-            return _refused(f"file: larger than {MAX_UPLOADED >> 20} MiB. Shorten it, or pass its path to the command.")
-        name = Path(request.query_params.get("name", "song")).name
-        return await _answer(lambda: page.put(name, bytes(content)))
-
-    def asking(question: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable:
-        async def answer(request: Request) -> Response:
-            if request.method == "POST":
-                content = await request.body()
-                if len(content) > MAX_REQUEST_BYTES or not request.headers.get("content-type", "").startswith(
-                    "application/json"
-                ):
-                    return _refused(f"request: must be JSON of at most {MAX_REQUEST_BYTES >> 20} MiB. Reload the page.")
-                try:
-                    asked = json.loads(content)
-                except ValueError as error:
-                    return _refused(f"request: not valid JSON ({shortened(str(error))}). Reload the page.")
-                except RecursionError:
-                    return _refused("request: nested too deeply. Reload the page.")
-                if not isinstance(asked, dict):
-                    return _refused("request: must be a JSON object. Reload the page.")
-            else:
-                asked = dict(request.query_params)
-            return await _answer(lambda: question(asked))
-
-        return answer
-
-    questions = {
+    handlers = {
         "about": page.about,
         "song": page.show_song,
         "shape": page.shape,
@@ -298,14 +267,57 @@ def application(page: Page) -> Starlette:
     routes = [
         Route("/", lambda _: FileResponse(STATIC / "page.html", headers=HEADERS)),
         *(
-            Route(f"/{path}", asking(question), methods=["GET" if path in ("about", "song") else "POST"])
-            for path, question in questions.items()
+            Route(f"/{path}", _endpoint(handler), methods=["GET" if path in ("about", "song") else "POST"])
+            for path, handler in handlers.items()
         ),
-        Route("/upload", upload, methods=["PUT"]),
+        Route("/upload", _upload_endpoint(page), methods=["PUT"]),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])  # prevents DNS rebinding
-    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers={Exception: _gone_wrong})
+    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers={Exception: _internal_error})
+
+
+def _endpoint(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            arguments = await _arguments(request)
+        except ConfigError as error:
+            return _refused(str(error))
+        return await _answer(lambda: handler(arguments))
+
+    return endpoint
+
+
+def _upload_endpoint(page: Page) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        content = bytearray()
+        async for part in request.stream():
+            if len(content) <= MAX_UPLOADED:  # the rest is still received, because an interrupted browser shows no response
+                content += part
+        if len(content) > MAX_UPLOADED:
+            return _refused(f"file: larger than {MAX_UPLOADED >> 20} MiB. Shorten it, or pass its path to the command.")
+        name = Path(request.query_params.get("name", "song")).name
+        return await _answer(lambda: page.put(name, bytes(content)))
+
+    return endpoint
+
+
+async def _arguments(request: Request) -> dict[str, Any]:
+    """Return the JSON object of a POST request, or the query parameters of a GET request."""
+    if request.method != "POST":
+        return dict(request.query_params)
+    content = await request.body()
+    if len(content) > MAX_REQUEST_BYTES or not request.headers.get("content-type", "").startswith("application/json"):
+        raise ConfigError(f"request: must be JSON of at most {MAX_REQUEST_BYTES >> 20} MiB. Reload the page.")
+    try:
+        arguments = json.loads(content)
+    except ValueError as error:
+        raise ConfigError(f"request: not valid JSON ({shortened(str(error))}). Reload the page.") from None
+    except RecursionError:
+        raise ConfigError("request: nested too deeply. Reload the page.") from None
+    if not isinstance(arguments, dict):
+        raise ConfigError("request: must be a JSON object. Reload the page.")
+    return arguments
 
 
 async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
@@ -318,27 +330,27 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
         return _refused(str(error))
 
 
-async def _gone_wrong(_: Request, error: Exception) -> Response:
+async def _internal_error(_: Request, error: Exception) -> Response:
     """Return a response for an unexpected error, which Starlette raises again so that uvicorn prints its traceback."""
     message = f"page: internal error of the server ({type(error).__name__}). See its terminal for details."
     return JSONResponse({"error": message}, status_code=500, headers=HEADERS)
 
 
-def _given(asked: dict[str, Any], name: str, kind: type) -> Any:
+def _argument(arguments: dict[str, Any], name: str, kind: type) -> Any:
     """Return a value of a request, or raise ConfigError if it is missing or has another type; a float may be an integer."""
-    value = asked.get(name)
+    value = arguments.get(name)
     if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
         words = {str: "text", int: "a whole number", float: "a number", list: "a list"}[kind]
         raise ConfigError(f"{name}: must be {words}, got {quoted(value)}. Reload the page.")
     return value
 
 
-def _excerpt_asked(asked: dict[str, Any]) -> tuple[str, str, int]:
-    return _given(asked, "domain", str), _given(asked, "song", str), _given(asked, "number", int)
+def _excerpt_of(arguments: dict[str, Any]) -> tuple[str, str, int]:
+    return _argument(arguments, "domain", str), _argument(arguments, "song", str), _argument(arguments, "number", int)
 
 
-def _refused(why: str) -> Response:
-    return JSONResponse({"error": why}, status_code=400, headers=HEADERS)
+def _refused(message: str) -> Response:
+    return JSONResponse({"error": message}, status_code=400, headers=HEADERS)
 
 
 def _bytes(values: np.ndarray) -> str:

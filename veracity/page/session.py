@@ -70,6 +70,25 @@ class Song:
         return hashlib.sha256(self.name.encode() + b"\0" + self.audio.tobytes()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class PlacedDrawing:
+    """Drawing on an excerpt of a song.
+
+    Attributes
+    ----------
+    start : int
+        First frame of the excerpt.
+    coverage : ndarray, shape (excerpt_frames, n_mels)
+        Coverage of the drawing in [0, 1].
+    strength : float
+        Level of the drawing above the mean of the excerpt, in natural logarithm units.
+    """
+
+    start: int
+    coverage: np.ndarray
+    strength: float
+
+
 class Session:
     """Detector with its explained model, which processes songs and drawings.
 
@@ -97,8 +116,9 @@ class Session:
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
         self.settings = settings or LimeSettings()
         self.frontend, self.network = self.checkpoint.detector.frontend, self.checkpoint.detector.network()
-        own = self.checkpoint.threshold if threshold is None else threshold
-        self.threshold, self.note = (HALF, f"The checkpoint has no threshold, so {HALF} is used.") if own is None else (own, "")
+        threshold = self.checkpoint.threshold if threshold is None else threshold
+        self.note = f"The checkpoint has no threshold, so {HALF} is used." if threshold is None else ""
+        self.threshold = HALF if threshold is None else threshold
         self.grid = self.settings.grid(self.frontend.excerpt_frames, self.frontend.n_mels)
         self.model = explained_model(self.network, self.grid, exact=True)
         if not self.model.exact:
@@ -128,17 +148,17 @@ class Session:
         VeracityError
             If the song cannot be read, or is shorter than an excerpt or longer than 15 minutes.
         """
-        called = name or str(path)
+        title = name or str(path)
         try:
             audio = load_audio(path, sample_rate=self.frontend.sample_rate)
         except CorpusError as error:  # the advice about file lists does not apply
-            message = str(error).replace(str(path), called).replace(", or remove its line from the lists", "")
+            message = str(error).replace(str(path), title).replace(", or remove its line from the lists", "")
             raise CorpusError(message) from None
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
         if seconds < least:
-            raise ConfigError(f"{called}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
+            raise ConfigError(f"{title}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
         if seconds > MAX_SECONDS:
-            raise ConfigError(f"{called}: longer than {MAX_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
+            raise ConfigError(f"{title}: longer than {MAX_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(audio), self.frontend), self.frontend)
             logits = dense_in_chunks(self.network, pad_silence(frames, self.frontend)).numpy()
@@ -174,19 +194,15 @@ class Session:
                 within(value, low, high, f"{what} of the shape, as a fraction of the excerpt")
         return rasterise(shape_named(name), self.frontend.excerpt_frames, self.frontend.n_mels, centre=centre, size=size)
 
-    def explain(self, song: Song, start: int, coverage: np.ndarray, strength: float, page: str = "") -> dict[str, Any]:
+    def explain(self, song: Song, drawing: PlacedDrawing, page: str = "") -> dict[str, Any]:
         """Explain a drawing, unless the same page sends a newer one first.
 
         Parameters
         ----------
         song : Song
             Song that contains the excerpt.
-        start : int
-            First frame of the excerpt.
-        coverage : ndarray, shape (excerpt_frames, n_mels)
-            Coverage of the drawing in [0, 1].
-        strength : float
-            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+        drawing : PlacedDrawing
+            Drawing on the excerpt.
         page : str
             Identifier of the page, empty by default.
 
@@ -200,7 +216,7 @@ class Session:
         SupersededError
             If the page has sent a newer drawing.
         """
-        clean = self._checked(song, start, strength)  # invalid requests must not supersede others
+        clean = self._clean(song, drawing)  # invalid requests must not supersede others
         with self._counting:
             self._count = self._newest[page] = number = self._count + 1
             self._newest.move_to_end(page)
@@ -213,47 +229,50 @@ class Session:
 
         with self._working:
             check_cancelled()
-            found = explain_drawing(
-                clean, coverage, strength, self.model, self.settings, threshold=self.threshold, check_cancelled=check_cancelled
+            explained = explain_drawing(
+                clean,
+                drawing.coverage,
+                drawing.strength,
+                self.model,
+                self.settings,
+                threshold=self.threshold,
+                check_cancelled=check_cancelled,
             )
-        return self._told(found)
+        return self._shown(explained)
 
-    def _checked(self, song: Song, start: int, strength: float) -> np.ndarray:
-        within(strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
-        return self.excerpt(song, start)
+    def _clean(self, song: Song, drawing: PlacedDrawing) -> np.ndarray:
+        """Return the excerpt without the drawing after checking the latter."""
+        within(drawing.strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
+        return self.excerpt(song, drawing.start)
 
-    def _told(self, found: ExplainedDrawing) -> dict[str, Any]:
+    def _shown(self, explained: ExplainedDrawing) -> dict[str, Any]:
         return {
-            "p_clean": found.p_clean,
-            "p_drawn": found.p_drawn,
-            "label_clean": self.label(found.p_clean),
-            "label_drawn": self.label(found.p_drawn),
-            "flips": found.flips,
-            "lime": found.lime.tolist(),
-            "shapley": found.shapley.tolist(),
-            "fidelity": found.fidelity,
-            "touched": np.flatnonzero(found.touched).tolist(),
-            "smallest_sets": [list(one) for one in found.smallest_sets],
-            "log_mel": found.log_mel,
+            "p_clean": explained.p_clean,
+            "p_drawn": explained.p_drawn,
+            "label_clean": self.label(explained.p_clean),
+            "label_drawn": self.label(explained.p_drawn),
+            "flips": explained.flips,
+            "lime": explained.lime.tolist(),
+            "shapley": explained.shapley.tolist(),
+            "fidelity": explained.fidelity,
+            "touched": np.flatnonzero(explained.touched).tolist(),
+            "smallest_sets": [list(flip_set) for flip_set in explained.smallest_sets],
+            "log_mel": explained.log_mel,
         }
 
     def label(self, p: float) -> str:
         """Return the decision at the threshold, "sing" or "nosing"."""
         return label(bool(is_sing(p, self.threshold)))
 
-    def sounds(self, song: Song, start: int, coverage: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
+    def sounds(self, song: Song, drawing: PlacedDrawing) -> tuple[np.ndarray, np.ndarray, float]:
         """Return the excerpt before and after a drawing as audio, with half a second of audio on both sides.
 
         Parameters
         ----------
         song : Song
             Song that contains the excerpt.
-        start : int
-            First frame of the excerpt.
-        coverage : ndarray, shape (excerpt_frames, n_mels)
-            Coverage of the drawing in [0, 1].
-        strength : float
-            Level of the drawing above the mean of the excerpt, in natural logarithm units.
+        drawing : PlacedDrawing
+            Drawing on the excerpt.
 
         Returns
         -------
@@ -262,16 +281,16 @@ class Session:
         p_sing : float
             P(sing) of the excerpt of the resynthesised audio.
         """
-        clean = self._checked(song, start, strength)
-        drawn = draw(clean, coverage, level=float(clean.mean(dtype=np.float64)) + strength)
+        clean, start = self._clean(song, drawing), drawing.start
+        drawn = draw(clean, drawing.coverage, level=float(clean.mean(dtype=np.float64)) + drawing.strength)
         after = redrawn(song.audio, clean, drawn, self.frontend, first_frame=start)
-        own = excerpt_samples(start, self.frontend)
+        samples = excerpt_samples(start, self.frontend)
         around = round(AROUND_SECONDS * self.frontend.sample_rate)
-        part = slice(max(0, own.start - around), own.stop + around)
+        part = slice(max(0, samples.start - around), samples.stop + around)
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(after), self.frontend), self.frontend)
-            heard = frames[start : start + self.frontend.excerpt_frames].numpy()
-        return song.audio[part], after[part], float(self.model.p_sing(heard[None])[0])
+            excerpt = frames[start : start + self.frontend.excerpt_frames].numpy()
+        return song.audio[part], after[part], float(self.model.p_sing(excerpt[None])[0])
 
 
 def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import VeracityError
 from ..settings import merged
-from ..songs.audio import told_length
+from ..songs.audio import claimed_length
 from ..songs.corpus import SPLITS
 from ..songs.corpus import songs_of as corpus_songs
 from ..songs.synthesis import SynthesisSettings, song_names
@@ -109,7 +109,7 @@ def songs_of(config: Mapping[str, Any]) -> dict[str, SongLength]:
     if is_assumed(config):
         return {f"assumed-{split}-{i}": SongLength(split, JAMENDO_SECONDS) for split, n in JAMENDO.items() for i in range(n)}
     found = corpus_songs(corpus["kind"], corpus["folder"])
-    return {song.name: SongLength(song.split, told_length(song.audio)[0]) for song in found}
+    return {song.name: SongLength(song.split, claimed_length(song.audio)[0]) for song in found}
 
 
 def parts_of(config: Mapping[str, Any]) -> dict[str, tuple[dict[str, Any], dict[str, SongLength]]]:

@@ -9,7 +9,8 @@ POOLED = "tables and figures"
 #: Rules of computations; all other rules write tables and figures.
 STAGES = (
     *("synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts", "explanations"),
-    *("flips", "localised", "stability", "drawings", "attributions", "localised_attributions", "planted", "controlled"),
+    *("flips", "localised", "stability", "drawings", "attributions", "localised_attributions"),
+    *("shortcut_detector", "controlled"),
 )
 PASSES = 2  # work of an attack beyond its updates, in updates: the last gradient and the predictions
 
@@ -78,8 +79,8 @@ def load(
         * (config["stability"]["n_repeats"] + 2),  # evaluating all masks takes as long as two repeats
         "attributions": n,
         "localised_attributions": n_games,
-        "planted": config["controls"]["cue"]["n_updates"],
-        "controlled": 2 * per_direction if job.wildcards.get("control") == "cue" else min(n, per_direction),
+        "shortcut_detector": config["controls"]["shortcut"]["n_updates"],
+        "controlled": 2 * per_direction if job.wildcards.get("control") == "shortcut" else min(n, per_direction),
     }.get(job.rule, 0.0)
     return work, work
 

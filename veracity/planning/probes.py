@@ -206,7 +206,7 @@ def small(config: Mapping[str, Any], songs: Mapping[str, SongLength], size: str)
         "attacks": {"splits": ["test"], "seconds": attacked, "candidates": 8 if more else 4, **of_domain},
         "excerpts": {"per_direction": n},
         "stability": {"per_direction": 1, "n_repeats": 3 if more else 1},
-        "controls": {"per_direction": n, "cue": {"n_updates": 5 if more else 1}, "confined": {"max_updates": 2}},
+        "controls": {"per_direction": n, "shortcut": {"n_updates": 5 if more else 1}, "confined": {"max_updates": 2}},
     }
     stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}  # exist only for the songs of the run
     explainers = [one for one in config["explainers"] if not (isinstance(one, Mapping) and one.get("name") in stored)]
@@ -219,8 +219,8 @@ def _chosen(config: Mapping[str, Any], jobs: Iterable[Job]) -> list[Job]:
     stored = {one.name for one in explainers_of(config["explainers"]) if one.stored}
 
     def rank(job: Job) -> tuple:
-        planted = job.wildcards.get("control") in ("confined", "cue")  # these controls may find no excerpts with few updates
-        return planted, job.wildcards.get("domain") == "spectrogram", job.outputs
+        known_cause = job.wildcards.get("control") in ("confined", "shortcut")  # may find no excerpts with few updates
+        return known_cause, job.wildcards.get("domain") == "spectrogram", job.outputs
 
     found: dict[str, Job] = {}
     for job in sorted(jobs, key=rank):

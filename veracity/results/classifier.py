@@ -8,14 +8,14 @@ from ..games.explained import ExplainedModel
 from ..games.grid import SegmentGrid
 
 
-def table(name: str, one: OneLabel, model: ExplainedModel, grid: SegmentGrid) -> pd.DataFrame:
+def table(name: str, model_of_label: OneLabel, model: ExplainedModel, grid: SegmentGrid) -> pd.DataFrame:
     """Describe a classifier.
 
     Parameters
     ----------
     name : str
         Name of the classifier in the configuration.
-    one : OneLabel
+    model_of_label : OneLabel
         The classifier with its label.
     model : ExplainedModel
         The same classifier as the explained model.
@@ -31,11 +31,11 @@ def table(name: str, one: OneLabel, model: ExplainedModel, grid: SegmentGrid) ->
         [
             {
                 "model": name,
-                "label": one.label,
-                "labels": len(one.classifier.labels),
-                "threshold": one.threshold,
-                "sample_rate": one.classifier.sample_rate,
-                "excerpt_seconds": one.classifier.excerpt_samples / one.classifier.sample_rate,
+                "label": model_of_label.label,
+                "labels": len(model_of_label.classifier.labels),
+                "threshold": model_of_label.threshold,
+                "sample_rate": model_of_label.classifier.sample_rate,
+                "excerpt_seconds": model_of_label.classifier.excerpt_samples / model_of_label.classifier.sample_rate,
                 "n_frames": grid.n_frames,
                 "n_bands": grid.n_mels,
                 "n_segments": grid.n_segments,
@@ -49,17 +49,17 @@ def table(name: str, one: OneLabel, model: ExplainedModel, grid: SegmentGrid) ->
 
 def missing(model: ExplainedModel) -> dict[str, str]:
     """Return the reason for each capability that the model lacks; see `veracity.explainers.settings.check_needs`."""
-    found = {}
+    reasons = {}
     if not model.exact:
-        found["the values of all masks"] = model.evaluator.reason or "lime.exact is false"
+        reasons["the values of all masks"] = model.evaluator.reason or "lime.exact is false"
     if model.module is None:
-        found["layers"] = "the classifier does not expose them"
-    return found
+        reasons["layers"] = "the classifier does not expose them"
+    return reasons
 
 
-def check_length(one: OneLabel, attacked_seconds: float | None) -> None:
+def check_length(model: OneLabel, attacked_seconds: float | None) -> None:
     """Raise ConfigError if the attacked part of a song is shorter than an excerpt."""
-    needed = one.classifier.excerpt_samples / one.classifier.sample_rate
+    needed = model.classifier.excerpt_samples / model.classifier.sample_rate
     if attacked_seconds is not None and attacked_seconds < needed:
         raise ConfigError(
             f"attacks.seconds: shorter than an excerpt of the classifier of {needed:.2f} s, got {attacked_seconds}. Raise it."

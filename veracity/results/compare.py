@@ -25,9 +25,9 @@ from .canvas import PALETTE, new_figure, put_footnote, say_empty, signed
 from .figure2 import CURVES
 from .flip_rates import rows_of
 from .over_songs import INTERVALS, NO_INTERVAL, Estimate, estimate
-from .panels import PANELS, counted, panel_title
+from .panels import counted, panel_title
 from .pooling import UNDETERMINED, Keyed
-from .study import PANEL
+from .study import PANEL, PANELS
 
 ATTACK, FIDELITY = "attack_success", "fidelity"
 #: Titles of the measures. If the exact truth is not known, searched and sampled values replace it and are marked.
@@ -101,8 +101,8 @@ def rows(variant: Variant) -> pd.DataFrame:
     searched = flips.selection.isin(STAND_IN)
     flips = flips.assign(measure=flips.selection.replace(STAND_IN), value=flips.flipped, n=1, searched=searched)
     others = pd.DataFrame([*_successes(variant.excerpts), *_fidelities(variant.explanations, variant.fill)])
-    found = pd.concat([flips[flips.measure.isin(MEASURES)], others], ignore_index=True)
-    return found[["song", *PANEL, "excerpt", "measure", "k", "value", "n", "searched"]].dropna(subset="value")
+    combined = pd.concat([flips[flips.measure.isin(MEASURES)], others], ignore_index=True)
+    return combined[["song", *PANEL, "excerpt", "measure", "k", "value", "n", "searched"]].dropna(subset="value")
 
 
 def _successes(excerpts: Keyed) -> Iterator[dict[str, object]]:
@@ -137,8 +137,8 @@ def curves(variants: Sequence[Variant], measured: Sequence[pd.DataFrame]) -> pd.
         Columns ``variant, domain, original, measure, k, n_songs, n_excerpts, value``.
     """
     parts = []
-    for variant, found in zip(variants, measured, strict=True):
-        part = found[found.k > 0]
+    for variant, rows_of_variant in zip(variants, measured, strict=True):
+        part = rows_of_variant[rows_of_variant.k > 0]
         songs = part.groupby([*KEYS, "k", "song"], sort=False).agg(value=("value", "mean"), n=("n", "sum"))
         means = songs.groupby([*KEYS, "k"], sort=False).agg(
             n_songs=("n", "size"), n_excerpts=("n", "sum"), value=("value", "mean")
@@ -167,26 +167,26 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
         that both have.
     """
     panels = [(domain, original, name) for original in LABELS for domain in DOMAINS for name in MEASURES]
-    compared = [found[(found.k == 0) | (found.k == TOP_SEGMENTS)] for found in measured]
-    found: list[dict[str, object]] = []
+    compared = [rows[(rows.k == 0) | (rows.k == TOP_SEGMENTS)] for rows in measured]
+    tabulated: list[dict[str, object]] = []
     for key in panels:
         base = _of(compared[0], key)
-        for variant, all_of_it in zip(variants, compared, strict=True):
-            own, rng = _of(all_of_it, key), rng_for(seed, "compare", variant.name, *key)
-            value = estimate(own.groupby("song").value.mean().to_numpy(), rng, bounds=(LOWER_BOUNDS.get(key[2], 0.0), 1.0))
+        for variant, of_variant in zip(variants, compared, strict=True):
+            part, rng = _of(of_variant, key), rng_for(seed, "compare", variant.name, *key)
+            value = estimate(part.groupby("song").value.mean().to_numpy(), rng, bounds=(LOWER_BOUNDS.get(key[2], 0.0), 1.0))
             row = {
                 "variant": variant.name,
                 **dict(zip(KEYS, key, strict=True)),
                 "k": 0 if key[2] in (ATTACK, FIDELITY) else TOP_SEGMENTS,
             }
-            row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(own.n.sum())}
-            row |= {"value": value.mean, "low": value.low, "high": value.high, "searched": bool(own.searched.any())}
-            found.append(row | (_difference(base, own, variants[0], variant, key, rng) if variant.name != BASE else {}))
-    return pd.DataFrame(found, columns=COLUMNS)
+            row |= {"n_segments": variant.n_segments, "n_songs": value.n, "n_excerpts": int(part.n.sum())}
+            row |= {"value": value.mean, "low": value.low, "high": value.high, "searched": bool(part.searched.any())}
+            tabulated.append(row | (_difference(base, part, variants[0], variant, key, rng) if variant.name != BASE else {}))
+    return pd.DataFrame(tabulated, columns=COLUMNS)
 
 
-def _of(found: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
-    return found[(found.domain == key[0]) & (found.original == key[1]) & (found.measure == key[2])]
+def _of(measured: pd.DataFrame, key: tuple[str, str, str]) -> pd.DataFrame:
+    return measured[(measured.domain == key[0]) & (measured.original == key[1]) & (measured.measure == key[2])]
 
 
 def _difference(
@@ -197,7 +197,7 @@ def _difference(
     key: tuple[str, str, str],
     rng: np.random.Generator,
 ) -> dict[str, object]:
-    same = {song for song, heard in before.songs.items() if variant.songs.get(song, not heard) == heard}
+    same = {song for song, digest in before.songs.items() if variant.songs.get(song, not digest) == digest}
     base, own = base[base.song.isin(same)], own[own.song.isin(same)]
     songs, span = set(base.song) & set(own.song), 1 - LOWER_BOUNDS.get(key[2], 0.0)
     by_excerpt = all((key[0], song) in variant.shared for song in songs)
@@ -216,10 +216,10 @@ def _difference(
     }
 
 
-def page(found: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
+def page(compared: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display, with one row per panel and variant and one column per measure."""
     lines = []
-    for (domain, original, variant), part in found.groupby([*PANEL, "variant"], sort=False):
+    for (domain, original, variant), part in compared.groupby([*PANEL, "variant"], sort=False):
         cells = {row.measure: row for row in part.itertuples()}
         line: dict[str, object] = {"attack": f"{domain}, {direction_title(original, label_name)}", "variant": variant}
         line |= {title: _cell(cells[name]) for name, title in MEASURES.items()}
@@ -240,24 +240,26 @@ def _cell(row: object) -> str:
     numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
     if np.isnan(numbers[0]):
         return shown
-    words = [signed(100 * one, 0) if percent else signed(one) for one in numbers]
+    words = [signed(100 * number, 0) if percent else signed(number) for number in numbers]
     if np.isnan(numbers[1]):
         n = row.n_songs_paired  # type: ignore[attr-defined]
         return f"{shown} ({words[0]}, {f'all{NBSP}{n:.0f}{NBSP}songs' if n > 1 else f'one{NBSP}song'})"
     return f"{shown} ({words[0]}, {words[1]}{NBSP}to{NBSP}{words[2]})"
 
 
-def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, footnote: str, label_name: str = SING) -> Figure:
+def plot(
+    flip_curves: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, footnote: str, label_name: str = SING
+) -> Figure:
     """Plot the flip curves of all variants as small multiples, and the paired differences to the base run with intervals.
 
     Parameters
     ----------
-    found : DataFrame
+    flip_curves : DataFrame
         Result of `curves`.
     compared : DataFrame
         Result of `table`.
     names : sequence of str
-        Names of the variants, with the base run first. Variants without flips have no rows in `found`.
+        Names of the variants, with the base run first. Variants without flips have no rows in `flip_curves`.
     footnote : str
         Text at the foot of the figure.
     label_name : str
@@ -276,7 +278,7 @@ def plot(found: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, f
     handles: dict[str, Artist] = {}
     for line, name in zip(axes, names, strict=False):
         for ax, (domain, original) in zip(line, PANELS, strict=True):
-            here = found[(found.domain == domain) & (found.original == original)]
+            here = flip_curves[(flip_curves.domain == domain) & (flip_curves.original == original)]
             handles |= _draw_curves(ax, here[here.variant == name], here[(here.variant == BASE) & (name != BASE)])
         line[0].set_ylabel(f"{in_figure(name)}\nflips [%]", fontsize=8)
     for ax, (domain, original) in zip(axes[-1], PANELS, strict=True):

@@ -67,22 +67,22 @@ def table(
     titles = {RANDOM: RANDOM}
     for name in dict.fromkeys([*tested, *against]):
         if name != RANDOM:
-            own = of_explainer(songs, name, fill)
-            titles[name] = named(own.explainer.iloc[0], own.fill.iloc[0])
-            means[name] = own.set_index([*PANEL, "song"])[score].sort_index()
+            of_name = of_explainer(songs, name, fill)
+            titles[name] = named(of_name.explainer.iloc[0], of_name.fill.iloc[0])
+            means[name] = of_name.set_index([*PANEL, "song"])[score].sort_index()
     rows, differences = [], []
     everyone = sorted(scores.song.unique())
     for panel in dict.fromkeys(scores[PANEL].itertuples(index=False, name=None)):
-        for one in tested:
-            for other in against:
-                if one == other:
+        for first in tested:
+            for second in against:
+                if first == second:
                     continue
-                found = (means[one] - means[other]).get(panel, pd.Series(dtype=float)).reindex(everyone).to_numpy()
-                rng = rng_for(seed, "contrasts", *panel, one, other)
-                mean = estimate(found, rng)
-                names = {"explainer": titles[one], "against": titles[other]}
+                difference = (means[first] - means[second]).get(panel, pd.Series(dtype=float)).reindex(everyone).to_numpy()
+                rng = rng_for(seed, "contrasts", *panel, first, second)
+                mean = estimate(difference, rng)
+                names = {"explainer": titles[first], "against": titles[second]}
                 rows.append({**dict(zip(PANEL, panel, strict=True)), "score": score, **names, **_numbers(mean)})
-                differences.append(found)
+                differences.append(difference)
     tests = sign_flip_tests(np.array(differences), rng_for(seed, "contrasts", "tests"))
     done = pd.DataFrame(rows).assign(p=tests.p, p_adjusted=tests.p_adjusted)
     done["verdict"] = [_verdict(row, margin, lower_is_better=score in LOWER_IS_BETTER) for row in done.itertuples()]
@@ -111,14 +111,14 @@ def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
     ConfigError
         If the explainer has no scores.
     """
-    explainer, asked = wanted(name, fill)
-    found = songs[(songs.explainer == explainer) & songs.fill.isin(["", asked])]
-    if ":" not in name and found.empty:  # the explainer used another fill than the default
-        found = songs[songs.explainer == explainer]
-    if found.empty:
+    explainer, wanted_fill = wanted(name, fill)
+    rows = songs[(songs.explainer == explainer) & songs.fill.isin(["", wanted_fill])]
+    if ":" not in name and rows.empty:  # the explainer used another fill than the default
+        rows = songs[songs.explainer == explainer]
+    if rows.empty:
         near = hint(explainer, songs.explainer.unique())
         raise ConfigError(f"truth: the explainer has no scores, got '{name}'. Add it to explainers{near}.")
-    return found
+    return rows
 
 
 def _numbers(mean: Estimate) -> dict[str, float]:

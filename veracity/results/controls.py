@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..attacks.settings import DOMAINS
-from ..experiments.controlled import CONTROLS, PLANTED, Controlled
+from ..experiments.controlled import CONTROLS, KNOWN_CAUSE, SHORTCUT, Controlled, stream_of
 from ..jobs.seeds import rng_for
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import INTERVALS, MIN_SONGS_BOOTSTRAP, Estimate, estimate, interval_words
@@ -26,8 +26,8 @@ from .study import CLEAN, named
 
 BLIND = ("constant", "random_order")
 CHANCE, ABOVE, ONE, ZERO, NONE = "chance", "above chance", "1", "0", ""
-AREA, RECALL = "normalised AUFC", "planted segments among as many first"
-OUTSIDE, QUESTION = "largest difference outside", "Shapley of the perturbation less of the fill game"
+AREA, RECALL = "normalised AUFC", "recall of the cause"
+OUTSIDE, QUESTION = "largest difference outside", "Shapley: perturbation game minus fill game"
 HOLDS, FAILS, UNDETERMINED, LEFT_OUT = "as expected", "not as expected", "undetermined", "left out"
 FEWEST_THAT_AGREE = 5  # smallest number of songs whose identical score replaces an interval
 BOUNDS = {RECALL: (0.0, 1.0), AREA: (-np.inf, 1.0), QUESTION: (-np.inf, np.inf)}
@@ -35,10 +35,10 @@ COLUMNS = [
     *("control", "domain", "explainer", "fill", "privileged", "score", "expected", "chance", "mean", "low", "high"),
     *("n_songs", "n", "n_tried", "verdict", "why"),
 ]
-WHO = ["explainer", "fill", "privileged"]
+IDENTITY = ["explainer", "fill", "privileged"]
 TITLES = {
     "confined": "attacks confined\nto segments",
-    "cue": "a planted tone\ndecides",
+    "shortcut": "a planted tone\ndecides",
     "random_weights": "random weights,\nthe study's truth",
 }
 
@@ -48,7 +48,7 @@ def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, re
 
     - Confined attacks: the norm of the perturbation finds the attacked segments, and explainers of the perturbation game find
       them more often than chance. Explainers with access to only the adversarial excerpt need not.
-    - Planted cue: explainers that use the model find the tone more often than chance, and so does the norm.
+    - Shortcut: explainers that use the model find the tone more often than chance, and so does the norm.
     - Random weights: explainers that use the model and have no access to the perturbation are at chance.
 
     Parameters
@@ -73,7 +73,7 @@ def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, re
         return CHANCE
     if control == "confined":
         return ONE if explainer == "norm" else ABOVE if fill == CLEAN else NONE
-    if control == "cue":
+    if control == SHORTCUT:
         return ABOVE if reads_model or explainer == "norm" else NONE
     return CHANCE if control == "random_weights" and reads_model and not privileged else NONE
 
@@ -89,32 +89,32 @@ def scores(controlled: Keyed) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``value`` is the recall: the share of planted segments among the same number of top segments. For controls without
-        planted segments it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking,
-        0 without planted segments. ``outside`` is the largest difference outside the planted segments.
+        ``value`` is the recall: the share of the segments with the cause among the same number of top segments. Without a known
+        cause it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking, 0 without a
+        known cause. ``outside`` is the largest difference outside the segments with the cause.
     """
     parts = []
     for song, domain, item in controlled:
         assert isinstance(item, Controlled)
-        scored = item.recall if item.control in PLANTED else item.aufc_normalised
+        scored = item.recall if item.control in KNOWN_CAUSE else item.aufc_normalised
         n = len(item.original)
-        of_excerpts = {"excerpt": np.arange(n), "outside": item.outside, "chance": item.planted.mean(axis=1)}
+        of_excerpts = {"excerpt": np.arange(n), "outside": item.outside, "chance": item.cause.mean(axis=1)}
         known = {"control": item.control, "domain": domain, "song": song, "n_tried": item.n_tried}
         for i, name in enumerate(item.explainers):
-            who = {"explainer": str(name), "fill": str(item.fills[i]), "privileged": bool(item.privileged[i])}
+            identity = {"explainer": str(name), "fill": str(item.fills[i]), "privileged": bool(item.privileged[i])}
             # A song without excerpts gets a row without a value, which retains the explainers and the number of trials.
             part = pd.DataFrame({**of_excerpts, "value": scored[i]}).reindex(range(max(1, n)))
-            parts.append(part.assign(**known, **who, reads_model=bool(item.reads_model[i])))
-    columns = ["control", "domain", "song", "n_tried", "outside", "excerpt", "chance", *WHO, "reads_model", "value"]
+            parts.append(part.assign(**known, **identity, reads_model=bool(item.reads_model[i])))
+    columns = ["control", "domain", "song", "n_tried", "outside", "excerpt", "chance", *IDENTITY, "reads_model", "value"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
-def table(found: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[str, str] | None = None) -> pd.DataFrame:
+def table(measured: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Estimate the score of each explainer in each control over songs and compare it with the expectation.
 
     Parameters
     ----------
-    found : DataFrame
+    measured : DataFrame
         Result of `scores`.
     seed : int
         Seed of the bootstrap.
@@ -126,59 +126,59 @@ def table(found: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping[st
     Returns
     -------
     DataFrame
-        One row per control, domain and explainer, over both directions. Controls with planted segments have an additional row
+        One row per control, domain and explainer, over both directions. Controls with a known cause have an additional row
         for differences outside them. Grids have an additional row for exact Shapley values of the perturbation game minus those
         of the fill game.
     """
     rows: list[dict[str, object]] = []
-    for (control, domain), part in found.groupby(["control", "domain"], sort=False):
+    for (control, domain), part in measured.groupby(["control", "domain"], sort=False):
         rows += _rows(str(control), str(domain), part, seed, margin)
     rows += [{"control": name, "explainer": "", "verdict": LEFT_OUT, "why": why} for name, why in (left_out or {}).items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(control: str, domain: str, found: pd.DataFrame, seed: int, margin: float) -> Iterator[dict[str, object]]:
-    tried = found.drop_duplicates("song").n_tried.sum()
+def _rows(control: str, domain: str, measured: pd.DataFrame, seed: int, margin: float) -> Iterator[dict[str, object]]:
+    tried = measured.drop_duplicates("song").n_tried.sum()
     known = {"control": control, "domain": domain, "n_tried": int(tried)}
-    score = RECALL if control in PLANTED else AREA
-    chance = float(found.chance.mean()) if control in PLANTED else 0.0
-    for who, part in found.groupby(WHO, sort=False):
-        named_by = dict(zip(WHO, who, strict=True))
+    score = RECALL if control in KNOWN_CAUSE else AREA
+    chance = float(measured.chance.mean()) if control in KNOWN_CAUSE else 0.0
+    for identity, part in measured.groupby(IDENTITY, sort=False):
+        named_by = dict(zip(IDENTITY, identity, strict=True))
         reads, privileged = bool(part.reads_model.iloc[0]), bool(named_by["privileged"])
-        expected = expected_of(control, str(who[0]), str(who[1]), privileged=privileged, reads_model=reads)
-        rng = rng_for(seed, "controls", control, domain, *map(str, who))
+        expected = expected_of(control, str(identity[0]), str(identity[1]), privileged=privileged, reads_model=reads)
+        rng = rng_for(seed, "controls", stream_of(control), domain, *map(str, identity))
         yield {**known, **named_by, **_estimated(part, score, expected, chance, margin, rng)}
     blank = {**known, "explainer": "", "fill": "", "privileged": False}
-    if control in PLANTED:
-        outside = found.drop_duplicates(["song", "excerpt"]).outside.dropna()
+    if control in KNOWN_CAUSE:
+        outside = measured.drop_duplicates(["song", "excerpt"]).outside.dropna()
         expected = ZERO if control == "confined" else NONE
         verdict = NONE if expected == NONE else UNDETERMINED if outside.empty else HOLDS if (outside == 0).all() else FAILS
-        counts = {"n_songs": found[found.outside.notna()].song.nunique(), "n": len(outside), "verdict": verdict}
+        counts = {"n_songs": measured[measured.outside.notna()].song.nunique(), "n": len(outside), "verdict": verdict}
         yield {**blank, "score": OUTSIDE, "expected": expected, "mean": outside.max(), **counts}
     if control not in CONTROLS:
-        shapley = found[found.explainer == "shapley"].set_index(["song", "excerpt"])
-        asked = shapley.value[shapley.fill == CLEAN] - shapley.value[shapley.fill != CLEAN]
-        rng = rng_for(seed, "controls", control, domain, "question")
-        yield {**blank, **_estimated(asked.reset_index(), QUESTION, ABOVE, 0.0, margin, rng)}
+        shapley = measured[measured.explainer == "shapley"].set_index(["song", "excerpt"])
+        difference = shapley.value[shapley.fill == CLEAN] - shapley.value[shapley.fill != CLEAN]
+        rng = rng_for(seed, "controls", stream_of(control), domain, "question")
+        yield {**blank, **_estimated(difference.reset_index(), QUESTION, ABOVE, 0.0, margin, rng)}
 
 
 def _estimated(
     part: pd.DataFrame, score: str, expected: str, chance: float, margin: float, rng: np.random.Generator
 ) -> dict[str, object]:
-    found = estimate(part.groupby("song").value.mean().to_numpy(), rng, bounds=BOUNDS[score])
-    measured = {"mean": found.mean, "low": found.low, "high": found.high, "n_songs": found.n}
-    counted = {"n": int(part.value.notna().sum()), "verdict": verdict_of(found, expected, chance, margin)}
+    over_songs = estimate(part.groupby("song").value.mean().to_numpy(), rng, bounds=BOUNDS[score])
+    measured = {"mean": over_songs.mean, "low": over_songs.low, "high": over_songs.high, "n_songs": over_songs.n}
+    counted = {"n": int(part.value.notna().sum()), "verdict": verdict_of(over_songs, expected, chance, margin)}
     return {"score": score, "expected": expected, "chance": chance, **measured, **counted}
 
 
-def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> str:
+def verdict_of(measured: Estimate, expected: str, chance: float, margin: float) -> str:
     """Return whether an estimate agrees with the expectation.
 
     If all songs agree, there is no interval. Their common value replaces it for at least `FEWEST_THAT_AGREE` songs.
 
     Parameters
     ----------
-    found : Estimate
+    measured : Estimate
         Estimate over songs.
     expected : str
         Expectation from `expected_of`.
@@ -192,13 +192,13 @@ def verdict_of(found: Estimate, expected: str, chance: float, margin: float) -> 
     str
         "as expected", "not as expected", "undetermined" if the interval does not decide, or "" without an expectation.
     """
-    low, high = found.low, found.high
-    if np.isnan(low) and found.n >= FEWEST_THAT_AGREE:
-        low = high = found.mean
+    low, high = measured.low, measured.high
+    if np.isnan(low) and measured.n >= FEWEST_THAT_AGREE:
+        low = high = measured.mean
     if expected == NONE:
         return NONE
     if expected == ONE:
-        return UNDETERMINED if np.isnan(found.mean) else HOLDS if found.mean == 1 else FAILS
+        return UNDETERMINED if np.isnan(measured.mean) else HOLDS if measured.mean == 1 else FAILS
     if np.isnan(low) or np.isnan(chance):
         return UNDETERMINED
     slack = 1e-9  # for rounding: an interval that ends at chance contains it
@@ -219,14 +219,14 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
     """Format `table` for display."""
     words = rows[["explainer", "fill", "domain", "score", "expected"]].astype(object).fillna("")
     star = ["*" if row.privileged is True else "" for row in rows.itertuples()]
-    who = [f"{named(row.explainer, row.fill)}{mark}" for row, mark in zip(words.itertuples(), star, strict=True)]
+    explainers = [f"{named(row.explainer, row.fill)}{mark}" for row, mark in zip(words.itertuples(), star, strict=True)]
     counted = [f"{row.n:.0f} ({row.n_tried:.0f})" if row.verdict != LEFT_OUT else "" for row in rows.itertuples()]
     verdict = [f"{row.verdict}: {row.why}" if row.verdict == LEFT_OUT else row.verdict for row in rows.itertuples()]
     return pd.DataFrame(
         {
             "control": rows.control,
             "domain": words.domain,
-            "explainer (*: privileged)": who,
+            "explainer (*: privileged)": explainers,
             "score": words.score,
             "expected": words.expected.replace(NONE, "nothing"),
             "chance": rows.chance,
@@ -239,14 +239,14 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def plot(rows: pd.DataFrame, found: pd.DataFrame, *, margin: float, footnote: str) -> Figure:
+def plot(rows: pd.DataFrame, measured: pd.DataFrame, *, margin: float, footnote: str) -> Figure:
     """Plot scores and intervals by control, with markers for the verdict, a dashed line at chance and the margin as a band.
 
     Parameters
     ----------
     rows : DataFrame
         Result of `table`.
-    found : DataFrame
+    measured : DataFrame
         Result of `scores`. Single songs are shown as dots if there are few.
     margin : float
         Margin around chance within which an interval counts as chance.
@@ -261,15 +261,16 @@ def plot(rows: pd.DataFrame, found: pd.DataFrame, *, margin: float, footnote: st
     each = rows[(rows.explainer != "") & rows.domain.notna()]
     panels = [(name, domain) for name in CONTROLS for domain in DOMAINS]
     panels = [panel for panel in panels if ((each.control == panel[0]) & (each.domain == panel[1])).any()]
-    order = list(dict.fromkeys(each[each.control.isin(CONTROLS)][WHO].itertuples(index=False, name=None)))
+    order = list(dict.fromkeys(each[each.control.isin(CONTROLS)][IDENTITY].itertuples(index=False, name=None)))
     n = max(len(panels), 1) + 1
     figure, axes = new_figure(1, n, (1.8 + 2.0 * n, max(3.4, 1.9 + 0.18 * len(order))))
     for ax, panel in zip(axes[0], panels, strict=False):
         part = each[(each.control == panel[0]) & (each.domain == panel[1])]
         ax.set_title(f"{TITLES[panel[0]]}\n({panel[1]})\n{counted(part.n.max(), part.n_songs.max())}", fontsize=8)
-        _draw(ax, part, [order.index(one) for one in part[WHO].itertuples(index=False, name=None)], found, margin)
+        places = [order.index(explainer) for explainer in part[IDENTITY].itertuples(index=False, name=None)]
+        _draw(ax, part, places, measured, margin)
         names = [f"{named(name, fill)}{'*' if seen else ''}" for name, fill, seen in order] if ax is axes[0, 0] else []
-        _label(ax, names or [""] * len(order), "recall of\nplanted segments" if panel[0] in PLANTED else AREA)
+        _label(ax, names or [""] * len(order), RECALL if panel[0] in KNOWN_CAUSE else AREA)
     if not panels:
         say_empty(axes[0, 0], "no controls except grids")
     _plot_grids(axes[0, -1], rows[rows.score == QUESTION])
@@ -323,15 +324,15 @@ def _plot_grids(ax: Axes, grids: pd.DataFrame) -> None:
 
 
 def _draw(
-    ax: Axes, part: pd.DataFrame, places: Sequence[int], found: pd.DataFrame | None = None, margin: float | None = None
+    ax: Axes, part: pd.DataFrame, places: Sequence[int], measured: pd.DataFrame | None = None, margin: float | None = None
 ) -> None:
     """Draw one row per explainer or grid, and chance with its margin."""
     middle = part[["mean", "low", "high", "chance"]].stack().agg(["min", "max"]).mean()
     for y, row in zip(places, part.itertuples(), strict=True):
         marker, colour, _ = MARKS[row.verdict]
-        if found is not None and row.n_songs < MIN_SONGS_BOOTSTRAP:
-            own = found[(found.control == row.control) & (found.domain == row.domain) & (found.explainer == row.explainer)]
-            songs = own[(own.fill == row.fill) & (own.privileged == row.privileged)].groupby("song").value.mean()
+        if measured is not None and row.n_songs < MIN_SONGS_BOOTSTRAP:
+            same = [measured[name] == getattr(row, name) for name in ("control", "domain", *IDENTITY)]
+            songs = measured[np.logical_and.reduce(same)].groupby("song").value.mean()
             ax.plot(songs, [y] * len(songs), ".", color=colour, ms=2.5, alpha=0.6)
         ax.plot([row.low, row.high], [y, y], color=colour, lw=1)
         ax.plot(row.mean, y, marker, color=colour, ms=3.5)

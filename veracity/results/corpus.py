@@ -6,7 +6,7 @@ from math import isfinite
 
 import pandas as pd
 
-from ..songs.quality import quality_remarks
+from ..songs.quality import quality_problems
 from ..songs.spectra import Spectrogram
 
 GOOD = "good"
@@ -42,7 +42,7 @@ def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
     DataFrame
         One row per song. ``verdict`` is "good" or lists problems.
     """
-    rows, found = [], []
+    rows, remarks = [], []
     for song in spectrograms:
         rows.append(
             {
@@ -62,10 +62,10 @@ def table(spectrograms: Iterable[Spectrogram]) -> pd.DataFrame:
                 "audio_digest": song.audio_digest,
             }
         )
-        found.append(quality_remarks(song))
-    for row, own in zip(rows, found, strict=True):
+        remarks.append(quality_problems(song))
+    for row, of_song in zip(rows, remarks, strict=True):
         same = [f"{other['song']} ({other['split']})" for other in rows if other is not row and _same_audio(other, row)]
-        row["verdict"] = "; ".join([*own, *(f"the same audio as {song}" for song in same)]) or GOOD
+        row["verdict"] = "; ".join([*of_song, *(f"the same audio as {song}" for song in same)]) or GOOD
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -96,5 +96,5 @@ def _words(value: float, places: int) -> str:
     return f"{round(value, places) + 0.0:.{places}f}" if isfinite(value) else "all"  # adding 0.0 avoids -0
 
 
-def _same_audio(one: dict[str, object], other: dict[str, object]) -> bool:
-    return one["audio_digest"] == other["audio_digest"] != ""
+def _same_audio(first: dict[str, object], second: dict[str, object]) -> bool:
+    return first["audio_digest"] == second["audio_digest"] != ""

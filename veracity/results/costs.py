@@ -73,8 +73,8 @@ def of_job(results: Path, part: Path) -> pd.DataFrame:
     row = pd.read_csv(results / "benchmarks" / part, sep="\t", na_values="-")
     # Measurements of the job itself take precedence: Snakemake 9 samples CPU time and memory each half second for 15 s, later
     # each 30 s, and not at the end.
-    own = {"cpu_time": seconds, "max_rss": peak_mb}
-    counted = {column: count for column, count in own.items() if not math.isnan(count)}
+    logged_values = {"cpu_time": seconds, "max_rss": peak_mb}
+    counted = {column: count for column, count in logged_values.items() if not math.isnan(count)}
     return row.assign(stage=part.with_suffix("").parts[0], startup=startup, **counted)
 
 

@@ -28,8 +28,8 @@ def table(scores: Mapping[str, Mapping[str, Scores]], thresholds: Mapping[str, f
     """
     rows = []
     for split, of_split in scores.items():
-        for name, own in of_split.items():
-            rows.append({"split": split, "detector": name, "threshold": thresholds[name], **vars(own)})
+        for name, evaluation in of_split.items():
+            rows.append({"split": split, "detector": name, "threshold": thresholds[name], **vars(evaluation)})
         if len(of_split) == 1:
             continue
         first = next(iter(of_split.values()))

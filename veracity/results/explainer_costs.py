@@ -30,15 +30,17 @@ def table(scores: pd.DataFrame, results: str | os.PathLike) -> pd.DataFrame:
         NaN for explainers without jobs, which are computed from games that other stages evaluated.
     """
     keys = ["explainer", "fill", "privileged", "budget"]
-    found = scores.groupby(keys, sort=False)["n_queries"].agg(["mean", "size"]).reset_index() if len(scores) else pd.DataFrame()
+    queries = pd.DataFrame()
+    if len(scores):
+        queries = scores.groupby(keys, sort=False)["n_queries"].agg(["mean", "size"]).reset_index()
     rows = []
-    for one in found.itertuples():
-        own = one.explainer not in (*EXACT_BASELINES, *BOUNDS)
-        folder = Path(results, "benchmarks", "attributions", one.explainer.removesuffix(REQUESTED_SUFFIX))
-        measured = [_seconds(path) for path in sorted(folder.rglob("*.tsv"))] if own else []
+    for row in queries.itertuples():
+        has_jobs = row.explainer not in (*EXACT_BASELINES, *BOUNDS)
+        folder = Path(results, "benchmarks", "attributions", row.explainer.removesuffix(REQUESTED_SUFFIX))
+        measured = [_seconds(path) for path in sorted(folder.rglob("*.tsv"))] if has_jobs else []
         seconds = float(np.sum(measured)) if measured else np.nan
-        costs = {"jobs": len(measured), "seconds": seconds, "seconds_per_excerpt": seconds / one.size}
-        rows.append({**{key: getattr(one, key) for key in keys}, "n_queries": one.mean, "n": one.size, **costs})
+        costs = {"jobs": len(measured), "seconds": seconds, "seconds_per_excerpt": seconds / row.size}
+        rows.append({**{key: getattr(row, key) for key in keys}, "n_queries": row.mean, "n": row.size, **costs})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

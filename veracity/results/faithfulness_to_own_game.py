@@ -82,9 +82,10 @@ def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
             for among, of_kind in zip(AMONG, (np.ones(len(songs), dtype=bool), reads), strict=True):
                 some = songs[of_game & of_kind]
                 rng = rng_for(seed, "faithfulness_to_own_game", *panel, name, among)
-                found = bootstrap_rank_correlation(some["own_game_tau"].to_numpy(), some["aufc_normalised"].to_numpy(), rng)
-                numbers = {"rank_correlation": found.mean, "low": found.low, "high": found.high}
-                counts = {"n_explainers": len(some), "n_songs": found.n}
+                pair = some["own_game_tau"].to_numpy(), some["aufc_normalised"].to_numpy()
+                correlation = bootstrap_rank_correlation(*pair, rng)
+                numbers = {"rank_correlation": correlation.mean, "low": correlation.low, "high": correlation.high}
+                counts = {"n_explainers": len(some), "n_songs": correlation.n}
                 rows.append(dict(zip(PANEL, panel, strict=True)) | {"fill": name, "among": among} | counts | numbers)
     return in_paper_order(pd.DataFrame(rows, columns=AGREEMENT))
 
@@ -181,7 +182,7 @@ def _label(ax: Axes, labelled: pd.DataFrame) -> None:
 
 def _apart(heights: Iterable[float]) -> list[float]:
     """Return decreasing heights, lowered where necessary so that labels do not overlap."""
-    found: list[float] = []
+    placed: list[float] = []
     for height in heights:
-        found.append(min(height, found[-1] - LINE) if found else height)
-    return found
+        placed.append(min(height, placed[-1] - LINE) if placed else height)
+    return placed

@@ -12,8 +12,7 @@ from ..jobs.seeds import rng_for
 from ..labels import SING, direction_title, in_figure
 from .canvas import PALETTE, new_figure, put_footnote, say_empty
 from .over_songs import INTERVALS, NO_INTERVAL, ratio
-from .panels import PANELS
-from .study import PANEL
+from .study import PANEL, PANELS
 
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")
@@ -58,19 +57,19 @@ def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
 
 def _worth(part: pd.DataFrame, predictor: str, rng: np.random.Generator) -> dict[str, float]:
-    counts = [{"song": key[0], **_pairs(one, predictor)} for key, one in part.groupby(["song", *PANEL], sort=True)]
+    counts = [{"song": key[0], **_pairs(rows, predictor)} for key, rows in part.groupby(["song", *PANEL], sort=True)]
     songs = pd.DataFrame(counts, columns=["song", "concordant", "pairs"]).groupby("song").sum()
-    found = ratio(songs.concordant.to_numpy(), songs.pairs.to_numpy(), rng)
+    auc = ratio(songs.concordant.to_numpy(), songs.pairs.to_numpy(), rng)
     wrong = part[part.sufficiency == 0]
     return {
-        "n_songs": found.n,
+        "n_songs": auc.n,
         "n_right": len(part) - len(wrong),
         "n_wrong": len(wrong),
         "n_wrong_unanswerable": int((wrong.smallest_size > scoring.TOP).sum()),
         "pairs": int(songs.pairs.sum()),
-        "auc": found.mean,
-        "low": found.low,
-        "high": found.high,
+        "auc": auc.mean,
+        "low": auc.low,
+        "high": auc.high,
     }
 
 
@@ -129,7 +128,7 @@ def plot(rows: pd.DataFrame, *, fill: str, footnote: str, label_name: str = SING
     """
     titles = [in_figure(_panel(*panel, label_name)) for panel in (*PANELS, (ALL, ALL))]
     shown = rows[rows.among == ALL]
-    fills = [fill, *(one for one in shown.fill.unique() if one != fill)]
+    fills = [fill, *(further for further in shown.fill.unique() if further != fill)]
     figure, axes = new_figure(len(fills), len(PREDICTORS), (9.2, 1.5 + 2.05 * len(fills)), sharex=True, sharey=True)
     for line, name in zip(axes, fills, strict=True):
         for ax, predictor in zip(line, PREDICTORS, strict=True):

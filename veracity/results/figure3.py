@@ -37,10 +37,10 @@ def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.
             for method in long.method.unique() if len(long) else ["sampled"]:
                 for k in k_tried:
                     part = long[(long.original == original) & (long.domain == domain) & (long.k == k) & (long.method == method)]
-                    for found in range(k, -1, -1):
-                        row = {"original": original, "domain": domain, "method": method, "k": k, "n_found": found}
-                        chance = float(hypergeom.pmf(found, n_segments, k, k))
-                        count = int((part.n_found == found).sum())
+                    for n_found in range(k, -1, -1):
+                        row = {"original": original, "domain": domain, "method": method, "k": k, "n_found": n_found}
+                        chance = float(hypergeom.pmf(n_found, n_segments, k, k))
+                        count = int((part.n_found == n_found).sum())
                         rows.append({**row, "excerpts": count, "n": len(part), "expected_by_chance": chance * len(part)})
     return pd.DataFrame(rows)
 
@@ -78,11 +78,11 @@ def plot(counts: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figu
             others = judged(counts.method, METHODS)
             aside = np.linspace(-0.3, 0.3, len(others)) if len(others) > 1 else np.zeros(len(others))
             for name, dx, (colour, _, marker) in zip(others, aside, looks(len(others)), strict=True):
-                own = part[part.method == name]
-                ax.plot(place + dx, own.excerpts, marker or "o", color=colour, ms=3.5, ls="", label=name)
+                of_method = part[part.method == name]
+                ax.plot(place + dx, of_method.excerpts, marker or "o", color=colour, ms=3.5, ls="", label=name)
             # Counts are below the bars, where they cannot be confused with the markers.
             counted = zip(sampled.n_found, sampled.excerpts, strict=True)
-            ax.set_xticks(place, [f"{found}\n({count:.0f})" for found, count in counted])
+            ax.set_xticks(place, [f"{n_found}\n({count:.0f})" for n_found, count in counted])
             n = int(sampled.n.max()) if len(sampled) else 0
             if not n:
                 say_empty(ax, "none flipped")

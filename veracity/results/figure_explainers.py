@@ -78,12 +78,12 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
             curve = part[part.explainer == bound].sort_values("k")
             if len(curve):
                 handles[title] = ax.plot(curve.k, curve.percent, style, color=colour, lw=1.3)[0]
-        for i, (one, (colour, marker)) in enumerate(zip(chosen.itertuples(), LOOKS, strict=False)):
-            curve = part[(part.explainer == one.explainer) & (part.fill == one.fill)].sort_values("k")
+        for i, (explainer, (colour, marker)) in enumerate(zip(chosen.itertuples(), LOOKS, strict=False)):
+            curve = part[(part.explainer == explainer.explainer) & (part.fill == explainer.fill)].sort_values("k")
             look: dict[str, Any] = {"marker": marker, "ms": 4.5, "markevery": (i % 3, 3), "mec": "white", "mew": 0.4}
             if len(curve):
-                (line,) = ax.plot(curve.k, curve.percent, "--" if one.privileged else "-", color=colour, lw=1.1, **look)
-                handles[f"{named(one.explainer, one.fill)}{', privileged' if one.privileged else ''}"] = line
+                (line,) = ax.plot(curve.k, curve.percent, "--" if explainer.privileged else "-", color=colour, lw=1.1, **look)
+                handles[f"{named(explainer.explainer, explainer.fill)}{', privileged' if explainer.privileged else ''}"] = line
         ax.set_ylim(-3, 103)
     for ax in axes[-1]:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -115,6 +115,6 @@ def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
     means = judged.groupby(EXPLAINER, sort=False).percent.mean().reset_index().sort_values("percent", ascending=False)
     paper = means[means.explainer.isin(ALWAYS)].drop_duplicates("explainer").sort_values("explainer")
     others = means[~means.explainer.isin(ALWAYS) & ((means.fill == CLEAN) | ~means.explainer.isin(LIKE_LIME))]
-    kinds = [kind_of(one.fill, privileged=bool(one.privileged)) for one in others.itertuples()]
+    kinds = [kind_of(row.fill, privileged=bool(row.privileged)) for row in others.itertuples()]
     best = [others[[name == kind for name in kinds]].head(n) for kind, n in N_BEST.items()]
     return pd.concat([paper, *best], ignore_index=True)

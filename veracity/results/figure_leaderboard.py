@@ -94,7 +94,7 @@ def _name_lines(ax: Axes, order: pd.DataFrame) -> None:
     """Label the lines by explainer, and the line above each query budget by the budget."""
     headings = order.groupby("budget", sort=False).y.min() - 1
     titles = [f"query budget: {'none' if name == BUDGETS[0] else name}" for name in headings.index]
-    words = [*(named(one.explainer, one.fill) for one in order.itertuples()), *titles]
+    words = [*(named(row.explainer, row.fill) for row in order.itertuples()), *titles]
     ax.set_yticks([*order.y, *headings], words, fontsize=7)
     for text in ax.get_yticklabels()[len(order) :]:
         text.set_fontweight("bold")

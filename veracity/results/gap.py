@@ -96,24 +96,24 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
         cells = by_excerpt(part, SCORE)
         parts = parts_of(cells, fill)
-        found = [_row("part", name, values) for name, values in parts.items()]
+        of_panel = [_row("part", name, values) for name, values in parts.items()]
         if "privilege" in parts:
-            found.append(_row("sum", "privilege and question", parts["privilege"] + parts["question"]))
-        found.append(_row("gap", "gap", 1 - cells["lime", fill]))
+            of_panel.append(_row("sum", "privilege and question", parts["privilege"] + parts["question"]))
+        of_panel.append(_row("gap", "gap", 1 - cells["lime", fill]))
         for name, (explainer, given) in INSTEAD.items():
             other = fill if given is None else given
             # The default fill is not a change.
             if (explainer, other) in cells and (explainer, other) != ("lime_exact", fill):
-                found.append(_row("instead", name, cells[explainer, other] - cells["lime_exact", fill]))
-        for row in found:
+                of_panel.append(_row("instead", name, cells[explainer, other] - cells["lime_exact", fill]))
+        for row in of_panel:
             rng = rng_for(seed, "gap", *panel, str(row["part"]))
             values = row.pop("values")
             assert isinstance(values, pd.Series)
             mean = estimate(values.groupby("song").mean().to_numpy(), rng)
             row |= dict(zip(PANEL, panel, strict=True)) | {"n_songs": mean.n, "n": int(values.notna().sum())}
             row |= {"mean": mean.mean, "low": mean.low, "high": mean.high}
-        most = max((row["mean"] for row in found if row["kind"] == "part" and not np.isnan(row["mean"])), default=np.nan)  # type: ignore[type-var, call-overload]
-        rows += [{**row, "largest": row["kind"] == "part" and row["mean"] == most} for row in found]
+        most = max((row["mean"] for row in of_panel if row["kind"] == "part" and not np.isnan(row["mean"])), default=np.nan)  # type: ignore[type-var, call-overload]
+        rows += [{**row, "largest": row["kind"] == "part" and row["mean"] == most} for row in of_panel]
     return in_paper_order(pd.DataFrame(rows, columns=COLUMNS))
 
 

@@ -51,17 +51,17 @@ def _rows(scores: pd.DataFrame, seed: int) -> Iterator[dict[str, object]]:
             for name in ESTIMATED:
                 known = of_one[name].notna()
                 rng = rng_for(seed, "leaderboard", *map(str, (*panel, *explainer)), name)
-                found = estimate(grouped[name].mean().to_numpy(), rng, bounds=BOUNDED.get(name, (0.0, 1.0)))
+                over_songs = estimate(grouped[name].mean().to_numpy(), rng, bounds=BOUNDED.get(name, (0.0, 1.0)))
                 chance = _chance(of_one[known], name)
                 yield {
                     **keys,
                     "n_queries": of_one["n_queries"].mean(),
                     "score": name,
-                    "n_songs": found.n,
+                    "n_songs": over_songs.n,
                     "n": int(known.sum()),
-                    "mean": found.mean,
-                    "low": found.low,
-                    "high": found.high,
+                    "mean": over_songs.mean,
+                    "low": over_songs.low,
+                    "high": over_songs.high,
                     "chance": chance,
                 }
 
@@ -79,11 +79,11 @@ def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
         first = {"panel": f"{domain}, {direction_title(original, label_name)}"}
         for budget in BUDGETS:
             here = panel[panel.budget == budget]
-            found = [
+            entries = [
                 {"score": part[part.score == SHOWN[0]]["mean"].iloc[0], "line": _line(first, explainer, part)}
                 for explainer, part in here.groupby(EXPLAINER, sort=False)
             ]
-            shown += [one["line"] for one in sorted(found, key=lambda one: -np.nan_to_num(one["score"], nan=-9))]
+            shown += [entry["line"] for entry in sorted(entries, key=lambda entry: -np.nan_to_num(entry["score"], nan=-9))]
     return pd.DataFrame(shown)
 
 

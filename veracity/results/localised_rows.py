@@ -46,7 +46,7 @@ def table(localised: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
             )
     for song, domain, item in attributions:
         assert isinstance(item, LocalisedAttributions)
-        found = {name: getattr(item, name) for name in ("excerpt", "original", "k", "n_found", "found_flips")}
+        columns = {name: getattr(item, name) for name in ("excerpt", "original", "k", "n_found", "found_flips")}
         needed = {"n_needed": item.n_needed, "needed_found": item.needed_found, "fidelity": np.nan}
-        parts.append(pd.DataFrame({"song": song, "domain": domain, "method": item.explainer, **found, **needed}))
+        parts.append(pd.DataFrame({"song": song, "domain": domain, "method": item.explainer, **columns, **needed}))
     return pd.concat(parts, ignore_index=True).dropna(subset="n_found").astype({"n_found": int})

@@ -92,8 +92,8 @@ def _tied(values: np.ndarray, scale: float) -> np.ndarray:
 def interval_words(rows: pd.DataFrame) -> list[str]:
     """Return the interval in each row with ``low``, ``high`` and ``n_songs`` as text, or a note if all songs agree."""
     agree = [f"all {row.n_songs:.0f} songs" if row.n_songs > 1 else "none" for row in rows.itertuples()]
-    found = [f"{row.low:.3g} to {row.high:.3g}" for row in rows.itertuples()]
-    return [words if np.isnan(low) else shown for words, shown, low in zip(agree, found, rows.low, strict=True)]
+    intervals = [f"{row.low:.3g} to {row.high:.3g}" for row in rows.itertuples()]
+    return [words if np.isnan(low) else shown for words, shown, low in zip(agree, intervals, rows.low, strict=True)]
 
 
 def ratio(

@@ -6,13 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ..attacks.settings import DOMAINS
-from ..labels import LABELS, SING, Label, direction_title, in_figure
+from ..labels import SING, Label, direction_title, in_figure
 from .canvas import say_empty
-from .study import EMPTY
-
-#: Attack and original label of each panel, in the order of figures.
-PANELS = [(domain, original) for original in LABELS for domain in DOMAINS]
+from .study import EMPTY, PANELS
 
 
 def panel_title(domain: str, original: Label, label_name: str = SING, separator: str = ", ") -> str:

@@ -61,8 +61,8 @@ def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.Dat
             for selection, heading in selections.items():
                 cell = part[(part.domain == domain) & (part.selection == selection)]
                 if len(cell):
-                    one = cell.iloc[0]
-                    row[f"{domain}: {heading}"] = f"{one.percent:.0f} % ({one.flipped:.3g} of {one.n})"
+                    row_of_cell = cell.iloc[0]
+                    row[f"{domain}: {heading}"] = f"{row_of_cell.percent:.0f} % ({row_of_cell.flipped:.3g} of {row_of_cell.n})"
         rows.append(row)
     if len(selections) > WIDE:  # many explainers are rows
         return _turned(rows, selections.values())

@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 
 from ..attacks.settings import PAPER, Domain
-from ..labels import SING, Label, direction_title
+from ..labels import SING, direction_title
 from ..songs.settings import FrontEnd
 from .pooling import METHODS
 from .statistics import proportion
+from .study import PANELS, Panel
 
 #: Number of songs of the paper by split.
 SONGS = {"train": 61, "valid": 16, "test": 16}
-Panel = tuple[Domain, Label]
-PANELS: tuple[Panel, ...] = (("waveform", "nosing"), ("spectrogram", "nosing"), ("waveform", "sing"), ("spectrogram", "sing"))
 #: Table 1: percentage of labels that flip with the top three segments of LIME, in the order of `PANELS`.
 TABLE1 = dict(zip(PANELS, (53, 41, 21, 32), strict=True))
 #: Table 2: percentages for all segments of positive weight by LIME, and for the same number by norm.
@@ -58,43 +57,43 @@ def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[s
         Description of each difference.
     """
     model, lime, attacks = config["model"], config["lime"], config["attacks"]
-    found = []
+    deviations = []
     if config["corpus"]["kind"] == "synthetic":
-        found.append("a synthetic corpus")
+        deviations.append("a synthetic corpus")
     elif dict(n_songs) != SONGS:
         shown = " / ".join(str(n_songs.get(split, 0)) for split in SONGS)
-        found.append(f"{shown} songs, not {' / '.join(map(str, SONGS.values()))}")
+        deviations.append(f"{shown} songs, not {' / '.join(map(str, SONGS.values()))}")
     if model["build"] or model["predict"]:
-        found.append(f"another model, {model['build'] or model['predict']}")
-    found += _detector_differs(config)
+        deviations.append(f"another model, {model['build'] or model['predict']}")
+    deviations += _detector_differs(config)
     if attacks["splits"] != ["test"]:
-        found.append(f"the splits {', '.join(attacks['splits'])} are attacked, not test")
+        deviations.append(f"the splits {', '.join(attacks['splits'])} are attacked, not test")
     if attacks["scope"] != "song" or attacks["seconds"] is not None:
-        found.append("parts of songs are attacked, not whole ones")
+        deviations.append("parts of songs are attacked, not whole ones")
     for domain, paper in PAPER.items():
-        own = attacks[domain]
-        other = [f"{key} {own[key]}" for key, value in asdict(paper).items() if own[key] != value]
-        found += [f"the {domain} attack has {', '.join(other)}"] if other else []
+        attack = attacks[domain]
+        changed = [f"{key} {attack[key]}" for key, value in asdict(paper).items() if attack[key] != value]
+        deviations += [f"the {domain} attack has {', '.join(changed)}"] if changed else []
     expected = {"n_time": 5, "n_band": 4, "n_samples": 8192, "kernel_width": 0.25, "alpha": 1, "fill": "mean"}
-    other = [f"{key} {lime[key]}" for key, value in expected.items() if lime[key] != value]
-    found += [f"LIME has {', '.join(other)}"] if other else []
+    changed = [f"{key} {lime[key]}" for key, value in expected.items() if lime[key] != value]
+    deviations += [f"LIME has {', '.join(changed)}"] if changed else []
     if config["excerpts"]["per_direction"] != 10:
-        found.append(f"{config['excerpts']['per_direction']} excerpts of each song and direction, not 10")
-    return found
+        deviations.append(f"{config['excerpts']['per_direction']} excerpts of each song and direction, not 10")
+    return deviations
 
 
 def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
-    own, frontend = config["detector"], FrontEnd()
-    if own["checkpoint"]:
-        yield f"a checkpoint of one's own, {own['checkpoint']}"
-    elif own["training"]["n_updates"] != 40000:
-        yield f"a training of {own['training']['n_updates']} updates, not 40000"
-    if own["architecture"] != {"layers": "ismir2015", "zero_mean": True}:
-        yield f"the architecture {own['architecture']}"
-    if own["threshold"] is not None:
-        yield f"the threshold {own['threshold']:g}, given"
-    if other := [f"{key} {value}" for key, value in config["frontend"].items() if value != getattr(frontend, key)]:
-        yield f"the front end has {', '.join(other)}"
+    detector, frontend = config["detector"], FrontEnd()
+    if detector["checkpoint"]:
+        yield f"a user-supplied checkpoint, {detector['checkpoint']}"
+    elif detector["training"]["n_updates"] != 40000:
+        yield f"a training of {detector['training']['n_updates']} updates, not 40000"
+    if detector["architecture"] != {"layers": "ismir2015", "zero_mean": True}:
+        yield f"the architecture {detector['architecture']}"
+    if detector["threshold"] is not None:
+        yield f"the configured threshold {detector['threshold']:g}"
+    if changed := [f"{key} {value}" for key, value in config["frontend"].items() if value != getattr(frontend, key)]:
+        yield f"the front end has {', '.join(changed)}"
 
 
 def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, comparable: bool) -> pd.DataFrame:
@@ -118,9 +117,9 @@ def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, comparable
         value *agrees* if it is within the interval.
     """
     rows = [*_flips(rates, fill), *_found(localised), *_fidelity(localised)]
-    found = pd.DataFrame(rows, columns=COLUMNS)
-    found["verdict"] = [_verdict(row, comparable=comparable) for row in found.itertuples()]
-    return found
+    compared = pd.DataFrame(rows, columns=COLUMNS)
+    compared["verdict"] = [_verdict(row, comparable=comparable) for row in compared.itertuples()]
+    return compared
 
 
 def _flips(rates: pd.DataFrame, fill: str) -> Iterator[dict[str, Any]]:

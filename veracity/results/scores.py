@@ -112,13 +112,13 @@ def table(
             parts.append(pd.DataFrame([{"song": song, "domain": domain, "excerpt": e, **row} for row in rows]))
     if not parts:
         return pd.DataFrame(columns=[*KEYS, *NUMBERS, "aufc"])
-    found = pd.concat(parts, ignore_index=True)
+    scored = pd.concat(parts, ignore_index=True)
     # The largest number of queries determines the group of an explainer, because a search may stop early.
-    most = found.groupby(["explainer", "fill", "privileged"])["n_queries"].transform("max")
-    known = found.budget != STORED
-    groups = [budget_of(int(rows), int(n)) for rows, n in zip(most[known], found.n_segments[known], strict=True)]
-    found.loc[known, "budget"] = groups
-    return found
+    most = scored.groupby(["explainer", "fill", "privileged"])["n_queries"].transform("max")
+    known = scored.budget != STORED
+    groups = [budget_of(int(rows), int(n)) for rows, n in zip(most[known], scored.n_segments[known], strict=True)]
+    scored.loc[known, "budget"] = groups
+    return scored
 
 
 def answers_of(
@@ -165,7 +165,7 @@ def answers_of(
     for fill in map(str, explanations.fills):
         for method, name, rows in (("sampled", "lime", n_samples), ("exact", "lime_exact", everything)):
             here, clean = (
-                explanations.along("weights", input=one, fill=fill, method=method) for one in ("adversarial", "clean")
+                explanations.along("weights", input=version, fill=fill, method=method) for version in ("adversarial", "clean")
             )
             fidelity = explanations.along("fidelity", fill=fill, method=method)
             yield answers(name, fill, sign * here, rows, fidelity=fidelity)
@@ -175,8 +175,8 @@ def answers_of(
         for name in LOGIT:
             yield answers(name, fill, sign * _of_fill(explanations, name, fill), everything)
         # There is no smallest set if the fill alone or no set decides for the label.
-        asked = answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
-        yield replace(asked, answered=_of_fill(explanations, "smallest_set_size", fill) > 0)
+        of_set = answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
+        yield replace(of_set, answered=_of_fill(explanations, "smallest_set_size", fill) > 0)
     for name in WEIGHTS:
         exact = "lime_exact" if name == "lime" else name
         yield answers(exact, CLEAN, sign * getattr(flips.sets, name), everything, privileged=True)
@@ -201,28 +201,28 @@ def _of_excerpt(
     flips, sign = sets.flips(e), towards(opposite(original))
     truth = scoring.truth_of(flips)
     expected = {f"chance_{name}": value for name, value in scoring.chance(truth, rng, n_rankings).items()}
-    own = {str(fill): sign * explanation.along("shapley", fill=fill)[e] for fill in explanation.fills}
-    own[CLEAN] = sign * sets.shapley[e]  # the exact solution of each game, towards the adversarial label
+    solutions = {str(fill): sign * explanation.along("shapley", fill=fill)[e] for fill in explanation.fills}
+    solutions[CLEAN] = sign * sets.shapley[e]  # the exact solution of each game, towards the adversarial label
     logits = dict(zip(sets.few_masks.tolist(), (sign * sets.few_logits[e]).tolist(), strict=True))
     share = dict(zip(explanation.fills, explanation.additive_share[:, e], strict=True))
     of_excerpt = {**expected, "smallest_size": truth.size, "n_segments": truth.n}
-    for one in answers:
-        if one.answered is not None and not one.answered[e]:
+    for answer in answers:
+        if answer.answered is not None and not answer.answered[e]:
             continue
-        weights, ranking, n_queries = one.weights[e], one.ranking[e], int(one.n_queries[e])
+        weights, ranking, n_queries = answer.weights[e], answer.ranking[e], int(answer.n_queries[e])
         yield {
             "original": original,
-            "explainer": one.explainer,
-            "fill": one.fill,
-            "privileged": one.privileged,
-            "budget": STORED if one.stored else "",
+            "explainer": answer.explainer,
+            "fill": answer.fill,
+            "privileged": answer.privileged,
+            "budget": STORED if answer.stored else "",
             "n_queries": n_queries,
             **scoring.scores(truth, ranking, weights),
             **_log_odds(logits, ranking, truth.n),
             **of_excerpt,
-            "own_game_tau": _tau(weights, own.get(one.fill)),
-            "fidelity": np.nan if one.fidelity is None else one.fidelity[e],
-            "additive_share": share.get(one.fill, np.nan) if one.fidelity is not None else np.nan,
+            "own_game_tau": _tau(weights, solutions.get(answer.fill)),
+            "fidelity": np.nan if answer.fidelity is None else answer.fidelity[e],
+            "additive_share": share.get(answer.fill, np.nan) if answer.fidelity is not None else np.nan,
             **_curve(flips[np.cumsum(1 << ranking)]),
         }
     known = {"original": original, "fill": "", "privileged": True, "budget": ALL_MASKS, "n_queries": 1 << truth.n}

@@ -52,8 +52,8 @@ def plot_segments(
     place: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": (0, seconds, 0, grid.n_mels)}
     image = ax.imshow(excerpt.T, cmap="magma", vmin=low, vmax=high, **place)
     if hertz is not None:
-        shown = [one for one in HERTZ if hertz[0] <= one <= hertz[-1]]
-        ax.set_yticks(np.interp(shown, hertz, np.arange(len(hertz)) + 0.5), [f"{one:g}" for one in shown])
+        shown = [frequency for frequency in HERTZ if hertz[0] <= frequency <= hertz[-1]]
+        ax.set_yticks(np.interp(shown, hertz, np.arange(len(hertz)) + 0.5), [f"{frequency:g}" for frequency in shown])
     if segments is None:
         return image
     chosen = np.isin(grid.segment_map(), segments)

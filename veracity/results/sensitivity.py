@@ -67,8 +67,8 @@ def table(
         for kind, what, area in _areas(cells.sub(random, axis=0), best, tested, against, fill):
             names = dict(zip(PANEL, panel, strict=True)) | {"kind": kind, "what": what}
             for method in METHODS:
-                found = _estimated(area, best, method, groups, rng_for(seed, "sensitivity", *panel, kind, what, method))
-                numbers = {"n_units": found.n, "mean": found.mean, "low": found.low, "high": found.high}
+                over_units = _estimated(area, best, method, groups, rng_for(seed, "sensitivity", *panel, kind, what, method))
+                numbers = {"n_units": over_units.n, "mean": over_units.mean, "low": over_units.low, "high": over_units.high}
                 known = area.notna() if method in ("ratio of sums", "area") else area.notna() & (best > 1e-12)
                 rows.append({**names, "method": method, "n": int(known.sum()), **numbers})
     return in_paper_order(pd.DataFrame(rows, columns=COLUMNS))
@@ -78,13 +78,13 @@ def _areas(
     cells: pd.DataFrame, best: pd.Series, tested: Sequence[str], against: Sequence[str], fill: str
 ) -> Iterator[tuple[str, str, pd.Series]]:
     """Yield kind, name and values of each estimated difference of areas by excerpt."""
-    shown = [(name, other) for name, other in cells if other in ("", fill, CLEAN)]
-    for name, other in shown:
-        yield EXPLAINER, named(name, other), cells[name, other]
-    for one in tested:
-        for other in against:
-            if one != other:
-                first, second = (_column(cells, name, fill) for name in (one, other))
+    shown = [(name, reference) for name, reference in cells if reference in ("", fill, CLEAN)]
+    for name, reference in shown:
+        yield EXPLAINER, named(name, reference), cells[name, reference]
+    for tested_name in tested:
+        for reference in against:
+            if tested_name != reference:
+                first, second = (_column(cells, name, fill) for name in (tested_name, reference))
                 yield CONTRAST, f"{first.name} - {second.name}", first - second
     for name, values in parts_of(cells, fill, best).items():
         yield PART, name, values
@@ -95,8 +95,8 @@ def _column(cells: pd.DataFrame, name: str, fill: str) -> pd.Series:
     """Return the values of a configured explainer under its name in tables; 0 for the random ranking."""
     if name == RANDOM:
         return pd.Series(0.0, cells.index, name=RANDOM)
-    found = of_explainer(cells.columns.to_frame(index=False), name, fill).iloc[0]
-    return cells[found.explainer, found.fill].rename(named(found.explainer, found.fill))
+    cell = of_explainer(cells.columns.to_frame(index=False), name, fill).iloc[0]
+    return cells[cell.explainer, cell.fill].rename(named(cell.explainer, cell.fill))
 
 
 def _estimated(area: pd.Series, best: pd.Series, method: str, groups: Mapping[str, str], rng: np.random.Generator) -> Estimate:

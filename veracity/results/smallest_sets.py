@@ -32,7 +32,7 @@ def table(flips: Keyed) -> pd.DataFrame:
         assert isinstance(item, Flips)
         for e, original in enumerate(item.original):
             rows.append({"domain": domain, "original": original, **_of_excerpt(item.sets, e)})
-    found = pd.DataFrame(rows, columns=["domain", "original", "size", "proved", "unique", "queries"])
+    sizes = pd.DataFrame(rows, columns=["domain", "original", "size", "proved", "unique", "queries"])
     pooled = [
         {
             "domain": domain,
@@ -43,7 +43,7 @@ def table(flips: Keyed) -> pd.DataFrame:
             "n_unique": part.unique.sum(min_count=1),
             "n_queries": part.queries.mean(),
         }
-        for (domain, original), part in found.groupby(["domain", "original"], sort=False)
+        for (domain, original), part in sizes.groupby(["domain", "original"], sort=False)
     ]
     return in_paper_order(pd.DataFrame(pooled, columns=[*COLUMNS]))
 
@@ -52,8 +52,8 @@ def _of_excerpt(sets: AllSets | TriedSets, e: int) -> dict[str, float]:
     if isinstance(sets, AllSets):
         unique = float(len(sets.smallest(e)) == 1)
         return {"size": sets.smallest_size[e], "proved": True, "unique": unique, "queries": np.nan}
-    found = sets.found_size[e] if sets.found_size[e] >= 0 else np.nan
-    return {"size": found, "proved": bool(sets.found_proved[e]), "unique": np.nan, "queries": sets.found_queries[e]}
+    size = sets.found_size[e] if sets.found_size[e] >= 0 else np.nan
+    return {"size": size, "proved": bool(sets.found_proved[e]), "unique": np.nan, "queries": sets.found_queries[e]}
 
 
 def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:

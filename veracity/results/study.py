@@ -2,10 +2,15 @@
 
 import pandas as pd
 
+from ..attacks.settings import DOMAINS, Domain
 from ..explainers.settings import BOUNDS as BOUNDS  # names of reference curves, which are not explainers
 from ..explainers.settings import CLEAN as CLEAN
+from ..labels import LABELS, Label
 
 PANEL = ["domain", "original"]
+Panel = tuple[Domain, Label]
+#: Attack and original label of each panel, in the order of figures.
+PANELS: tuple[Panel, ...] = tuple((domain, original) for original in LABELS for domain in DOMAINS)
 EXPLAINER = ["explainer", "fill", "privileged", "budget"]
 #: Largest number of model queries per excerpt in each group of explainers; explainers are compared within a group.
 LIMITS = {"none": 0, "up to 10": 10, "up to 50": 50, "up to 512": 512, "up to 2048": 2048, "up to 16384": 16384}

@@ -70,14 +70,14 @@ def _of(flips: np.ndarray, by_norm: np.ndarray) -> dict[str, float]:
 
 def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Pool the rows of `rows_of`: mean over songs with its interval, and median and range over excerpts."""
-    found = []
+    tabulated = []
     for panel, part in rows.groupby(PANEL, sort=False) if len(rows) else ():
         for name in NUMBERS:
             of_songs = part.groupby("song", sort=True)[name].mean().to_numpy()
             mean: Estimate = estimate(
                 of_songs, rng_for(seed, "truths", *panel, name), bounds=(0, 1 if name in SHARES else np.inf)
             )
-            found.append(
+            tabulated.append(
                 {
                     **dict(zip(PANEL, panel, strict=True)),
                     "what": name,
@@ -91,7 +91,7 @@ def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
                     "most": part[name].max(),
                 }
             )
-    return in_paper_order(pd.DataFrame(found, columns=COLUMNS))
+    return in_paper_order(pd.DataFrame(tabulated, columns=COLUMNS))
 
 
 def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:

@@ -29,16 +29,16 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     measured: dict[tuple[str, str], float] = {}
     rows: list[dict[str, object]] = []
-    for one in runs:
-        needed = [(str(folder), str(path)) for folder, path in one["needed"]]
-        own = [key for key in needed if key not in measured]
-        measured |= {(folder, path): _seconds(Path(folder), Path(path)) for folder, path in own}
-        row: dict[str, object] = {"variant": one["name"], "jobs_alone": len(needed), "jobs": len(own)}
-        rows.append(row | {"cpu_seconds_alone": sum(map(measured.get, needed)), "cpu_seconds": sum(map(measured.get, own))})  # type: ignore[arg-type]
-    found = pd.DataFrame(rows, columns=["variant", "jobs_alone", "jobs", "cpu_seconds_alone", "cpu_seconds"])
-    total = found.drop(columns="variant").sum(skipna=False)
-    found = pd.concat([found, pd.DataFrame([{"variant": TOTAL, **total}])], ignore_index=True)
-    return found.assign(shared_percent=100 * (1 - found.cpu_seconds / found.cpu_seconds_alone))
+    for run in runs:
+        needed = [(str(folder), str(path)) for folder, path in run["needed"]]
+        new = [key for key in needed if key not in measured]
+        measured |= {(folder, path): _seconds(Path(folder), Path(path)) for folder, path in new}
+        row: dict[str, object] = {"variant": run["name"], "jobs_alone": len(needed), "jobs": len(new)}
+        rows.append(row | {"cpu_seconds_alone": sum(map(measured.get, needed)), "cpu_seconds": sum(map(measured.get, new))})  # type: ignore[arg-type]
+    costs = pd.DataFrame(rows, columns=["variant", "jobs_alone", "jobs", "cpu_seconds_alone", "cpu_seconds"])
+    total = costs.drop(columns="variant").sum(skipna=False)
+    costs = pd.concat([costs, pd.DataFrame([{"variant": TOTAL, **total}])], ignore_index=True)
+    return costs.assign(shared_percent=100 * (1 - costs.cpu_seconds / costs.cpu_seconds_alone))
 
 
 def _seconds(folder: Path, path: Path) -> float:
@@ -48,15 +48,15 @@ def _seconds(folder: Path, path: Path) -> float:
     return float(of_job(folder, part).cpu_time.iloc[0]) if (folder / "benchmarks" / part).is_file() else np.nan
 
 
-def page(found: pd.DataFrame) -> pd.DataFrame:
+def page(costs: pd.DataFrame) -> pd.DataFrame:
     """Format `table` for display."""
     return pd.DataFrame(
         {
-            "variant": found.variant,
-            "jobs alone": found.jobs_alone,
-            "jobs of its own": found.jobs,
-            "CPU minutes alone": (found.cpu_seconds_alone / 60).round(2),
-            "CPU minutes of its own": (found.cpu_seconds / 60).round(2),
-            "shared [%]": found.shared_percent.round(1),
+            "variant": costs.variant,
+            "jobs alone": costs.jobs_alone,
+            "jobs not shared": costs.jobs,
+            "CPU minutes alone": (costs.cpu_seconds_alone / 60).round(2),
+            "CPU minutes not shared": (costs.cpu_seconds / 60).round(2),
+            "shared [%]": costs.shared_percent.round(1),
         }
     )

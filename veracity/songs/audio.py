@@ -136,7 +136,7 @@ def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def told_length(path: str | os.PathLike) -> tuple[float, int, int]:
+def claimed_length(path: str | os.PathLike) -> tuple[float, int, int]:
     """Return length, sample rate and number of channels of a file, without decoding it if its header is plausible.
 
     Parameters
@@ -215,15 +215,7 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
             if decoder.n_samples > MAX_SAMPLES:
                 raise CorpusError(f"{path}: longer than {MAX_SAMPLES / rate / 3600:.1f} hours. Cut it into songs.")
         n_samples = decoder.n_samples
-    if not n_samples:
-        raise CorpusError(f"{path}: no samples. Replace it, or remove its line from the lists.")
-    if not isfinite(peak):
-        raise CorpusError(f"{path}: samples are not finite (NaN or infinite). Export the audio again.")
-    if peak > MAX_PEAK:
-        raise CorpusError(
-            f"{path}: the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
-            "Divide the samples by the largest integer (32768 for 16 bits) and export the audio again."
-        )
+    _check_samples(path, n_samples, peak)
     mono = np.concatenate(means)
     del means
     seconds = n_samples / rate
@@ -243,6 +235,19 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
         audio_digest=hashlib.sha256(mono.data).hexdigest()[:16],
     )
     return mono, audio_stats
+
+
+def _check_samples(path: Path, n_samples: int, peak: float) -> None:
+    """Reject files without samples and samples that are not finite or exceed full scale by far."""
+    if not n_samples:
+        raise CorpusError(f"{path}: no samples. Replace it, or remove its line from the lists.")
+    if not isfinite(peak):
+        raise CorpusError(f"{path}: samples are not finite (NaN or infinite). Export the audio again.")
+    if peak > MAX_PEAK:
+        raise CorpusError(
+            f"{path}: the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
+            "Divide the samples by the largest integer (32768 for 16 bits) and export the audio again."
+        )
 
 
 def _claim(seconds: float, claimed: float, in_stream: float) -> float:

@@ -104,7 +104,7 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
     """
     root = find_root(folder)
     audio, labels = _files(root / "audio"), _files(root / "labels")
-    found: dict[str, tuple[Path, Path, str]] = {}
+    listed_files: dict[str, tuple[Path, Path, str]] = {}
     for split in SPLITS:
         lists = next((root / name for name in ("filelists", "filelist") if (root / name).is_dir()), root / "filelists")
         for number, line in enumerate(text_lines(lists / split), 1):
@@ -116,13 +116,14 @@ def read_corpus(folder: str | os.PathLike) -> list[Song]:
                 stem = unicodedata.normalize("NFC", song.stem)
                 if (label_file := next((labels[stem + s] for s in LABEL_SUFFIXES if stem + s in labels), None)) is None:
                     raise CorpusError(f"{where}: no labels, {got}. Put '{song.stem}.lab' into {root / 'labels'}.")
-                if song.name in found:
-                    raise CorpusError(f"{where}: already listed for {found[song.name][2]}, {got}. Keep one of the lines.")
-                found[song.name] = (song, label_file, split)
-    if not found:
+                if song.name in listed_files:
+                    other_split = listed_files[song.name][2]
+                    raise CorpusError(f"{where}: already listed for {other_split}, {got}. Keep one of the lines.")
+                listed_files[song.name] = (song, label_file, split)
+    if not listed_files:
         raise CorpusError(f"{lists}: no songs. Write one audio file name per line.")
-    names = _distinct_names(found)
-    return [Song(names[file], *parts) for file, parts in found.items()]
+    names = _distinct_names(listed_files)
+    return [Song(names[file], *parts) for file, parts in listed_files.items()]
 
 
 def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
@@ -147,7 +148,7 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
     root = Path(folder)
     if not os.path.isdir(root):  # noqa: PTH112 - does not raise for long names
         raise CorpusError(f"corpus.folder: folder is missing, got {folder}. Give a folder that contains audio.")
-    found: list[Path] = []
+    audio_files: list[Path] = []
     seen: set[str] = set()
     in_folder: dict[Path, list[Path]] = {}
     for base, folders, files in os.walk(root, followlinks=True):
@@ -158,10 +159,10 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
         paths = [Path(base, name) for name in files if not name.startswith(".")]
         in_folder[Path(base)] = [path for path in paths if path.suffix.lower() in LABEL_SUFFIXES]
-        found += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
-    if not found:
+        audio_files += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()]
+    if not audio_files:
         raise CorpusError(f"{folder}: no audio ({', '.join(AUDIO_SUFFIXES)}). Put files there, or give another folder.")
-    files_of = {path.relative_to(root).as_posix(): path for path in sorted(found)}
+    files_of = {path.relative_to(root).as_posix(): path for path in sorted(audio_files)}
     names = _distinct_names(files_of)
     return [Song(names[name], path, find_labels(path, in_folder[path.parent]), "test") for name, path in files_of.items()]
 

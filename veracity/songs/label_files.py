@@ -125,14 +125,15 @@ def find_labels(audio: Path, files: Iterable[Path] | None = None) -> Path | None
     CorpusError
         If there are two label files.
     """
-    found = [
+    candidates = [
         path
         for path in _beside(audio, audio.parent.iterdir() if files is None else files)
         if path.suffix.lower() != ".txt" or _begins_with_number(path)
     ]
-    if len(found) > 1:
-        raise CorpusError(f"{audio}: must have one label file, got {found[0].name} and {found[1].name}. Keep one of them.")
-    return found[0] if found else None
+    if len(candidates) > 1:
+        both = f"{candidates[0].name} and {candidates[1].name}"
+        raise CorpusError(f"{audio}: must have one label file, got {both}. Keep one of them.")
+    return candidates[0] if candidates else None
 
 
 def _beside(audio: Path, folder: Iterable[Path]) -> list[Path]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from .settings import FrontEnd, mel_filterbank
 
 
-def confined(
+def partly_perturbed(
     clean: np.ndarray, perturbed: np.ndarray | Tensor, chosen: np.ndarray, frontend: FrontEnd, *, first_frame: int = 0
 ) -> np.ndarray:
     """Return audio that is perturbed only at some points of an excerpt.
@@ -37,8 +37,8 @@ def confined(
         Partially perturbed audio.
     """
     original = _spectrum(torch.as_tensor(clean, dtype=torch.float32), frontend)
-    other = torch.as_tensor(perturbed, dtype=torch.float32)
-    spectrum = _spectrum(other, frontend) if other.ndim == 1 else torch.polar(other.clamp(min=0).T, original.angle())
+    x = torch.as_tensor(perturbed, dtype=torch.float32)
+    spectrum = _spectrum(x, frontend) if x.ndim == 1 else torch.polar(x.clamp(min=0).T, original.angle())
     mask = torch.zeros(original.shape, dtype=torch.bool)
     mask[:, first_frame : first_frame + len(chosen)] = torch.as_tensor(chosen[:, band_of_bin(frontend)].T)
     mixed = torch.where(mask, spectrum, original)
@@ -79,8 +79,8 @@ def redrawn(
 def band_of_bin(frontend: FrontEnd) -> np.ndarray:
     """Return the mel band with the largest weight for each bin, shape (n_bins,); bins outside all bands get the nearest."""
     filters = mel_filterbank(frontend)
-    heard = filters.max(axis=1) > 0
-    bins = np.flatnonzero(heard)
+    is_covered = filters.max(axis=1) > 0
+    bins = np.flatnonzero(is_covered)
     nearest = bins[np.abs(np.arange(len(filters))[:, None] - bins).argmin(axis=1)]
     return filters.argmax(axis=1)[nearest]
 

@@ -10,7 +10,7 @@ from .audio import load_audio_and_stats
 from .corpus import Song
 from .frontend import FrontEnd, log_mel, magnitudes
 from .label_files import WORDS, Words, check_extent, frame_labels, label_overhang_seconds, read_labels, to_the_end
-from .quality import quality_remarks
+from .quality import quality_problems
 from .spectra import Spectrogram
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,6 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
         log_mel=log_mel(magnitude, frontend).numpy(),
         is_sing=is_sing,
     )
-    for remark in quality_remarks(spectrogram):
+    for remark in quality_problems(spectrogram):
         log.warning("%s: %s", song.audio, remark)
     return spectrogram

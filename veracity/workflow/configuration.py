@@ -17,8 +17,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..attacks.settings import AttackSettings, Step, Weight
 from ..classifiers.building import ModelSettings
-from ..detector.planted import CueSettings
 from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
+from ..detector.shortcut import ShortcutSettings
 from ..errors import ConfigError, shortened
 from ..explainers.lime import LimeSettings
 from ..settings import Distinct, Several, about, between, matching, merged, sentence, settings
@@ -31,7 +31,7 @@ Updates = Annotated[int, between(1, 10**7)]
 Flag = Annotated[bool, Field(strict=True)]
 FilePath = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "a path"})]
 Text = Annotated[str, Field(strict=True)]
-Asked = Annotated[
+ExplainerItem = Annotated[
     Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or a mapping with keys of an explainer"})
 ]
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
@@ -61,8 +61,8 @@ Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", 
 Control = Annotated[
     str,
     matching(
-        "confined|cue|random_weights|grid_(shifted|[1-9][0-9]{0,2}x[1-9][0-9]{0,2})",
-        "confined, cue, random_weights, grid_shifted, or grid_ and a grid, as in grid_4x5",
+        "confined|shortcut|random_weights|grid_(shifted|[1-9][0-9]{0,2}x[1-9][0-9]{0,2})",
+        "confined, shortcut, random_weights, grid_shifted, or grid_ and a grid, as in grid_4x5",
     ),
 ]
 VariantName = Annotated[
@@ -252,7 +252,7 @@ class Controls:
     all: Annotated[Flag, about("Whether the target `all` makes the controls, too.")] = False
     names: Annotated[Distinct[Control], about("Controls to be made.")] = (
         "confined",
-        "cue",
+        "shortcut",
         "random_weights",
         "grid_shifted",
         "grid_10x2",
@@ -261,7 +261,7 @@ class Controls:
     margin: Annotated[Margin, about("Half width of the interval that counts as chance.")] = 0.2
     per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
     candidates: Annotated[int, between(1, 1_000_000), about("Excerpts of a song in which a cause is planted.")] = 8
-    explainers: Annotated[tuple[Asked, ...], about("Explainers to evaluate beside the standard ones.")] = (
+    explainers: Annotated[tuple[ExplainerItem, ...], about("Explainers to evaluate beside the standard ones.")] = (
         "energy",
         "random_order",
         "constant",
@@ -269,7 +269,7 @@ class Controls:
         "integrated_gradients",
     )
     confined: Confined = Confined()
-    cue: CueSettings = CueSettings()
+    shortcut: ShortcutSettings = ShortcutSettings()
 
 
 @settings("listening")
@@ -344,7 +344,7 @@ class Configuration:
     lime: LimeSettings = LimeSettings()
     flips: FlipKeys = FlipKeys()
     explainers: Annotated[
-        Annotated[tuple[Asked, ...], Field(min_length=1, max_length=1000)],
+        Annotated[tuple[ExplainerItem, ...], Field(min_length=1, max_length=1000)],
         about("Explainers to evaluate: names, module:callable, or mappings (docs/explainers.md)."),
     ] = ("lime",)
     truth: Truth = Truth()

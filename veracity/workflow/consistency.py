@@ -254,7 +254,7 @@ def _check_controls(config: Configuration) -> None:
             controls.confined.segments,
             "Lower it",
         )
-    controls.cue.n_samples(frontend, n_time=lime.n_time)
+    controls.shortcut.n_samples(frontend, n_time=lime.n_time)
     for name in (name for name in controls.names if "x" in name):
         n_time, n_band = map(int, name.removeprefix("grid_").split("x"))
         try:

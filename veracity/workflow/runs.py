@@ -15,7 +15,7 @@ from typing import Any
 
 from ..attacks.settings import DOMAINS
 from ..errors import ConfigError, VeracityError, hint, shortened
-from ..experiments.controlled import GRID, PLANTED
+from ..experiments.controlled import GRID, KNOWN_CAUSE, SHORTCUT
 from ..explainers.settings import LIME, explainers_of, stored_file
 from ..jobs.callables import callable_source, path_of_jobs
 from ..labels import BASE, SING, TOTAL
@@ -228,11 +228,11 @@ class Run:
         if self.build or self.predict:
             return [], dict.fromkeys(wanted, "requires the paper's detector")
         if not self.names("train") or set(self.explained) <= set(self.names("train")):
-            reasons["cue"] = "requires training songs, and other songs in attacks.splits"
+            reasons[SHORTCUT] = "requires training songs, and other songs in attacks.splits"
         for name in wanted:
             n_time, _, n_band = name.removeprefix(GRID).partition("x")
             own = {"n_time": int(n_time), "n_band": int(n_band)} if n_band and name.startswith(GRID) else {}
-            if name not in PLANTED and (lacking := lacks_masks(self.settings, **own)):
+            if name not in KNOWN_CAUSE and (lacking := lacks_masks(self.settings, **own)):
                 reasons[name] = f"requires all masks, but {lacking}"
         return [name for name in wanted if name not in reasons], {name: reasons[name] for name in wanted if name in reasons}
 
@@ -315,13 +315,13 @@ class Run:
             ]
             return [{"explainer": name, **pair} for name in explainers for pair in pairs]
         if stage == "controlled":
-            domains, taught = {"confined": ("spectrogram",), "cue": ("waveform",)}, set(self.names("train"))
+            domains, taught = {"confined": ("spectrogram",), SHORTCUT: ("waveform",)}, set(self.names("train"))
             return [
                 {"control": control, "domain": domain, "song": song}
                 for control in self.controls
                 for domain in domains.get(control, DOMAINS)
                 for song in self.explained
-                if control != "cue" or song not in taught
+                if control != SHORTCUT or song not in taught
             ]
         by_names: dict[tuple[str, ...], list[dict[str, str]]] = {
             (): [{}],
@@ -370,8 +370,8 @@ class Run:
         found = []
         for above in self.stages[stage].made_from:
             control = names.get("control", "")
-            if stage == "controlled" and above not in {"cue": ["planted"], "random_weights": ["flips"]}.get(
-                control, ["predictions" if control in PLANTED else "excerpts"]
+            if stage == "controlled" and above not in {SHORTCUT: ["shortcut_detector"], "random_weights": ["flips"]}.get(
+                control, ["predictions" if control in KNOWN_CAUSE else "excerpts"]
             ):
                 continue
             if above == "spectrograms" and stage in ("training", "predictions"):

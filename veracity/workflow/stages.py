@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..experiments.controlled import PLANTED
+from ..experiments.controlled import KNOWN_CAUSE
 
 EXPLAINER_STAGES = ("attributions", "localised_attributions")
 GIVEN = "checkpoint"  # name of a detector that is supplied and not trained
@@ -91,10 +91,10 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
         ),
         "attributions": Stage(explained, ("excerpts",), own, named_by=("explainer", "domain", "song")),
         "localised_attributions": Stage(explained, ("localised",), own, named_by=("explainer", "domain", "song")),
-        "planted": Stage(("frontend", "controls.cue"), detector, ("taught",), named_by=()),
+        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), named_by=()),
         "controlled": Stage(
             (*fitted, "lime.fill", "controls.per_direction"),
-            ("predictions", "excerpts", "flips", "planted"),  # not all of them for each control
+            ("predictions", "excerpts", "flips", "shortcut_detector"),  # not all of them for each control
             ("audio", "explainers"),
             named_by=("control", "domain", "song"),
         ),
@@ -109,6 +109,6 @@ def above(stages: Mapping[str, Stage], name: str) -> set[str]:
 
 #: Keys that a control uses in addition to those of its stage.
 OF_CONTROL: dict[str, tuple[str, ...]] = {
-    **{name: ("attacks.seconds", "controls.candidates", "controls.explainers", f"controls.{name}") for name in PLANTED},
+    **{name: ("attacks.seconds", "controls.candidates", "controls.explainers", f"controls.{name}") for name in KNOWN_CAUSE},
     "random_weights": ("controls.explainers",),
 }

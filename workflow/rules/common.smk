@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.experiments.controlled import PLANTED
+from veracity.experiments.controlled import KNOWN_CAUSE, SHORTCUT
 from veracity.jobs.usage import warnings_of
 from veracity.labels import BASE
 from veracity.songs.corpus import SPLITS
@@ -37,6 +37,7 @@ except VeracityError as error:
 
 config = RUN.config
 RESULTS, BUILD = RUN.folder, RUN.build
+SHORTCUT_DETECTOR = f"{RESULTS}/shortcut_detector/shortcut.pt"
 
 
 def mark_all():
@@ -58,7 +59,7 @@ wildcard_constraints:
     domain="waveform|spectrogram",
     detector="checkpoint|seed[0-9]+",
     explainer="[a-z][a-z0-9_]*",
-    control="confined|cue|random_weights|grid_[a-z0-9]+",
+    control="confined|shortcut|random_weights|grid_[a-z0-9]+",
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
@@ -136,9 +137,9 @@ def audio_of(names):
 def read_by_control(wildcards):
     """Return the named inputs of a control."""
     read = {name: path(wildcards) for name, path in ATTACKED.items()}
-    if wildcards.control in PLANTED:
+    if wildcards.control in KNOWN_CAUSE:
         read["audio"] = song_files(wildcards)["audio"]
-        return read | ({"planted": f"{RESULTS}/planted/cue.pt"} if wildcards.control == "cue" else {})
+        return read | ({"shortcut_detector": SHORTCUT_DETECTOR} if wildcards.control == SHORTCUT else {})
     stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
     return read | {stage: RUN.path(stage, domain=wildcards.domain, song=wildcards.song) for stage in stages}
 

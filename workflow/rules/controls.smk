@@ -1,26 +1,26 @@
 # Controls, where the correct answer or the chance level is known by construction (target `controls`).
 
 
-rule planted:
+rule shortcut_detector:
     input:
         detector=lambda wildcards: RUN.detector_path(RUN.attacked),
         audio=audio_of(RUN.names("train")),
     output:
-        f"{RESULTS}/planted/cue.pt",
+        SHORTCUT_DETECTOR,
     log:
-        log_of("planted"),
+        log_of("shortcut_detector"),
     benchmark:
-        benchmark_of("planted")
+        benchmark_of("shortcut_detector")
     resources:
         gpu=gpus("device"),
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        settings=uses("planted"),
+        settings=uses("shortcut_detector"),
         device=config["device"],
-        code=code_of("planted"),
+        code=code_of("shortcut_detector"),
     script:
-        "../scripts/planted.py"
+        "../scripts/shortcut_detector.py"
 
 
 rule controlled:

@@ -3,15 +3,15 @@
 import functools
 from typing import Any
 
+from veracity.attacks.detector import AttackedDetector
 from veracity.detector.checkpoints import load_checkpoint
-from veracity.detector.network import Network
 from veracity.errors import ConfigError, quoted
 from veracity.jobs import store
 from veracity.jobs.devices import reserve_device
 from veracity.songs.frontend import FrontEnd
 
 
-def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, float]:
+def attacked_detector(snakemake: Any, device: str) -> AttackedDetector:
     """Load the attacked detector on its device, with its front end and threshold.
 
     Parameters
@@ -23,12 +23,8 @@ def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, f
 
     Returns
     -------
-    network : Network
+    AttackedDetector
         Detector on the device.
-    frontend : FrontEnd
-        Settings of the front end.
-    threshold : float
-        Decision threshold.
 
     Raises
     ------
@@ -41,10 +37,10 @@ def attacked_detector(snakemake: Any, device: str) -> tuple[Network, FrontEnd, f
     frontend = FrontEnd(**snakemake.params.settings["frontend"])
     detector = load_checkpoint(snakemake.input.detector, frontend=frontend).detector
     threshold = float(store.read_attributes(snakemake.input.predictions)["threshold"])
-    return detector.network().to(reserve_device(device)), frontend, threshold
+    return AttackedDetector(detector.network().to(reserve_device(device)), frontend, threshold)
 
 
-def own_classifier(snakemake: Any) -> Any:
+def custom_classifier(snakemake: Any) -> Any:
     """Return the user-supplied classifier of the key ``model.build`` with its label; None if the detector is attacked."""
     settings = snakemake.params.settings.get("model", {})
     if not settings.get("build"):

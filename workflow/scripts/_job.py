@@ -51,13 +51,13 @@ def job(snakemake: Any) -> Iterator[None]:
 @contextmanager
 def _c_stderr_to(log: Any) -> Iterator[None]:
     """Redirect the standard error of C libraries, such as messages of audio decoders."""
-    own = os.dup(2)
+    saved = os.dup(2)
     os.dup2(log.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(own, 2)
-        os.close(own)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def provenance(snakemake: Any) -> dict[str, Any]:

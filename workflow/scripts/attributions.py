@@ -9,7 +9,8 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, _, _ = explained(snakemake)
+    of_run = explained(snakemake)
+    model, settings = of_run.model, of_run.lime
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     result = attributions.compute(
         excerpts,

@@ -16,9 +16,9 @@ from _tables import write_table
 KINDS = {"explanations": Explanations, "flips": Flips, "localised": Localised, "stability": Stability}
 
 with job(snakemake):
-    found = [(stage, *item) for stage, kind in KINDS.items() for item in read_all(snakemake.input.get(stage, []), kind)]
-    found += [
+    audited = [(stage, *item) for stage, kind in KINDS.items() for item in read_all(snakemake.input.get(stage, []), kind)]
+    audited += [
         ("drawings", Path(path).stem, "drawing", store.read(path, DrawnExcerpt)) for path in snakemake.input.get("drawings", [])
     ]
-    table = audits.table(found)
+    table = audits.table(audited)
     write_table(snakemake, table, audits.page(table), "Audits: random masks evaluated directly")

@@ -13,10 +13,10 @@ KINDS = {"excerpts": Excerpts, "explanations": Explanations, "flips": Flips}
 
 with job(snakemake):
     label_name, variants = snakemake.params.label_name, []
-    for one in snakemake.params.runs:
-        read = {stage: read_all(one[stage], kind) for stage, kind in KINDS.items()}
-        shared = {(domain, song) for domain, song in one["shared"]}
-        names = {key: one[key] for key in ("name", "fill", "n_segments", "songs")}
+    for run in snakemake.params.runs:
+        read = {stage: read_all(run[stage], kind) for stage, kind in KINDS.items()}
+        shared = {(domain, song) for domain, song in run["shared"]}
+        names = {key: run[key] for key in ("name", "fill", "n_segments", "songs")}
         variants.append(compare.Variant(**names, shared=shared, **read))
     measured = [compare.rows(variant) for variant in variants]
     table, curves = compare.table(variants, measured, seed=snakemake.params.seed), compare.curves(variants, measured)
@@ -27,5 +27,7 @@ with job(snakemake):
         "Comparison of the run and its variants, with differences to the run (95 %)",
     )
     write_csv(snakemake, curves, snakemake.output.curves)
-    figure = compare.plot(curves, table, [one.name for one in variants], footnote=snakemake.params.note, label_name=label_name)
+    figure = compare.plot(
+        curves, table, [variant.name for variant in variants], footnote=snakemake.params.note, label_name=label_name
+    )
     save(figure, snakemake.output.png, snakemake.output.pdf)

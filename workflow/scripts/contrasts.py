@@ -7,8 +7,8 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    label_name, asked = snakemake.params.label_name, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
-    table = contrasts.table(read_table(snakemake.input[0], label_name), **snakemake.params.asked, **asked)
+    label_name, names = snakemake.params.label_name, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
+    table = contrasts.table(read_table(snakemake.input[0], label_name), **snakemake.params.asked, **names)
     write_table(
         snakemake,
         table,

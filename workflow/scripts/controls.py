@@ -12,9 +12,9 @@ from _tables import write_csv, write_table
 
 with job(snakemake):
     params = snakemake.params
-    found = controls.scores((Path(p).stem, Path(p).parent.name, store.read(p, Controlled)) for p in snakemake.input)
-    table = controls.table(found, seed=params.seed, margin=params.margin, left_out=params.left_out)
-    write_csv(snakemake, found, snakemake.output.excerpts)
+    measured = controls.scores((Path(p).stem, Path(p).parent.name, store.read(p, Controlled)) for p in snakemake.input)
+    table = controls.table(measured, seed=params.seed, margin=params.margin, left_out=params.left_out)
+    write_csv(snakemake, measured, snakemake.output.excerpts)
     title = f"Controls: explainers where the right answer, or chance, is known. {controls.summary(table)}"
     write_table(snakemake, table, controls.page(table), title, empty="No controls are configured (controls.names).")
-    save(controls.plot(table, found, margin=params.margin, footnote=params.note), snakemake.output.png, snakemake.output.pdf)
+    save(controls.plot(table, measured, margin=params.margin, footnote=params.note), snakemake.output.png, snakemake.output.pdf)

@@ -10,6 +10,6 @@ from _tables import write_table
 with job(snakemake):
     predictions = [store.read(path, Predictions) for path in snakemake.input]
     scores = {split: {p.detector: score_split(p, split) for p in predictions} for split in ("valid", "test")}
-    known = {split: own for split, own in scores.items() if all(own.values())}
+    known = {split: of_split for split, of_split in scores.items() if all(of_split.values())}
     table = detector.table(known, {p.detector: p.threshold for p in predictions})
     write_table(snakemake, table, detector.page(table), "Scores of the detector by frame, after the median filter")

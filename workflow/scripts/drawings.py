@@ -10,24 +10,23 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, frontend, threshold = explained(snakemake)
+    of_run = explained(snakemake)
+    frontend = of_run.frontend
     if frontend is None:
         build = quoted(snakemake.params.settings["model"]["build"])
         raise ConfigError(
             f"model.build: drawings require the spectrogram of the paper's detector, got {build}. Set it to null."
         )
-    own = snakemake.params.settings["drawings"]
+    of_drawings = snakemake.params.settings["drawings"]
     shape = {"n_frames": frontend.excerpt_frames, "n_mels": frontend.n_mels}
-    padded = padded_log_mel(store.read(snakemake.input.spectrograms, Spectrogram), frontend).numpy()
+    imported = import_drawings(of_drawings["folder"], **shape) if of_drawings["folder"] else {}
     result = drawings.compute(
-        padded,
-        model,
-        settings,
-        threshold=threshold,
+        padded_log_mel(store.read(snakemake.input.spectrograms, Spectrogram), frontend).numpy(),
+        of_run.model,
+        of_run.lime,
+        choices=drawings.DrawingChoices(of_drawings["shapes"], of_drawings["n_placements"], imported),
+        threshold=of_run.threshold,
         n_frames=frontend.excerpt_frames,
-        shapes=own["shapes"],
-        imported=import_drawings(own["folder"], **shape) if own["folder"] else None,
-        n_placements=own["n_placements"],
         seed=snakemake.params.settings["seed"],
         song=snakemake.wildcards.song,
     )

@@ -6,16 +6,17 @@ from veracity.errors import ArtefactError
 from veracity.games.callables import callable_evaluator
 from veracity.jobs import store
 
-from _attacked import attacked_detector, own_classifier
+from _attacked import attacked_detector, custom_classifier
 from _job import job, provenance
 
 with job(snakemake):
     settings, of_model = snakemake.params.settings, snakemake.params.settings["model"]
     predict, frontend = of_model.get("predict"), None
-    if own := own_classifier(snakemake):
-        predict_logits, threshold = own.logit, own.decision
+    if classifier := custom_classifier(snakemake):
+        predict_logits, threshold = classifier.logit, classifier.decision
     else:
-        network, frontend, threshold = attacked_detector(snakemake, snakemake.params.device)
+        detector = attacked_detector(snakemake, snakemake.params.device)
+        network, frontend, threshold = detector.network, detector.frontend, detector.threshold
         predict_logits = (
             callable_evaluator(predict).predict_logits if predict else lambda x: network.logits(x.to(network.device))
         )

@@ -8,7 +8,8 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, _, _ = explained(snakemake)
+    of_run = explained(snakemake)
+    model, settings = of_run.model, of_run.lime
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     seed = snakemake.params.settings["seed"]
     result = explanations.compute(excerpts, model, settings, seed=seed, song=snakemake.wildcards.song)

@@ -9,10 +9,11 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, _, _ = explained(snakemake)
+    of_run = explained(snakemake)
+    model, settings = of_run.model, of_run.lime
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     explanations = store.read(snakemake.input.explanations, Explanations)
-    asked = snakemake.params.settings
-    budget, names = asked["flips"]["search_budget"], {"seed": asked["seed"], "song": snakemake.wildcards.song}
+    config = snakemake.params.settings
+    budget, names = config["flips"]["search_budget"], {"seed": config["seed"], "song": snakemake.wildcards.song}
     result = flips.compute(excerpts, explanations, model, settings, **names, search_budget=budget)
     store.write(snakemake.output[0], result, provenance(snakemake))

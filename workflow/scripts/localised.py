@@ -9,7 +9,8 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, _, _ = explained(snakemake)
+    of_run = explained(snakemake)
+    model, settings = of_run.model, of_run.lime
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     flips = store.read(snakemake.input.flips, Flips)
     seed, k_tried = snakemake.params.settings["seed"], snakemake.params.settings["localised"]["k"]

@@ -11,7 +11,8 @@ from _explained import explained
 from _job import job, provenance
 
 with job(snakemake):
-    model, settings, _, _ = explained(snakemake)
+    of_run = explained(snakemake)
+    model, settings = of_run.model, of_run.lime
     excerpts = store.read(snakemake.input.excerpts, Excerpts)
     result = localised_attributions.compute(
         excerpts,
@@ -21,7 +22,6 @@ with job(snakemake):
         ExplainerSettings(**snakemake.params.settings["explainer"]),
         settings.grid(*excerpts.clean.shape[1:]),
         seed=snakemake.params.settings["seed"],
-        domain=snakemake.wildcards.domain,
         song=snakemake.wildcards.song,
     )
     store.write(snakemake.output[0], result, provenance(snakemake))

@@ -18,7 +18,7 @@ with job(snakemake):
         (store.read(path, Spectrogram) for path in snakemake.input.spectrograms),
         detector.frontend,
         detector=snakemake.wildcards.detector,
-        own_threshold=checkpoint.threshold,
+        checkpoint_threshold=checkpoint.threshold,
         **settings,
     )
     store.write(snakemake.output[0], predictions, provenance(snakemake))

@@ -7,7 +7,7 @@ from _job import job
 from _tables import write_table
 
 with job(snakemake):
-    label_name, asked = snakemake.params.label_name, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
-    table = sensitivity.table(read_table(snakemake.input[0], label_name), **snakemake.params.asked, **asked)
+    label_name, names = snakemake.params.label_name, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
+    table = sensitivity.table(read_table(snakemake.input[0], label_name), **snakemake.params.asked, **names)
     title = "Estimates under alternative methods"
     write_table(snakemake, table, sensitivity.page(table, label_name), title, empty=NO_TRUTH)

@@ -11,6 +11,8 @@ from .raster import draw, rasterise
 from .shapes import SHAPES, Shape, shape_named
 
 RATIOS = (2 / 3, 3 / 2)  # range of height over width of a placement, so that shapes remain recognisable
+SIZES = (0.25, 0.5)  # range of width and height as fractions of the excerpt; small, so that 3 segments can locate a drawing
+STRENGTHS = (1, 2, 3, 4, 5, 6, 7, 8)  # levels above the mean of the excerpt, natural logarithm units
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
@@ -68,14 +70,12 @@ def fit_drawing(
     shapes: Sequence[str] = tuple(SHAPES),
     imported: Mapping[str, np.ndarray] | None = None,
     n_placements: int = 8,
-    sizes: tuple[float, float] = (0.25, 0.5),
-    strengths: Sequence[float] = (1, 2, 3, 4, 5, 6, 7, 8),
     batch_size: int = 64,
 ) -> Drawing | None:
     """Find a drawing that changes the decision to "sing" (paper section 5.1).
 
-    Each shape is placed at random positions with random sizes. Strengths are tried in increasing order. At the first strength
-    at which any drawing flips the decision, the drawing with the largest P(sing) is returned.
+    Each shape is placed at random positions with random `SIZES`. The `STRENGTHS` are tried in increasing order. At the first
+    strength at which any drawing flips the decision, the drawing with the largest P(sing) is returned.
 
     Differs from the paper: there, drawings were adapted by hand, and the procedure is not described.
 
@@ -95,11 +95,6 @@ def fit_drawing(
         Further shapes from `import_drawings`. Arrays with the shape of the excerpt are not moved or scaled.
     n_placements : int
         Number of random placements for each shape, 8 by default.
-    sizes : tuple of float
-        Smallest and largest width and height as fractions of the excerpt, (0.25, 0.5) by default. Small drawings cover few
-        segments, so that an explanation of 3 segments can locate them.
-    strengths : sequence of float
-        Levels above the mean of the excerpt in natural logarithm units, 1, 2, ..., 8 by default.
     batch_size : int
         Largest number of excerpts in one call of `predict`, 64 by default.
 
@@ -116,10 +111,10 @@ def fit_drawing(
         If a shape is unknown, there are no shapes, or `predict` does not return probabilities.
     """
     log_mel = np.asarray(log_mel, dtype=np.float32)
-    candidates = list(_candidates(_chosen(shapes, imported or {}), log_mel.shape, rng, n_placements, sizes))
+    candidates = list(_candidates(_chosen(shapes, imported or {}), log_mel.shape, rng, n_placements))
     clean_p_sing = _clean_p_sing(log_mel, predict, threshold)
     mean = float(log_mel.mean(dtype=np.float64))
-    for strength in sorted(strengths):
+    for strength in STRENGTHS:
         p_sing = _p_sing_drawn(log_mel, candidates, mean + strength, predict, batch_size)
         if (p_sing > threshold).any():
             best = int(np.argmax(np.where(p_sing > threshold, p_sing, -np.inf)))
@@ -140,7 +135,6 @@ def _candidates(
     excerpt: tuple[int, ...],
     rng: np.random.Generator,
     n_placements: int,
-    sizes: tuple[float, float],
 ) -> Iterator[_Candidate]:
     n_frames, n_mels = excerpt
     for name, shape in shapes.items():
@@ -148,14 +142,14 @@ def _candidates(
             yield _Candidate(name, (0.5, 0.5), (1.0, 1.0), shape.astype(np.float32))
             continue
         for _ in range(n_placements):
-            centre, size = _placement(rng, sizes)
+            centre, size = _placement(rng)
             yield _Candidate(name, centre, size, rasterise(shape, n_frames, n_mels, centre=centre, size=size))
 
 
-def _placement(rng: np.random.Generator, sizes: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
+def _placement(rng: np.random.Generator) -> tuple[tuple[float, float], tuple[float, float]]:
     """Draw a random centre and size of a shape that is completely inside the excerpt."""
-    width = rng.uniform(*sizes)
-    height = float(np.clip(width * np.exp(rng.uniform(*np.log(RATIOS))), *sizes))
+    width = rng.uniform(*SIZES)
+    height = float(np.clip(width * np.exp(rng.uniform(*np.log(RATIOS))), *SIZES))
     x, y = (rng.uniform(side / 2, 1 - side / 2) for side in (width, height))
     return (x, y), (width, height)
 

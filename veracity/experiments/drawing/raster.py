@@ -60,9 +60,9 @@ def _paint(shape: Shape, start: np.ndarray, extent: np.ndarray, n_cells: np.ndar
         layer = Image.new("1", canvas.size)
         ImageDraw.Draw(layer).polygon(_pixels(area, start, extent), fill=1)
         canvas = ImageChops.logical_xor(canvas, layer)
-    pen = max(shape.thickness * float(np.sqrt(extent.prod())), THINNEST * SUPERSAMPLING)
+    thickness = max(shape.thickness * float(np.sqrt(extent.prod())), THINNEST * SUPERSAMPLING)
     for line in shape.lines:
-        _stroke(ImageDraw.Draw(canvas), _pixels(line, start, extent), pen)
+        _stroke(ImageDraw.Draw(canvas), _pixels(line, start, extent), thickness)
     return np.asarray(canvas)
 
 
@@ -71,11 +71,11 @@ def _pixels(points: np.ndarray, start: np.ndarray, extent: np.ndarray) -> list[t
     return [(float(x), float(y)) for x, y in start + points * extent - 0.5]
 
 
-def _stroke(painter: Any, points: Sequence[tuple[float, float]], pen: float) -> None:
-    """Draw a line with a round pen, because lines of PIL have flat ends and open joints."""
-    painter.line(points, fill=1, width=round(pen))
+def _stroke(painter: Any, points: Sequence[tuple[float, float]], thickness: float) -> None:
+    """Draw a line with round ends and joints, because lines of PIL have flat ends and open joints."""
+    painter.line(points, fill=1, width=round(thickness))
     for x, y in points:
-        painter.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=1)
+        painter.ellipse((x - thickness / 2, y - thickness / 2, x + thickness / 2, y + thickness / 2), fill=1)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Exact tables of a reader's own networks: which are plain stacks of layers, and that their tables are right."""
+"""Exact tables of custom networks: which are feed-forward networks, and that their tables are right."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn import functional
 
 from veracity.classifiers.adapters import MelClassifier
-from veracity.classifiers.plain_stacks import plain_stack
 from veracity.classifiers.protocol import ARG_MAX, OneLabel
 from veracity.errors import ConfigError
 from veracity.games.evaluators import DirectEvaluator
@@ -16,6 +15,8 @@ from veracity.games.grid import SegmentGrid
 from veracity.games.models import explained_classifier
 from veracity.games.table_plans import plan_tables
 from veracity.games.tables import TableEvaluator
+from veracity.games.traced_modules import feedforward_of_module
+from veracity.songs.settings import FrontEnd
 
 FRAMES, BANDS = 50, 40
 
@@ -119,19 +120,19 @@ def game(grid, seed=0):
 
 @pytest.mark.parametrize("make", [Traced, same_padding, deep, global_average, fully_convolutional, dense_alone])
 @pytest.mark.parametrize(("n_time", "n_band"), [(5, 4), (3, 2), (1, 1)])
-def test_tables_of_a_plain_stack_equal_the_module(make, n_time, n_band):
+def test_tables_of_a_feedforward_network_equal_the_module(make, n_time, n_band):
     module, grid = settled(make()), SegmentGrid(n_time, n_band, FRAMES, BANDS)
 
     def one(answer):
         return answer[:, -1] - answer[:, 0] if answer.shape[1] > 1 else answer[:, 0]
 
-    stack = plain_stack(module, torch.randn(2, FRAMES, BANDS, dtype=torch.float64), one)
-    plan, reason = plan_tables(stack.steps, grid)
+    network = feedforward_of_module(module, torch.randn(2, FRAMES, BANDS, dtype=torch.float64), one)
+    plan, reason = plan_tables(network.steps, grid)
     assert plan is not None, reason
     masks = np.random.default_rng(1).random((40, grid.n_segments)) < 0.5
     direct = next(DirectEvaluator(lambda x: one(module(x))).logits([game(grid)], masks))
     assert np.std(direct) > 1e-6
-    evaluator = TableEvaluator(stack, plan)
+    evaluator = TableEvaluator(network, plan)
     np.testing.assert_allclose(next(evaluator.logits([game(grid)], masks)), direct, atol=1e-10)
     everything = list(evaluator.logits([game(grid, 4), game(grid)]))[1]
     np.testing.assert_allclose(everything[masks @ (1 << np.arange(grid.n_segments))], direct, atol=1e-10)
@@ -139,10 +140,10 @@ def test_tables_of_a_plain_stack_equal_the_module(make, n_time, n_band):
 
 def test_windows_that_take_much_memory_are_gathered_in_parts(monkeypatch):
     module, grid = settled(deep()), SegmentGrid(5, 4, FRAMES, BANDS)
-    stack = plain_stack(module, torch.randn(2, FRAMES, BANDS, dtype=torch.float64), lambda x: x[:, 0])
-    plan, _ = plan_tables(stack.steps, grid)
+    network = feedforward_of_module(module, torch.randn(2, FRAMES, BANDS, dtype=torch.float64), lambda x: x[:, 0])
+    plan, _ = plan_tables(network.steps, grid)
     assert any(plan.padding)  # the neck holds a padded convolution and a padded pool
-    evaluator = TableEvaluator(stack, plan)
+    evaluator = TableEvaluator(network, plan)
     whole = next(evaluator.logits([game(grid)]))
     monkeypatch.setattr("veracity.games.tables.MAX_WINDOW_VALUES", 1)
     np.testing.assert_allclose(next(evaluator.logits([game(grid)])), whole, atol=1e-10)
@@ -187,9 +188,9 @@ class Doubling(nn.Module):
         (nn.Sequential(nn.Conv1d(FRAMES, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(114, 1)), "Conv1d"),
     ],
 )  # fmt: skip
-def test_what_is_no_plain_stack_is_told(module, message):
+def test_modules_without_feedforward_form_are_refused_with_the_operation(module, message):
     with pytest.raises(ConfigError, match=message):
-        plain_stack(module.eval(), torch.randn(2, FRAMES, BANDS), lambda x: x.flatten())
+        feedforward_of_module(module.eval(), torch.randn(2, FRAMES, BANDS), lambda x: x.flatten())
 
 
 def classifier(module, labels=("a", "b", "c"), exclusive=False):
@@ -197,12 +198,7 @@ def classifier(module, labels=("a", "b", "c"), exclusive=False):
         module,
         labels=labels,
         excerpt_frames=FRAMES,
-        sample_rate=8000,
-        frame_samples=512,
-        hop_samples=160,
-        n_mels=BANDS,
-        f_min=50,
-        f_max=4000,
+        frontend=FrontEnd(sample_rate=8000, frame_samples=512, hop_samples=160, n_mels=BANDS, f_min=50, f_max=4000),
         exclusive=exclusive,
     )
 

@@ -1,4 +1,4 @@
-"""Networks in the form that exact tables need: steps on maps, a linear layer over the last map, and a tail."""
+"""Feed-forward networks in the form that exact tables need: steps on maps, a linear layer over the last map, and a tail."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .convolution import SLOPE, channels_last
-from .network import Layer, Network, apply_layers
+from ..detector.convolution import SLOPE, channels_last
+from ..detector.network import Layer, Network, apply_layers
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Stack:
-    """Network of plain layers.
+class FeedForward:
+    """Feed-forward network, split into steps on maps, a sum over the last map, and a tail.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ def through(steps: Iterable[Step], x: Tensor) -> Tensor:
     return x
 
 
-def stack_of(network: Network) -> Stack:
-    """Return a trained detector as a stack.
+def feedforward_of(network: Network) -> FeedForward:
+    """Return a trained detector as a feed-forward network.
 
     Parameters
     ----------
@@ -83,14 +83,14 @@ def stack_of(network: Network) -> Stack:
 
     Returns
     -------
-    Stack
-        Stack that computes the logits of the network.
+    FeedForward
+        Feed-forward network with the logits of the detector.
     """
     features, dense = network.layers[: -network.n_dense], network.layers[-network.n_dense :]
     weight, bias = dense[0].weight, dense[0].bias
     assert weight is not None
     steps = (Step(partial(apply_layers, (layer,)), layer.kernel, layer.stride, is_max=layer.is_pool) for layer in features)
-    return Stack(
+    return FeedForward(
         enter=lambda excerpts: channels_last(network.standardise(excerpts)),
         steps=tuple(steps),
         weight=weight,

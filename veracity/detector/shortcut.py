@@ -1,4 +1,4 @@
-"""Detector with a planted cue, trained to predict "sing" exactly where a short tone sounds.
+"""Detector with a planted shortcut, trained to predict "sing" exactly where a short tone sounds.
 
 The cause of each decision is known by construction, so the detector is a control for explainers. It does not detect singing.
 The settings need no torch, which is imported where a detector is trained.
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 N_TUNED = 32  # number of excerpts with the tone, and as many without, that determine the threshold
 
 
-@settings("controls.cue")
-class CueSettings:
-    """Tone of the planted cue, and training of a detector on it.
+@settings("controls.shortcut")
+class ShortcutSettings:
+    """Tone of the shortcut, and training of a detector on it.
 
     Attributes
     ----------
@@ -40,8 +40,10 @@ class CueSettings:
         Length of the tone in seconds, including the rise and fall of a Hann window.
     level_db : float
         Level of the tone relative to the excerpt in dB.
-    n_updates, batch : int
-        Number of updates, and number of excerpts per update; half of them contain the tone.
+    n_updates : int
+        Number of updates.
+    batch : int
+        Number of excerpts per update; half of them contain the tone.
     learning_rate : float
         Learning rate of Adam.
     """
@@ -74,19 +76,19 @@ class CueSettings:
             If the mel band does not exist, or the tone is longer than a segment without the adjacent windows.
         """
         if self.mel >= frontend.n_mels:
-            raise ConfigError(f"controls.cue.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
+            raise ConfigError(f"controls.shortcut.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
         n = round(self.seconds * frontend.sample_rate)
         held = (frontend.excerpt_frames // n_time - 1) * frontend.hop_samples - frontend.frame_samples
         if n > held:
             most = max(0, held) / frontend.sample_rate
             raise ConfigError(
-                f"controls.cue.seconds: more than a segment holds with the windows around it, got {plain(self.seconds)}. "
+                f"controls.shortcut.seconds: more than a segment holds with the windows around it, got {plain(self.seconds)}. "
                 f"Give at most {math.floor(1000 * most) / 1000}, or lower lime.n_time."
             )
         return n
 
 
-def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend: FrontEnd) -> np.ndarray:
+def with_tone(windows: np.ndarray, onsets: np.ndarray, shortcut: ShortcutSettings, frontend: FrontEnd) -> np.ndarray:
     """Add the tone to the audio of excerpts.
 
     Parameters
@@ -95,7 +97,7 @@ def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend
         Samples that the frames of each excerpt cover; see `veracity.songs.settings.excerpt_samples`.
     onsets : ndarray of int, shape (n,)
         Sample at which the tone begins in each excerpt.
-    cue : CueSettings
+    shortcut : ShortcutSettings
         Settings of the tone. Its level is relative to the RMS of each excerpt.
     frontend : FrontEnd
         Front end that defines the mel bands and the sample rate.
@@ -105,18 +107,18 @@ def with_cue(windows: np.ndarray, onsets: np.ndarray, cue: CueSettings, frontend
     ndarray, shape (n, n_samples), float32
         Copies of the excerpts with the tone.
     """
-    n = cue.n_samples(frontend)
-    hertz = band_hz(frontend)[cue.mel]
+    n = shortcut.n_samples(frontend)
+    hertz = band_hz(frontend)[shortcut.mel]
     tone = np.hanning(n) * np.sin(2 * np.pi * hertz * np.arange(n) / frontend.sample_rate)
     tone /= np.sqrt(np.mean(tone**2))
-    level = np.sqrt(np.mean(windows.astype(np.float64) ** 2, axis=1)) * 10 ** (cue.level_db / 20)
+    level = np.sqrt(np.mean(windows.astype(np.float64) ** 2, axis=1)) * 10 ** (shortcut.level_db / 20)
     sounding = windows.copy()
     for window, onset, gain in zip(sounding, onsets, level, strict=True):
         window[onset : onset + n] += (gain * tone).astype(np.float32)
     return sounding
 
 
-def plant(detector: "Detector", songs: Sequence[np.ndarray], cue: CueSettings, *, seed: int) -> "Checkpoint":
+def train_shortcut(detector: "Detector", songs: Sequence[np.ndarray], shortcut: ShortcutSettings, *, seed: int) -> "Checkpoint":
     """Train a copy of a detector to predict "sing" if and only if the tone sounds.
 
     Parameters
@@ -125,7 +127,7 @@ def plant(detector: "Detector", songs: Sequence[np.ndarray], cue: CueSettings, *
         Detector from which the training starts. It is not modified, and training runs on its device.
     songs : sequence of ndarray, shape (n_samples,), float32
         Audio of the training songs, to which the tone is added at random positions.
-    cue : CueSettings
+    shortcut : ShortcutSettings
         Settings of the tone and of the training.
     seed : int
         Seed of excerpts, positions and dropout.
@@ -146,33 +148,32 @@ def plant(detector: "Detector", songs: Sequence[np.ndarray], cue: CueSettings, *
     from .checkpoints import Checkpoint
     from .training import train_step
 
-    frontend, planted = detector.frontend, copy.deepcopy(detector)
+    frontend, trained = detector.frontend, copy.deepcopy(detector)
     starts = [inner_start_frames(len(song), frontend) for song in songs]
     places = [(song, int(start)) for song, held in enumerate(starts) for start in held]
     if not places:
-        raise ConfigError(
-            "controls.cue: all training songs are shorter than an excerpt. Add longer songs, on which the cue can be trained."
-        )
-    device, half, n = next(planted.parameters()).device, cue.batch // 2, cue.n_samples(frontend)
-    optimiser = torch.optim.Adam(planted.parameters(), lr=cue.learning_rate)
-    planted.train()
-    planted.freq_norm.eval()
+        raise ConfigError("controls.shortcut: all training songs are shorter than an excerpt. Add longer training songs.")
+    device, half, n = next(trained.parameters()).device, shortcut.batch // 2, shortcut.n_samples(frontend)
+    optimiser = torch.optim.Adam(trained.parameters(), lr=shortcut.learning_rate)
+    trained.train()
+    trained.freq_norm.eval()
     target = torch.tensor(TrainingSettings().targets, device=device).repeat_interleave(half)
 
     def without_and_with(rng: np.random.Generator, size: int) -> "Tensor":
         chosen = [places[i] for i in rng.integers(len(places), size=size)]
         clean = np.concatenate([excerpt_windows(songs[song], np.array([start]), frontend) for song, start in chosen])
         onsets = rng.integers(clean.shape[1] - n, size=size)
-        both = torch.as_tensor(np.concatenate([clean, with_cue(clean, onsets, cue, frontend)]), device=device)
+        both = torch.as_tensor(np.concatenate([clean, with_tone(clean, onsets, shortcut, frontend)]), device=device)
         return log_mel(excerpt_magnitudes(both, frontend), frontend)
 
-    with Progress(cue.n_updates, "teaching the planted cue") as progress:
-        for update in range(cue.n_updates):
+    with Progress(shortcut.n_updates, "training on the shortcut") as progress:
+        for update in range(shortcut.n_updates):
+            # The names in random streams are never changed, because they determine the trained weights.
             torch.manual_seed(seed_for(seed, "planted cue dropout", update))
             excerpts = without_and_with(rng_for(seed, "planted cue", update), half)
-            train_step(planted, optimiser, excerpts, target, cue.learning_rate)
+            train_step(trained, optimiser, excerpts, target, shortcut.learning_rate)
             progress.advance()
     with torch.no_grad():
-        logits = planted.eval()(without_and_with(rng_for(seed, "planted cue threshold"), N_TUNED))
+        logits = trained.eval()(without_and_with(rng_for(seed, "planted cue threshold"), N_TUNED))
     middle = (logits[:N_TUNED].median() + logits[N_TUNED:].median()) / 2
-    return Checkpoint(planted, threshold=float(torch.sigmoid(middle)))
+    return Checkpoint(trained, threshold=float(torch.sigmoid(middle)))

@@ -1,4 +1,4 @@
-"""Conversion of a sequential torch module to a stack, which exact tables require.
+"""Conversion of a torch module to a feed-forward network, which exact tables require.
 
 ``torch.fx`` traces the module on an example. Before the first convolution or pool, all operations must be pointwise. From there
 to the sum over the map, convolutions, pools, batch norms and activations are supported. After the sum, any operation is
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from ..detector.stacks import Stack, Step, through
 from ..errors import ConfigError
+from .feedforward import FeedForward, Step, through
 
 # Operations by name, as a layer, a function or a method of torch. Batch norm and dropout are in evaluation mode.
 POINTWISE = re.compile(
@@ -52,8 +52,8 @@ MOVED: tuple[Callable[[Tensor], Tensor], ...] = (
 )
 
 
-def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> Stack:
-    """Convert a module from excerpts to logits into a stack.
+def feedforward_of_module(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> FeedForward:
+    """Convert a module from excerpts to logits into a feed-forward network.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor],
 
     Returns
     -------
-    Stack
-        Stack with the same logits as the module on the example.
+    FeedForward
+        Network with the same logits as the module on the example.
 
     Raises
     ------
@@ -107,12 +107,14 @@ def plain_stack(module: nn.Module, example: Tensor, read_out: Callable[[Tensor],
         raise ConfigError(f"{named} before a dense layer or an average reduces the map to at most {MAX_WIDTH} values")
     weight = torch.autograd.functional.jacobian(lambda maps: sums(maps)[0], zeros)[:, 0].detach()
     shape = rest[max(last, first) - 1].after.shape[1:]
-    stack = Stack(enter, steps, weight, bias, lambda x: read_out(_run(after, x.unflatten(1, shape) if shape else x[:, 0])))
+    network = FeedForward(
+        enter, steps, weight, bias, lambda x: read_out(_run(after, x.unflatten(1, shape) if shape else x[:, 0]))
+    )
     with torch.no_grad():
-        expected, found = read_out(module(example)), stack.logits(example)
-    if not torch.allclose(found, expected, rtol=1e-3, atol=1e-4):
+        expected, computed = read_out(module(example)), network.logits(example)
+    if not torch.allclose(computed, expected, rtol=1e-3, atol=1e-4):
         raise ConfigError("the output of its layers in sequence does not match the output of the module")
-    return stack
+    return network
 
 
 @dataclass(frozen=True)
@@ -195,10 +197,10 @@ def _is_swapped(entering: Sequence[_Operation], example: Tensor) -> bool:
     with torch.no_grad():
         before, after = _run(entering, example[:1]), _run(entering, changed)
     if before.ndim == 4:
-        moved = {tuple(place[2:].tolist()) for place in (before != after).nonzero()}
+        places = {tuple(place[2:].tolist()) for place in (before != after).nonzero()}
         for swapped in (False, True):
             ends = example.shape[1:] if not swapped else example.shape[:0:-1]
-            if before.shape[2:] == ends and moved == {(2, 1) if swapped else (1, 2)}:
+            if before.shape[2:] == ends and places == {(2, 1) if swapped else (1, 2)}:
                 return swapped
     raise ConfigError("the operations before the first convolution or pool do not return a map of frames and bands")
 
@@ -264,10 +266,10 @@ def _operation(
     layer: dict[str, Any] = {}
     kind, run = "other", _runner(node, target, values, current)
     if MOVES.fullmatch(known):
-        moved = next((m for m in MOVED if _is_same(m, before, after)), None)
-        if moved is None:
+        move = next((m for m in MOVED if _is_same(m, before, after)), None)
+        if move is None:
             return _Operation(name, "other", run, layer, before, after)
-        return _Operation(name, "nothing" if moved is MOVED[0] else "move", moved, layer, before, after)
+        return _Operation(name, "nothing" if move is MOVED[0] else "move", move, layer, before, after)
     if any(n in depends and n is not current for n in node.all_input_nodes):
         raise ConfigError(f"{node.name} uses the shape of a result, and is not a rearrangement")
     if NOTHING.fullmatch(known):
@@ -302,21 +304,21 @@ def _runner(node: fx.Node, target: Any, values: dict[fx.Node, Any], current: fx.
 def _arguments(node: fx.Node, target: Any, values: dict[fx.Node, Any], names: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of a convolution or pool, given as a layer or as a function call."""
     if isinstance(target, nn.Module):
-        found = {name: getattr(target, name) for name in names if hasattr(target, name)}
+        arguments = {name: getattr(target, name) for name in names if hasattr(target, name)}
     else:
         args, kwargs = fx.node.map_arg((node.args[1:], node.kwargs), values.__getitem__)
-        found = {**dict(zip(names, args, strict=False)), **kwargs}
-    if "weight" in found:
-        found["kernel_size"] = tuple(found["weight"].shape[2:])
-    if found.get("stride") is None:
-        found["stride"] = 1 if "weight" in found else found["kernel_size"]
-    found.setdefault("padding", 0)
-    return found
+        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+    if "weight" in arguments:
+        arguments["kernel_size"] = tuple(arguments["weight"].shape[2:])
+    if arguments.get("stride") is None:
+        arguments["stride"] = 1 if "weight" in arguments else arguments["kernel_size"]
+    arguments.setdefault("padding", 0)
+    return arguments
 
 
-def _is_same(moved: Callable[[Tensor], Tensor], before: Tensor, after: Tensor) -> bool:
+def _is_same(move: Callable[[Tensor], Tensor], before: Tensor, after: Tensor) -> bool:
     try:
-        return torch.equal(moved(before), after)
+        return torch.equal(move(before), after)
     except (IndexError, RuntimeError):
         return False
 
