@@ -19,7 +19,7 @@ from ..jobs.files import replacing
 
 # Palette "colorblind" and style "ticks" for "paper" of seaborn, written out because importing it takes as long as drawing.
 PALETTE = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"]
-STYLE = {
+STYLE: Any = {  # its type is a literal of all keys of matplotlib
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), ".15"),
     **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "legend.title_fontsize"), 9.6),
     **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 8.8),

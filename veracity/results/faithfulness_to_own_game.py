@@ -1,6 +1,7 @@
 """Table and figure ``faithfulness_to_own_game``: agreement of explainers with their own game, and with the ground truth."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -137,7 +138,7 @@ def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, 
         ax.set_title(f"{ax.get_title()}\n{_correlation(known[(known.fill == fill) & (known.among == AMONG[0])])}", fontsize=8.5)
         for kind, (colour, full) in LOOKS.items():
             for name, some in part[part.kind == kind].groupby("fill", sort=False):
-                look = {"color": colour, "mfc": colour if full else "white", "mec": "white" if full else colour}
+                look: Any = {"color": colour, "mfc": colour if full else "white", "mec": "white" if full else colour}
                 (points,) = ax.plot(some.own_game, some.truth, MARKERS.get(name, OTHER_FILL), ms=5.5, mew=0.7, **look)
                 handles.setdefault(kind if name == CLEAN else f"{kind} ({name or 'no fill'})", points)
         _label(ax, part[part.explainer.isin(NAMED) & part.fill.isin([fill, CLEAN])].sort_values("truth", ascending=False))
