@@ -319,9 +319,9 @@ def test_while_it_is_computed_and_after_an_error_old_answers_look_old(page):
 def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is(page, session, monkeypatch, tmp_path):
     sounds = session.sounds
 
-    def other(song, start, coverage, strength):
-        p_drawn = session.explain(song, PlacedDrawing(start, coverage, strength))["p_drawn"]
-        return *sounds(song, start, coverage, strength)[:2], 0.125 if p_drawn > 0.5 else 0.875
+    def other(song, drawing):
+        p_drawn = session.explain(song, drawing)["p_drawn"]
+        return *sounds(song, drawing)[:2], 0.125 if p_drawn > 0.5 else 0.875
 
     monkeypatch.setattr(session, "sounds", other)
     after_change(page, lambda: stroke(page, (120, 40)))
