@@ -51,5 +51,5 @@ def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote
     top.set_ylabel("top segment right [%]")
     top.set_ylim(0, 104)
     top.legend(frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.3))
-    put_footnote(figure, f"{footnote}; vertical line: {paper_n_samples} samples, as in the paper")
+    put_footnote(figure, f"{footnote}; vertical line: {paper_n_samples} samples")
     return figure
