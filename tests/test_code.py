@@ -39,7 +39,8 @@ def project(tmp_path):
 def digest_of(project):
     """Return the digest as another process computes it."""
     code_digest.cache_clear()
-    code._parsed.cache_clear()
+    code._known.cache_clear()
+    code._files_of.cache_clear()
     return code_digest(project / "alpha.py")
 
 
@@ -190,9 +191,9 @@ def test_an_edit_in_a_room_re_runs_the_rules_that_reach_it_and_no_others(module,
     scripts = {path.stem: path for path in (ROOT / "workflow" / "scripts").glob("[!_]*.py")}
     before = {name: code_digest(path) for name, path in scripts.items()}
     assert len(set(before.values())) == len(scripts)
-    parsed, edited = code._parsed, ROOT / "veracity" / module
+    known, edited = code._known, ROOT / "veracity" / module
     assert edited.is_file()
-    monkeypatch.setattr(code, "_parsed", lambda path: (parsed(path)[0] + "!" * (path == edited), parsed(path)[1]))
+    monkeypatch.setattr(code, "_known", lambda path: (known(path)[0] + "!" * (path == edited), known(path)[1]))
     code_digest.cache_clear()
     assert {name for name, path in scripts.items() if code_digest(path) != before[name]} == set(rules.split())
     code_digest.cache_clear()

@@ -24,14 +24,13 @@ from ..songs.synthesis import SynthesisSettings, song_names
 from .code import code_digest
 from .configuration import checked, complete
 from .consistency import check_together, lacks_masks
-from .digests import FileDigests
+from .digests import digest_of_path
 from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, Stage, stages_of
 
 FOLDER = "variants"  # subfolder of the base run
 # Keys that variants cannot change: those of the whole run, and those that do not affect results.
 FIXED = ("run", FOLDER, "device", "explaining_device", "save_every_seconds", "attacks.chunk_frames")
 COMPARED = ("excerpts", "explanations", "flips")  # stages whose artefacts the target `compare` reads
-DIGESTS = FileDigests(".snakemake/veracity-contents.json")
 
 
 def runs_of(config: Mapping[str, Any]) -> dict[str, "Run"]:
@@ -428,16 +427,18 @@ class Run:
             return _digest_of_callable(self.build or self.predict)
         if name == "explainer" and one:
             return (
-                DIGESTS.of(stored_file(one, str(domain), song.name)) if one.stored and song else _digest_of_callable(one.call)
+                digest_of_path(stored_file(one, str(domain), song.name))
+                if one.stored and song
+                else _digest_of_callable(one.call)
             )
         if name == "explainers":
             called = explainers_of([LIME, *self.config["controls"]["explainers"]])
             return {one.name: _digest_of_callable(one.call) for one in called if not str(one.call).startswith("veracity.")}
         if name == "taught" and not self.is_synthetic:
-            return {song: DIGESTS.of(self.songs[song].audio) for song in self.names("train")}
+            return {song: digest_of_path(self.songs[song].audio) for song in self.names("train")}
         audio, labels = (song.audio, song.labels) if song and not self.is_synthetic else (None, None)
         files = {"audio": audio, "labels": labels, "checkpoint": self.checkpoint, "drawings": self.config["drawings"]["folder"]}
-        return DIGESTS.of(path) if (path := files.get(name)) else None
+        return digest_of_path(path) if (path := files.get(name)) else None
 
     def needed(self) -> list[tuple[str, str]]:
         """Return folder and path of all artefacts of this run that the comparison of variants requires; see `place`."""
