@@ -184,7 +184,7 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
         ),
         ("songs/resynthesis.py", "listening report"),
         ("detector/planted.py", "controlled controls planted"),
-        ("planning/load.py", "plan"),
+        ("planning/jobs.py", "plan"),
     ],
 )
 def test_an_edit_in_a_room_re_runs_the_rules_that_reach_it_and_no_others(module, rules, monkeypatch):

@@ -426,11 +426,9 @@ class Run:
         if name == "model":
             return _digest_of_callable(self.build or self.predict)
         if name == "explainer" and one:
-            return (
-                digest_of_path(stored_file(one, str(domain), song.name))
-                if one.stored and song
-                else _digest_of_callable(one.call)
-            )
+            if one.stored and song:
+                return digest_of_path(stored_file(one, str(domain), song.name))
+            return _digest_of_callable(one.call)
         if name == "explainers":
             called = explainers_of([LIME, *self.config["controls"]["explainers"]])
             return {one.name: _digest_of_callable(one.call) for one in called if not str(one.call).startswith("veracity.")}
