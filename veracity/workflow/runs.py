@@ -1,7 +1,7 @@
 """A run and its variants: configurations, songs, and the folder of each artefact.
 
-A stage is computed once for all variants with equal values of the keys on which it depends. The first of these runs owns the
-folder of the stage, and its rules compute the artefacts for the others.
+An artefact is computed once for all runs with equal settings of it (`Run.settings_of`). The first of these runs owns it: the
+artefact lies in the folder of that run, and its rules compute it for the others.
 """
 
 import functools
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
-from ..errors import ConfigError, VeracityError, hint, shortened
+from ..errors import ConfigError, VeracityError
 from ..experiments.controlled import GRID, PLANTED
 from ..explainers.settings import LIME, explainers_of, stored_file
 from ..jobs.callables import callable_source, path_of_jobs
@@ -25,7 +25,7 @@ from .code import code_digest
 from .configuration import checked, complete
 from .consistency import check_together, lacks_masks
 from .digests import digest_of_path
-from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, Stage, stages_of
+from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, stages_of
 
 FOLDER = "variants"  # subfolder of the base run
 # Keys that variants cannot change: those of the whole run, and those that do not affect results.
@@ -98,9 +98,6 @@ def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for key in FIXED:
             if _part(changes, key):
                 raise ConfigError(f"{path}.{key}: must not differ from the base run. Remove it.")
-        for key in changes:
-            if key not in config:
-                raise ConfigError(f"{path}.{shortened(key)}: unknown key. Correct or remove it{hint(key, config)}.")
         merged = complete(changes, config) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
         checked({**merged, "run": name}, within=f"{FOLDER}.{name}")
         found[name] = merged
@@ -162,7 +159,7 @@ class Run:
         self.folder = f"results/{config['run']}"
         if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - including broken links
             raise ConfigError(f"run: must name a folder, got the file {self.folder}. Remove it, or choose another name.")
-        self.stages = stages_of(config)
+        self.stages, self.songs = stages_of(config), dict[str, Song]()
         self._settings_of: dict[tuple, dict[str, Any]] = {}
         self.build, self.predict = config["model"]["build"], config["model"]["predict"]
         self.checkpoint = config["detector"]["checkpoint"]
@@ -251,32 +248,11 @@ class Run:
             return self.explained
         return self.names("valid", "test", *self.config["attacks"]["splits"], *(() if self.checkpoint else ("train",)))
 
-    def _key(self, stage: str, domain: str | None, explainer: str | None) -> Any:
-        """Return everything that determines the artefacts of a stage; runs with equal keys share them."""
-        of_stage: Stage = self.stages[stage]
-        own = [_part(self.config, key.format(domain=domain)) for key in ("seed", *of_stage.uses, *of_stage.where)]
-        above = [self._key(other, domain, None) for other in of_stage.made_from]
-        return own, above, self.explainers.get(explainer) if explainer else None
-
-    def owner(self, stage: str, *, domain: str | None = None, explainer: str | None = None) -> str:
-        """Return the folder of the run that computes the artefacts of a stage, which is this run or a previous one.
-
-        Parameters
-        ----------
-        stage : str
-            Name of the stage.
-        domain : str, optional
-            Domain of the attack, for stages that depend on it.
-        explainer : str, optional
-            Name of the explainer, for stages that depend on it.
-
-        Returns
-        -------
-        str
-            Folder of the run.
-        """
-        key = self._key(stage, domain, explainer) if self.before else None
-        return next((run.folder for run in self.before if run._key(stage, domain, explainer) == key), self.folder)
+    def owner(self, stage: str, **names: str) -> str:
+        """Return the folder of the run that computes an artefact: the first on the same corpus with equal settings."""
+        runs = [run for run in self.before if run.config["corpus"]["folder"] == self.config["corpus"]["folder"]]
+        own = self.settings_of(stage, **names) if runs else {}
+        return next((run.folder for run in runs if run.settings_of(stage, **names) == own), self.folder)
 
     def place(self, stage: str, **names: str) -> tuple[str, str]:
         """Return the folder of the run that computes an artefact, and the path of the artefact in this folder.
@@ -294,9 +270,9 @@ class Run:
         folder, path : str
             Folder of the run and path of the artefact in it.
         """
-        owner = self.owner(stage, domain=names.get("domain"), explainer=names.get("explainer"))
         parts = [names[name] for name in self.stages[stage].named_by] or [GIVEN]
-        return owner, "/".join([stage, *parts]) + (".pt" if stage in ("training", "imported") else ".h5")
+        path = "/".join([stage, *parts]) + (".pt" if stage in ("training", "imported") else ".h5")
+        return self.owner(stage, **names), path
 
     def path(self, stage: str, **names: str) -> str:
         """Return the path of an artefact; parameters as for `place`."""
@@ -392,42 +368,36 @@ class Run:
             part["controls"]["per_direction"] = self.config["excerpts"]["per_direction"]
         if explainer in self.explainers:
             part["explainer"] = asdict(self.explainers[explainer])
-        song = self.songs.get(names.get("song") or "")
-        if stage == "spectrograms" and song:
-            part["split"] = song.split
-        outside = {name: self.outside(name, song, names.get("domain"), explainer) for name in self.stages[stage].reads}
-        outside = {name: digest for name, digest in outside.items() if digest}
+        if stage == "spectrograms" and names.get("song") in self.songs:
+            part["split"] = self.songs[names["song"]].split
+        outside = {name: digest for name in self.stages[stage].reads if (digest := self.outside(name, **names))}
         return {**part, "outside": outside} if outside else part
 
     def digest_of_stages(self, stages: Iterable[str]) -> str:
         """Return a digest of the settings of all artefacts of some stages, for the tables that read them."""
         return digest_of([self.settings_of(stage, **names) for stage in sorted(stages) for names in self.artefacts(stage)])
 
-    def outside(self, name: str, song: Song | None, domain: str | None, explainer: str | None) -> Any:
+    def outside(self, name: str, **names: str) -> Any:
         """Return the digest of an external file or of user code.
 
         Parameters
         ----------
         name : str
             Name of the file or code; see `veracity.workflow.stages.Stage`.
-        song : Song or None
-            Song of the artefact.
-        domain : str or None
-            Domain of the attack.
-        explainer : str or None
-            Name of the explainer.
+        **names : str
+            Names of the artefact that depends on it, as for `place`.
 
         Returns
         -------
         str or dict or None
             Digest, or digests by name for several files; None if there is no such file or code.
         """
-        one = self.explainers.get(explainer or "")
+        song, one = self.songs.get(names.get("song", "")), self.explainers.get(names.get("explainer", ""))
         if name == "model":
             return _digest_of_callable(self.build or self.predict)
         if name == "explainer" and one:
             if one.stored and song:
-                return digest_of_path(stored_file(one, str(domain), song.name))
+                return digest_of_path(stored_file(one, names["domain"], song.name))
             return _digest_of_callable(one.call)
         if name == "explainers":
             called = explainers_of([LIME, *self.config["controls"]["explainers"]])
@@ -440,17 +410,14 @@ class Run:
 
     def needed(self) -> list[tuple[str, str]]:
         """Return folder and path of all artefacts of this run that the comparison of variants requires; see `place`."""
-        stages = [*COMPARED]
-        for stage in stages:
-            stages += [above for above in self.stages[stage].made_from if above not in stages]
-        pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
-        heard = self.names("valid", "test", *(() if self.checkpoint else ("train",)))
-        named = {
-            "synthetic_corpus": [],
-            "spectrograms": [{"song": name} for name in heard],
-            **{stage: [{"detector": self.attacked}] for stage in ("training", "imported", "predictions")},
-        }
-        return [self.place(stage, **names) for stage in stages for names in named.get(stage, pairs)]
+        found: set[tuple[str, str]] = set()
+        waiting = [(stage, names) for stage in COMPARED for names in self.artefacts(stage)]
+        while waiting:
+            stage, names = waiting.pop()
+            if stage != "synthetic_corpus" and (place := self.place(stage, **names)) not in found:
+                found.add(place)
+                waiting += self._made_from(stage, names)
+        return sorted(found)
 
 
 def digest_of(value: Any) -> str:

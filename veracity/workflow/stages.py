@@ -22,9 +22,6 @@ class Stage:
         Stages whose artefacts the jobs read.
     reads : tuple of str
         External files that the jobs read: names of `veracity.workflow.runs.Run.outside`.
-    where : tuple of str
-        Configuration keys with the paths of external files. Variants share a stage only if these paths are equal. Within one
-        run, the contents of the files are compared.
     named_by : tuple of str
         Wildcards in the names of the artefacts.
     """
@@ -32,7 +29,6 @@ class Stage:
     uses: tuple[str, ...]
     made_from: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
     named_by: tuple[str, ...] = ("domain", "song")
 
 
@@ -41,7 +37,6 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     build, predict = config["model"]["build"], config["model"]["predict"]
     synthetic, given = config["corpus"]["kind"] == "synthetic", bool(config["detector"]["checkpoint"])
     corpus = ("corpus.synthetic",) if synthetic else ()
-    folder = ("corpus.kind", "corpus.folder")
     if build:  # no detector depends on the songs, so the attack depends on them directly
         model = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
         attacked = (*model, *((*corpus, "frontend.sample_rate") if synthetic else ()))
@@ -53,20 +48,17 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     detector = () if build else ("predictions",)
     own = ("model", "explainer")
     return {
-        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), where=folder, named_by=()),
+        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), named_by=()),
         "spectrograms": Stage(
             ("frontend", "corpus.words", *corpus),
             ("synthetic_corpus",) if synthetic else (),
             ("audio", "labels"),
-            folder,
             named_by=("song",),
         ),
         "training": Stage(
             ("frontend", "detector.architecture", "detector.training"), ("spectrograms",), named_by=("detector",)
         ),
-        "imported": Stage(
-            ("frontend", "detector.architecture"), reads=("checkpoint",), where=("detector.checkpoint",), named_by=()
-        ),
+        "imported": Stage(("frontend", "detector.architecture"), reads=("checkpoint",), named_by=()),
         "predictions": Stage(
             ("frontend", "detector.median_frames", "detector.threshold"),
             ("imported" if given else "training", "spectrograms"),
@@ -76,7 +68,6 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
             (*attacked, "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
             detector,
             ("audio", "model") if build else ("audio",),
-            folder,
         ),
         "tuning_runs": Stage(
             ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), named_by=("domain", "setting", "song")
