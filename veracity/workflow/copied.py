@@ -1,8 +1,7 @@
 """Detection of copied or renamed results folders, whose files Snakemake would consider up to date."""
 
 import json
-import os
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +37,23 @@ def refuse_copied(run: Run) -> None:
     folder, mark = Path(run.folder), Path(run.folder, MARK)
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
     since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the modification time of a file, but not the change time
-    stale = [path for path in _came_since(folder, since) if _differs(path, run, unreadable=not is_own)]
+    if not folder.is_dir():
+        return
+    stale = [path for path in _changed_since(folder, since) if _differs(path, run, unreadable=not is_own)]
     names = {path.relative_to(folder).parts[0] for path in stale}
     if names:
         cure = f"Remove them to compute them again: rm -r {' '.join(str(folder / name) for name in sorted(names))}"
         raise ArtefactError(f"{run.folder}: contains files of other settings, copied or left by a killed run. {cure}")
 
 
-def _came_since(folder: Path, since: int) -> Iterator[Path]:
-    """Yield the files of a run that were created in or moved to its folder after a time."""
-    moved = {folder: False}
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if Path(base, name) != folder / FOLDER]
-        for path in (Path(base, name) for name in folders):  # files in a moved folder keep their times
-            moved[path] = moved[Path(base)] or path.stat().st_ctime_ns > since
-        yield from (
-            path for path in (Path(base, name) for name in names) if moved[Path(base)] or path.stat().st_ctime_ns > since
-        )
+def _changed_since(folder: Path, since: int) -> list[Path]:
+    """Return the files of the stages in whose folders files were created, or into which files were moved, after a time."""
+    found = []
+    for stage in (path for path in folder.iterdir() if path.name != FOLDER):
+        inside = [stage, *stage.rglob("*")]  # a moved folder has a new time, the files in it keep theirs
+        if any(path.lstat().st_ctime_ns > since for path in inside):
+            found += [path for path in inside if path.is_file()]
+    return found
 
 
 def _differs(path: Path, run: Run, *, unreadable: bool) -> bool:
