@@ -3,11 +3,11 @@
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..jobs.files import replacing
 from ..jobs.provenance import file_digest
 
 
@@ -34,8 +34,10 @@ class FileMemory:
         state = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
         if self._known.get(key, [""])[0] != state:
             self._known[key] = [state, self.compute(path)]
-            with replacing(self.memory) as temporary:
-                temporary.write_text(json.dumps(self._known), encoding="utf-8")
+            temporary = self.memory.with_suffix(f".{secrets.token_hex(4)}")  # jobs on a cluster may write at the same time
+            self.memory.parent.mkdir(exist_ok=True)
+            temporary.write_text(json.dumps(self._known), encoding="utf-8")
+            temporary.replace(self.memory)
         return self._known[key][1]
 
     def _read(self) -> dict[str, list[Any]]:
