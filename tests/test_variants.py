@@ -399,6 +399,8 @@ def test_the_first_run_with_equal_deciding_keys_owns_a_stage():
     )
     assert owner("controls", "controlled", **of_cue) == "controls"
     assert owner("controls", "controlled", **of_grid) == ""  # evaluates no explainers of the key
+    assert owner("songs", "controlled", control="confined", domain="spectrogram") == "songs"  # attacks another detector
+    assert owner("songs", "planted") == "songs"
     assert owner("songs", "training") == ""
     assert owner("songs", "excerpts", domain="waveform") == "songs"
     assert runs["songs"].path("training", detector="seed1") == "results/small/training/seed1.pt"

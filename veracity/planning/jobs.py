@@ -29,35 +29,17 @@ LINE = re.compile(r"^ {4}(\w+): (.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Job:
-    """Job of a run.
-
-    Attributes
-    ----------
-    rule, variant : str
-        Names of the rule, without that of the variant, and of the variant; "" for the base run.
-    benchmark : str
-        Path of the benchmark file.
-    wildcards : mapping of str to str
-        Values of the wildcards by name.
-    inputs, outputs : tuple of str
-        Paths of the inputs and outputs.
-    threads : int
-        Number of threads.
-    priority : float
-        Priority of the job in the schedule.
-    on_gpu : bool
-        Whether the job uses a GPU if the machine has one.
-    """
+    """Job of a run, as Snakemake describes it."""
 
     rule: str
-    variant: str = ""
-    benchmark: str = ""
+    variant: str = ""  # empty for the base run
+    benchmark: str = ""  # path
     wildcards: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     threads: int = 1
     priority: float = 0.0
-    on_gpu: bool = False
+    on_gpu: bool = False  # if the machine has one
 
     @property
     def kind(self) -> str:
@@ -107,28 +89,9 @@ def snakemake(config: Mapping[str, Any], snakefile: Path, *arguments: str, folde
 
 
 def jobs_of(config: Mapping[str, Any], snakefile: Path, *, cores: int = 1, folder: Path = Path()) -> list[Job]:
-    """Return all jobs of the target ``all``, including those that are up to date.
+    """Return all jobs of the target ``all``, including those of variants and those that are up to date.
 
-    Parameters
-    ----------
-    config : mapping
-        Complete configuration.
-    snakefile : Path
-        Path to the Snakefile.
-    cores : int
-        Number of cores of the run, on which the numbers of threads depend; 1 by default.
-    folder : Path
-        Working directory of the run, by default this one.
-
-    Returns
-    -------
-    list of Job
-        Jobs of the base run and of all variants.
-
-    Raises
-    ------
-    VeracityError
-        If the dry run fails.
+    Numbers of threads depend on `cores`. Other parameters and errors are those of `snakemake`.
     """
     asked = ("--dry-run", "--forceall", "all", "--cores", str(cores), "--quiet", "host")
     shown = snakemake(config, snakefile, *asked, folder=folder)
@@ -203,8 +166,7 @@ def load(
         "explanations": n * len(config["lime"]["fills"]),
         "flips": n,
         "localised": n_games,
-        # Evaluating all masks takes as long as two repeats.
-        "stability": min(n, 2 * stability["per_direction"]) * (stability["n_repeats"] + 2),
+        "stability": min(n, 2 * stability["per_direction"]) * (stability["n_repeats"] + 2),  # all masks take as long as two
         "attributions": n,
         "localised_attributions": n_games,
         "planted": controls["cue"]["n_updates"],

@@ -48,7 +48,7 @@ def plan(config: Mapping[str, Any], snakefile: Path, *, cores: Sequence[int], pr
     Returns
     -------
     table : DataFrame
-        Result of `by_stage`; the numbers of threads are those on the first number of cores.
+        Result of `by_stage`; numbers of threads are those on the first number of cores.
     words : list of str
         Summary for each number of cores, with limits and assumptions.
 
@@ -80,22 +80,10 @@ def as_jamendo(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def predict(jobs: Sequence[Job], runs: Mapping[str, Run], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
-    """Predict the cost of each job.
+    """Predict the cost of each job from the result of `veracity.planning.probes.measure`.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        Jobs of the run.
-    runs : mapping of str to Run
-        The run and its variants.
-    costs : mapping of str to mapping of str to Cost
-        Measured costs by variant and kind of job; see `veracity.planning.probes.measure`.
-
-    Returns
-    -------
-    DataFrame
-        One row per job with ``stage``, ``variant``, ``seconds``, ``startup`` (the part of the seconds that is start-up),
-        ``memory_mb`` and ``disk_mb``.
+    The result has one row per job with ``stage``, ``variant``, ``seconds``, ``startup`` (the part of the seconds that is
+    start-up), ``memory_mb`` and ``disk_mb``.
     """
     rows, lengths = [], {name: lengths_of(run) for name, run in runs.items()}
     for job in jobs:
@@ -112,19 +100,10 @@ def predict(jobs: Sequence[Job], runs: Mapping[str, Run], costs: Mapping[str, Ma
 
 
 def by_stage(predicted: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate the predicted costs by stage and variant.
+    """Aggregate the result of `predict`, with one row per stage and variant ("" for the base run).
 
-    Parameters
-    ----------
-    predicted : DataFrame
-        Result of `predict`.
-
-    Returns
-    -------
-    DataFrame
-        One row per stage and variant ("" for the base run). ``jobs`` is the number of jobs, ``cpu_seconds_per_job`` their mean
-        and ``longest_job_seconds`` their maximum. ``cpu_seconds`` is the sum, and ``startup_seconds`` its part for start-up.
-        ``peak_memory_mb`` is that of the largest job, and ``disk_mb`` that of all jobs.
+    ``jobs`` is the number of jobs, ``cpu_seconds_per_job`` their mean and ``longest_job_seconds`` their maximum.
+    ``cpu_seconds`` is the sum, and ``startup_seconds`` its part for start-up. ``peak_memory_mb`` is that of the largest job.
     """
     columns = {
         "jobs": ("seconds", "size"),
@@ -173,7 +152,7 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     plan : DataFrame
-        Result of `by_stage`.
+        First result of `plan`.
     costs : DataFrame
         Result of `veracity.results.costs.table`.
 

@@ -62,30 +62,10 @@ class Point:
 def measure(
     jobs: Sequence[Job], runs: Mapping[str, Run], *, snakefile: Path, processes: int = 1, gpus: int = 0
 ) -> dict[str, dict[str, Cost]]:
-    """Measure the cost of each kind of job.
+    """Return the cost of each kind of job of a run and its variants, by name of the variant and kind.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        Jobs of the run.
-    runs : mapping of str to Run
-        The run and its variants; see `veracity.workflow.runs.runs_of`.
-    snakefile : Path
-        Path to the Snakefile.
-    processes : int
-        Number of probes that run in parallel, 1 by default and at most 2.
-    gpus : int
-        Number of GPUs of the machine, 0 by default. Jobs on a GPU are measured in wall time, one at a time.
-
-    Returns
-    -------
-    dict of str to dict of str to Cost
-        Costs by variant ("" for the base run) and kind of job.
-
-    Raises
-    ------
-    VeracityError
-        If a job fails with this configuration.
+    At most two probes run in parallel. Jobs on a GPU are measured in wall time, one at a time. VeracityError is raised if a job
+    fails with this configuration.
     """
     wanted = {name: {job.kind for job in jobs if job.variant == name} for name in runs}
 

@@ -37,9 +37,6 @@ Asked = Annotated[
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
 Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "64 hexadecimal digits, as sha256sum prints them")]
 Seed = Annotated[str, matching("seed[0-9]{1,3}", "seed0, seed1 and so on")]
-RunName = Annotated[
-    str, matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100)
-]
 Frames = Annotated[int, between(1, 10**9)]
 PartSeconds = Annotated[float, Field(strict=True, gt=2, le=1e6)]
 Segments = Annotated[int, Field(strict=True, ge=1)]

@@ -6,6 +6,7 @@ artefact lies in the folder of that run, and its rules compute it for the others
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from .code import code_digest
 from .configuration import checked, complete
 from .consistency import check_together, lacks_masks
 from .digests import digest_of_path
-from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, stages_of
+from .stages import GIVEN, OF_CONTROL, stages_of
 
 FOLDER = "variants"  # subfolder of the base run
 # Keys that variants cannot change: those of the whole run, and those that do not affect results.
@@ -249,10 +250,9 @@ class Run:
         return self.names("valid", "test", *self.config["attacks"]["splits"], *(() if self.checkpoint else ("train",)))
 
     def owner(self, stage: str, **names: str) -> str:
-        """Return the folder of the run that computes an artefact: the first on the same corpus with equal settings."""
-        runs = [run for run in self.before if run.config["corpus"]["folder"] == self.config["corpus"]["folder"]]
-        own = self.settings_of(stage, **names) if runs else {}
-        return next((run.folder for run in runs if run.settings_of(stage, **names) == own), self.folder)
+        """Return the folder of the run that computes an artefact, the first with equal settings of it."""
+        own = self.settings_of(stage, **names) if self.before else {}
+        return next((run.folder for run in self.before if run.settings_of(stage, **names) == own), self.folder)
 
     def place(self, stage: str, **names: str) -> tuple[str, str]:
         """Return the folder of the run that computes an artefact, and the path of the artefact in this folder.
@@ -280,30 +280,28 @@ class Run:
 
     def artefacts(self, stage: str) -> list[dict[str, str]]:
         """Return the names of all artefacts of a stage that tables and figures read."""
-        pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
-        if stage in EXPLAINER_STAGES:  # stored attributions exist only for whole excerpts
-            localised = stage == EXPLAINER_STAGES[1]
-            explainers = [
-                name
-                for name, one in self.explainers.items()
-                if not localised or (self.config["localised"]["explainers"] and not one.stored)
-            ]
-            return [{"explainer": name, **pair} for name in explainers for pair in pairs]
-        if stage == "controlled":
-            domains, taught = {"confined": ("spectrogram",), "cue": ("waveform",)}, set(self.names("train"))
-            return [
-                {"control": control, "domain": domain, "song": song}
-                for control in self.controls
-                for domain in domains.get(control, DOMAINS)
-                for song in self.explained
-                if control != "cue" or song not in taught
-            ]
-        by_names: dict[tuple[str, ...], list[dict[str, str]]] = {
-            (): [{}],
-            ("song",): [{"song": song} for song in (self.decoded if stage == "spectrograms" else self.explained)],
-            ("detector",): [{"detector": name} for name in self.detectors],
+        values = {
+            "domain": DOMAINS,
+            "song": self.decoded if stage == "spectrograms" else self.explained,
+            "detector": self.detectors,
+            "explainer": self.explainers,
+            "control": self.controls,
         }
-        return by_names.get(self.stages[stage].named_by, pairs)
+        named_by = self.stages[stage].named_by
+        every = (dict(zip(named_by, each, strict=True)) for each in itertools.product(*(values[name] for name in named_by)))
+        return [names for names in every if self._is_read(stage, **names)]
+
+    def _is_read(
+        self, stage: str, *, domain: str = "", song: str = "", explainer: str = "", control: str = "", **_: str
+    ) -> bool:
+        """Return whether tables and figures read an artefact."""
+        if stage == "localised_attributions":  # stored attributions exist only for whole excerpts
+            return self.config["localised"]["explainers"] and not self.explainers[explainer].stored
+        if control == "confined":
+            return domain == "spectrogram"
+        if control == "cue":
+            return domain == "waveform" and song not in self.names("train")  # on which its detector was trained
+        return True
 
     def paths(self, stage: str) -> list[str]:
         """Return the paths of all artefacts of a stage that tables and figures read."""
@@ -330,13 +328,15 @@ class Run:
         -------
         dict
             Part of the configuration. The key ``outside`` contains digests of external files and code, the key ``made_from``
-            a digest of the settings of the artefacts from which this one is made.
+            a digest of the names and settings of the artefacts from which this one is made.
         """
         names = {name: names[name] for name in self.stages[stage].named_by if name in names}
         key = (stage, *names.items())
         if key not in self._settings_of:
             own = self._own_settings(stage, **names)
-            above = [self.settings_of(other, **other_names) for other, other_names in self._made_from(stage, names)]
+            above = [
+                [other, of_other, self.settings_of(other, **of_other)] for other, of_other in self._made_from(stage, names)
+            ]
             self._settings_of[key] = {**own, "made_from": digest_of(above)} if above else own
         return self._settings_of[key]
 

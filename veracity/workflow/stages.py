@@ -6,7 +6,6 @@ from typing import Any
 
 from ..experiments.controlled import PLANTED
 
-EXPLAINER_STAGES = ("attributions", "localised_attributions")
 GIVEN = "checkpoint"  # name of a detector that is supplied and not trained
 
 
