@@ -270,9 +270,7 @@ class Run:
         folder, path : str
             Folder of the run and path of the artefact in it.
         """
-        parts = [names[name] for name in self.stages[stage].named_by] or [GIVEN]
-        path = "/".join([stage, *parts]) + (".pt" if stage in ("training", "imported") else ".h5")
-        return self.owner(stage, **names), path
+        return self.owner(stage, **names), f"{stage}/{self.stages[stage].path(**names)}"
 
     def path(self, stage: str, **names: str) -> str:
         """Return the path of an artefact; parameters as for `place`."""
@@ -288,7 +286,9 @@ class Run:
             "control": self.controls,
         }
         named_by = self.stages[stage].named_by
-        every = (dict(zip(named_by, each, strict=True)) for each in itertools.product(*(values[name] for name in named_by)))
+        every = (
+            dict(zip(named_by, each, strict=True)) for each in itertools.product(*(values.get(name, ()) for name in named_by))
+        )
         return [names for names in every if self._is_read(stage, **names)]
 
     def _is_read(

@@ -23,12 +23,19 @@ class Stage:
         External files that the jobs read: names of `veracity.workflow.runs.Run.outside`.
     named_by : tuple of str
         Wildcards in the names of the artefacts.
+    file : str
+        Path of an artefact in the folder of the stage, by default the wildcards as folders and name of an HDF5 file.
     """
 
     uses: tuple[str, ...]
     made_from: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     named_by: tuple[str, ...] = ("domain", "song")
+    file: str = ""
+
+    def path(self, **names: str) -> str:
+        """Return the path of the artefact with the given names in the folder of the stage."""
+        return self.file.format(**names) if self.file else "/".join(names[name] for name in self.named_by) + ".h5"
 
 
 def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
@@ -47,7 +54,7 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     detector = () if build else ("predictions",)
     own = ("model", "explainer")
     return {
-        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), named_by=()),
+        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), named_by=(), file="filelists/train"),
         "spectrograms": Stage(
             ("frontend", "corpus.words", *corpus),
             ("synthetic_corpus",) if synthetic else (),
@@ -55,9 +62,12 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
             named_by=("song",),
         ),
         "training": Stage(
-            ("frontend", "detector.architecture", "detector.training"), ("spectrograms",), named_by=("detector",)
+            ("frontend", "detector.architecture", "detector.training"),
+            ("spectrograms",),
+            named_by=("detector",),
+            file="{detector}.pt",
         ),
-        "imported": Stage(("frontend", "detector.architecture"), reads=("checkpoint",), named_by=()),
+        "imported": Stage(("frontend", "detector.architecture"), reads=("checkpoint",), named_by=(), file=f"{GIVEN}.pt"),
         "predictions": Stage(
             ("frontend", "detector.median_frames", "detector.threshold"),
             ("imported" if given else "training", "spectrograms"),
@@ -81,7 +91,7 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
         ),
         "attributions": Stage(explained, ("excerpts",), own, named_by=("explainer", "domain", "song")),
         "localised_attributions": Stage(explained, ("localised",), own, named_by=("explainer", "domain", "song")),
-        "planted": Stage(("frontend", "controls.cue"), detector, ("taught",), named_by=()),
+        "planted": Stage(("frontend", "controls.cue"), detector, ("taught",), named_by=(), file="cue.pt"),
         "controlled": Stage(
             (*fitted, "lime.fill", "controls.per_direction"),
             ("predictions", "excerpts", "flips", "planted"),  # not all of them for each control
