@@ -1,6 +1,7 @@
 """Checks of user-supplied callables without importing them."""
 
 import ast
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,9 +39,11 @@ def check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
         raise ConfigError(
             f"{key}: {source} cannot be read as Python ({shortened(str(error))}), got {quoted(target)}. Correct it."
         ) from None
-    names = _names_in(tree)
-    if name not in names and not names & {"*", "__getattr__", "globals", "exec", "vars", "setattr"}:
-        cure = f"Name what it defines{hint(name, names)}"
+    words = set(
+        re.findall(r"\w+|(?<=import )[*]", ast.unparse(tree))
+    )  # a name that is only used counts, too: its import will fail
+    if name not in words and not words & {"*", "__getattr__", "globals", "exec", "vars", "setattr"}:
+        cure = f"Name what it defines{hint(name, words)}"
         raise ConfigError(f"{key}: {source} does not define {shortened(name)}, got {quoted(target)}. {cure}.")
     defines = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(defines) != 1 or defines[0].decorator_list or defines[0].args.kwarg:
@@ -50,18 +53,3 @@ def check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
         if option not in known:
             cure = f"Choose from {', '.join(known)}" if known else "Leave it out, because it has no options"
             raise ConfigError(f"{key}: unknown option of {target}, got {quoted(option)}. {cure}{hint(option, known)}.")
-
-
-def _names_in(tree: ast.AST) -> set[str]:
-    """Return all names that a module binds, also in functions; ``*`` and calls such as ``exec`` count as names."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.Name) and (
-            isinstance(node.ctx, ast.Store) or node.id in ("globals", "exec", "vars", "setattr")
-        ):
-            names.add(node.id)
-    return names
