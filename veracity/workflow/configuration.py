@@ -37,6 +37,9 @@ Asked = Annotated[
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
 Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "64 hexadecimal digits, as sha256sum prints them")]
 Seed = Annotated[str, matching("seed[0-9]{1,3}", "seed0, seed1 and so on")]
+RunName = Annotated[
+    str, matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100)
+]
 Frames = Annotated[int, between(1, 10**9)]
 PartSeconds = Annotated[float, Field(strict=True, gt=2, le=1e6)]
 Segments = Annotated[int, Field(strict=True, ge=1)]
@@ -65,6 +68,8 @@ Control = Annotated[
 VariantName = Annotated[
     str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of small letters and digits, and single _ between", max_length=40)
 ]
+_NAMES_WITH_KEYS = {"accepted": "names of small letters, digits and single _, each with keys", "additionalProperties": False}
+Variants = Annotated[dict[VariantName, dict[str, Any]], Field(max_length=100, json_schema_extra=_NAMES_WITH_KEYS)]
 _Curves = Literal["aufc", "aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "necessity", "sufficiency_of_top"]
 _Matches = Literal["best_match_recall", "core_precision", "core_recall", "pointing", "pointing_strict"]
 _Ranks = Literal["rank_accuracy", "mass_accuracy", "roc_auc"]
@@ -311,25 +316,13 @@ class Stability:
 class Configuration:
     """Configuration of a whole run."""
 
-    run: Annotated[
-        str,
-        matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100),
-        about("Name of the run; its results go to `results/<run>`."),
-    ] = "synthetic"
+    run: Annotated[RunName, about("Name of the run; its results go to `results/<run>`.")] = "synthetic"
     seed: Annotated[int, between(0, 2**53 - 1), about("Seed from which every random number derives.")] = 0
     device: Annotated[Device, about("Device that trains, predicts and attacks; `auto`: a GPU if there is one.")] = "auto"
     explaining_device: Annotated[Device, about("Device of all other jobs.")] = "cpu"
-    variants: Annotated[
-        dict[VariantName, dict[str, Any]],
-        Field(
-            max_length=100,
-            json_schema_extra={
-                "accepted": "names of small letters, digits and single _, each with keys",
-                "additionalProperties": False,
-            },
-        ),
-        about("Names of variants, each with the keys that differ from this run."),
-    ] = field(default_factory=dict)
+    variants: Annotated[Variants, about("Names of variants, each with the keys that differ from this run.")] = field(
+        default_factory=dict
+    )
     save_every_seconds: Annotated[float, between(0, 1e6), about("Time between saved states in seconds.")] = 60
     corpus: Corpus = Corpus()
     frontend: FrontEnd = FrontEnd()
@@ -360,22 +353,9 @@ def defaults() -> dict[str, Any]:
     return json.loads(json.dumps(asdict(Configuration())))
 
 
-def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a configuration in which missing keys have the values of `base`.
-
-    Parameters
-    ----------
-    config : mapping
-        Configuration, in which keys may be missing.
-    base : mapping, optional
-        Complete configuration, by default `defaults`.
-
-    Returns
-    -------
-    dict
-        Complete configuration. Mappings are merged, other values are replaced.
-    """
-    return merged(defaults() if base is None else base, config)
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration in which missing keys have their defaults."""
+    return merged(defaults(), config)
 
 
 def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:

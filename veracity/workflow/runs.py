@@ -20,6 +20,7 @@ from ..experiments.controlled import GRID, PLANTED
 from ..explainers.settings import LIME, explainers_of, stored_file
 from ..jobs.callables import callable_source, path_of_jobs
 from ..labels import BASE, SING, TOTAL
+from ..settings import merged
 from ..songs.corpus import SPLITS, Song, songs_of
 from ..songs.synthesis import SynthesisSettings, song_names
 from .code import code_digest
@@ -99,9 +100,9 @@ def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for key in FIXED:
             if _part(changes, key):
                 raise ConfigError(f"{path}.{key}: must not differ from the base run. Remove it.")
-        merged = complete(changes, config) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
-        checked({**merged, "run": name}, within=f"{FOLDER}.{name}")
-        found[name] = merged
+        of_variant = merged(config, changes) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
+        checked({**of_variant, "run": name}, within=f"{FOLDER}.{name}")
+        found[name] = of_variant
     return found
 
 
@@ -363,7 +364,7 @@ class Run:
         part: dict[str, Any] = {}
         keys = ("seed", *self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
         for key in (key.format(domain=names.get("domain")) for key in keys):
-            part = complete(_part(self.config, key), part)
+            part = merged(part, _part(self.config, key))
         if control == "random_weights":  # this control uses all excerpts
             part["controls"]["per_direction"] = self.config["excerpts"]["per_direction"]
         if explainer in self.explainers:
