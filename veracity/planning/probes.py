@@ -145,7 +145,8 @@ def _run(
 
     def rank(job: Job) -> tuple:
         planted = job.wildcards.get("control") in ("confined", "cue")  # these controls may find no excerpts with few updates
-        return planted, job.wildcards.get("domain") == "spectrogram", job.rule, job.outputs
+        # Attacks on the spectrogram flip all excerpts even of a detector that is hardly trained.
+        return planted, job.wildcards.get("domain") == "waveform", job.rule, job.outputs
 
     for job in sorted(jobs_of(config, snakefile, folder=folder), key=rank):
         if job.rule in pages or (job.rule in STAGES and job.kind in wanted):

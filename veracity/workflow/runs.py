@@ -73,22 +73,10 @@ def _runs_of(config: str) -> dict[str, "Run"]:
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the configurations of all variants, with their keys merged into the configuration of the base run.
+    """Return the configurations of all variants by name: those of the base run with changes, in which lists are replaced.
 
-    Parameters
-    ----------
-    config : mapping
-        Complete configuration of the base run, whose key ``variants`` contains the changes. Lists are replaced, not merged.
-
-    Returns
-    -------
-    dict of str to dict
-        Configurations by name of the variant. The key ``run`` is the folder of the variant below ``results``.
-
-    Raises
-    ------
-    ConfigError
-        If a variant has no changes, an unknown key, a key that cannot differ, or a reserved name.
+    The key ``run`` is the folder of the variant below ``results``. ConfigError is raised if a variant has no changes, a name
+    that is reserved, or a key that is unknown or cannot differ.
     """
     found = {}
     for name, changes in config[FOLDER].items():
@@ -258,18 +246,7 @@ class Run:
     def place(self, stage: str, **names: str) -> tuple[str, str]:
         """Return the folder of the run that computes an artefact, and the path of the artefact in this folder.
 
-        Parameters
-        ----------
-        stage : str
-            Name of the stage.
-        **names : str
-            Values of the wildcards, such as ``domain="waveform", song="a"``. Wildcards that the stage does not have are
-            ignored.
-
-        Returns
-        -------
-        folder, path : str
-            Folder of the run and path of the artefact in it.
+        The artefact is named by the values of its wildcards, such as ``domain="waveform", song="a"``; others are ignored.
         """
         return self.owner(stage, **names), f"{stage}/{self.stages[stage].path(**names)}"
 
@@ -379,19 +356,9 @@ class Run:
         return digest_of([self.settings_of(stage, **names) for stage in sorted(stages) for names in self.artefacts(stage)])
 
     def outside(self, name: str, **names: str) -> Any:
-        """Return the digest of an external file or of user code.
+        """Return the digest of an external file or of user code, or digests by name for several files; None if there is none.
 
-        Parameters
-        ----------
-        name : str
-            Name of the file or code; see `veracity.workflow.stages.Stage`.
-        **names : str
-            Names of the artefact that depends on it, as for `place`.
-
-        Returns
-        -------
-        str or dict or None
-            Digest, or digests by name for several files; None if there is no such file or code.
+        `name` is one of `veracity.workflow.stages.Stage.reads`. The artefact that depends on it is named as for `place`.
         """
         song, one = self.songs.get(names.get("song", "")), self.explainers.get(names.get("explainer", ""))
         if name == "model":
