@@ -338,10 +338,8 @@ class Run:
 
     def _own_settings(self, stage: str, **names: str) -> dict[str, Any]:
         control, explainer = names.get("control"), names.get("explainer")
-        part: dict[str, Any] = {}
-        keys = ("seed", *self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
-        for key in (key.format(domain=names.get("domain")) for key in keys):
-            part = merged(part, _part(self.config, key))
+        keys = (*self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
+        part = self.part(*(key.format(domain=names.get("domain")) for key in keys))
         if control == "random_weights":  # this control uses all excerpts
             part["controls"]["per_direction"] = self.config["excerpts"]["per_direction"]
         if explainer in self.explainers:
@@ -350,6 +348,10 @@ class Run:
             part["split"] = self.songs[names["song"]].split
         outside = {name: digest for name in self.stages[stage].reads if (digest := self.outside(name, **names))}
         return {**part, "outside": outside} if outside else part
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """Return the seed and the given keys of the configuration, such as ``lime.fill``, as nested mappings."""
+        return functools.reduce(merged, (_part(self.config, key) for key in ("seed", *keys)))
 
     def digest_of_stages(self, stages: Iterable[str]) -> str:
         """Return a digest of the settings of all artefacts of some stages, for the tables that read them."""

@@ -55,7 +55,7 @@ rule listening:
     benchmark:
         benchmark_of("listening")
     params:
-        settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
+        settings=RUN.part("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
         above=lambda wildcards: RUN.digest_of_stages(HEARD),
         songs=RUN.explained,
         audio_digests=lambda wildcards: [RUN.outside("audio", song=name) for name in RUN.explained],

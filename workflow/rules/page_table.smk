@@ -41,7 +41,7 @@ PAGES = {
             "n_songs": {split: len(RUN.names(split)) for split in SPLITS},
         },
     ),
-    "figure1": (["drawings"], PLOTTED, {"settings": settings("frontend", "lime.n_time", "lime.n_band")}),
+    "figure1": (["drawings"], PLOTTED, {"settings": RUN.part("frontend", "lime.n_time", "lime.n_band")}),
     "figure2": (RATES, PLOTTED, FILL),
     "figure3": (ROWS, PLOTTED, {"k": config["localised"]["k"], "n_segments": N_SEGMENTS}),
     "figure4": (ROWS, PLOTTED, {}),
