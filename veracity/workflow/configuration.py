@@ -7,7 +7,7 @@ other.
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -387,24 +387,18 @@ def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
         raise ConfigError(f"{prefix}{error}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML loader that rejects duplicate keys, of which Snakemake silently uses the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set[object]()
-        for key, _ in node.value:
-            if str(key.value) in seen and key.value != "<<":
-                raise ConfigError(
-                    f"line {key.start_mark.line + 1}: duplicate key, got {shortened(key.value)}. Remove one of them."
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Raise ConfigError if a configuration file contains a key twice; the files have been read by Snakemake before."""
+    """Raise ConfigError if a configuration file contains a key twice, of which Snakemake silently uses the last."""
     for path in paths:
-        try:
-            yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
-        except ConfigError as error:
-            raise ConfigError(f"{path}, {error}") from None
+        nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
+        for node in nodes:
+            if isinstance(node, yaml.SequenceNode):
+                nodes += [one for one in node.value if one not in nodes]
+            elif isinstance(node, yaml.MappingNode):
+                seen = set[str]()
+                for key, _ in node.value:
+                    if key.value in seen - {"<<"}:
+                        line = f"{path}, line {key.start_mark.line + 1}"
+                        raise ConfigError(f"{line}: duplicate key, got {shortened(key.value)}. Remove one of them.")
+                    seen.add(key.value)
+                nodes += [value for _, value in node.value if value not in nodes]  # anchors lead to the same node
