@@ -3,12 +3,15 @@
 The checks run whenever the Snakefile is parsed. They therefore import neither torch nor librosa nor user code.
 """
 
+import ast
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from ..attacks.settings import DOMAINS
-from ..errors import ConfigError, VeracityError, hint, plain, quoted
+from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.drawing.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import checked_samples, effective_samples
 from ..explainers.settings import (
@@ -23,9 +26,9 @@ from ..explainers.settings import (
 )
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
+from ..jobs.callables import path_of_jobs, spec_of
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
 from ..songs.synthesis import SynthesisSettings
-from .callables import check_callable
 from .configuration import Configuration
 
 
@@ -196,7 +199,7 @@ def _check_model(config: Configuration) -> None:
             raise _refused("model.predict", "model.build is also given", quoted(model.predict), "Set one of them to null")
         if model.threshold == "arg max":
             raise _refused("model.threshold", "model.predict returns one probability", "arg max", "Give a number, or null")
-        check_callable(model.predict, "model.predict")
+        _check_callable(model.predict, "model.predict")
     elif not model.build and model.threshold is not None:
         cure = "Set detector.threshold instead"
         raise _refused("model.threshold", "there is no model.build or model.predict", model.threshold, cure)
@@ -206,10 +209,38 @@ def _check_model(config: Configuration) -> None:
         return
     if not model.label:
         raise _refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
-    check_callable(model.build, "model.build")
+    _check_callable(model.build, "model.build")
     for domain in DOMAINS:
         if (precision := getattr(config.attacks, domain).precision) != "float32":
             raise _refused(f"attacks.{domain}.precision", "requires the paper's detector", precision, "Set it to float32")
+
+
+def _check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
+    """Check, without importing it, that jobs can import ``module:callable`` and that it accepts the keyword arguments."""
+    module, _, name = target.partition(":")
+    spec = spec_of(module, path_of_jobs())
+    if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a namespace package
+        raise _refused(key, f"no module {shortened(module)}", quoted(target), "Put its folder on PYTHONPATH")
+    source = Path(spec.origin or "")
+    if source.suffix != ".py" or not source.is_file():
+        return  # compiled or in an archive, so that its names are known only after import
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
+        problem = f"{source} cannot be read as Python ({shortened(str(error))})"
+        raise _refused(key, problem, quoted(target), "Correct it") from None
+    words = set(re.findall(r"\w+|(?<=import )[*]", source.read_text(encoding="utf-8", errors="replace")))
+    if name not in words and not words & {"*", "__getattr__", "globals", "exec", "vars", "setattr"}:
+        cure = f"Name what it defines{hint(name, words)}"
+        raise _refused(key, f"{source} does not define {shortened(name)}", quoted(target), cure)
+    defines = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    if len(defines) != 1 or defines[0].decorator_list or defines[0].args.kwarg:
+        return
+    known = [argument.arg for argument in (*defines[0].args.args[1:], *defines[0].args.kwonlyargs)]
+    for option in options:
+        if option not in known:
+            cure = f"Choose from {', '.join(known)}" if known else "Leave it out, because it has no options"
+            raise _refused(key, f"unknown option of {target}", quoted(option), f"{cure}{hint(option, known)}")
 
 
 def _check_explainers(config: Configuration) -> None:
@@ -219,7 +250,7 @@ def _check_explainers(config: Configuration) -> None:
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - does not raise for long names
             raise _refused("explainers", f"stored of {one.name} must be a folder", quoted(one.stored), "Give the path to one")
         if one.call:
-            check_callable(one.call, f"explainers.{one.name}.call", one.options)
+            _check_callable(one.call, f"explainers.{one.name}.call", one.options)
     missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
     if config.model.predict:
         missing |= dict.fromkeys(("gradients", "layers"), "model.predict provides only predictions")
@@ -258,7 +289,7 @@ def _check_controls(config: Configuration) -> None:
             )
         if one.name in ALWAYS_EVALUATED:
             raise _refused("controls.explainers", "always evaluated", one.name, "Leave it out")
-        check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)
+        _check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)
 
 
 def _check_drawings(config: Configuration) -> None:
