@@ -47,7 +47,7 @@ def refuse_copied(run: Run) -> None:
             stale |= {stage} if is_stale else set()
     if "spectrograms" in stale:
         stale.add("synthetic_corpus")  # whose settings only the spectrograms record
-    if found := sorted(name for name in stale if (folder / name).exists()):
+    if found := sorted(name for name in stale if (folder / name).is_file() or any((folder / name).rglob("*.*"))):
         cure = f"Remove them to compute them again: rm -r {' '.join(str(folder / name) for name in found)}"
         raise ArtefactError(f"{run.folder}: contains files of other settings, copied or left by a killed run. {cure}")
 

@@ -21,7 +21,12 @@ rule classifier:
 
 
 # Attacks of the run, and with each setting of the grid of `tuning`.
-for stage, kind in {"perturbations": "h5", "tuning_runs": "json"}.items():
+ATTACKS = {
+    "perturbations": "h5",
+    "tuning_runs": "json",
+}
+
+for stage, kind in ATTACKS.items():
 
     rule:
         name:
