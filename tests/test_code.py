@@ -107,6 +107,28 @@ def test_every_form_of_import_is_followed(project, line):
     assert digest_of(project) != before
 
 
+def test_imports_for_type_checkers_are_not_followed(project):
+    lines = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import apart\n"
+    edit(project, "beta.py", "import room.gamma", f"import room.gamma\n{lines}")
+    before = digest_of(project)
+    edit(project, "apart.py", "return 0", "return 1")
+    assert digest_of(project) == before
+    edit(project, "beta.py", "import apart", "import other")
+    assert digest_of(project) != before  # the statement itself counts
+
+
+def test_digests_are_remembered_until_a_file_changes(project, monkeypatch):
+    parsed, files = [], code.FileMemory(project / "memory.json", lambda path: parsed.append(path) or code._parsed(path))
+    monkeypatch.setattr(code, "_known", files.of)
+    for changed in ([], ["beta.py"], []):
+        for name in changed:
+            edit(project, name, "return", "return 2 *")
+        before = len(parsed)
+        code_digest.cache_clear()
+        code_digest(project / "alpha.py")
+        assert len(parsed) - before == (len(changed) if before else 5)
+
+
 @pytest.mark.parametrize("line", ["from . import more", "from .more import X", "from .. import room2"])
 def test_relative_imports_are_followed(project, line):
     package = project / "outer"
