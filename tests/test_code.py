@@ -174,11 +174,11 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
 @pytest.mark.parametrize(
     ("module", "rules"),  # some of each room, and all rules that compute with it: these re-run when it is edited
     [
-        ("jobs/resuming.py", "controlled controls perturbations planted training tuning_runs"),
+        ("jobs/resuming.py", "controlled controls perturbations plan planted training tuning_runs"),
         ("songs/label_files.py", "download plan spectrograms synthetic_corpus"),
         ("songs/audio.py", "controlled listening perturbations plan planted spectrograms tuning_runs"),
-        ("detector/training.py", "controlled controls planted training"),
-        ("attacks/minimiser.py", "controlled controls perturbations tuning_runs"),
+        ("detector/training.py", "controlled controls plan planted training"),
+        ("attacks/minimiser.py", "controlled controls perturbations plan tuning_runs"),
         (
             "games/tables.py",
             "attributions classifier controlled drawings explanations flips localised localised_attributions stability",
@@ -186,10 +186,10 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
         (
             "explainers/lime.py",
             "attributions audits classifier compare controlled controls drawings explanations fidelity figure1 flip_rates "
-            "flips listening localised localised_attributions localised_rows report sampling_error scores smallest_sets "
+            "flips listening localised localised_attributions localised_rows plan report sampling_error scores smallest_sets "
             "stability truths",
         ),
-        ("experiments/drawing/shapes.py", "audits drawings figure1"),
+        ("experiments/drawing/shapes.py", "audits drawings figure1 plan"),
         ("experiments/localised.py", "audits localised localised_attributions localised_rows"),
         ("results/figure3.py", "figure3"),
         (
@@ -198,14 +198,14 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
             "figure_leaderboard "
             "figure_stability gap faithfulness_to_own_game plan sensitivity truths variant_costs",
         ),
-        ("games/scoring.py", "controlled controls fidelity_vs_correctness leaderboard listening report scores truths"),
+        ("games/scoring.py", "controlled controls fidelity_vs_correctness leaderboard listening plan report scores truths"),
         (
             "results/over_songs.py",
             "compare contrasts controls fidelity_vs_correctness figure_leaderboard gap leaderboard faithfulness_to_own_game "
             "scores sensitivity truths",
         ),
         ("songs/resynthesis.py", "listening report"),
-        ("detector/planted.py", "controlled controls planted"),
+        ("detector/planted.py", "controlled controls plan planted"),
         ("planning/jobs.py", "plan"),
     ],
 )

@@ -89,9 +89,9 @@ def _files_of(name: str, importer: Path) -> list[Path]:
         roots = [_root(importer), *(Path(folder).resolve() for folder in others if folder and "-packages" not in folder)]
     while name:
         for root in roots:
-            path = root.joinpath(*name.split("."))
-            packages = [folder / "__init__.py" for folder in path.parents if folder.is_relative_to(root) and folder != PACKAGE]
+            path = root / name.replace(".", "/")
             if path.with_suffix(".py").is_file():
+                packages = (folder / "__init__.py" for folder in path.parents[: name.count(".")] if folder != PACKAGE)
                 return [path.with_suffix(".py"), *(file for file in packages if file.is_file())]
             if (path / "__init__.py").is_file() or (path.is_dir() and any(path.glob("*.py"))):
                 return [path / "__init__.py"] if is_own else sorted(path.rglob("*.py"))
