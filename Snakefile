@@ -18,7 +18,7 @@ include: "workflow/rules/run.smk"
 rule all:
     default_target: True
     input:
-        [getattr(rules, name).output for name in dict.fromkeys((*TABLES, *FIGURES))],
+        [getattr(rules, name).output for name in ALL],
     localrule: True
 
 

@@ -6,15 +6,12 @@ python benchmarks/plan.py config.yaml --against results/synthetic    the same be
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 import yaml
 from snakemake.utils import update_config
 
-from veracity.planning.dag import jobs_of, parts_of
-from veracity.planning.prediction import as_page, by_stage, compare, in_words, predict
-from veracity.planning.probes import measure, n_gpus
+from veracity.planning.prediction import as_page, compare, plan
 from veracity.results import costs
 from veracity.workflow.configuration import checked
 
@@ -40,14 +37,8 @@ def main() -> int:
     parser.add_argument("--against", type=Path, metavar="results/RUN", help="compare with what this run has cost")
     options = parser.parse_args()
     config = configuration(options.configs)
-    with tempfile.TemporaryDirectory() as folder:
-        runs = {n: jobs_of(config, snakefile=SNAKEFILE, folder=Path(folder), cores=n) for n in options.cores}
-    jobs, parts = runs[options.cores[0]], parts_of(config)
-    gpus = n_gpus(jobs)
-    measured = measure(jobs, parts, snakefile=SNAKEFILE, processes=2, gpus=gpus)
-    for cores, own in runs.items():
-        print(in_words(own, predict(own, parts, measured), parts, cores=cores, gpus=gpus), end="\n\n")
-    table = by_stage(predict(jobs, parts, measured))
+    table, words = plan(config, SNAKEFILE, cores=options.cores, processes=2)
+    print(*words, sep="\n\n", end="\n\n")
     shown = as_page(table)
     if options.against:
         shown = table = compare(table, costs.table(options.against))

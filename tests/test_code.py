@@ -39,7 +39,8 @@ def project(tmp_path):
 def digest_of(project):
     """Return the digest as another process computes it."""
     code_digest.cache_clear()
-    code._parsed.cache_clear()
+    code._known.cache_clear()
+    code._files_of.cache_clear()
     return code_digest(project / "alpha.py")
 
 
@@ -106,6 +107,28 @@ def test_every_form_of_import_is_followed(project, line):
     assert digest_of(project) != before
 
 
+def test_imports_for_type_checkers_are_not_followed(project):
+    lines = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import apart\n"
+    edit(project, "beta.py", "import room.gamma", f"import room.gamma\n{lines}")
+    before = digest_of(project)
+    edit(project, "apart.py", "return 0", "return 1")
+    assert digest_of(project) == before
+    edit(project, "beta.py", "import apart", "import other")
+    assert digest_of(project) != before  # the statement itself counts
+
+
+def test_digests_are_remembered_until_a_file_changes(project, monkeypatch):
+    parsed, files = [], code.FileMemory(project / "memory.json", lambda path: parsed.append(path) or code._parsed(path))
+    monkeypatch.setattr(code, "_known", files.of)
+    for changed in ([], ["beta.py"], []):
+        for name in changed:
+            edit(project, name, "return", "return 2 *")
+        before = len(parsed)
+        code_digest.cache_clear()
+        code_digest(project / "alpha.py")
+        assert len(parsed) - before == (len(changed) if before else 5)
+
+
 @pytest.mark.parametrize("line", ["from . import more", "from .more import X", "from .. import room2"])
 def test_relative_imports_are_followed(project, line):
     package = project / "outer"
@@ -151,11 +174,11 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
 @pytest.mark.parametrize(
     ("module", "rules"),  # some of each room, and all rules that compute with it: these re-run when it is edited
     [
-        ("jobs/resuming.py", "controlled controls perturbations shortcut_detector training tuning_runs"),
+        ("jobs/resuming.py", "controlled controls perturbations plan shortcut_detector training tuning_runs"),
         ("songs/label_files.py", "download plan spectrograms synthetic_corpus"),
         ("songs/audio.py", "controlled listening perturbations plan shortcut_detector spectrograms tuning_runs"),
-        ("detector/training.py", "controlled controls shortcut_detector training"),
-        ("attacks/minimiser.py", "controlled controls perturbations tuning_runs"),
+        ("detector/training.py", "controlled controls plan shortcut_detector training"),
+        ("attacks/minimiser.py", "controlled controls perturbations plan tuning_runs"),
         (
             "games/tables.py",
             "attributions classifier controlled drawings explanations flips localised localised_attributions stability",
@@ -163,10 +186,10 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
         (
             "explainers/lime.py",
             "attributions audits classifier compare controlled controls drawings explanations fidelity figure1 flip_rates "
-            "flips listening localised localised_attributions localised_rows report sampling_error scores smallest_sets "
+            "flips listening localised localised_attributions localised_rows plan report sampling_error scores smallest_sets "
             "stability truths",
         ),
-        ("experiments/drawing/shapes.py", "audits drawings figure1"),
+        ("experiments/drawing/shapes.py", "audits drawings figure1 plan"),
         ("experiments/localised.py", "audits localised localised_attributions localised_rows"),
         ("results/figure3.py", "figure3"),
         (
@@ -175,24 +198,24 @@ def test_modules_elsewhere_on_pythonpath_count_and_installed_packages_do_not(pro
             "figure_leaderboard "
             "figure_stability gap faithfulness_to_own_game plan sensitivity truths variant_costs",
         ),
-        ("games/scoring.py", "controlled controls fidelity_vs_correctness leaderboard listening report scores truths"),
+        ("games/scoring.py", "controlled controls fidelity_vs_correctness leaderboard listening plan report scores truths"),
         (
             "results/over_songs.py",
             "compare contrasts controls fidelity_vs_correctness figure_leaderboard gap leaderboard faithfulness_to_own_game "
             "scores sensitivity truths",
         ),
         ("songs/resynthesis.py", "listening report"),
-        ("detector/shortcut.py", "controlled controls shortcut_detector"),
-        ("planning/load.py", "plan"),
+        ("detector/shortcut.py", "controlled controls plan shortcut_detector"),
+        ("planning/jobs.py", "plan"),
     ],
 )
 def test_an_edit_in_a_room_re_runs_the_rules_that_reach_it_and_no_others(module, rules, monkeypatch):
     scripts = {path.stem: path for path in (ROOT / "workflow" / "scripts").glob("[!_]*.py")}
     before = {name: code_digest(path) for name, path in scripts.items()}
     assert len(set(before.values())) == len(scripts)
-    parsed, edited = code._parsed, ROOT / "veracity" / module
+    known, edited = code._known, ROOT / "veracity" / module
     assert edited.is_file()
-    monkeypatch.setattr(code, "_parsed", lambda path: (parsed(path)[0] + "!" * (path == edited), parsed(path)[1]))
+    monkeypatch.setattr(code, "_known", lambda path: (known(path)[0] + "!" * (path == edited), known(path)[1]))
     code_digest.cache_clear()
     assert {name for name, path in scripts.items() if code_digest(path) != before[name]} == set(rules.split())
     code_digest.cache_clear()

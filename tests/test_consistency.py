@@ -29,9 +29,8 @@ from veracity.jobs.callables import path_of_jobs
 from veracity.songs.settings import FrontEnd, inner_start_frames
 from veracity.songs.synthesis import SynthesisSettings
 from veracity.workflow import consistency
-from veracity.workflow.callables import check_callable
 from veracity.workflow.configuration import checked
-from veracity.workflow.consistency import check_together
+from veracity.workflow.consistency import _check_callable, check_together
 
 SONGS = {"train": 3, "valid": 1, "test": 1}
 
@@ -305,7 +304,7 @@ def on_path(tmp_path, monkeypatch):
 
 def said_of(target):
     with pytest.raises(ConfigError) as caught:
-        check_callable(target, "model.predict")
+        _check_callable(target, "model.predict")
     message = str(caught.value)
     assert message.startswith("model.predict: ")
     assert f"got '{target[:70]}" in message
@@ -323,7 +322,7 @@ def test_callables_that_can_be_imported_are_not_imported(on_path):
         "def f():\n  global late\n  late = 1\n"
     )
     for name in ("predict", "Model", "other", "file", "first", "second", "third", "each", "late"):
-        check_callable(f"own.model:{name}", "model.predict")
+        _check_callable(f"own.model:{name}", "model.predict")
     assert "does not define predic, got 'own.model:predic'. Name what it defines (did you mean 'predict'?)." in said_of(
         "own.model:predic"
     )
@@ -335,14 +334,14 @@ def test_callables_that_can_be_imported_are_not_imported(on_path):
 @pytest.mark.parametrize("text", ["from os import *\n", "def __getattr__(name): pass\n", "globals()['predict'] = print\n"])
 def test_modules_that_may_define_anything(on_path, text):
     (on_path / "open_module.py").write_text(text)
-    check_callable("open_module:predict", "model.predict")
+    _check_callable("open_module:predict", "model.predict")
 
 
 def test_callables_that_need_no_file():
-    check_callable("json:loads", "model.predict")
-    check_callable("math:sqrt", "model.predict")
-    check_callable("builtins:abs", "model.predict")
-    check_callable("numpy.linalg:norm", "model.predict")
+    _check_callable("json:loads", "model.predict")
+    _check_callable("math:sqrt", "model.predict")
+    _check_callable("builtins:abs", "model.predict")
+    _check_callable("numpy.linalg:norm", "model.predict")
 
 
 @pytest.mark.parametrize(

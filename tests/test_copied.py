@@ -51,6 +51,7 @@ def test_copied_run_is_refused_until_what_cannot_show_its_settings_is_removed(ma
     with pytest.raises(ArtefactError, match=r"^results/b: .* Remove them to compute them again: rm -r results/b/tables$"):
         refuse_copied(run_of("b"))
     shutil.rmtree("results/b/tables")
+    Path("results/b/tables").mkdir()  # as Snakemake does before a job
     refuse_copied(run_of("b"))
     with pytest.raises(ArtefactError, match=r"rm -r results/b/excerpts$"):
         refuse_copied(run_of("b", excerpts={"per_direction": 3}))
@@ -94,9 +95,14 @@ def test_damaged_artefact_is_left_to_the_job_that_reads_it_unless_it_was_copied(
         refuse_copied(run_of("b"))
 
 
-def test_files_that_nothing_reads_any_more_do_not_count(made):
+def test_copied_artefacts_that_a_run_may_read_later_are_removed_and_other_files_do_not_count(made):
     shutil.copytree("results/a", "results/b")
     shutil.rmtree("results/b/tables")
-    shutil.move("results/b/excerpts/waveform/synthetic-test-01.h5", "results/b/excerpts/waveform/gone.h5")
     Path("results/b/notes.txt").touch()
-    refuse_copied(run_of("b", excerpts={"per_direction": 3}))
+    Path("results/b/excerpts/waveform/a.state.pt").touch()
+    refuse_copied(run_of("b"))
+    shutil.copy("results/b/excerpts/waveform/synthetic-test-01.h5", "results/b/excerpts/waveform/other.h5")
+    with pytest.raises(ArtefactError, match=r"rm -r results/b/excerpts$"):
+        refuse_copied(run_of("b"))
+    shutil.move("results/b/excerpts/waveform/other.h5", "results/a/excerpts/waveform/other.h5")
+    refuse_copied(made)  # which the records of Snakemake cover

@@ -6,7 +6,7 @@ import pytest
 
 from veracity.jobs.provenance import file_digest
 from veracity.workflow import digests
-from veracity.workflow.digests import FileDigests
+from veracity.workflow.digests import FileMemory, digest_of_path
 
 
 def replace_file(path, text, seconds):
@@ -20,7 +20,7 @@ def replace_file(path, text, seconds):
 
 @pytest.mark.parametrize("seconds", [-1000, 0, 1000])
 def test_replaced_file_has_another_digest_whatever_its_time(tmp_path, seconds):
-    path, known = tmp_path / "a.wav", FileDigests(tmp_path / "memory.json")
+    path, known = tmp_path / "a.wav", FileMemory(tmp_path / "memory.json", file_digest)
     path.write_text("one")
     before = known.of(path)
     assert before == file_digest(path)
@@ -28,13 +28,17 @@ def test_replaced_file_has_another_digest_whatever_its_time(tmp_path, seconds):
     assert known.of(path) == file_digest(path) != before
 
 
-def test_unchanged_file_is_read_once_by_this_start_and_the_next(tmp_path, monkeypatch):
+def test_unchanged_file_is_read_once_by_this_start_and_the_next(tmp_path):
     read: list = []
-    monkeypatch.setattr(digests, "file_digest", lambda path: (read.append(path), file_digest(path))[1])
+
+    def compute(path):
+        read.append(path)
+        return path.read_text()
+
     path, memory = tmp_path / "a.wav", tmp_path / "memory.json"
     path.write_text("one")
-    first = FileDigests(memory)
-    assert first.of(path) == first.of(path) == FileDigests(memory).of(path)
+    first = FileMemory(memory, compute)
+    assert first.of(path) == first.of(path) == FileMemory(memory, compute).of(path) == "one"
     assert read == [path]
 
 
@@ -43,19 +47,20 @@ def test_damaged_memory_begins_empty(tmp_path, damage):
     path, memory = tmp_path / "a.wav", tmp_path / "memory.json"
     path.write_text("one")
     memory.write_text(damage)
-    assert FileDigests(memory).of(path) == file_digest(path)
+    assert FileMemory(memory, file_digest).of(path) == file_digest(path)
     assert str(path) in memory.read_text()
 
 
-def test_folder_counts_by_names_and_contents(tmp_path):
-    folder, memory = tmp_path / "drawn", tmp_path / "memory.json"
+def test_folder_counts_by_names_and_contents(tmp_path, monkeypatch):
+    folder = tmp_path / "drawn"
+    monkeypatch.setattr(digests, "FILES", FileMemory(tmp_path / "memory.json", file_digest))
     (folder / "deeper").mkdir(parents=True)
     (folder / "a.npy").write_text("one")
     (folder / "deeper" / "b.npy").write_text("two")
-    found = [FileDigests(memory).of(folder)]
+    found = [digest_of_path(folder)]
     (folder / "deeper" / "b.npy").rename(folder / "c.npy")
-    found.append(FileDigests(memory).of(folder))
+    found.append(digest_of_path(folder))
     (folder / "c.npy").write_text("three")
-    found.append(FileDigests(memory).of(folder))
+    found.append(digest_of_path(folder))
     assert len(set(found)) == 3
-    assert FileDigests(memory).of(tmp_path / "nowhere") == "absent"
+    assert digest_of_path(tmp_path / "nowhere") == "absent"

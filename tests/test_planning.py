@@ -1,7 +1,6 @@
 """What a run will cost: jobs of a dry run, units of work by hand, what follows from given costs, and measuring itself."""
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -15,14 +14,22 @@ from workspaces import SMALL, Workspace
 
 from veracity.attacks.settings import DOMAINS
 from veracity.errors import VeracityError
-from veracity.planning import probes
-from veracity.planning.dag import BLOCK, LINE, Job, SongLength, _job, jobs_of, parts_of, songs_of
-from veracity.planning.load import POOLED, kind_of, load
-from veracity.planning.prediction import THREAD_LOSS, as_time, by_stage, compare, in_words, predict, wall_seconds
+from veracity.planning import prediction, probes
+from veracity.planning.jobs import BLOCK, LINE, POOLED, Job, _job, jobs_of, lengths_of, load
+from veracity.planning.prediction import (
+    THREAD_LOSS,
+    as_jamendo,
+    as_time,
+    by_stage,
+    compare,
+    in_words,
+    plan,
+    predict,
+    wall_seconds,
+)
 from veracity.planning.probes import Cost, Point, fit, measure, small
 from veracity.results import costs
-from veracity.workflow.configuration import checked, complete
-from veracity.workflow.consistency import check_together
+from veracity.workflow.runs import runs_of
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINING = ("explanations", "flips", "localised", "stability", "drawings")
@@ -78,19 +85,23 @@ def test_jobs_are_read_from_a_dry_run():
 
 
 @pytest.mark.slow
-def test_a_corpus_that_is_not_there_is_planned_as_jamendos(tmp_path):
+def test_a_corpus_that_is_not_there_is_planned_as_jamendos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(prediction, "measure", lambda *_, **__: {"": _Same()})
     config = configured("jamendo.yaml", {"corpus": {"folder": str(tmp_path / "nowhere")}})
     config["truth"]["groups"] = {"of-a-song": "that is not there"}
-    jobs = jobs_of(config, snakefile=ROOT / "Snakefile", folder=tmp_path, cores=2)
-    counts = Counter(job.rule for job in jobs)
-    assert [counts[rule] for rule in ("spectrograms", "training", "perturbations", "flips", "all")] == [93, 5, 32, 32, 0]
+    table, (words,) = plan(config, ROOT / "Snakefile", cores=[2], processes=1)
+    jobs = table.set_index("stage").jobs
+    assert jobs[["spectrograms", "training", "perturbations", "flips"]].tolist() == [93, 5, 32, 32]
+    assert "synthetic_corpus" not in jobs
+    assert "assumed are songs of 240 s (61 train, 16 valid, 16 test)" in words
 
 
 @pytest.mark.slow
-def test_a_dry_run_that_fails_is_told_in_a_sentence(tmp_path):
-    config = configured({"lime": {"n_samples": 3}})
+def test_a_dry_run_that_fails_is_told_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(VeracityError, match=r"^plan: the run cannot be measured\. lime\.n_samples: "):
-        jobs_of(config, snakefile=ROOT / "Snakefile", folder=tmp_path, cores=2)
+        jobs_of(configured({"lime": {"n_samples": 3}}), ROOT / "Snakefile")
 
 
 def test_lengths_of_songs_are_read_from_their_files(tmp_path):
@@ -101,16 +112,15 @@ def test_lengths_of_songs_are_read_from_their_files(tmp_path):
         (tmp_path / "labels" / f"{name}.lab").write_text(f"0 {seconds} sing\n")
     for split, listed in (("train", "a.wav\n"), ("valid", ""), ("test", "b.wav\n")):
         (tmp_path / "filelists" / split).write_text(listed)
-    songs = songs_of(configured({"corpus": {"kind": "folder", "folder": str(tmp_path)}}))
-    assert songs == {"a": SongLength("train", 3.0), "b": SongLength("test", 5.0)}
+    config = configured({"corpus": {"kind": "folder", "folder": str(tmp_path)}, "detector": {"threshold": 0.5}})
+    assert lengths_of(runs_of(config)[""]) == {"a": 3.0, "b": 5.0}
 
 
 def test_a_variant_has_the_songs_of_its_own_corpus():
-    parts = parts_of(
+    runs = runs_of(
         configured({"variants": {"long": {"corpus": {"synthetic": {"seconds": 40}}}, "wide": {"lime": {"fill": "min"}}}})
     )
-    assert {name: songs["synthetic-test-01"].seconds for name, (_, songs) in parts.items()} == {"": 20, "long": 40, "wide": 20}
-    assert {name: config["lime"]["fill"] for name, (config, _) in parts.items()} == {"": "mean", "long": "mean", "wide": "min"}
+    assert {name: lengths_of(run)["synthetic-test-01"] for name, run in runs.items()} == {"": 20, "long": 40, "wide": 20}
 
 
 # --- work -------------------------------------------------------------------------------------------------------------
@@ -118,11 +128,10 @@ def test_a_variant_has_the_songs_of_its_own_corpus():
 
 def loads(config):
     """Return work and size of a job of each stage."""
-    songs, song = songs_of(config), next(name for name, one in songs_of(config).items() if one.split == "test")
-    found = {}
+    run, found = runs_of(config)[""], {}
     for rule in ("spectrograms", "training", "predictions", "perturbations", "excerpts", *EXPLAINING, "synthetic_corpus"):
-        job = Job(rule, wildcards={"song": song, "domain": "waveform"})
-        found[rule] = load(job, config, songs)
+        job = Job(rule, wildcards={"song": "synthetic-test-01", "domain": "waveform"})
+        found[rule] = load(job, run, lengths_of(run))
     return found
 
 
@@ -143,7 +152,7 @@ def test_work_of_the_default_configuration():
 
 
 def test_work_of_the_paper_without_its_corpus():
-    found = loads(configured("jamendo.yaml"))
+    found = loads(as_jamendo(configured("jamendo.yaml")))
     assert found["training"] == (40000, 61 * 240)
     assert found["predictions"][0] == 32 * 240
     assert found["perturbations"] == (240 * 1002, 240)
@@ -165,7 +174,7 @@ def test_jobs_that_cost_the_same_by_work_are_of_one_kind():
     asked = [Job(rule, wildcards={"explainer": "shap"}) for rule in ("attributions", "localised_attributions")]
     controls = [Job("controlled", wildcards={"control": name}) for name in ("grid_4x5", "shortcut", "random_weights")]
     pages = [Job("table1", outputs=("a.csv", "a.md")), Job("gap", outputs=("a.csv", "a.png"))]
-    assert [kind_of(job) for job in (*attacks, *asked, *controls, *pages)] == [
+    assert [job.kind for job in (*attacks, *asked, *controls, *pages)] == [
         *("perturbations waveform", "perturbations spectrogram", "attributions shap", "attributions shap"),
         *("controlled grids", "controlled explainers", "controlled explainers", "table", "figure"),
     ]
@@ -175,45 +184,67 @@ def test_jobs_that_cost_the_same_by_work_are_of_one_kind():
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("size", ["few", "more", "steady"])
-def test_a_probe_of_every_configuration_is_one_that_runs(name, size):
+@pytest.mark.parametrize("flips", [False, True])
+def test_a_probe_of_every_configuration_is_one_that_runs(name, flips):
     config = configured(name, {"variants": {}})
-    if config["corpus"]["folder"] and not Path(config["corpus"]["folder"]).is_dir() and not config["corpus"]["url"]:
-        pytest.skip(f"{config['corpus']['folder']} is absent")
-    probe = small(config, songs_of(config), size)
-    check_together(checked(probe), n_songs={"train": 1, "valid": 1, "test": 1})
+    if config["corpus"]["folder"] and not Path(config["corpus"]["folder"]).is_dir():
+        if not config["corpus"]["url"]:
+            pytest.skip(f"{config['corpus']['folder']} is absent")
+        config = as_jamendo(config)
+    probe = small(runs_of(config)[""], flips=flips)
+    assert runs_of(probe)[""].folder == probes.RESULTS
     assert all(probe["attacks"][domain]["max_updates"] <= config["attacks"][domain]["max_updates"] for domain in DOMAINS)
 
 
 def test_probes_are_small_and_differ_where_costs_grow():
-    config = configured("jamendo.yaml")
-    few, more, steady = (small(config, songs_of(config), size) for size in ("few", "more", "steady"))
-    assert [one["corpus"]["synthetic"]["seconds"] for one in (few, more, steady)] == [30, 60, 30]
-    assert [one["detector"]["training"]["n_updates"] for one in (few, more)] == [1, 8]
-    assert [one["excerpts"]["per_direction"] for one in (few, more)] == [1, 5]
-    assert [one["attacks"]["waveform"]["max_updates"] for one in (few, more, steady)] == [3, 3, 20]
-    assert few["attacks"]["waveform"]["eta"] > 1000 * steady["attacks"]["waveform"]["eta"]
-    assert {**few, "attacks": 0} == {**steady, "attacks": 0}  # of the rest nothing is made again
+    run = runs_of(as_jamendo(configured("jamendo.yaml")))[""]
+    still, flipped = (small(run, flips=flips) for flips in (False, True))
+    assert [one["corpus"]["synthetic"]["seconds"] for one in (still, flipped)] == [30, 60]
+    assert [one["detector"]["training"]["n_updates"] for one in (still, flipped)] == [1, 8]
+    assert [one["attacks"]["waveform"]["max_updates"] for one in (still, flipped)] == [20, 3]
+    assert flipped["excerpts"]["per_direction"] == 5
+    assert flipped["attacks"]["waveform"]["eta"] > 1000 * still["attacks"]["waveform"]["eta"]
+
+
+def test_files_of_a_probe_are_found_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "a.npy").touch()
+    (tmp_path / "a.pt").touch()
+    changes = {"detector": {"checkpoint": "a.pt"}, "drawings": {"folder": "drawn"}}
+    probe = small(runs_of(configured(changes))[""], flips=True)
+    assert (probe["detector"]["checkpoint"], probe["drawings"]["folder"]) == (str(tmp_path / "a.pt"), str(tmp_path / "drawn"))
 
 
 def test_jobs_of_a_probe_stand_for_those_of_the_run(monkeypatch):
     """Runs of the probes are faked: each job takes 3 s of start-up and a second for each unit of its work."""
-    runs = []
+    runs, song = [], "synthetic-test-01"
 
-    def fake(snakefile, folder, config, *arguments):
+    def job(rule, *names, variant="", suffix=".h5", **wildcards):
+        path, folder = "/".join((rule, *names)), "tables/" * (suffix == ".csv")
+        outputs = (f"results/probe/{folder}{path}{suffix}",)
+        return Job(rule, variant, f"results/probe/benchmarks/{path}.tsv", wildcards, (), outputs)
+
+    of_song = [{"domain": domain, "song": song} for domain in DOMAINS]
+    jobs = [job(rule, *of.values(), **of) for rule in ("perturbations", "excerpts", "flips") for of in of_song]
+    jobs += [job("training", f"seed{i}", suffix=".pt", detector=f"seed{i}") for i in range(2)]
+    jobs += [job("corpus", suffix=".csv"), job("table1", suffix=".csv")]
+
+    def fake(config, snakefile, *arguments, folder):
         targets = [Path(target) for target in arguments[: arguments.index("--cores")]]
-        runs.append((folder.name, config["lime"]["kernel_width"], {target.stem: target for target in targets}, arguments[-2:]))
-        results, n = folder / "results" / "probe", 2 * config["excerpts"]["per_direction"]
+        runs.append((config["lime"]["kernel_width"], {target.stem for target in targets}))
+        n = 2 * config["excerpts"]["per_direction"] if config["attacks"]["waveform"]["eta"] > 1e-6 else 0
         for target in targets:
             inside = target.relative_to("results/probe")
             name = Path(inside.name if inside.parts[0] == "tables" else inside)
+            results = folder / "results" / "probe"
             for file in (folder / target, results / "benchmarks" / name, results / "logs" / name):
                 file.parent.mkdir(parents=True, exist_ok=True)
             work = {"perturbations": 100 + config["attacks"]["waveform"]["max_updates"], "flips": n}.get(inside.parts[0], 1)
             if inside.parts[0] in ("perturbations", "excerpts"):
                 with h5py.File(folder / target, "w") as file:
                     file["loss_history"] = np.zeros(config["attacks"]["waveform"]["max_updates"] + 1)
-                    file["original"] = ["sing"] * n
+                    file["original"] = np.zeros(n)
                     file.create_dataset("delta", data=np.zeros(250000, np.float32), compression="gzip")
             else:
                 (folder / target).write_bytes(b"0" * 1000 * n)
@@ -223,29 +254,11 @@ def test_jobs_of_a_probe_stand_for_those_of_the_run(monkeypatch):
         return ""
 
     monkeypatch.setattr(probes, "snakemake", fake)
+    monkeypatch.setattr(probes, "jobs_of", lambda config, snakefile, folder: jobs)
     config = configured({"variants": {"wide": {"lime": {"kernel_width": 0.5}}, "min": {"lime": {"fill": "min"}}}})
-
-    def job(rule, *names, variant="", suffix=".h5", **wildcards):
-        results = f"results/synthetic{f'/variants/{variant}' if variant else ''}"
-        path = "/".join((rule, *names))
-        output = f"{results}/tables/{rule}.csv" if suffix == ".csv" else f"{results}/{path}{suffix}"
-        return Job(rule, variant, f"{results}/benchmarks/{path}.tsv", wildcards, (), (output,))
-
-    of_song = [{"domain": domain, "song": f"synthetic-test-0{i}"} for domain in DOMAINS for i in (1, 2)]
-    jobs = [job(rule, *of.values(), **of) for rule in ("perturbations", "excerpts", "flips") for of in of_song]
-    jobs += [job("flips", *of.values(), variant="wide", **of) for of in of_song]
-    jobs += [job("training", f"seed{i}", suffix=".pt", detector=f"seed{i}") for i in range(2)]
-    jobs += [job("corpus", suffix=".csv"), job("table1", suffix=".csv")]
-    found = measure(jobs, parts_of(config), snakefile=Path("Snakefile"))
-    made = [(name, width, set(targets)) for name, width, targets, _ in runs]
-    song = "synthetic-test-01"
-    assert made == [
-        ("few", 0.25, {song, "seed0"}),
-        ("few", 0.5, {song}),
-        ("few", 0.25, {song}),  # attacks whose updates are all made
-        ("more", 0.25, {song, "seed0", "corpus"}),
-        ("more", 0.5, {song}),
-    ]
+    of_run = [*jobs, *(job("flips", *of.values(), variant="wide", **of) for of in of_song)]
+    found = measure(of_run, runs_of(config), snakefile=Path("Snakefile"))
+    assert runs == [(0.25, {song, "seed0"}), (0.5, {song}), (0.25, {song, "seed0", "corpus"}), (0.5, {song})]
     assert found[""].keys() == {"perturbations waveform", "perturbations spectrogram", "excerpts", "flips", "training", "table"}
     assert found["min"] == found[""]
     flips = found["wide"]["flips"]
@@ -286,7 +299,7 @@ class _Same(dict):
 
 
 def test_a_plan_follows_from_given_costs():
-    parts = parts_of(configured({"variants": {"wide": {"excerpts": {"per_direction": 4}}}}))
+    runs = runs_of(configured({"variants": {"wide": {"excerpts": {"per_direction": 4}}}}))
     song = {"song": "synthetic-test-01", "domain": "waveform"}
     jobs = [
         *[Job("training", wildcards={"detector": f"seed{i}"}) for i in range(2)],
@@ -294,17 +307,17 @@ def test_a_plan_follows_from_given_costs():
         Job("flips", "wide", wildcards=song),
         Job("table1", outputs=("a.csv",)),
     ]
-    plan = by_stage(predict(jobs, parts, {"": _Same(), "wide": _Same()}))
+    table = by_stage(predict(jobs, runs, {"": _Same(), "wide": _Same()}))
     training = 1 + 2 + 0.25 * 300
-    assert plan.stage.tolist() == ["training", "flips", POOLED, "flips"]
-    assert plan.variant.tolist() == ["", "", "", "wide"]
-    assert plan.iloc[0, 1:-1].tolist() == [2, training, training, 2 * training, 2.0, 300 + 2 * 240, 2 * (3 + 240 / 8)]
-    assert plan.cpu_seconds.tolist()[1:] == [1 + 2 + 0.25 * 4, 1 + 2, 1 + 2 + 0.25 * 8]
+    assert table.stage.tolist() == ["training", "flips", POOLED, "flips"]
+    assert table.variant.tolist() == ["", "", "", "wide"]
+    assert table.iloc[0, 1:-1].tolist() == [2, training, training, 2 * training, 2.0, 300 + 2 * 240, 2 * (3 + 240 / 8)]
+    assert table.cpu_seconds.tolist()[1:] == [1 + 2 + 0.25 * 4, 1 + 2, 1 + 2 + 0.25 * 8]
 
 
 def test_a_job_that_cannot_be_measured_costs_its_start_up():
     jobs = [Job("attributions", wildcards={"explainer": "stored"}), Job("gap", outputs=("gap.png",))]
-    found = predict(jobs, parts_of(configured()), {"": {"flips": Cost(1.5, 7.0), "table": Cost(0.5, 0.25)}})
+    found = predict(jobs, runs_of(configured()), {"": {"flips": Cost(1.5, 7.0), "table": Cost(0.5, 0.25)}})
     assert found.seconds.tolist() == [1.5, 0.75]  # a figure costs what a table does
 
 
@@ -399,15 +412,15 @@ def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
 
 
 def test_a_plan_is_compared_stage_by_stage():
-    plan = pd.DataFrame({"stage": ["flips", POOLED], "jobs": [2, 15], "cpu_seconds": [6.0, 30.0]})
-    plan = plan.assign(peak_memory_mb=[300.0, 200.0], disk_mb=[4.0, 2.0])
+    planned = pd.DataFrame({"stage": ["flips", POOLED], "jobs": [2, 15], "cpu_seconds": [6.0, 30.0]})
+    planned = planned.assign(peak_memory_mb=[300.0, 200.0], disk_mb=[4.0, 2.0])
     costs = pd.DataFrame({"stage": ["figure1", "table1", "flips", "shortcut_detector", "tuning"], "jobs": [1, 1, 2, 1, 9]})
     costs = costs.assign(
         cpu_seconds=[4.0, 6.0, 3.0, 1.0, 9.0],
         peak_memory_mb=[160.0, 100.0, 600.0, 50.0, 900.0],
         disk_mb=[0.0, 0.0, 2.0, 0.0, 1.0],
     )
-    both = compare(plan, costs).set_index("stage")
+    both = compare(planned, costs).set_index("stage")
     assert both.loc["flips", ["cpu_ratio", "memory_ratio", "disk_ratio"]].tolist() == [2.0, 0.5, 2.0]
     assert both.loc[POOLED, ["jobs_measured", "cpu_seconds_measured", "cpu_ratio", "memory_ratio"]].tolist() == [2, 10, 3, 1.25]
     assert np.isnan(both.loc[POOLED, "disk_ratio"])
@@ -424,10 +437,8 @@ def test_a_plan_in_words_tells_variants_and_what_is_assumed():
     jobs[1] = merged_job = Job("flips", "wide", inputs=("a",), outputs=("b",))
     assert merged_job.variant == "wide"
     predicted = predicted.assign(memory_mb=500.0, disk_mb=100.0)
-    config = configured(
-        "jamendo.yaml", {"variants": {"wide": {"lime": {"kernel_width": 0.5}}, "same": {"lime": {"fill": "min"}}}}
-    )
-    words = in_words(jobs, predicted, parts_of(config), cores=4)
+    runs = runs_of(configured({"variants": {"wide": {"lime": {"kernel_width": 0.5}}, "same": {"lime": {"fill": "min"}}}}))
+    words = in_words(jobs, predicted, runs, cores=4, is_assumed=True)
     for part in (
         *("2 jobs, 2 CPU hours, 100.0 % of it work; 2 h 0 min on 4 cores", "CPU time over cores: 30 min 0 s", "0.2 GB on disk"),
         "Variant wide: 1 jobs of its own (1 flips), all others are shared.",
@@ -435,9 +446,7 @@ def test_a_plan_in_words_tells_variants_and_what_is_assumed():
         "assumed are songs of 240 s (61 train, 16 valid, 16 test)",
     ):
         assert part in words
-    assert "assumed are" not in in_words(
-        jobs, predicted, parts_of(complete({"corpus": {"kind": "synthetic"}}, config)), cores=4
-    )
+    assert "assumed are" not in in_words(jobs, predicted, runs, cores=4)
 
 
 @pytest.mark.slow

@@ -118,7 +118,9 @@ def test_every_rule_has_a_script_of_its_name():
     explicit = re.findall(r"^rule (\w+):", text, re.MULTILINE)
     for name in explicit:
         assert f'"../scripts/{name}.py"' in text.split(f"rule {name}:")[1].split("\nrule ")[0]
-    tables = [re.search(rf"^{name} = {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)[1] for name in ("EXPLAINING", "PAGES")]
+    tables = [
+        re.search(rf"^{name} = {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)[1] for name in ("ATTACKS", "EXPLAINING", "PAGES")
+    ]
     looped = re.findall(r'^    "(\w+)": ', "".join(tables), re.MULTILINE) + re.findall(
         r'^ *PAGES\["(\w+)"\]', text, re.MULTILINE
     )

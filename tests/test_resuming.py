@@ -1,8 +1,6 @@
 """States of unfinished work: gone on from when they are whole, put aside when they are not."""
 
 import logging
-import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 import torch
 
 from veracity.errors import CheckpointError
-from veracity.jobs.files import replacing
+from veracity.jobs.files import temporary_of
 from veracity.jobs.resuming import SavedState
 from veracity.jobs.tensors import load_tensors, save_tensors
 
@@ -153,20 +151,11 @@ def test_the_state_of_other_work_stays_where_it_is_and_is_not_gone_on_from(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["a.state.pt"]
 
 
-def test_what_a_killed_process_was_writing_is_cleared_at_the_next_start(tmp_path):
-    with subprocess.Popen(["true"]) as process:
-        process.wait()
-    with replacing(tmp_path / "a.state.pt") as temporary:
-        temporary.touch()
-    (tmp_path / "a.state.pt").unlink()
-    half, being_written = (
-        temporary.with_name(temporary.name.replace(f"-{os.getpid()}-", f"-{writer}-")) for writer in (process.pid, os.getppid())
-    )
-    for begin in (lambda: SavedState(tmp_path / "a.state.pt").restore(IDENTITY), SavedState(tmp_path / "a.state.pt").remove):
-        half.write_bytes(b"half")
-        being_written.write_bytes(b"half")
-        begin()
-        assert list(tmp_path.iterdir()) == [being_written]
+def test_what_a_killed_process_was_writing_is_removed_with_the_state(tmp_path):
+    kept = saved(tmp_path / "a.state.pt")
+    temporary_of(tmp_path / "a.state.pt").write_bytes(b"half")
+    kept.remove()
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_path_saves_nothing():

@@ -302,7 +302,7 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path(tmp_path, monkeypatc
         ({"a": {"variants": {}}}, "variants.a.variants: must not differ"),
         ({"a": {"attacks": {"chunk_frames": 9}}}, "variants.a.attacks.chunk_frames: must not differ"),
         ({"a": {"device": "cuda"}}, "variants.a.device: must not differ"),
-        ({"a": {"runs": 5}}, "variants.a.runs: unknown key. Correct or remove it"),
+        ({"a": {"runs": 5}}, "variants.a.runs: unknown key. Did you mean 'run'?"),
         ({"base": {"seed": 1}}, "variants.base: name is reserved for tables, got 'base'."),
         ({"a": {}}, "variants.a: no changes. Give the keys"),
         ({"a": None}, "variants.a: wrong type, got None."),
@@ -383,6 +383,7 @@ def test_the_first_run_with_equal_deciding_keys_owns_a_stage():
         "explainers": {"explainers": ["lime", "saliency", "occlusion"]},
         "options": {"explainers": ["lime", other_options]},
         "songs": {"attacks": {"splits": ["valid", "test"]}, "detector": {"n_seeds": 2, "attacked": "seed1"}},
+        "controls": {"controls": {"explainers": ["constant"]}},
     }
     config = merged(merged(DEFAULT, SMALL), {"explainers": ["lime", "occlusion"], "variants": variants})
     runs = runs_of(config)
@@ -396,6 +397,13 @@ def test_the_first_run_with_equal_deciding_keys_owns_a_stage():
     assert owner("explainers", "attributions", domain="waveform", explainer="occlusion") == ""
     assert owner("explainers", "attributions", domain="waveform", explainer="saliency") == "explainers"
     assert owner("options", "attributions", domain="waveform", explainer="occlusion") == "options"
+    of_cue, of_grid = (
+        {"control": control, "domain": "waveform", "song": "synthetic-test-01"} for control in ("shortcut", "grid_4x5")
+    )
+    assert owner("controls", "controlled", **of_cue) == "controls"
+    assert owner("controls", "controlled", **of_grid) == ""  # evaluates no explainers of the key
+    assert owner("songs", "controlled", control="confined", domain="spectrogram") == "songs"  # attacks another detector
+    assert owner("songs", "shortcut_detector") == "songs"
     assert owner("songs", "training") == ""
     assert owner("songs", "excerpts", domain="waveform") == "songs"
     assert runs["songs"].path("training", detector="seed1") == "results/small/training/seed1.pt"

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +35,8 @@ KINDS = {
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Provide a temporary path, which is renamed to `path` if the block ends without an error.
 
-    Readers never see an incomplete file. If the writer fails or is killed, the previous file is unchanged. Temporary names are
-    unique, so that two writers of one path never share a file. Temporary files of killed writers of `path` are removed.
+    Readers never see an incomplete file. If the writer fails or is killed, the previous file is unchanged. The next writer of
+    the same path uses the same temporary path. There must not be two writers at once, which the lock of Snakemake ensures.
 
     Parameters
     ----------
@@ -56,10 +55,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         file blocks the path.
     """
     path = Path(path)
-    temporary = path.with_name(f"{_beginning(path)}{os.getpid()}-{secrets.token_hex(4)}{path.suffix[:16]}")
+    temporary = temporary_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        clear_orphans(path)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -76,13 +74,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def clear_orphans(path: str | os.PathLike) -> None:
-    """Remove the temporary files of killed writers of `path`; those of running processes are kept."""
-    beginning = _beginning(Path(path))
-    with contextlib.suppress(OSError):
-        for other in Path(path).parent.iterdir():
-            if other.name.startswith(beginning) and not _is_alive(int(other.name[len(beginning) :].split("-")[0])):
-                other.unlink(missing_ok=True)
+def temporary_of(path: Path) -> Path:
+    """Return the temporary path of a file. Its name is short, because names are limited to 255 bytes."""
+    return path.with_name(f".{path.stem[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{path.suffix[:16]}")
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
@@ -90,18 +84,3 @@ def kind_of(path: str | os.PathLike) -> str | None:
     with Path(path).open("rb") as file:
         head = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return next((kind for (at, magic), kind in KINDS.items() if head.startswith(magic, at)), None)
-
-
-def _beginning(path: Path) -> str:
-    """Return the common prefix of all temporary names of a file, which is short because names are limited to 255 bytes."""
-    return f".{path.stem[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)  # signal 0 is never delivered
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

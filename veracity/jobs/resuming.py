@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
-from .files import clear_orphans
+from .files import temporary_of
 from .tensors import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class SavedState:
     def restore(self, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the saved state if it exists, is readable and belongs to the same computation.
 
-        A damaged state is renamed and reported in a warning. Temporary files of killed jobs are removed.
+        A damaged state is renamed and reported in a warning.
 
         Parameters
         ----------
@@ -51,7 +51,6 @@ class SavedState:
         self._saved_at, self._identity = time.monotonic(), {**identity, "made_by": self.made_by}
         if self.path is None:
             return None
-        clear_orphans(self.path)
         if not self.path.is_file():
             return None
         try:
@@ -71,11 +70,10 @@ class SavedState:
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Remove the state, including a damaged one; to be called when the result of the computation has been written."""
+        """Remove the state, also a damaged one; to be called when the result of the computation has been written."""
         if self.path is not None:
-            clear_orphans(self.path)
-            self.path.unlink(missing_ok=True)
-            self._aside(self.path).unlink(missing_ok=True)
+            for path in (self.path, temporary_of(self.path), self._aside(self.path)):
+                path.unlink(missing_ok=True)
 
     def _put_aside(self, error: CheckpointError) -> None:
         assert self.path is not None

@@ -1,8 +1,7 @@
 """Predicted cost of a run: the work of its jobs times the cost of a unit of work on this machine.
 
-The cost of a job is modelled as ``start-up + fixed + per_work * work``. The jobs are those of a dry run
-(`veracity.planning.dag`), their work is estimated (`veracity.planning.load`), and the coefficients are measured
-(`veracity.planning.probes`). The prediction is approximate:
+The cost of a job is modelled as ``start-up + fixed + per_work * work``. The jobs are those of a dry run, which determine the
+work (`veracity.planning.jobs`). The coefficients are measured (`veracity.planning.probes`). The prediction is approximate:
 
 - Updates of attacks and numbers of excerpts are upper bounds, because attacks stop when all decisions are flipped and songs may
   have fewer flipped excerpts. The cost of a drawing is that in the probes.
@@ -16,46 +15,83 @@ The cost of a job is modelled as ``start-up + fixed + per_work * work``. The job
 import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from .dag import JAMENDO, JAMENDO_SECONDS, Job, SongLength, is_assumed
-from .load import POOLED, STAGES, kind_of, load
-from .probes import Cost
+from ..settings import merged
+from ..songs.corpus import SPLITS
+from ..workflow.runs import Run, runs_of
+from .jobs import POOLED, STAGES, Job, jobs_of, lengths_of, load
+from .probes import Cost, measure, n_gpus
 
 OTHER_TARGETS = ("download", "tuning_runs", "tuning")  # rules that are not part of the target `all`
 THREAD_LOSS = 1.09  # relative cost of two threads of training that wait and share caches (benchmarks, row training_threads)
+JAMENDO = {"n_train": 61, "n_valid": 16, "n_test": 16, "seconds": 240.0}  # assumed songs of a corpus that is not there
 
 
-def predict(
-    jobs: Sequence[Job],
-    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, SongLength]]],
-    costs: Mapping[str, Mapping[str, Cost]],
-) -> pd.DataFrame:
-    """Predict the cost of each job.
+def plan(config: Mapping[str, Any], snakefile: Path, *, cores: Sequence[int], processes: int) -> tuple[pd.DataFrame, list[str]]:
+    """Predict the cost of a run.
 
     Parameters
     ----------
-    jobs : sequence of Job
-        Jobs of the run.
-    parts : mapping of str to tuple
-        Configurations and songs by variant; see `veracity.planning.dag.parts_of`.
-    costs : mapping of str to mapping of str to Cost
-        Measured costs by variant and kind of job; see `veracity.planning.probes.measure`.
+    config : mapping
+        Complete configuration. If its corpus has not been downloaded, number and length of the songs are those of Jamendo.
+    snakefile : Path
+        Path to the Snakefile.
+    cores : sequence of int
+        Numbers of cores for which the wall time is predicted.
+    processes : int
+        Number of processes that measure, at most 2.
 
     Returns
     -------
-    DataFrame
-        One row per job with ``stage``, ``variant``, ``seconds``, ``startup`` (the part of the seconds that is start-up),
-        ``memory_mb`` and ``disk_mb``.
+    table : DataFrame
+        Result of `by_stage`; numbers of threads are those on the first number of cores.
+    words : list of str
+        Summary for each number of cores, with limits and assumptions.
+
+    Raises
+    ------
+    VeracityError
+        If a job fails with this configuration.
     """
-    rows = []
+    is_assumed = not runs_of(config)[""].songs
+    config = as_jamendo(config) if is_assumed else config
+    runs = runs_of(config)
+    jobs_on = [jobs_of(config, snakefile, cores=n) for n in cores]
+    if is_assumed:
+        jobs_on = [[job for job in jobs if job.rule != "synthetic_corpus"] for jobs in jobs_on]
+    gpus = n_gpus(jobs_on[0])
+    costs = measure(jobs_on[0], runs, snakefile=snakefile, processes=processes, gpus=gpus)
+    predictions = [predict(jobs, runs, costs) for jobs in jobs_on]
+    words = [
+        in_words(jobs, predicted, runs, cores=n, gpus=gpus, is_assumed=is_assumed)
+        for jobs, predicted, n in zip(jobs_on, predictions, cores, strict=True)
+    ]
+    return by_stage(predictions[0]), words
+
+
+def as_jamendo(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose corpus is replaced by synthetic songs, as many and as long as those of Jamendo."""
+    corpus = {"kind": "synthetic", "folder": None, "url": None, "synthetic": JAMENDO}
+    return merged(config, {"corpus": corpus}) | {"truth": {**config["truth"], "groups": {}}}
+
+
+def predict(jobs: Sequence[Job], runs: Mapping[str, Run], costs: Mapping[str, Mapping[str, Cost]]) -> pd.DataFrame:
+    """Predict the cost of each job from the result of `veracity.planning.probes.measure`.
+
+    The result has one row per job with ``stage``, ``variant``, ``seconds``, ``startup`` (the part of the seconds that is
+    start-up), ``memory_mb`` and ``disk_mb``.
+    """
+    rows, lengths = [], {name: lengths_of(run) for name, run in runs.items()}
     for job in jobs:
-        own, kind = costs[job.variant], kind_of(job)
+        own = costs[job.variant]
         # The cost of jobs that cannot be measured, such as reading stored attributions, is the start-up.
-        cost = own.get(kind) or own.get("table" if kind == "figure" else "") or Cost(max(one.startup for one in own.values()))
-        work, size = load(job, *parts[job.variant])
+        cost = own.get(job.kind) or own.get("table" if job.kind == "figure" else "")
+        cost = cost or Cost(max(one.startup for one in own.values()))
+        work, size = load(job, runs[job.variant], lengths[job.variant])
         seconds = cost.startup + cost.fixed + cost.per_work * work
         memory, disk = cost.memory_fixed + cost.memory_per_size * size, cost.disk_fixed + cost.disk_per_size * size
         stage = job.rule if job.rule in STAGES else POOLED
@@ -64,21 +100,11 @@ def predict(
 
 
 def by_stage(predicted: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate the predicted costs by stage and variant.
+    """Aggregate the result of `predict`, with one row per stage and variant ("" for the base run).
 
-    Parameters
-    ----------
-    predicted : DataFrame
-        Result of `predict`.
-
-    Returns
-    -------
-    DataFrame
-        One row per stage and variant ("" for the base run). ``jobs`` is the number of jobs, ``cpu_seconds_per_job`` their mean
-        and ``longest_job_seconds`` their maximum. ``cpu_seconds`` is the sum, and ``startup_seconds`` its part for start-up.
-        ``peak_memory_mb`` is that of the largest job, and ``disk_mb`` that of all jobs.
+    ``jobs`` is the number of jobs, ``cpu_seconds_per_job`` their mean and ``longest_job_seconds`` their maximum.
+    ``cpu_seconds`` is the sum, and ``startup_seconds`` its part for start-up. ``peak_memory_mb`` is that of the largest job.
     """
-    order = {stage: i for i, stage in enumerate((*STAGES, POOLED))}
     columns = {
         "jobs": ("seconds", "size"),
         "cpu_seconds_per_job": ("seconds", "mean"),
@@ -88,53 +114,35 @@ def by_stage(predicted: pd.DataFrame) -> pd.DataFrame:
         "peak_memory_mb": ("memory_mb", "max"),
         "disk_mb": ("disk_mb", "sum"),
     }
-    table = predicted.groupby(["variant", "stage"]).agg(**columns).reset_index()
-    table = table.sort_values(
-        ["variant", "stage"], key=lambda column: column.map(order).fillna(0) if column.name == "stage" else column
-    )
-    return table[["stage", *columns, "variant"]].reset_index(drop=True)
+    stages = pd.Categorical(predicted.stage, [*STAGES, POOLED])
+    table = predicted.assign(stage=stages).groupby(["variant", "stage"], observed=True).agg(**columns).reset_index()
+    return table.astype({"stage": str})[["stage", *columns, "variant"]]
 
 
 def wall_seconds(jobs: Sequence[Job], predicted: pd.DataFrame, *, cores: int, gpus: int = 0) -> float:
-    """Simulate a run and return its wall time in seconds.
+    """Return the wall time of a run in seconds, from a simulation.
 
     A job starts as soon as its inputs exist and enough threads are free, jobs with the highest priority first. A GPU runs one
     job at a time.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-        Jobs of the run.
-    predicted : DataFrame
-        Result of `predict`.
-    cores : int
-        Number of cores.
-    gpus : int
-        Number of GPUs, 0 by default.
-
-    Returns
-    -------
-    float
-        End of the last job in seconds.
     """
     maker = {path: i for i, job in enumerate(jobs) for path in job.outputs}
     needed = [{maker[path] for path in job.inputs if path in maker} for job in jobs]
     waiting = sorted(range(len(jobs)), key=lambda i: -jobs[i].priority)
+    threads, on_gpu = [min(job.threads, cores) for job in jobs], [gpus > 0 and job.on_gpu for job in jobs]
     running: list[tuple[float, int]] = []
     done: set[int] = set()
     now, free, free_gpus = 0.0, cores, gpus
     while waiting or running:
         for i in tuple(waiting):
-            threads, on_gpu = min(jobs[i].threads, cores), bool(gpus) and jobs[i].on_gpu
-            if threads <= free and on_gpu <= free_gpus and needed[i] <= done:
+            if threads[i] <= free and on_gpu[i] <= free_gpus and needed[i] <= done:
                 row = predicted.iloc[i]
-                shared = (row.seconds - row.startup) / threads * (THREAD_LOSS if threads > 1 else 1)
+                shared = (row.seconds - row.startup) / threads[i] * (THREAD_LOSS if threads[i] > 1 else 1)
                 heapq.heappush(running, (now + row.startup + shared, i))
                 waiting.remove(i)
-                free, free_gpus = free - threads, free_gpus - on_gpu
+                free, free_gpus = free - threads[i], free_gpus - on_gpu[i]
         now, i = heapq.heappop(running)
         done.add(i)
-        free, free_gpus = free + min(jobs[i].threads, cores), free_gpus + (bool(gpus) and jobs[i].on_gpu)
+        free, free_gpus = free + threads[i], free_gpus + on_gpu[i]
     return now
 
 
@@ -144,7 +152,7 @@ def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     plan : DataFrame
-        Result of `by_stage`.
+        First result of `plan`.
     costs : DataFrame
         Result of `veracity.results.costs.table`.
 
@@ -192,32 +200,14 @@ def as_time(seconds: float) -> str:
 def in_words(
     jobs: Sequence[Job],
     predicted: pd.DataFrame,
-    parts: Mapping[str, tuple[Mapping[str, Any], Mapping[str, SongLength]]],
+    runs: Mapping[str, Run],
     *,
     cores: int,
     gpus: int = 0,
+    is_assumed: bool = False,
 ) -> str:
-    """Return a summary of a plan in sentences, with limits and assumptions.
-
-    Parameters
-    ----------
-    jobs : sequence of Job
-        Jobs of the run.
-    predicted : DataFrame
-        Result of `predict`.
-    parts : mapping of str to tuple
-        Configurations and songs by variant; see `veracity.planning.dag.parts_of`.
-    cores : int
-        Number of cores.
-    gpus : int
-        Number of GPUs, 0 by default.
-
-    Returns
-    -------
-    str
-        Summary of the whole run and of each variant.
-    """
-    seconds, (config, _) = predicted.seconds.sum(), parts[""]
+    """Return a summary of the result of `predict` in sentences, with limits and assumptions."""
+    seconds = predicted.seconds.sum()
     chain = wall_seconds(jobs, predicted, cores=sum(job.threads for job in jobs))
     words = (
         f"{len(jobs)} jobs, {seconds / 3600:.3g} CPU hours, {100 * (1 - predicted.startup.sum() / seconds):.1f} % of it work; "
@@ -227,11 +217,11 @@ def in_words(
         f"{predicted.memory_mb.max() / 1000:.3g} GB of memory for the largest job. Updates and excerpts are upper bounds: "
         "attacks stop when everything has flipped, songs may have fewer excerpts. The wall time leaves out Snakemake's own."
     )
-    for name in list(parts)[1:]:
+    for name in list(runs)[1:]:
         own = Counter(job.rule for job in jobs if job.variant == name)
         made = f" ({', '.join(f'{n} {rule}' for rule, n in own.items())})" if own else ""
         words += f" Variant {name}: {own.total()} jobs of its own{made}, all others are shared."
-    if is_assumed(config):
-        counts = ", ".join(f"{n} {split}" for split, n in JAMENDO.items())
-        words += f" The corpus is not there: assumed are songs of {JAMENDO_SECONDS:.0f} s ({counts}), as Jamendo has."
+    if is_assumed:
+        counts = ", ".join(f"{JAMENDO[f'n_{split}']} {split}" for split in SPLITS)
+        words += f" The corpus is not there: assumed are songs of {JAMENDO['seconds']:.0f} s ({counts}), as Jamendo has."
     return words

@@ -7,9 +7,8 @@ import importlib.util
 import os
 from pathlib import Path
 
-import grimp
-
 from ..jobs.provenance import PACKAGE, file_digest
+from .digests import FileMemory
 
 
 @functools.cache
@@ -35,25 +34,10 @@ def code_digest(source: str | os.PathLike) -> str:
     while waiting:
         path = waiting.pop()
         if path not in reached:
-            reached[path], names = _parsed(path)
-            if path.is_relative_to(PACKAGE):
-                waiting += _imported_by(path)
-            else:
-                waiting += [file for name in names for file in _files_of(name, path)]
+            reached[path], names = _known(path)
+            waiting += [file for name in names for file in _files_of(name, path)]
     named = ((_name(path), digest) for path, digest in reached.items())
     return hashlib.sha256("\n".join(sorted(map(" ".join, named))).encode()).hexdigest()[:16]
-
-
-@functools.cache
-def _imported_by(path: Path) -> list[Path]:
-    """Return the files of this package that one of its files imports: modules and their parent packages."""
-    module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-    return [file for name in _graph().find_modules_directly_imported_by(module) for file in _files_of(name, path)]
-
-
-@functools.cache
-def _graph() -> grimp.ImportGraph:
-    return grimp.build_graph(PACKAGE.name, cache_dir=None, exclude_type_checking_imports=True)
 
 
 def _name(path: Path) -> str:
@@ -61,15 +45,16 @@ def _name(path: Path) -> str:
     return path.relative_to(PACKAGE.parent).as_posix() if path.is_relative_to(PACKAGE) else path.name
 
 
-@functools.cache
-def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
+def _parsed(path: Path) -> tuple[str, list[str]]:
     """Return the digest of a file's statements and the dotted names that it imports."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # its import will fail with a message
-        return file_digest(path), ()
+        return file_digest(path), []
     names: set[str] = set()
-    for node in ast.walk(tree):
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -78,7 +63,12 @@ def _parsed(path: Path) -> tuple[str, tuple[str, ...]]:
             names |= {f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
             node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(names))
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):  # these imports are never executed
+            waiting += ast.iter_child_nodes(node)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), sorted(names)
+
+
+_known = functools.cache(FileMemory(".snakemake/veracity-code.json", _parsed).of)
 
 
 def _root(path: Path) -> Path:
@@ -86,21 +76,24 @@ def _root(path: Path) -> Path:
     return next(folder for folder in path.parents if not (folder / "__init__.py").is_file())
 
 
+@functools.cache
 def _files_of(name: str, importer: Path) -> list[Path]:
     """Return the files of an imported module or package, or of the module that defines the imported name."""
+    is_own = importer.is_relative_to(PACKAGE)
     if name.split(".")[0] == PACKAGE.name:
         roots = [PACKAGE.parent]
+    elif is_own:
+        return []
     else:
         others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         roots = [_root(importer), *(Path(folder).resolve() for folder in others if folder and "-packages" not in folder)]
     while name:
         for root in roots:
-            path = root.joinpath(*name.split("."))
-            packages = [folder / "__init__.py" for folder in path.parents if folder.is_relative_to(root) and folder != PACKAGE]
+            path = root / name.replace(".", "/")
             if path.with_suffix(".py").is_file():
+                packages = (folder / "__init__.py" for folder in path.parents[: name.count(".")] if folder != PACKAGE)
                 return [path.with_suffix(".py"), *(file for file in packages if file.is_file())]
             if (path / "__init__.py").is_file() or (path.is_dir() and any(path.glob("*.py"))):
-                is_own = importer.is_relative_to(PACKAGE)  # its modules are in the graph
                 return [path / "__init__.py"] if is_own else sorted(path.rglob("*.py"))
         name = name.rpartition(".")[0]
     return []

@@ -7,7 +7,7 @@ other.
 """
 
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,6 +68,8 @@ Control = Annotated[
 VariantName = Annotated[
     str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of small letters and digits, and single _ between", max_length=40)
 ]
+_NAMES_WITH_KEYS = {"accepted": "names of small letters, digits and single _, each with keys", "additionalProperties": False}
+Variants = Annotated[dict[VariantName, dict[str, Any]], Field(max_length=100, json_schema_extra=_NAMES_WITH_KEYS)]
 _Curves = Literal["aufc", "aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "necessity", "sufficiency_of_top"]
 _Matches = Literal["best_match_recall", "core_precision", "core_recall", "pointing", "pointing_strict"]
 _Ranks = Literal["rank_accuracy", "mass_accuracy", "roc_auc"]
@@ -314,25 +316,13 @@ class Stability:
 class Configuration:
     """Configuration of a whole run."""
 
-    run: Annotated[
-        str,
-        matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100),
-        about("Name of the run; its results go to `results/<run>`."),
-    ] = "synthetic"
+    run: Annotated[RunName, about("Name of the run; its results go to `results/<run>`.")] = "synthetic"
     seed: Annotated[int, between(0, 2**53 - 1), about("Seed from which every random number derives.")] = 0
     device: Annotated[Device, about("Device that trains, predicts and attacks; `auto`: a GPU if there is one.")] = "auto"
     explaining_device: Annotated[Device, about("Device of all other jobs.")] = "cpu"
-    variants: Annotated[
-        dict[VariantName, dict[str, Any]],
-        Field(
-            max_length=100,
-            json_schema_extra={
-                "accepted": "names of small letters, digits and single _, each with keys",
-                "additionalProperties": False,
-            },
-        ),
-        about("Names of variants, each with the keys that differ from this run."),
-    ] = field(default_factory=dict)
+    variants: Annotated[Variants, about("Names of variants, each with the keys that differ from this run.")] = field(
+        default_factory=dict
+    )
     save_every_seconds: Annotated[float, between(0, 1e6), about("Time between saved states in seconds.")] = 60
     corpus: Corpus = Corpus()
     frontend: FrontEnd = FrontEnd()
@@ -363,22 +353,9 @@ def defaults() -> dict[str, Any]:
     return json.loads(json.dumps(asdict(Configuration())))
 
 
-def complete(config: Mapping[str, Any], base: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a configuration in which missing keys have the values of `base`.
-
-    Parameters
-    ----------
-    config : mapping
-        Configuration, in which keys may be missing.
-    base : mapping, optional
-        Complete configuration, by default `defaults`.
-
-    Returns
-    -------
-    dict
-        Complete configuration. Mappings are merged, other values are replaced.
-    """
-    return merged(defaults() if base is None else base, config)
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration in which missing keys have their defaults."""
+    return merged(defaults(), config)
 
 
 def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
@@ -410,24 +387,18 @@ def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
         raise ConfigError(f"{prefix}{error}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML loader that rejects duplicate keys, of which Snakemake silently uses the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set[object]()
-        for key, _ in node.value:
-            if str(key.value) in seen and key.value != "<<":
-                raise ConfigError(
-                    f"line {key.start_mark.line + 1}: duplicate key, got {shortened(key.value)}. Remove one of them."
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Raise ConfigError if a configuration file contains a key twice; the files have been read by Snakemake before."""
+    """Raise ConfigError if a configuration file contains a key twice, of which Snakemake silently uses the last."""
     for path in paths:
-        try:
-            yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
-        except ConfigError as error:
-            raise ConfigError(f"{path}, {error}") from None
+        nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
+        for node in nodes:
+            if isinstance(node, yaml.SequenceNode):
+                nodes += [one for one in node.value if one not in nodes]
+            elif isinstance(node, yaml.MappingNode):
+                seen = set[str]()
+                for key, _ in node.value:
+                    if key.value in seen - {"<<"}:
+                        line = f"{path}, line {key.start_mark.line + 1}"
+                        raise ConfigError(f"{line}: duplicate key, got {shortened(key.value)}. Remove one of them.")
+                    seen.add(key.value)
+                nodes += [value for _, value in node.value if value not in nodes]  # anchors lead to the same node

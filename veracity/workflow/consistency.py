@@ -3,12 +3,15 @@
 The checks run whenever the Snakefile is parsed. They therefore import neither torch nor librosa nor user code.
 """
 
+import ast
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from ..attacks.settings import DOMAINS
-from ..errors import ConfigError, VeracityError, hint, plain, quoted
+from ..errors import ConfigError, VeracityError, hint, plain, quoted, shortened
 from ..experiments.drawing.shapes import LETTERS, SHAPES, shape_named
 from ..explainers.lime import checked_samples, effective_samples
 from ..explainers.settings import (
@@ -23,31 +26,14 @@ from ..explainers.settings import (
 )
 from ..games.evaluators import checked_for_all
 from ..games.grid import DIRECT_EXACT_SEGMENTS, SegmentGrid, checked_for_sets
+from ..jobs.callables import path_of_jobs, spec_of
 from ..songs.settings import FrontEnd, excerpt_samples, first_inner_frame
 from ..songs.synthesis import SynthesisSettings
-from .callables import check_callable
 from .configuration import Configuration
 
 
-def refused(key: str, problem: str, value: object, cure: str) -> ConfigError:
-    """Return the error of a key whose value contradicts those of other keys.
-
-    Parameters
-    ----------
-    key : str
-        Configuration key.
-    problem : str
-        Description of the contradiction.
-    value : object
-        Value of the key.
-    cure : str
-        Correction as an imperative.
-
-    Returns
-    -------
-    ConfigError
-        The error, to be raised.
-    """
+def _refused(key: str, problem: str, value: object, cure: str) -> ConfigError:
+    """Return the error of a key whose value contradicts those of other keys; `cure` is an imperative."""
     return ConfigError(f"{key}: {problem}, got {value if isinstance(value, str) else quoted(value)}. {cure}.")
 
 
@@ -71,7 +57,7 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
         detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
     if frontend.hop_samples > frontend.frame_samples:
         problem = f"larger than frontend.frame_samples {frontend.frame_samples}, so frames would skip some audio"
-        raise refused("frontend.hop_samples", problem, frontend.hop_samples, "Lower it")
+        raise _refused("frontend.hop_samples", problem, frontend.hop_samples, "Lower it")
     _check_attacked(config)
     _check_lengths(config)
     _check_model(config)
@@ -79,7 +65,7 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
     _check_truth(config)
     _check_drawings(config)
     if both := set(words.sing) & set(words.nosing):
-        raise refused("corpus.words", "must differ between sing and nosing", quoted(min(both)), "Leave it out of one of them")
+        raise _refused("corpus.words", "must differ between sing and nosing", quoted(min(both)), "Leave it out of one of them")
     _check_explainers(config)
     _check_controls(config)
     if n_songs is not None:
@@ -91,10 +77,14 @@ def _check_attacked(config: Configuration) -> None:
     key, attacked, n = "detector.attacked", config.detector.attacked, config.detector.n_seeds
     if config.detector.checkpoint:
         if attacked != "seed0":
-            raise refused(key, "detector.checkpoint has no seeds", attacked, "Leave it out, or set detector.checkpoint to null")
+            raise _refused(
+                key, "detector.checkpoint has no seeds", attacked, "Leave it out, or set detector.checkpoint to null"
+            )
     elif attacked not in (names := [f"seed{seed}" for seed in range(n)]):
         trained = names[0] + (f" to {names[-1]}" if n > 1 else "")
-        raise refused(key, f"detector.n_seeds {n} trains {trained}", attacked, "Raise detector.n_seeds, or attack one of these")
+        raise _refused(
+            key, f"detector.n_seeds {n} trains {trained}", attacked, "Raise detector.n_seeds, or attack one of these"
+        )
 
 
 def _check_lengths(config: Configuration) -> None:
@@ -110,7 +100,7 @@ def _check_lengths(config: Configuration) -> None:
         if seconds is not None and round(seconds * frontend.sample_rate) < needed:
             problem = f"too short for frontend.excerpt_frames {frontend.excerpt_frames} ({frontend.excerpt_seconds:.2f} s)"
             least = math.ceil(100 * needed / frontend.sample_rate) / 100
-            raise refused(key, problem, plain(seconds), f"Give at least {least:.2f}")
+            raise _refused(key, problem, plain(seconds), f"Give at least {least:.2f}")
 
 
 def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
@@ -138,15 +128,15 @@ def _check_lime(config: Configuration) -> None:
     if weighted < n + 1:
         equal = f"with lime.kernel_width {plain(lime.kernel_width)} equivalent to {weighted:.2g} masks"
         problem = f"{equal}, too few for the weights of {n} segments"
-        raise refused("lime.n_samples", problem, lime.n_samples, "Raise it, or lime.kernel_width")
+        raise _refused("lime.n_samples", problem, lime.n_samples, "Raise it, or lime.kernel_width")
     if max(config.localised.k) > n:
         problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
-        raise refused("localised.k", problem, max(config.localised.k), "Use smaller values")
+        raise _refused("localised.k", problem, max(config.localised.k), "Use smaller values")
     for n_samples in config.stability.n_samples:
         checked_samples(n_samples, n, "stability.n_samples")
     if lime.exact and config.stability.n_samples and (why := lacks_masks(config)):
         problem = f"the study requires all masks, but {why}"
-        raise refused("stability.n_samples", problem, list(config.stability.n_samples), "Set it to [], or use fewer segments")
+        raise _refused("stability.n_samples", problem, list(config.stability.n_samples), "Set it to [], or use fewer segments")
 
 
 def _check_truth(config: Configuration) -> None:
@@ -161,16 +151,16 @@ def _check_truth(config: Configuration) -> None:
             explainer, _, fill = name.partition(":")
             if explainer not in known and not (key == "against" and name == "random"):
                 near = hint(explainer, known | READY.keys())
-                raise refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it to explainers{near}")
+                raise _refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it to explainers{near}")
             fills = {one.fill for one in explainers if one.name == explainer}
             if explainer in EXACT_BASELINES:
                 fills = {"mean", "zero", "min", CLEAN}
             if fill and fill not in fills:
-                raise refused(
+                raise _refused(
                     f"truth.{key}", "not evaluated with this fill", quoted(name), f"Choose {', '.join(sorted(fills))}"
                 )
             if fill not in ("", CLEAN, *config.lime.fills):
-                raise refused(f"truth.{key}", f"lime.fills does not contain {fill}", quoted(name), "Add it")
+                raise _refused(f"truth.{key}", f"lime.fills does not contain {fill}", quoted(name), "Add it")
 
 
 def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
@@ -206,23 +196,51 @@ def _check_model(config: Configuration) -> None:
     model = config.model
     if model.predict:
         if model.build:
-            raise refused("model.predict", "model.build is also given", quoted(model.predict), "Set one of them to null")
+            raise _refused("model.predict", "model.build is also given", quoted(model.predict), "Set one of them to null")
         if model.threshold == "arg max":
-            raise refused("model.threshold", "model.predict returns one probability", "arg max", "Give a number, or null")
-        check_callable(model.predict, "model.predict")
+            raise _refused("model.threshold", "model.predict returns one probability", "arg max", "Give a number, or null")
+        _check_callable(model.predict, "model.predict")
     elif not model.build and model.threshold is not None:
         cure = "Set detector.threshold instead"
-        raise refused("model.threshold", "there is no model.build or model.predict", model.threshold, cure)
+        raise _refused("model.threshold", "there is no model.build or model.predict", model.threshold, cure)
     if not model.build:
         if model.label:
-            raise refused("model.label", "requires model.build", quoted(model.label), "Set both, or set it to null")
+            raise _refused("model.label", "requires model.build", quoted(model.label), "Set both, or set it to null")
         return
     if not model.label:
-        raise refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
-    check_callable(model.build, "model.build")
+        raise _refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
+    _check_callable(model.build, "model.build")
     for domain in DOMAINS:
         if (precision := getattr(config.attacks, domain).precision) != "float32":
-            raise refused(f"attacks.{domain}.precision", "requires the paper's detector", precision, "Set it to float32")
+            raise _refused(f"attacks.{domain}.precision", "requires the paper's detector", precision, "Set it to float32")
+
+
+def _check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
+    """Check, without importing it, that jobs can import ``module:callable`` and that it accepts the keyword arguments."""
+    module, _, name = target.partition(":")
+    spec = spec_of(module, path_of_jobs())
+    if spec is None or (spec.origin is None and spec.submodule_search_locations is not None):  # a namespace package
+        raise _refused(key, f"no module {shortened(module)}", quoted(target), "Put its folder on PYTHONPATH")
+    source = Path(spec.origin or "")
+    if source.suffix != ".py" or not source.is_file():
+        return  # compiled or in an archive, so that its names are known only after import
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
+        problem = f"{source} cannot be read as Python ({shortened(str(error))})"
+        raise _refused(key, problem, quoted(target), "Correct it") from None
+    words = set(re.findall(r"\w+|(?<=import )[*]", source.read_text(encoding="utf-8", errors="replace")))
+    if name not in words and not words & {"*", "__getattr__", "globals", "exec", "vars", "setattr"}:
+        cure = f"Name what it defines{hint(name, words)}"
+        raise _refused(key, f"{source} does not define {shortened(name)}", quoted(target), cure)
+    defines = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    if len(defines) != 1 or defines[0].decorator_list or defines[0].args.kwarg:
+        return
+    known = [argument.arg for argument in (*defines[0].args.args[1:], *defines[0].args.kwonlyargs)]
+    for option in options:
+        if option not in known:
+            cure = f"Choose from {', '.join(known)}" if known else "Leave it out, because it has no options"
+            raise _refused(key, f"unknown option of {target}", quoted(option), f"{cure}{hint(option, known)}")
 
 
 def _check_explainers(config: Configuration) -> None:
@@ -230,9 +248,9 @@ def _check_explainers(config: Configuration) -> None:
     explainers = explainers_of(config.explainers)
     for one in explainers:
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - does not raise for long names
-            raise refused("explainers", f"stored of {one.name} must be a folder", quoted(one.stored), "Give the path to one")
+            raise _refused("explainers", f"stored of {one.name} must be a folder", quoted(one.stored), "Give the path to one")
         if one.call:
-            check_callable(one.call, f"explainers.{one.name}.call", one.options)
+            _check_callable(one.call, f"explainers.{one.name}.call", one.options)
     missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
     if config.model.predict:
         missing |= dict.fromkeys(("gradients", "layers"), "model.predict provides only predictions")
@@ -246,9 +264,9 @@ def _check_controls(config: Configuration) -> None:
         return  # runs without controls are not rejected, and the jobs of controls check the same conditions
     if model.build or model.predict:
         cure = f"Set it to false, or model.{'build' if model.build else 'predict'} to null"
-        raise refused("controls.all", "controls require the paper's detector", "true", cure)
+        raise _refused("controls.all", "controls require the paper's detector", "true", cure)
     if controls.confined.segments > (n := lime.n_time * lime.n_band):
-        raise refused(
+        raise _refused(
             "controls.confined.segments",
             f"must be at most {n}, the number of segments of the grid",
             controls.confined.segments,
@@ -261,34 +279,34 @@ def _check_controls(config: Configuration) -> None:
             checked_for_all(SegmentGrid(n_time, n_band, frontend.excerpt_frames, frontend.n_mels))
         except ConfigError as error:
             problem = f"grid is not possible ({str(error).removesuffix('.')})"
-            raise refused("controls.names", problem, quoted(name), "Choose a coarser grid, or leave it out") from None
+            raise _refused("controls.names", problem, quoted(name), "Choose a coarser grid, or leave it out") from None
     explainers = explainers_of([LIME, *controls.explainers])
     check_needs(explainers, {"the values of all masks": why} if (why := lacks_masks(config)) else {})
     for one in explainers:
         if one.stored:
-            raise refused(
+            raise _refused(
                 "controls.explainers", "stored attributions are for the excerpts of the study", one.name, "Leave it out"
             )
         if one.name in ALWAYS_EVALUATED:
-            raise refused("controls.explainers", "always evaluated", one.name, "Leave it out")
-        check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)
+            raise _refused("controls.explainers", "always evaluated", one.name, "Leave it out")
+        _check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)
 
 
 def _check_drawings(config: Configuration) -> None:
     """Check that there are shapes to draw and that their names and paths exist."""
     shapes, folder = config.drawings.shapes, config.drawings.folder
     if not shapes and not folder:
-        raise refused("drawings.shapes", "empty, and drawings.folder is null", "[]", "Give one of them")
+        raise _refused("drawings.shapes", "empty, and drawings.folder is null", "[]", "Give one of them")
     for name in shapes:
         try:
             shape_named(name)
         except VeracityError:
             cure = f"Choose from {', '.join(SHAPES)}, or {LETTERS}TEXT for any text{hint(name, SHAPES)}"
-            raise refused("drawings.shapes", "unknown shape", quoted(name), cure) from None
+            raise _refused("drawings.shapes", "unknown shape", quoted(name), cure) from None
     if folder and not os.path.exists(folder):  # noqa: PTH110 - does not raise for long names
-        raise refused("drawings.folder", "does not exist", quoted(folder), "Give a file or a folder of drawings, or null")
+        raise _refused("drawings.folder", "does not exist", quoted(folder), "Give a file or a folder of drawings, or null")
     if folder and os.path.isdir(folder) and not any(os.scandir(folder)):  # noqa: PTH112
-        raise refused("drawings.folder", "empty folder", quoted(folder), "Put drawings there, or give null")
+        raise _refused("drawings.folder", "empty folder", quoted(folder), "Put drawings there, or give null")
 
 
 def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
@@ -297,15 +315,15 @@ def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
     if not any(n_songs.get(split) for split in splits):
         having = [split for split, n in n_songs.items() if n]
         cure = f"Name {' or '.join(having)}" if having else "Add songs to the filelists of the corpus"
-        raise refused("attacks.splits", "the corpus has no songs in these splits", list(splits), cure)
+        raise _refused("attacks.splits", "the corpus has no songs in these splits", list(splits), cure)
     if detector.checkpoint or config.model.build:
         return  # no training, and the checkpoint may contain a threshold
     if config.corpus.kind == "audio":
         cure = "Give a detector.checkpoint, or a corpus in the Jamendo layout (corpus.kind: folder)"
-        raise refused("corpus.kind", "no lists of songs to train on, and detector.checkpoint is null", "audio", cure)
+        raise _refused("corpus.kind", "no lists of songs to train on, and detector.checkpoint is null", "audio", cure)
     if not n_songs.get("train"):
         problem = "the corpus has no songs to train on (filelists/train)"
-        raise refused("detector.checkpoint", problem, "null", "Add songs, or give a checkpoint")
+        raise _refused("detector.checkpoint", problem, "null", "Add songs, or give a checkpoint")
     if detector.threshold is None and not n_songs.get("valid"):
         problem = "the corpus has no songs to tune the threshold on (filelists/valid)"
-        raise refused("detector.threshold", problem, "null", "Add songs, or set a threshold")
+        raise _refused("detector.threshold", problem, "null", "Add songs, or set a threshold")

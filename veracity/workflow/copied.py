@@ -1,18 +1,16 @@
 """Detection of copied or renamed results folders, whose files Snakemake would consider up to date."""
 
 import json
-import os
-from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import ArtefactError, VeracityError
 from ..jobs.files import replacing
 from ..jobs.store import read_attributes
-from .runs import FOLDER, Run
+from .runs import Run
 
 MARK = ".made_at"  # file in the folder of a run with the path under which Snakemake has written the results
-UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report")  # folders whose files do not record their settings
+UNPROVEN = ("tables", "figures", "listening", "tuning_runs", "report.html")  # these do not record their settings
 
 
 def mark(run: Run) -> None:
@@ -38,51 +36,40 @@ def refuse_copied(run: Run) -> None:
     folder, mark = Path(run.folder), Path(run.folder, MARK)
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
     since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the modification time of a file, but not the change time
-    stale = [path for path in _came_since(folder, since) if _differs(path, run, unreadable=not is_own)]
-    names = {path.relative_to(folder).parts[0] for path in stale}
-    if names:
-        cure = f"Remove them to compute them again: rm -r {' '.join(str(folder / name) for name in sorted(names))}"
+    stale = set() if is_own else set(UNPROVEN)
+    for stage in run.stages:
+        artefacts = {Path(run.path(stage, **names)): names for names in run.artefacts(stage)}
+        for path in (folder / stage).rglob("*.*"):
+            if path in artefacts and _came_since(path, folder, since):
+                is_stale = _differs(path, run.settings_of(stage, **artefacts[path]), unreadable=not is_own)
+            else:  # in a copy, also what this run does not read now, because it may do so later
+                is_stale = not is_own and path.suffix in (".h5", ".pt") and not path.name.endswith(".state.pt")
+            stale |= {stage} if is_stale else set()
+    if "spectrograms" in stale:
+        stale.add("synthetic_corpus")  # whose settings only the spectrograms record
+    if found := sorted(name for name in stale if (folder / name).is_file() or any((folder / name).rglob("*.*"))):
+        cure = f"Remove them to compute them again: rm -r {' '.join(str(folder / name) for name in found)}"
         raise ArtefactError(f"{run.folder}: contains files of other settings, copied or left by a killed run. {cure}")
 
 
-def _came_since(folder: Path, since: int) -> Iterator[Path]:
-    """Yield the files of a run that were created in or moved to its folder after a time."""
-    moved = {folder: False}
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if Path(base, name) != folder / FOLDER]
-        for path in (Path(base, name) for name in folders):  # files in a moved folder keep their times
-            moved[path] = moved[Path(base)] or path.stat().st_ctime_ns > since
-        yield from (
-            path for path in (Path(base, name) for name in names) if moved[Path(base)] or path.stat().st_ctime_ns > since
-        )
+def _came_since(path: Path, folder: Path, since: int) -> bool:
+    """Return whether a file was created in or moved to a folder after a time; files in a moved folder keep their times."""
+    parts = (path, *path.parents[: len(path.relative_to(folder).parts) - 1])
+    return any(part.stat().st_ctime_ns > since for part in parts)
 
 
-def _differs(path: Path, run: Run, *, unreadable: bool) -> bool:
-    """Return whether a file was computed with other settings, or `unreadable` if this cannot be determined.
+def _differs(path: Path, settings: Any, *, unreadable: bool) -> bool:
+    """Return whether an artefact was computed with other settings, or `unreadable` if this cannot be determined.
 
     In the original folder of the run, a damaged artefact is reported by the job that reads it.
     """
-    stage, *names = path.relative_to(run.folder).with_suffix("").parts
-    if stage in UNPROVEN:
-        return unreadable
-    if stage == "synthetic_corpus":  # the artefact of the spectrogram contains its settings
-        path, stage, names = Path(run.folder, "spectrograms", f"{path.stem}.h5"), "spectrograms", [path.stem]
-    if stage not in run.stages or path.suffix not in (".h5", ".pt") or path.name.endswith(".state.pt") or not path.is_file():
-        return False
-    wildcards = dict(zip(run.stages[stage].named_by, names, strict=False))
-    known: dict[str, Container[str]] = {"song": run.songs, "explainer": run.explainers, "control": run.controls}
-    if any(wildcards[name] not in known[name] for name in known.keys() & wildcards.keys()):
-        return False  # no job reads it
     try:
-        made_with = _settings_in(path)
+        if path.suffix == ".pt":
+            from ..jobs.tensors import load_tensors  # imports torch
+
+            made_with = load_tensors(path)["settings"]
+        else:
+            made_with = json.loads(read_attributes(path)["settings"])
     except (VeracityError, KeyError, ValueError, TypeError):
         return unreadable
-    return made_with != json.loads(json.dumps(run.settings_of(stage, **wildcards)))
-
-
-def _settings_in(path: Path) -> Any:
-    if path.suffix == ".pt":
-        from ..jobs.tensors import load_tensors  # imports torch
-
-        return load_tensors(path)["settings"]
-    return json.loads(read_attributes(path)["settings"])
+    return made_with != json.loads(json.dumps(settings))

@@ -1,11 +1,12 @@
 """A run and its variants: configurations, songs, and the folder of each artefact.
 
-A stage is computed once for all variants with equal values of the keys on which it depends. The first of these runs owns the
-folder of the stage, and its rules compute the artefacts for the others.
+An artefact is computed once for all runs with equal settings of it (`Run.settings_of`). The first of these runs owns it: the
+artefact lies in the folder of that run, and its rules compute it for the others.
 """
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,24 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
-from ..errors import ConfigError, VeracityError, hint, shortened
+from ..errors import ConfigError, VeracityError
 from ..experiments.controlled import GRID, KNOWN_CAUSE, SHORTCUT
 from ..explainers.settings import LIME, explainers_of, stored_file
 from ..jobs.callables import callable_source, path_of_jobs
 from ..labels import BASE, SING, TOTAL
+from ..settings import merged
 from ..songs.corpus import SPLITS, Song, songs_of
 from ..songs.synthesis import SynthesisSettings, song_names
 from .code import code_digest
 from .configuration import checked, complete
 from .consistency import check_together, lacks_masks
-from .digests import FileDigests
-from .stages import EXPLAINER_STAGES, GIVEN, OF_CONTROL, Stage, stages_of
+from .digests import digest_of_path
+from .stages import GIVEN, OF_CONTROL, stages_of
 
 FOLDER = "variants"  # subfolder of the base run
 # Keys that variants cannot change: those of the whole run, and those that do not affect results.
 FIXED = ("run", FOLDER, "device", "explaining_device", "save_every_seconds", "attacks.chunk_frames")
 COMPARED = ("excerpts", "explanations", "flips")  # stages whose artefacts the target `compare` reads
-DIGESTS = FileDigests(".snakemake/veracity-contents.json")
 
 
 def runs_of(config: Mapping[str, Any]) -> dict[str, "Run"]:
@@ -72,22 +73,10 @@ def _runs_of(config: str) -> dict[str, "Run"]:
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the configurations of all variants, with their keys merged into the configuration of the base run.
+    """Return the configurations of all variants by name: those of the base run with changes, in which lists are replaced.
 
-    Parameters
-    ----------
-    config : mapping
-        Complete configuration of the base run, whose key ``variants`` contains the changes. Lists are replaced, not merged.
-
-    Returns
-    -------
-    dict of str to dict
-        Configurations by name of the variant. The key ``run`` is the folder of the variant below ``results``.
-
-    Raises
-    ------
-    ConfigError
-        If a variant has no changes, an unknown key, a key that cannot differ, or a reserved name.
+    The key ``run`` is the folder of the variant below ``results``. ConfigError is raised if a variant has no changes, a name
+    that is reserved, or a key that is unknown or cannot differ.
     """
     found = {}
     for name, changes in config[FOLDER].items():
@@ -99,12 +88,9 @@ def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for key in FIXED:
             if _part(changes, key):
                 raise ConfigError(f"{path}.{key}: must not differ from the base run. Remove it.")
-        for key in changes:
-            if key not in config:
-                raise ConfigError(f"{path}.{shortened(key)}: unknown key. Correct or remove it{hint(key, config)}.")
-        merged = complete(changes, config) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
-        checked({**merged, "run": name}, within=f"{FOLDER}.{name}")
-        found[name] = merged
+        of_variant = merged(config, changes) | {"run": f"{config['run']}/{FOLDER}/{name}", FOLDER: {}}
+        checked({**of_variant, "run": name}, within=f"{FOLDER}.{name}")
+        found[name] = of_variant
     return found
 
 
@@ -163,7 +149,7 @@ class Run:
         self.folder = f"results/{config['run']}"
         if os.path.lexists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH112 - including broken links
             raise ConfigError(f"run: must name a folder, got the file {self.folder}. Remove it, or choose another name.")
-        self.stages = stages_of(config)
+        self.stages, self.songs = stages_of(config), dict[str, Song]()
         self._settings_of: dict[tuple, dict[str, Any]] = {}
         self.build, self.predict = config["model"]["build"], config["model"]["predict"]
         self.checkpoint = config["detector"]["checkpoint"]
@@ -252,52 +238,17 @@ class Run:
             return self.explained
         return self.names("valid", "test", *self.config["attacks"]["splits"], *(() if self.checkpoint else ("train",)))
 
-    def _key(self, stage: str, domain: str | None, explainer: str | None) -> Any:
-        """Return everything that determines the artefacts of a stage; runs with equal keys share them."""
-        of_stage: Stage = self.stages[stage]
-        own = [_part(self.config, key.format(domain=domain)) for key in ("seed", *of_stage.uses, *of_stage.where)]
-        above = [self._key(other, domain, None) for other in of_stage.made_from]
-        return own, above, self.explainers.get(explainer) if explainer else None
-
-    def owner(self, stage: str, *, domain: str | None = None, explainer: str | None = None) -> str:
-        """Return the folder of the run that computes the artefacts of a stage, which is this run or a previous one.
-
-        Parameters
-        ----------
-        stage : str
-            Name of the stage.
-        domain : str, optional
-            Domain of the attack, for stages that depend on it.
-        explainer : str, optional
-            Name of the explainer, for stages that depend on it.
-
-        Returns
-        -------
-        str
-            Folder of the run.
-        """
-        key = self._key(stage, domain, explainer) if self.before else None
-        return next((run.folder for run in self.before if run._key(stage, domain, explainer) == key), self.folder)
+    def owner(self, stage: str, **names: str) -> str:
+        """Return the folder of the run that computes an artefact, the first with equal settings of it."""
+        own = self.settings_of(stage, **names) if self.before else {}
+        return next((run.folder for run in self.before if run.settings_of(stage, **names) == own), self.folder)
 
     def place(self, stage: str, **names: str) -> tuple[str, str]:
         """Return the folder of the run that computes an artefact, and the path of the artefact in this folder.
 
-        Parameters
-        ----------
-        stage : str
-            Name of the stage.
-        **names : str
-            Values of the wildcards, such as ``domain="waveform", song="a"``. Wildcards that the stage does not have are
-            ignored.
-
-        Returns
-        -------
-        folder, path : str
-            Folder of the run and path of the artefact in it.
+        The artefact is named by the values of its wildcards, such as ``domain="waveform", song="a"``; others are ignored.
         """
-        owner = self.owner(stage, domain=names.get("domain"), explainer=names.get("explainer"))
-        parts = [names[name] for name in self.stages[stage].named_by] or [GIVEN]
-        return owner, "/".join([stage, *parts]) + (".pt" if stage in ("training", "imported") else ".h5")
+        return self.owner(stage, **names), f"{stage}/{self.stages[stage].path(**names)}"
 
     def path(self, stage: str, **names: str) -> str:
         """Return the path of an artefact; parameters as for `place`."""
@@ -305,30 +256,30 @@ class Run:
 
     def artefacts(self, stage: str) -> list[dict[str, str]]:
         """Return the names of all artefacts of a stage that tables and figures read."""
-        pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
-        if stage in EXPLAINER_STAGES:  # stored attributions exist only for whole excerpts
-            localised = stage == EXPLAINER_STAGES[1]
-            explainers = [
-                name
-                for name, one in self.explainers.items()
-                if not localised or (self.config["localised"]["explainers"] and not one.stored)
-            ]
-            return [{"explainer": name, **pair} for name in explainers for pair in pairs]
-        if stage == "controlled":
-            domains, taught = {"confined": ("spectrogram",), SHORTCUT: ("waveform",)}, set(self.names("train"))
-            return [
-                {"control": control, "domain": domain, "song": song}
-                for control in self.controls
-                for domain in domains.get(control, DOMAINS)
-                for song in self.explained
-                if control != SHORTCUT or song not in taught
-            ]
-        by_names: dict[tuple[str, ...], list[dict[str, str]]] = {
-            (): [{}],
-            ("song",): [{"song": song} for song in (self.decoded if stage == "spectrograms" else self.explained)],
-            ("detector",): [{"detector": name} for name in self.detectors],
+        values = {
+            "domain": DOMAINS,
+            "song": self.decoded if stage == "spectrograms" else self.explained,
+            "detector": self.detectors,
+            "explainer": self.explainers,
+            "control": self.controls,
         }
-        return by_names.get(self.stages[stage].named_by, pairs)
+        named_by = self.stages[stage].named_by
+        every = (
+            dict(zip(named_by, each, strict=True)) for each in itertools.product(*(values.get(name, ()) for name in named_by))
+        )
+        return [names for names in every if self._is_read(stage, **names)]
+
+    def _is_read(
+        self, stage: str, *, domain: str = "", song: str = "", explainer: str = "", control: str = "", **_: str
+    ) -> bool:
+        """Return whether tables and figures read an artefact."""
+        if stage == "localised_attributions":  # stored attributions exist only for whole excerpts
+            return self.config["localised"]["explainers"] and not self.explainers[explainer].stored
+        if control == "confined":
+            return domain == "spectrogram"
+        if control == SHORTCUT:
+            return domain == "waveform" and song not in self.names("train")  # on which its detector was trained
+        return True
 
     def paths(self, stage: str) -> list[str]:
         """Return the paths of all artefacts of a stage that tables and figures read."""
@@ -355,13 +306,15 @@ class Run:
         -------
         dict
             Part of the configuration. The key ``outside`` contains digests of external files and code, the key ``made_from``
-            a digest of the settings of the artefacts from which this one is made.
+            a digest of the names and settings of the artefacts from which this one is made.
         """
         names = {name: names[name] for name in self.stages[stage].named_by if name in names}
         key = (stage, *names.items())
         if key not in self._settings_of:
             own = self._own_settings(stage, **names)
-            above = [self.settings_of(other, **other_names) for other, other_names in self._made_from(stage, names)]
+            above = [
+                [other, of_other, self.settings_of(other, **of_other)] for other, of_other in self._made_from(stage, names)
+            ]
             self._settings_of[key] = {**own, "made_from": digest_of(above)} if above else own
         return self._settings_of[key]
 
@@ -385,73 +338,56 @@ class Run:
 
     def _own_settings(self, stage: str, **names: str) -> dict[str, Any]:
         control, explainer = names.get("control"), names.get("explainer")
-        part: dict[str, Any] = {}
-        keys = ("seed", *self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
-        for key in (key.format(domain=names.get("domain")) for key in keys):
-            part = complete(_part(self.config, key), part)
+        keys = (*self.stages[stage].uses, *OF_CONTROL.get(control or "", ()))
+        part = self.part(*(key.format(domain=names.get("domain")) for key in keys))
         if control == "random_weights":  # this control uses all excerpts
             part["controls"]["per_direction"] = self.config["excerpts"]["per_direction"]
         if explainer in self.explainers:
             part["explainer"] = asdict(self.explainers[explainer])
-        song = self.songs.get(names.get("song") or "")
-        if stage == "spectrograms" and song:
-            part["split"] = song.split
-        outside = {name: self.outside(name, song, names.get("domain"), explainer) for name in self.stages[stage].reads}
-        outside = {name: digest for name, digest in outside.items() if digest}
+        if stage == "spectrograms" and names.get("song") in self.songs:
+            part["split"] = self.songs[names["song"]].split
+        outside = {name: digest for name in self.stages[stage].reads if (digest := self.outside(name, **names))}
         return {**part, "outside": outside} if outside else part
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """Return the seed and the given keys of the configuration, such as ``lime.fill``, as nested mappings."""
+        return functools.reduce(merged, (_part(self.config, key) for key in ("seed", *keys)))
 
     def digest_of_stages(self, stages: Iterable[str]) -> str:
         """Return a digest of the settings of all artefacts of some stages, for the tables that read them."""
         return digest_of([self.settings_of(stage, **names) for stage in sorted(stages) for names in self.artefacts(stage)])
 
-    def outside(self, name: str, song: Song | None, domain: str | None, explainer: str | None) -> Any:
-        """Return the digest of an external file or of user code.
+    def outside(self, name: str, **names: str) -> Any:
+        """Return the digest of an external file or of user code, or digests by name for several files; None if there is none.
 
-        Parameters
-        ----------
-        name : str
-            Name of the file or code; see `veracity.workflow.stages.Stage`.
-        song : Song or None
-            Song of the artefact.
-        domain : str or None
-            Domain of the attack.
-        explainer : str or None
-            Name of the explainer.
-
-        Returns
-        -------
-        str or dict or None
-            Digest, or digests by name for several files; None if there is no such file or code.
+        `name` is one of `veracity.workflow.stages.Stage.reads`. The artefact that depends on it is named as for `place`.
         """
-        one = self.explainers.get(explainer or "")
+        song, one = self.songs.get(names.get("song", "")), self.explainers.get(names.get("explainer", ""))
         if name == "model":
             return _digest_of_callable(self.build or self.predict)
         if name == "explainer" and one:
-            return (
-                DIGESTS.of(stored_file(one, str(domain), song.name)) if one.stored and song else _digest_of_callable(one.call)
-            )
+            if one.stored and song:
+                return digest_of_path(stored_file(one, names["domain"], song.name))
+            return _digest_of_callable(one.call)
         if name == "explainers":
             called = explainers_of([LIME, *self.config["controls"]["explainers"]])
             return {one.name: _digest_of_callable(one.call) for one in called if not str(one.call).startswith("veracity.")}
         if name == "taught" and not self.is_synthetic:
-            return {song: DIGESTS.of(self.songs[song].audio) for song in self.names("train")}
+            return {song: digest_of_path(self.songs[song].audio) for song in self.names("train")}
         audio, labels = (song.audio, song.labels) if song and not self.is_synthetic else (None, None)
         files = {"audio": audio, "labels": labels, "checkpoint": self.checkpoint, "drawings": self.config["drawings"]["folder"]}
-        return DIGESTS.of(path) if (path := files.get(name)) else None
+        return digest_of_path(path) if (path := files.get(name)) else None
 
     def needed(self) -> list[tuple[str, str]]:
         """Return folder and path of all artefacts of this run that the comparison of variants requires; see `place`."""
-        stages = [*COMPARED]
-        for stage in stages:
-            stages += [above for above in self.stages[stage].made_from if above not in stages]
-        pairs = [{"domain": domain, "song": song} for domain in DOMAINS for song in self.explained]
-        heard = self.names("valid", "test", *(() if self.checkpoint else ("train",)))
-        named = {
-            "synthetic_corpus": [],
-            "spectrograms": [{"song": name} for name in heard],
-            **{stage: [{"detector": self.attacked}] for stage in ("training", "imported", "predictions")},
-        }
-        return [self.place(stage, **names) for stage in stages for names in named.get(stage, pairs)]
+        found: set[tuple[str, str]] = set()
+        waiting = [(stage, names) for stage in COMPARED for names in self.artefacts(stage)]
+        while waiting:
+            stage, names = waiting.pop()
+            if stage != "synthetic_corpus" and (place := self.place(stage, **names)) not in found:
+                found.add(place)
+                waiting += self._made_from(stage, names)
+        return sorted(found)
 
 
 def digest_of(value: Any) -> str:

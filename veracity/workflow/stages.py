@@ -6,7 +6,6 @@ from typing import Any
 
 from ..experiments.controlled import KNOWN_CAUSE
 
-EXPLAINER_STAGES = ("attributions", "localised_attributions")
 GIVEN = "checkpoint"  # name of a detector that is supplied and not trained
 
 
@@ -22,18 +21,21 @@ class Stage:
         Stages whose artefacts the jobs read.
     reads : tuple of str
         External files that the jobs read: names of `veracity.workflow.runs.Run.outside`.
-    where : tuple of str
-        Configuration keys with the paths of external files. Variants share a stage only if these paths are equal. Within one
-        run, the contents of the files are compared.
     named_by : tuple of str
         Wildcards in the names of the artefacts.
+    file : str
+        Path of an artefact in the folder of the stage, by default the wildcards as folders and name of an HDF5 file.
     """
 
     uses: tuple[str, ...]
     made_from: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
     named_by: tuple[str, ...] = ("domain", "song")
+    file: str = ""
+
+    def path(self, **names: str) -> str:
+        """Return the path of the artefact with the given names in the folder of the stage."""
+        return self.file.format(**names) if self.file else "/".join(names[name] for name in self.named_by) + ".h5"
 
 
 def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
@@ -41,7 +43,6 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     build, predict = config["model"]["build"], config["model"]["predict"]
     synthetic, given = config["corpus"]["kind"] == "synthetic", bool(config["detector"]["checkpoint"])
     corpus = ("corpus.synthetic",) if synthetic else ()
-    folder = ("corpus.kind", "corpus.folder")
     if build:  # no detector depends on the songs, so the attack depends on them directly
         model = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
         attacked = (*model, *((*corpus, "frontend.sample_rate") if synthetic else ()))
@@ -53,20 +54,20 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     detector = () if build else ("predictions",)
     own = ("model", "explainer")
     return {
-        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), where=folder, named_by=()),
+        "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), named_by=(), file="filelists/train"),
         "spectrograms": Stage(
             ("frontend", "corpus.words", *corpus),
             ("synthetic_corpus",) if synthetic else (),
             ("audio", "labels"),
-            folder,
             named_by=("song",),
         ),
         "training": Stage(
-            ("frontend", "detector.architecture", "detector.training"), ("spectrograms",), named_by=("detector",)
+            ("frontend", "detector.architecture", "detector.training"),
+            ("spectrograms",),
+            named_by=("detector",),
+            file="{detector}.pt",
         ),
-        "imported": Stage(
-            ("frontend", "detector.architecture"), reads=("checkpoint",), where=("detector.checkpoint",), named_by=()
-        ),
+        "imported": Stage(("frontend", "detector.architecture"), reads=("checkpoint",), named_by=(), file=f"{GIVEN}.pt"),
         "predictions": Stage(
             ("frontend", "detector.median_frames", "detector.threshold"),
             ("imported" if given else "training", "spectrograms"),
@@ -76,7 +77,6 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
             (*attacked, "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
             detector,
             ("audio", "model") if build else ("audio",),
-            folder,
         ),
         "tuning_runs": Stage(
             ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), named_by=("domain", "setting", "song")
@@ -91,7 +91,7 @@ def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
         ),
         "attributions": Stage(explained, ("excerpts",), own, named_by=("explainer", "domain", "song")),
         "localised_attributions": Stage(explained, ("localised",), own, named_by=("explainer", "domain", "song")),
-        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), named_by=()),
+        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), named_by=(), file="shortcut.pt"),
         "controlled": Stage(
             (*fitted, "lime.fill", "controls.per_direction"),
             ("predictions", "excerpts", "flips", "shortcut_detector"),  # not all of them for each control

@@ -20,53 +20,38 @@ rule classifier:
         "../scripts/classifier.py"
 
 
-rule perturbations:
-    input:
-        unpack(song_files),
-        **ATTACKED,
-    output:
-        f"{RESULTS}/perturbations/{{domain}}/{{song}}.h5",
-    log:
-        log_of("perturbations/{domain}/{song}"),
-    benchmark:
-        benchmark_of("perturbations/{domain}/{song}")
-    priority: longest_first
-    threads: threads_for("perturbations")
-    resources:
-        gpu=gpus("device"),
-        mem_mb=growing(6000),
-        runtime=growing(240),
-    params:
-        **RESUMED,
-        settings=uses("perturbations"),
-        chunk_frames=config["attacks"]["chunk_frames"],
-        device=config["device"],
-        code=code_of("perturbations"),
-    script:
-        "../scripts/perturbations.py"
+# Attacks of the run, and with each setting of the grid of `tuning`.
+ATTACKS = {
+    "perturbations": "h5",
+    "tuning_runs": "json",
+}
 
+for stage, kind in ATTACKS.items():
 
-rule tuning_runs:
-    input:
-        unpack(song_files),
-        **ATTACKED,
-    output:
-        f"{RESULTS}/tuning_runs/{{domain}}/{{setting}}/{{song}}.json",
-    log:
-        log_of("tuning_runs/{domain}/{setting}/{song}"),
-    benchmark:
-        benchmark_of("tuning_runs/{domain}/{setting}/{song}")
-    priority: longest_first
-    threads: threads_for("tuning_runs")
-    resources:
-        gpu=gpus("device"),
-        mem_mb=growing(6000),
-        runtime=growing(240),
-    params:
-        **RESUMED,
-        settings=uses("tuning_runs"),
-        chunk_frames=config["attacks"]["chunk_frames"],
-        device=config["device"],
-        code=code_of("tuning_runs"),
-    script:
-        "../scripts/tuning_runs.py"
+    rule:
+        name:
+            stage
+        input:
+            unpack(song_files),
+            **ATTACKED,
+        output:
+            f"{RESULTS}/{names_of(stage)}.{kind}",
+        log:
+            log_of(names_of(stage)),
+        benchmark:
+            benchmark_of(names_of(stage))
+        priority: longest_first
+        threads: threads_for(stage)
+        resources:
+            gpu=gpus("device"),
+            mem_mb=growing(6000),
+            runtime=growing(240),
+        params:
+            **RESUMED,
+            settings=uses(stage),
+            chunk_frames=config["attacks"]["chunk_frames"],
+            device=config["device"],
+            stage=stage,
+            code=code_of(stage),
+        script:
+            "../scripts/{params.stage}.py"  # from params, because `stage` has its last value when the job runs

@@ -83,15 +83,6 @@ def uses(stage):
     return lambda wildcards: RUN.settings_of(stage, **dict(wildcards.items()))
 
 
-def settings(*keys):
-    """Return the given keys of the configuration as a parameter, so that only changes of these keys re-run a rule."""
-    part = {"seed": config["seed"]}
-    for key in keys:
-        first, _, second = key.partition(".")
-        part[first] = part.get(first, {}) | {second: config[first][second]} if second else config[first]
-    return part
-
-
 def names_of(stage):
     """Return the pattern for the names of the artefacts of a stage, such as flips/{domain}/{song}."""
     return str(Path(stage, *(f"{{{name}}}" for name in RUN.stages[stage].named_by)))

@@ -12,7 +12,7 @@ rule synthetic_corpus:
     benchmark:
         benchmark_of("synthetic_corpus")
     params:
-        settings=settings("corpus.synthetic", "frontend.sample_rate"),
+        settings=uses("synthetic_corpus"),
         folder=lambda wildcards, output: str(Path(output.lists[0]).parents[1]),
         code=code("synthetic_corpus"),
     script:

@@ -55,10 +55,10 @@ rule listening:
     benchmark:
         benchmark_of("listening")
     params:
-        settings=settings("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
+        settings=RUN.part("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
         above=lambda wildcards: RUN.digest_of_stages(HEARD),
         songs=RUN.explained,
-        audio_digests=lambda wildcards: [RUN.outside("audio", RUN.songs.get(name), None, None) for name in RUN.explained],
+        audio_digests=lambda wildcards: [RUN.outside("audio", song=name) for name in RUN.explained],
         note=as_it_is(RUN.note),
         code=code("listening", *HEARD),
     script:

@@ -41,7 +41,7 @@ PAGES = {
             "n_songs": {split: len(RUN.names(split)) for split in SPLITS},
         },
     ),
-    "figure1": (["drawings"], PLOTTED, {"settings": settings("frontend", "lime.n_time", "lime.n_band")}),
+    "figure1": (["drawings"], PLOTTED, {"settings": RUN.part("frontend", "lime.n_time", "lime.n_band")}),
     "figure2": (RATES, PLOTTED, FILL),
     "figure3": (ROWS, PLOTTED, {"k": config["localised"]["k"], "n_segments": N_SEGMENTS}),
     "figure4": (ROWS, PLOTTED, {}),
@@ -78,44 +78,27 @@ PAGES = {
         {**SEED, "margin": config["controls"]["margin"], "left_out": as_it_is(RUN.controls_left_out)},
     ),
 }
-TRUTH_TABLES = [
-    "leaderboard",
-    "contrasts",
-    "gap",
-    "sensitivity",
-    "faithfulness_to_own_game",
-    "fidelity_vs_correctness",
-    "truths",
-    "explainer_costs",
+STUDY = ["sampling_error", "figure_stability"] if HAS_STUDY else []
+TRUTH = [
+    *("figure_explainers", "figure_leaderboard", "leaderboard", "contrasts", "gap", "sensitivity"),
+    *("faithfulness_to_own_game", "fidelity_vs_correctness", "truths", "explainer_costs"),
 ]
-TRUTH_FIGURES = [
-    "figure_explainers",
-    "figure_leaderboard",
-    "gap",
-    "faithfulness_to_own_game",
-    "fidelity_vs_correctness",
-    "truths",
-]
-# Tables and figures of the target `all`.
-TABLES = [
-    *("corpus", "classifier" if BUILD else "detector", "attacks", "table1", "table2", "published", "smallest_sets"),
-    *("localisation", "fidelity", *(["sampling_error"] if HAS_STUDY else []), "audits"),
-    *(TRUTH_TABLES if config["lime"]["exact"] else []),
+# Pages of the target `all`, and those of them that are tables and figures.
+ALL = [
+    *("corpus", "classifier" if BUILD else "detector", "attacks", "table1", "table2", "published"),
+    *([] if BUILD else ["figure1"]),
+    *("figure2", "figure3", "figure4", "smallest_sets", "localisation", "fidelity", *STUDY, "audits"),
+    *(TRUTH if config["lime"]["exact"] else []),
     *(["listening"] if config["listening"]["per_panel"] and not BUILD and not RUN.predict else []),
     *(["controls"] if config["controls"]["all"] else []),
     *(["compare"] if config["variants"] else []),
 ]
-FIGURES = [
-    *([] if BUILD else ["figure1"]),
-    *("figure2", "figure3", "figure4", *(["figure_stability"] if HAS_STUDY else [])),
-    *(TRUTH_FIGURES if config["lime"]["exact"] else []),
-    *(["controls"] if config["controls"]["all"] else []),
-    *(["compare"] if config["variants"] else []),
-]
-PAGES["costs"] = (list(dict.fromkeys([*TABLES, *FIGURES])), {**TABLE, **FIGURE}, LOOK)
 if not VARIANT:
     PAGES["compare"] = ([], {**TABLE, **FIGURE, "curves": "figures/{}.csv"}, {**SEED, "runs": as_it_is(compared())})
     PAGES["variant_costs"] = (["compare"], TABLE, {"runs": as_it_is(needed_by_each())})
+TABLES = [name for name in ALL if name not in PAGES or "page" in PAGES[name][1]]
+FIGURES = [name for name in ALL if name in PAGES and "png" in PAGES[name][1]]
+PAGES["costs"] = (ALL, {**TABLE, **FIGURE}, LOOK)
 
 
 def pages_above(page):

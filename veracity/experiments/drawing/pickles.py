@@ -33,21 +33,7 @@ class _Dtype:
 
 
 class PickledArray:
-    """Stand-in for a pickled array; `values` returns the array.
-
-    Parameters
-    ----------
-    data : bytes or str
-        Bytes of the array.
-    dtype : object
-        Stand-in for the dtype.
-    shape : tuple of int
-        Shape of the array.
-    order : {"C", "F"}
-        Order of the data in memory, "C" by default.
-    axes : sequence of int or None
-        Permutation of the axes; None, the default, for none.
-    """
+    """Stand-in for a pickled array; `values` returns the array."""
 
     def __init__(self, data: Any = b"", dtype: Any = None, shape: Any = (0,), order: str = "C", axes: Any = None) -> None:
         self.data, self.dtype, self.shape, self.order, self.axes = data, dtype, shape, order, axes
