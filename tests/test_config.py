@@ -294,7 +294,7 @@ def test_variants_are_named_before_their_keys():
     assert message_of(config, within="variants.a").startswith("variants.a.lime.n_time: out of range, got 0. ")
     assert message_of(with_value("lime.n_tim", 4), within="variants.a").startswith("variants.a.lime.n_tim: unknown key. ")
     assert message_of(with_value("frontend.f_min", 9000), within="variants.a").startswith(
-        "variants.a.frontend.f_min: not below"
+        "variants.a.frontend.f_min: must be below"
     )
 
 
@@ -326,19 +326,19 @@ def test_messages_end_with_the_cure():
             "Write null without quotation marks, and use --configfile with a file, because values",
         ),
         ("lime.n_samples", 8192.0, "got 8192.0. Write 8192."),
-        ("lime.n_samples", "many", "got 'many'. Give a whole number from 2."),
+        ("lime.n_samples", "many", "got 'many'. Give a whole number of at least 2."),
         ("lime.exact", "yes", "got 'yes'. Give true or false."),
-        ("run", 2024, "Put 2024 in quotation marks, or give letters and digits, and _ . - after the first."),
+        ("run", 2024, "Put 2024 in quotation marks, or give letters, digits, _, . and -, starting with a letter or digit."),
         ("lime.fill", "mode", "Give mean, zero or min."),
         ("lime.fill", "mena", "Give mean, zero or min (did you mean 'mean'?)."),
         ("detector.threshold", 1, "Give a number above 0 and below 1 or null."),
         ("detector.training.batch", 1, "Give a whole number from 2 to 10000."),
-        ("run", "a b", "Give letters and digits, and _ . - after the first."),
+        ("run", "a b", "Give letters, digits, _, . and -, starting with a letter or digit."),
         ("detector.checkpoint", "", "Give a path or null."),
-        ("localised.k", [], "Give a list of one or more different values, each a whole number from 1."),
+        ("localised.k", [], "Give a list of one or more different values, each a whole number of at least 1."),
         ("detector.training.targets", [0.02], "Give a list of 2 values, each a number from 0 to 1."),
         ("model.threshold", "best", "Give a number from 1.0e-6 to 0.999999, arg max or null."),
-        ("variants", {"A": {}}, "Give names of small letters, digits and single _, each with keys."),
+        ("variants", {"A": {}}, "Give names of lower-case letters, digits and single _, each with the keys that differ."),
         ("lime", 5, "Give a mapping with the keys n_time, n_band,"),
     ):
         assert cure in message_of(with_value(path, value)), (path, value)

@@ -60,8 +60,11 @@ def test_files_of_the_project_are_consistent():
 
 
 IMPOSSIBLE_TOGETHER = [
-    ({"frontend": {"f_min": 9000}}, "frontend.f_min: not below frontend.f_max 8000, got 9000. Swap them."),
-    ({"frontend": {"f_min": 8000}}, "frontend.f_min: not below frontend.f_max 8000, got 8000."),
+    (
+        {"frontend": {"f_min": 9000}},
+        "frontend.f_min: must be below frontend.f_max 8000, got 9000. Lower it, or raise frontend.f_max.",
+    ),
+    ({"frontend": {"f_min": 8000}}, "frontend.f_min: must be below frontend.f_max 8000, got 8000."),
     ({"frontend": {"f_max": 12000}}, "frontend.f_max: above half of frontend.sample_rate 22050, got 12000."),
     ({"frontend": {"sample_rate": 8000}, **FOLDER}, "Lower it to at most 4000, or raise frontend.sample_rate."),
     (
@@ -71,7 +74,7 @@ IMPOSSIBLE_TOGETHER = [
     ({"frontend": {"frame_samples": 256}}, "bands contain no frequency bin"),
     (
         {"frontend": {"excerpt_frames": 120}},
-        "frontend.excerpt_frames: even, so that no frame is the centre of an excerpt, got 120. Choose an odd number.",
+        "frontend.excerpt_frames: must be odd, because an excerpt has a centre frame, got 120. Choose an odd number.",
     ),
     ({"frontend": {"excerpt_frames": 119}}, "leaves a remainder in a pool of ismir2015, got 119. Choose 115 or 133"),
     (

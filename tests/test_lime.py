@@ -298,7 +298,7 @@ def test_more_samples_than_memory_holds_are_refused_with_what_they_would_take():
     with pytest.raises(ConfigError, match="would require 16 GiB"):
         LimeSettings(n_samples=28633116)
     for few in (1, 0, -5, 2.5, "8192", True, None):
-        with pytest.raises(ConfigError, match=r"lime.n_samples: .*, got .*\. (Give a whole number from 2|Write 8192)"):
+        with pytest.raises(ConfigError, match=r"lime.n_samples: .*, got .*\. (Give a whole number of at least 2|Write 8192)"):
             LimeSettings(n_samples=few)
     with pytest.raises(ConfigError, match="of memory"):
         LimeSettings(n_samples=10**5000)

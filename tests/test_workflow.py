@@ -74,7 +74,7 @@ MISTAKES = (
 )
 MORE_MISTAKES = (
     ("all", {"base": {"seed": 1}}, "base: unknown key."),
-    ("all", {"frontend": {"f_min": 9000}}, "frontend.f_min: not below frontend.f_max"),
+    ("all", {"frontend": {"f_min": 9000}}, "frontend.f_min: must be below frontend.f_max"),
     ("all", {"corpus": {"kind": "folder"}}, "corpus.folder: missing, got null. Give the path"),
     (
         "all",

@@ -280,7 +280,8 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     kind = node.get("type")
     if kind in ("integer", "number"):
         most = "to" if "minimum" in node else "and at most"
-        bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": most, "exclusiveMaximum": "and below"}
+        least = "from" if "maximum" in node or "exclusiveMaximum" in node else "of at least"
+        bounds = {"minimum": least, "exclusiveMinimum": "above", "maximum": most, "exclusiveMaximum": "and below"}
         limits = [f"{word} {plain(node[bound])}" for bound, word in bounds.items() if bound in node]
         return " ".join(["a whole number" if kind == "integer" else "a number", *limits])
     if kind == "array":
@@ -292,7 +293,7 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     if kind == "object":
         keys = node.get("properties", {})
         return f"a mapping with the keys {', '.join(keys)}" if keys else "keys and values"
-    limit = f" of at most {node['maxLength']} letters" if "maxLength" in node else ""
+    limit = f" of at most {node['maxLength']} characters" if "maxLength" in node else ""
     return {"boolean": "true or false", "null": "null", "string": f"text{limit}"}.get(str(kind), "another value")
 
 

@@ -177,20 +177,28 @@ class TrainingSettings:
         Number of updates.
     batch : int
         Number of excerpts per update.
-    learning_rate, decay : float
-        Learning rate of Adam, multiplied by `decay` every `decay_every` updates.
+    learning_rate : float
+        Initial learning rate of Adam.
+    decay : float
+        Factor of the learning rate, applied every `decay_every` updates.
     decay_every : int
         Number of updates between two multiplications of the learning rate by `decay`.
     targets : tuple of float
         Smoothed labels of "no sing" and "sing".
-    stretch, shift : float
-        Largest relative time stretch or pitch shift; the factor is uniform from 1 - this to 1 + this.
+    stretch : float
+        Largest relative time stretch; the factor is uniform from 1 - this to 1 + this.
+    shift : float
+        Largest relative pitch shift; the factor is uniform from 1 - this to 1 + this.
     filter_db : float
         Largest gain of the random filter in dB; the gain is uniform from -this to +this.
-    filter_min_hz, filter_max_hz : float
-        Lower and upper limit of the centre of the random filter in Hz, which is log-uniform.
-    filter_min_semitones, filter_max_semitones : float
-        Lower and upper limit of the width of the random filter in semitones, which is uniform.
+    filter_min_hz : float
+        Lower limit of the centre frequency of the random filter in Hz; the centre frequency is log-uniform.
+    filter_max_hz : float
+        Upper limit of the centre frequency of the random filter in Hz.
+    filter_min_semitones : float
+        Lower limit of the width of the random filter in semitones; the width is uniform.
+    filter_max_semitones : float
+        Upper limit of the width of the random filter in semitones.
     standardisation : {"exact", "running"}
         Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of the
         augmented batches (its published implementation).

@@ -39,8 +39,10 @@ class LimeSettings:
 
     Attributes
     ----------
-    n_time, n_band : int
-        Number of segments along time and along frequency.
+    n_time : int
+        Number of segments along time.
+    n_band : int
+        Number of segments along frequency.
     n_samples : int
         Number of masks of sampled LIME (N_s).
     kernel_width : float

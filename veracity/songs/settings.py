@@ -17,12 +17,16 @@ class FrontEnd:
     ----------
     sample_rate : int
         Sample rate in Hz.
-    frame_samples, hop_samples : int
-        Length and hop of the Hann window in samples.
+    frame_samples : int
+        Length of the Hann window in samples.
+    hop_samples : int
+        Hop between adjacent windows in samples.
     n_mels : int
         Number of triangular bands.
-    f_min, f_max : float
-        Lower edge of the lowest and upper edge of the highest band in Hz.
+    f_min : float
+        Lower edge of the lowest band in Hz.
+    f_max : float
+        Upper edge of the highest band in Hz.
     excerpt_frames : int
         Length of an excerpt in frames; must be odd.
     floor : float
@@ -41,7 +45,8 @@ class FrontEnd:
     def __post_init__(self) -> None:
         if not self.f_min < self.f_max:
             raise ConfigError(
-                f"frontend.f_min: not below frontend.f_max {plain(self.f_max)}, got {plain(self.f_min)}. Swap them."
+                f"frontend.f_min: must be below frontend.f_max {plain(self.f_max)}, got {plain(self.f_min)}. "
+                "Lower it, or raise frontend.f_max."
             )
         if self.f_max > self.sample_rate / 2:
             raise ConfigError(
@@ -50,7 +55,7 @@ class FrontEnd:
             )
         if self.excerpt_frames % 2 == 0:
             raise ConfigError(
-                f"frontend.excerpt_frames: even, so that no frame is the centre of an excerpt, got {self.excerpt_frames}. "
+                f"frontend.excerpt_frames: must be odd, because an excerpt has a centre frame, got {self.excerpt_frames}. "
                 "Choose an odd number."
             )
         if silent := _n_silent(self, self.n_mels):
@@ -110,7 +115,7 @@ def mel_filterbank(frontend: FrontEnd) -> np.ndarray:
     -------
     ndarray, shape (n_bins, n_mels), float32
         Filters whose columns sum to one. The edges are equidistant on the scale mel = 1127 ln(1 + f / 700). The values equal
-        those of the published implementation bit by bit.
+        those of the published implementation bit for bit.
     """
     # Slopes are computed from exact frequencies, but their start and their width are rounded to FFT bins.
     bins_hz, edges_hz, snapped = _snapped_edges(frontend, frontend.n_mels)
@@ -131,7 +136,7 @@ def _snapped_edges(frontend: FrontEnd, n_mels: int) -> tuple[np.ndarray, np.ndar
 
 
 def _n_silent(frontend: FrontEnd, n_mels: int) -> int:
-    """Return the number of bands without a bin of positive weight, because both slopes are zero at their highest bins."""
+    """Return the number of bands in which no bin has a positive weight."""
     bins_hz, edges_hz, snapped = _snapped_edges(frontend, n_mels)
     left, top, right = snapped[:-2], snapped[1:-1], snapped[2:]
     last = len(bins_hz) - 1
@@ -141,7 +146,7 @@ def _n_silent(frontend: FrontEnd, n_mels: int) -> int:
 
 
 def excerpt_samples(start_frame: int, frontend: FrontEnd) -> slice:
-    """Return the samples that the frames of an excerpt cover, for `excerpt_magnitudes`.
+    """Return the slice of samples that the frames of an excerpt cover, for `excerpt_magnitudes`.
 
     The start may be negative for excerpts at the very start of a song.
     """

@@ -35,10 +35,10 @@ ExplainerItem = Annotated[
     Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or a mapping with keys of an explainer"})
 ]
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
-Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "64 hexadecimal digits, as sha256sum prints them")]
+Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "the 64 hexadecimal digits of sha256sum")]
 Seed = Annotated[str, matching("seed[0-9]{1,3}", "seed0, seed1 and so on")]
 RunName = Annotated[
-    str, matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters and digits, and _ . - after the first", max_length=100)
+    str, matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, starting with a letter or digit", max_length=100)
 ]
 Frames = Annotated[int, between(1, 10**9)]
 PartSeconds = Annotated[float, Field(strict=True, gt=2, le=1e6)]
@@ -66,9 +66,12 @@ Control = Annotated[
     ),
 ]
 VariantName = Annotated[
-    str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of small letters and digits, and single _ between", max_length=40)
+    str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of lower-case letters, digits and single _", max_length=40)
 ]
-_NAMES_WITH_KEYS = {"accepted": "names of small letters, digits and single _, each with keys", "additionalProperties": False}
+_NAMES_WITH_KEYS = {
+    "accepted": "names of lower-case letters, digits and single _, each with the keys that differ",
+    "additionalProperties": False,
+}
 Variants = Annotated[dict[VariantName, dict[str, Any]], Field(max_length=100, json_schema_extra=_NAMES_WITH_KEYS)]
 _Curves = Literal["aufc", "aufc_normalised", "excess_k", "sufficiency", "comprehensiveness", "necessity", "sufficiency_of_top"]
 _Matches = Literal["best_match_recall", "core_precision", "core_recall", "pointing", "pointing_strict"]
@@ -99,7 +102,8 @@ class Corpus:
     """Songs and labels."""
 
     kind: Annotated[
-        Literal["synthetic", "folder", "audio"], about("Made here, in the Jamendo layout, or any audio without labels.")
+        Literal["synthetic", "folder", "audio"],
+        about("synthetic: generated; folder: in the Jamendo layout; audio: any folder of audio, without labels."),
     ] = "synthetic"
     folder: Annotated[FilePath | None, about("Path to the corpus, unless it is synthetic.")] = None
     words: Words = Words()
@@ -127,7 +131,9 @@ class DetectorKeys:
     """Singing voice detector."""
 
     checkpoint: Annotated[FilePath | None, about("Path to a trained detector (.pt); null: detectors are trained.")] = None
-    threshold: Annotated[Probability | None, about("Sing is P(sing) above it; null: tuned on validation songs.")] = None
+    threshold: Annotated[
+        Probability | None, about("Threshold of P(sing) for a decision; null: tuned on the validation songs.")
+    ] = None
     median_frames: Annotated[Few, about("Length of the median filter of predictions in frames, for scores only.")] = 56
     n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 2
     attacked: Annotated[Seed, about("Trained detector that is attacked and explained.")] = "seed0"
@@ -159,13 +165,11 @@ class Spectrogram(AttackSettings):
 class Attacks:
     """Adversarial attacks on songs."""
 
-    scope: Annotated[Literal["song", "excerpt"], about("One perturbation for each song, or for each of some excerpts.")] = (
-        "song"
-    )
+    scope: Annotated[Literal["song", "excerpt"], about("One perturbation per song or per excerpt.")] = "song"
     splits: Annotated[Several[Split], about("Splits whose songs are attacked and explained.")] = ("test",)
     seconds: Annotated[PartSeconds | None, about("Length of the attacked central part of a song in seconds; null: all.")] = 10
     chunk_frames: Annotated[Frames | None, about("Frames processed at once; null: chosen for the device.")] = None
-    candidates: Annotated[int, between(1, 1_000_000), about("Attacked excerpts of a song with scope excerpt.")] = 40
+    candidates: Annotated[int, between(1, 1_000_000), about("Number of attacked excerpts per song if scope is excerpt.")] = 40
     waveform: Waveform = Waveform()
     spectrogram: Spectrogram = Spectrogram()
 
@@ -215,7 +219,7 @@ class Model(ModelSettings):
 class FlipKeys:
     """Search for flip sets if not all masks can be evaluated."""
 
-    search_budget: Annotated[int, between(1, 10**8), about("Sets of segments that are tried for an excerpt.")] = 8192
+    search_budget: Annotated[int, between(1, 10**8), about("Largest number of sets that the search tries per excerpt.")] = 8192
 
 
 @settings("truth")
@@ -223,16 +227,19 @@ class Truth:
     """Comparison of explainers with the exact flip sets."""
 
     score: Annotated[Score, about("Score that the contrasts compare.")] = "aufc_normalised"
-    tested: Annotated[Several[Explainer], about("Tested explainers, as in shapley or shapley:zero.")] = (
+    tested: Annotated[Several[Explainer], about("Explainers tested against the reference explainers.")] = (
         "lime",
         "lime_exact",
         "shapley",
     )
-    against: Annotated[Several[Explainer], about("Explainers that they are compared with.")] = ("random", "norm", "lime")
-    margin: Annotated[float, Field(strict=True, gt=0, le=1000), about("Largest difference of equivalent explainers.")] = 0.05
+    against: Annotated[Several[Explainer], about("Reference explainers of the contrasts.")] = ("random", "norm", "lime")
+    margin: Annotated[
+        float, Field(strict=True, gt=0, le=1000), about("Largest difference of two explainers that count as equivalent.")
+    ] = 0.05
     n_rankings: Annotated[int, between(100, 10**7), about("Number of random rankings, for the chance level.")] = 10_000
     groups: Annotated[
-        dict[str, Word], about("Artist of each song, for the table sensitivity; other songs are artists of their own.")
+        dict[str, Word],
+        about("Artist of each song, for the table sensitivity; a song without an entry is an artist by itself."),
     ] = field(default_factory=dict)
 
 
@@ -251,8 +258,8 @@ class Confined(AttackSettings):
 class Controls:
     """Controls, in which the correct answer or the chance level is known."""
 
-    all: Annotated[Flag, about("Whether the target `all` makes the controls, too.")] = False
-    names: Annotated[Distinct[Control], about("Controls to be made.")] = (
+    all: Annotated[Flag, about("Whether the target `all` includes the controls.")] = False
+    names: Annotated[Distinct[Control], about("Controls to compute.")] = (
         "confined",
         "shortcut",
         "random_weights",
@@ -262,8 +269,8 @@ class Controls:
     )
     margin: Annotated[Margin, about("Half width of the interval that counts as chance.")] = 0.2
     per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
-    candidates: Annotated[int, between(1, 1_000_000), about("Excerpts of a song in which a cause is planted.")] = 8
-    explainers: Annotated[tuple[ExplainerItem, ...], about("Explainers to evaluate beside the standard ones.")] = (
+    candidates: Annotated[int, between(1, 1_000_000), about("Number of excerpts per song in which a cause is planted.")] = 8
+    explainers: Annotated[tuple[ExplainerItem, ...], about("Explainers to evaluate in addition to the standard ones.")] = (
         "energy",
         "random_order",
         "constant",
