@@ -8,7 +8,8 @@
 # The answer is therefore known exactly, and an explanation can be checked against it.
 #
 # The song and the detector below are created by the notebook. The song is synthetic and contains no singing. The detector is
-# trained for a minute or two on such songs and predicts "sing" almost everywhere. **Their results say nothing about music.**
+# trained for a minute or two on such songs and predicts "sing" almost everywhere. **Their results support no conclusion about
+# music.**
 # To use your own, set `song = "my song.mp3"` and `detector = "detector.pt"`. [Custom models](model.md) lists the supported
 # models; `notebook.explain` takes any classifier.
 #
@@ -19,7 +20,7 @@ import numpy as np
 from IPython.display import Audio
 
 from veracity import notebook
-from veracity.explainers.evaluate import explain as ask
+from veracity.explainers.evaluate import explain
 from veracity.games.models import explained_model
 from veracity.songs.audio import write_audio
 
@@ -83,13 +84,13 @@ print(f"weights from 8192 samples and from all masks: correlation {correlation:.
 # %% [markdown]
 # ## Another explainer
 #
-# About thirty explainers are built in ([list](explainers.md)); some need `pip install ".[explainers]"`. Any function from a
-# question to weights is an explainer, too.
+# About thirty explainers are built in ([list](explainers.md)); some need `pip install ".[explainers]"`. Any function that takes
+# an explanation task and returns weights is an explainer, too.
 
 # %%
 model = explained_model(detector, found.grid)
-asked = {"threshold": found.threshold, "rng": np.random.default_rng(0)}
-answer = ask("occlusion", model, found.adversarial, found.grid, found.label, **asked)
-three = answer.ranking[:3]
+options = {"threshold": found.threshold, "rng": np.random.default_rng(0)}
+explanation = explain("occlusion", model, found.adversarial, found.grid, found.label, **options)
+three = explanation.ranking[:3]
 print("occlusion's first three:", three, "flip:", found.flip(three))
-print("model queries:", answer.n_queries)
+print("model queries:", explanation.n_queries)

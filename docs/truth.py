@@ -27,21 +27,21 @@ from veracity.workflow.configuration import defaults
 FOLDER = Path(__file__).with_suffix("")
 #: Below tables/ of a run.
 TABLES = {
-    "scores.csv": "each explainer's answer to each excerpt: 15 scores, what a random ranking gets, the flip curve; 15 digits",
+    "scores.csv": "scores of each explanation: 15 scores, the score of a random ranking, the flip curve; 15 digits",
     "leaderboard.csv": "each score of each explainer in each panel: mean of songs, interval, chance",
     "contrasts.csv": "the declared comparisons: p of sign flips, and adjusted by step-down min-P over all rows",
     "gap.csv": "from the paper's LIME to the best ranking, in parts; data of gap.png",
     "sensitivity.csv": "the same estimates as ratios of sums, as plain areas, and with intervals over artists",
     "faithfulness_to_own_game.csv": "agreement with the explainer's own game, and its score; data of the figure of this name",
     "faithfulness_to_own_game_agreement.csv": "rank correlation of the two over unprivileged explainers of the fill game",
-    "fidelity_vs_correctness.csv": "right and wrong answers by fidelity, all fills; data of fidelity_vs_correctness.png",
+    "fidelity_vs_correctness.csv": "correct and wrong explanations by fidelity, all fills; data of fidelity_vs_correctness.png",
     "truths.csv": "sizes and numbers of flip sets: means of songs, medians and ranges of excerpts",
     "truths_by_excerpt.csv": "the same for each excerpt; data of truths.png",
-    "controls.csv": "what is expected and measured in each control, with a verdict; data of controls.png",
+    "controls.csv": "expectation, measurement and verdict of each control; data of controls.png",
     "controls_by_excerpt.csv": "the same for each excerpt",
     "sampling_error.csv": "sampled against exact LIME from 512 to 32 768 samples",
     "attacks.csv": "excerpts that the attacks flip, by panel",
-    "explainer_costs.csv": "rows read and seconds, by explainer",
+    "explainer_costs.csv": "model queries and seconds, by explainer",
     "costs.csv": "CPU and wall time, memory and disk of each stage (`snakemake costs`)",
 }
 #: Below figures/ of a run.

@@ -79,7 +79,7 @@ IMPOSSIBLE_TOGETHER = [
     ({"frontend": {"excerpt_frames": 119}}, "leaves a remainder in a pool of ismir2015, got 119. Choose 115 or 133"),
     (
         {"frontend": {"excerpt_frames": 124}},
-        "frontend.excerpt_frames: even",
+        "frontend.excerpt_frames: must be odd",
     ),
     ({"frontend": {"excerpt_frames": 117}}, "Choose 115 or 133"),
     ({"frontend": {"excerpt_frames": 9}}, "frontend.excerpt_frames: too small for ismir2015, got 9. Choose 25"),

@@ -79,7 +79,7 @@ def test_gradient_reaches_the_audio():
         ({"f_min": 9000.0}, "frontend.f_min: must be below frontend.f_max 8000, got 9000. Lower it, or raise frontend.f_max."),
         ({"f_max": 11025.5}, "frontend.f_max: above half of frontend.sample_rate 22050, got 11025.5"),
         ({"sample_rate": 8000}, "Lower it to at most 4000, or raise frontend.sample_rate."),
-        ({"excerpt_frames": 120}, "frontend.excerpt_frames: even, .* got 120"),
+        ({"excerpt_frames": 120}, "frontend.excerpt_frames: must be odd, .* got 120"),
         (
             {"n_mels": 600},
             "frontend.n_mels: 135 bands contain no frequency bin and would be constant, got 600. Lower it to",

@@ -184,7 +184,7 @@ def test_a_saved_drawing_is_read_as_one_of_ones_own(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "A", "ä", "a.npy", "x" * 65, "a b"])
 def test_a_drawing_has_a_plain_name(tmp_path, name):
-    with pytest.raises(ConfigError, match="name: must be at most 64 small letters"):
+    with pytest.raises(ConfigError, match="name: must be at most 64 lower-case letters"):
         save_drawing(tmp_path, name, half_drawn())
     with pytest.raises(ConfigError, match="Draw before you save"):
         save_drawing(tmp_path, "fine", np.zeros((FRAMES, MELS)))

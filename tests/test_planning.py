@@ -94,7 +94,7 @@ def test_a_corpus_that_is_not_there_is_planned_as_jamendos(tmp_path, monkeypatch
     jobs = table.set_index("stage").jobs
     assert jobs[["spectrograms", "training", "perturbations", "flips"]].tolist() == [93, 5, 32, 32]
     assert "synthetic_corpus" not in jobs
-    assert "assumed are songs of 240 s (61 train, 16 valid, 16 test)" in words
+    assert "assumes songs of 240 s (61 train, 16 valid, 16 test), as in Jamendo" in words
 
 
 @pytest.mark.slow
@@ -443,10 +443,10 @@ def test_a_plan_in_words_tells_variants_and_what_is_assumed():
         *("2 jobs, 2 CPU hours, 100.0 % of it work; 2 h 0 min on 4 cores", "CPU time over cores: 30 min 0 s", "0.2 GB on disk"),
         "Variant wide: 1 jobs of its own (1 flips), all others are shared.",
         "Variant same: 0 jobs of its own, all others are shared.",
-        "assumed are songs of 240 s (61 train, 16 valid, 16 test)",
+        "assumes songs of 240 s (61 train, 16 valid, 16 test), as in Jamendo",
     ):
         assert part in words
-    assert "assumed are" not in in_words(jobs, predicted, runs, cores=4)
+    assert "has not been downloaded" not in in_words(jobs, predicted, runs, cores=4)
 
 
 @pytest.mark.slow

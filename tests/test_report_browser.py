@@ -133,7 +133,7 @@ def test_tables_are_those_for_reading_and_a_click_sorts_them(page):
     assert button.find_element("xpath", "..").get_attribute("aria-sort") == "descending"
     button.send_keys(Keys.ENTER)  # by keyboard, too
     assert column(page, "table1", 1) == ["9 % (1 of 11)", "100 % (11 of 11)", "none"]
-    assert "nothing to count" in page.find_element("css selector", "#table-fidelity p.caption").text
+    assert "no excerpt flipped" in page.find_element("css selector", "#table-fidelity p.caption").text
 
 
 def test_warnings_stand_on_top_and_provenance_says_what_was_read(page):

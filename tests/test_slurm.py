@@ -13,14 +13,14 @@ from workspaces import RESULTS, SMALL
 
 pytestmark = pytest.mark.slow
 
-# The training asks for too little memory at first: SLURM kills it, and the profile's retry asks for more.
+# The training requests too little memory at first; SLURM kills it, and the profile's retry requests more.
 TOO_LITTLE_MEMORY = ("--set-resources", "training:mem_mb=250 * attempt ** 4")
 OPTIONS = (
     *("--profile", "profiles/slurm"),
-    # What a node without an accounting database needs, and no long wait between questions.
+    # What a node without an accounting database needs, and a short interval between status checks.
     *("--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2"),
     *("--latency-wait", "5", *TOO_LITTLE_MEMORY),
-    # No more than a small node has; the undisturbed run is on two cores, and makes the same bytes with other threads.
+    # No more than a small node has; the undisturbed run is on two cores, and gives the same bytes with other threads.
     *("--set-threads", "training=1", "perturbations=2"),
 )
 

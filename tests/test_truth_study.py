@@ -318,7 +318,7 @@ def test_the_leaderboard_is_the_mean_of_songs(table):
     assert one.chance.iloc[0] == pytest.approx(rows.groupby("song").chance_sufficiency.mean().mean())
     page = as_markdown(leaderboard.page(found))
     assert "lime (mean)" in page
-    assert "sees the clean excerpt" in page
+    assert "access to the clean excerpt" in page
     games = faithfulness_to_own_game.table(found)
     assert not games.own_game.isna().any()
     assert "norm" not in set(games.explainer)
@@ -458,7 +458,7 @@ def test_costs_tell_rows_and_seconds(table, tmp_path):
     seconds = explainer_costs.table(table, tmp_path).set_index(["explainer", "fill"]).seconds
     assert seconds["shapley_asked", "mean"] == 3  # whose jobs they are; what is read off took none of its own
     assert np.isnan(seconds["shapley", "mean"])
-    assert "read off games" in as_markdown(explainer_costs.page(found))
+    assert "derived from games" in as_markdown(explainer_costs.page(found))
 
 
 def test_without_all_masks_there_is_nothing_and_no_failure(artefacts, tmp_path):

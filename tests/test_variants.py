@@ -306,7 +306,7 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path(tmp_path, monkeypatc
         ({"base": {"seed": 1}}, "variants.base: name is reserved for tables, got 'base'."),
         ({"a": {}}, "variants.a: no changes. Give the keys"),
         ({"a": None}, "variants.a: wrong type, got None."),
-        ({"A": {"seed": 1}}, "variants.A: invalid value, got 'A'. Give names of small letters, digits"),
+        ({"A": {"seed": 1}}, "variants.A: invalid value, got 'A'. Give names of lower-case letters, digits"),
         ({"a__b": {"seed": 1}}, "variants.a__b: invalid value"),
         ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
         ({"a": {"detector": {"attacked": "second"}}}, "variants.a.detector.attacked: invalid value, got 'second'."),

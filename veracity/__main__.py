@@ -16,13 +16,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="veracity", description="A test bench for explanations in audio classification.")
     commands = parser.add_subparsers(dest="command", required=True)
-    page = commands.add_parser("page", help="open a page on which to draw, hear and see", description=_page.__doc__)
-    page.add_argument("song", nargs="?", type=Path, help="audio; without it a synthetic song")
-    page.add_argument("--checkpoint", "--detector", type=Path, help="a detector; without it that of the run, or a small one")
-    page.add_argument("--run", type=Path, metavar="results/RUN", help="a finished run, whose adversarial excerpts are shown")
-    page.add_argument("--corpus", type=Path, help="folder of the run's songs, to hear its excerpts")
-    page.add_argument("--drawings", type=Path, default=Path("drawings"), help="where drawings are saved (default: %(default)s)")
-    page.add_argument("--port", type=int, default=8765, help="of 127.0.0.1; 0: any that is free (default: %(default)s)")
+    page = commands.add_parser("page", help="open the drawing page", description=_page.__doc__)
+    page.add_argument("song", nargs="?", type=Path, help="audio file; by default a synthetic song")
+    page.add_argument("--checkpoint", "--detector", type=Path, help="detector; by default that of the run, or a small one")
+    page.add_argument("--run", type=Path, metavar="results/RUN", help="finished run whose adversarial excerpts are shown")
+    page.add_argument("--corpus", type=Path, help="folder of the run's songs, to play its excerpts")
+    page.add_argument("--drawings", type=Path, default=Path("drawings"), help="folder of saved drawings (default: %(default)s)")
+    page.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1; 0 for any free port (default: %(default)s)")
     page.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser
 

@@ -56,7 +56,7 @@ def smooth(p_sing: np.ndarray, *, frames: int) -> np.ndarray:
 def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
     """Return the first of `THRESHOLDS` with the highest accuracy.
 
-    A warning is logged if no threshold is more accurate than the more frequent label for all frames.
+    A warning is logged if no threshold is more accurate than predicting the more frequent label for all frames.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Detector with a planted shortcut, trained to predict "sing" exactly where a short tone sounds.
 
 The cause of each decision is known by construction, so the detector is a control for explainers. It does not detect singing.
-The settings need no torch, which is imported where a detector is trained.
+torch is imported only where a detector is trained, so that the settings can be used without it.
 """
 
 import copy
@@ -73,16 +73,18 @@ class ShortcutSettings:
         Raises
         ------
         ConfigError
-            If the mel band does not exist, or the tone is longer than a segment without the adjacent windows.
+            If the mel band does not exist, or the tone does not fit in one segment with the overlapping windows.
         """
         if self.mel >= frontend.n_mels:
-            raise ConfigError(f"controls.shortcut.mel: not one of {frontend.n_mels} mel bands, got {self.mel}. Lower it.")
+            raise ConfigError(
+                f"controls.shortcut.mel: must be below frontend.n_mels {frontend.n_mels}, got {self.mel}. Lower it."
+            )
         n = round(self.seconds * frontend.sample_rate)
         held = (frontend.excerpt_frames // n_time - 1) * frontend.hop_samples - frontend.frame_samples
         if n > held:
             most = max(0, held) / frontend.sample_rate
             raise ConfigError(
-                f"controls.shortcut.seconds: more than a segment holds with the windows around it, got {plain(self.seconds)}. "
+                f"controls.shortcut.seconds: must fit in one segment with the overlapping windows, got {plain(self.seconds)}. "
                 f"Give at most {math.floor(1000 * most) / 1000}, or lower lime.n_time."
             )
         return n

@@ -39,7 +39,7 @@ class DrawnExcerpt:
     drawn_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="log-mel excerpt with the drawing")
     coverage: np.ndarray = array("frame", "mel", unit="1", doc="coverage of each bin by the drawing, 0 to 1")
     weights: np.ndarray = array("segment", unit="probability", doc="sampled LIME weights of the drawn-on excerpt")
-    coverage_by_segment: np.ndarray = array("segment", unit="1", doc="share of the drawing that lies in each segment")
+    coverage_by_segment: np.ndarray = array("segment", unit="1", doc="share of the drawing in each segment")
 
 
 @dataclass(frozen=True)

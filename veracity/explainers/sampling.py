@@ -22,31 +22,31 @@ def kernel_shap(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of the label's probability, estimated by KernelSHAP."""
     from shapiq import KernelSHAP
 
-    return _asked(task, KernelSHAP)
+    return _estimate_values(task, KernelSHAP)
 
 
 def permutation_shap(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of the label's probability, estimated by permutation sampling."""
     from shapiq import PermutationSamplingSV
 
-    return _asked(task, PermutationSamplingSV)
+    return _estimate_values(task, PermutationSamplingSV)
 
 
 def svarm(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of the label's probability, estimated by stratified SVARM."""
     from shapiq import SVARM
 
-    return _asked(task, SVARM)
+    return _estimate_values(task, SVARM)
 
 
 def kadd_shap(task: ExplanationTask) -> np.ndarray:
     """Return Shapley values of a second-order additive model fitted to the label's probability (kADD-SHAP)."""
     from shapiq.approximator import kADDSHAP
 
-    return _asked(task, kADDSHAP, max_order=2)
+    return _estimate_values(task, kADDSHAP, max_order=2)
 
 
-def _asked(task: ExplanationTask, method: Any, **settings: Any) -> np.ndarray:
+def _estimate_values(task: ExplanationTask, method: Any, **settings: Any) -> np.ndarray:
     """Return the values of single segments that a shapiq method estimates within the query budget."""
     n = task.grid.n_segments
     budget = BUDGET if task.budget is None else task.budget

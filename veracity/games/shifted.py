@@ -9,9 +9,9 @@ from .grid import SegmentGrid
 
 @dataclass(frozen=True)
 class ShiftedGrid(SegmentGrid):
-    """Grid like `SegmentGrid`, with every inner border half a segment later along time and frequency.
+    """Grid like `SegmentGrid`, with every inner border shifted by half a segment, to later times and higher frequencies.
 
-    Along each axis, the first segment is one and a half times as long as the inner ones, and the last half as long.
+    Along each axis, the first segment is one and a half times as long as the inner ones, and the last one is half as long.
     """
 
     @property

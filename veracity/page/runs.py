@@ -31,7 +31,7 @@ from ..songs.corpus import songs_of
 from ..songs.resynthesis import partly_perturbed
 from ..songs.settings import FrontEnd
 
-KEPT = 8  # number of excerpts in the cache; their 2**20 values take 8 MB each
+KEPT = 8  # number of excerpts in the cache; their 2**20 values take 4 MB each
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Run:
         attacked = self._attacked()
         if not attacked:
             raise ConfigError(
-                f"{folder}: not a finished run of the paper's detector. Give results/<run> of the target all of snakemake."
+                f"{folder}: not a finished run of the paper's detector. Run `snakemake all`, and give its folder results/<run>."
             )
         self.checkpoint = attacked
         self.audio = {song.name: song.audio for song in songs_of("folder", corpus)} if corpus else {}
@@ -124,7 +124,7 @@ class Run:
     def listing(self) -> list[dict[str, Any]]:
         """Return the excerpts of all songs, with number, start in seconds and decision before the attack.
 
-        If a file cannot be read, the reason replaces its excerpts under "error".
+        If a file cannot be read, its row has the key "error" with the reason instead of "excerpts".
         """
         rows: list[dict[str, Any]] = []
         for (domain, song), path in self.paths.items():
@@ -167,7 +167,7 @@ class Run:
     def _path(self, domain: str, song: str) -> Path:
         if (domain, song) not in self.paths:
             raise ConfigError(
-                f"{self.folder}: no excerpts of this attack, got {song!r} and {domain!r}. Choose one of the list."
+                f"{self.folder}: no excerpts of this attack, got {song!r} and {domain!r}. Choose one from the list."
             )
         return self.paths[domain, song]
 
@@ -192,7 +192,7 @@ class Run:
             model = explained_model(load_checkpoint(self.checkpoint).detector.network(), grid, exact=True)
             if not model.exact:
                 raise ConfigError(
-                    f"{self.folder}: the page requires all masks, which are missing ({model.evaluator.reason}). Use another."
+                    f"{self.folder}: the page requires all masks ({model.evaluator.reason}). Use a run with fewer segments."
                 )
             self._models[key] = model
         return self._models[key]

@@ -316,7 +316,7 @@ def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> 
         If the name is invalid or already in use, the drawing is empty, or the file cannot be written.
     """
     if not name or len(name) > 64 or not all(c.isascii() and (c.islower() or c.isdigit() or c in "-_") for c in name):
-        raise ConfigError(f"name: must be at most 64 small letters, digits, - and _, got {quoted(name)}.")
+        raise ConfigError(f"name: must be at most 64 lower-case letters, digits, - and _, got {quoted(name)}.")
     if not coverage.any():
         raise ConfigError("drawing: empty. Draw before you save.")
     path = Path(folder) / f"{name}.npy"

@@ -215,7 +215,7 @@ def in_words(
         f"{f' and {gpus} GPUs' if gpus else ''}, simulated with the jobs' threads and priorities (the longest chain of jobs: "
         f"{as_time(chain)}; CPU time over cores: {as_time(seconds / cores)}); {predicted.disk_mb.sum() / 1000:.3g} GB on disk; "
         f"{predicted.memory_mb.max() / 1000:.3g} GB of memory for the largest job. Updates and excerpts are upper bounds: "
-        "attacks stop when everything has flipped, songs may have fewer excerpts. The wall time leaves out Snakemake's own."
+        "attacks stop when everything has flipped, songs may have fewer excerpts. The wall time excludes Snakemake itself."
     )
     for name in list(runs)[1:]:
         own = Counter(job.rule for job in jobs if job.variant == name)
@@ -223,5 +223,6 @@ def in_words(
         words += f" Variant {name}: {own.total()} jobs of its own{made}, all others are shared."
     if is_assumed:
         counts = ", ".join(f"{JAMENDO[f'n_{split}']} {split}" for split in SPLITS)
-        words += f" The corpus is not there: assumed are songs of {JAMENDO['seconds']:.0f} s ({counts}), as Jamendo has."
+        words += " The corpus has not been downloaded: the plan assumes "
+        words += f"songs of {JAMENDO['seconds']:.0f} s ({counts}), as in Jamendo."
     return words

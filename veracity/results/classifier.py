@@ -62,7 +62,7 @@ def check_length(model: OneLabel, attacked_seconds: float | None) -> None:
     needed = model.classifier.excerpt_samples / model.classifier.sample_rate
     if attacked_seconds is not None and attacked_seconds < needed:
         raise ConfigError(
-            f"attacks.seconds: shorter than an excerpt of the classifier of {needed:.2f} s, got {attacked_seconds}. Raise it."
+            f"attacks.seconds: must be at least {needed:.2f}, one excerpt of the classifier, got {attacked_seconds}. Raise it."
         )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from ..explainers.settings import BOUNDS, EXACT_BASELINES, REQUESTED_SUFFIX
 from .study import named
 
-ELSEWHERE = "read off games of the stages explanations and flips"
+ELSEWHERE = "derived from games of the stages explanations and flips"
 COLUMNS = ["explainer", "fill", "privileged", "budget", "n_queries", "n", "jobs", "seconds", "seconds_per_excerpt"]
 
 
@@ -52,7 +52,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
     """Format `table` for display."""
     shown = {
         "explainer": [named(row.explainer, row.fill) for row in rows.itertuples()],
-        "sees the clean excerpt": np.where(rows.privileged.astype(bool), "yes", "no"),
+        "access to the clean excerpt": np.where(rows.privileged.astype(bool), "yes", "no"),
         "queries per excerpt": [f"{value:.0f}" for value in rows["n_queries"]],
         "excerpts": rows.n,
         "jobs": rows.jobs,

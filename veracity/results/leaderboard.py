@@ -91,7 +91,11 @@ def _line(first: dict[str, str], explainer: tuple, part: pd.DataFrame) -> dict[s
     name, fill, privileged, budget = explainer
     cells = {score: _cell(part[part.score == score].iloc[0]) for score in SHOWN}
     known = part[part.score == SHOWN[0]].iloc[0]
-    words = {"explainer": named(name, fill), "sees the clean excerpt": "yes" if privileged else "no", "reads": budget}
+    words = {
+        "explainer": named(name, fill),
+        "access to the clean excerpt": "yes" if privileged else "no",
+        "model queries": budget,
+    }
     return {**first, **words, "songs": int(known.n_songs), "excerpts": int(known.n), **cells}
 
 

@@ -121,7 +121,7 @@ def read_table(path: str | os.PathLike, label_name: str = SING) -> pd.DataFrame:
     return table if len(table) else table.astype({column: float for column in table if column not in TEXTS})
 
 
-NOTHING = "No rows: there was nothing to count (no excerpt flipped; tables/attacks tells how many of how many)."
+NOTHING = "No rows: no excerpt flipped (counts are in tables/attacks)."
 NO_TRUTH = (
     "No rows: no excerpt flipped (tables/attacks), or not all masks of the model are known (tables/classifier, lime.exact)."
 )

@@ -101,8 +101,9 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 {% endfor -%}
 {% if sounds -%}
 <h2 id="listening">Listening</h2>
-<p>Headphones help. Each player says what the detector makes of these segments, mixed in what it sees (f(x), and whether the
-label flips), and of the very sound. A perturbation of magnitudes has no phase: it sounds with that of the original.</p>
+<p>Headphones are recommended. The label of each player gives P(sing) and the decision for these segments in the detector's
+input (f(x)) and for the resynthesised sound. A perturbation of magnitudes has no phase; it is played with that of the
+original.</p>
 {% for title, group in sounds -%}
 <section class="heard">
 <h3>{{ title }}</h3>
@@ -133,7 +134,7 @@ src="data:audio/flac;base64,{{ one.audio }}"></audio>
 {% endfor -%}
 <h2 id="provenance">Provenance</h2>
 <p>Commit: {{ commit }}</p>
-<h3>What the run has read</h3>
+<h3>Inputs of the run</h3>
 <pre>{{ inputs }}</pre>
 <h3>Versions</h3>
 <pre>{{ versions }}</pre>
@@ -200,7 +201,7 @@ def write_report(
         warnings=warnings,
         commit=commit(),
         sounds=_sounds(Path(tables["listening"]).with_suffix(".csv"), Path(sounds)) if sounds else [],
-        inputs=yaml.safe_dump(dict(inputs or {}), allow_unicode=True) if inputs else "nothing from outside",
+        inputs=yaml.safe_dump(dict(inputs or {}), allow_unicode=True) if inputs else "no files from outside",
         tables={name: _table(tables[name]) for name in _in_order(tables)},
         versions=yaml.safe_dump(versions()),
         configuration=yaml.safe_dump(dict(configuration), sort_keys=False),

@@ -10,7 +10,7 @@ from ..labels import SING, direction_title
 from .pooling import SELECTIONS, as_paper_table, in_paper_order, judged
 
 TITLES = {"lime": "LIME", "lime_exact": "LIME, exact", "norm": "norm", "best": "best 3", "random": "random 3"}
-TITLES |= {"best_found": "best 3 found", "random_sampled": "sampled 3"}
+TITLES |= {"best_found": "best 3 found", "random_sampled": "random 3 (sampled)"}
 
 
 def table(rates: pd.DataFrame, *, fill: str, k: int = 3, label_name: str = SING) -> pd.DataFrame:

@@ -29,7 +29,7 @@ class Spectrogram(AudioStats):
     song: str = note("name of the song")
     split: str = note("train, valid or test")
     label_overhang_seconds: float = note(
-        "how far the labels run past the audio (negative: end before it); they are clipped or go on to its end"
+        "time by which the labels exceed the audio (negative: they end earlier); they are clipped, or the last one is extended"
     )
     magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes, float16")
     log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="norm of the unrounded magnitudes")

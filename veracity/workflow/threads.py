@@ -19,7 +19,7 @@ def threads_of(run: Run, stage: str, cores: int) -> int:
     Parameters
     ----------
     run : Run
-        Run of the jobs.
+        Run to which the jobs belong.
     stage : {"training", "perturbations", "tuning_runs"}
         Name of the stage.
     cores : int

@@ -11,7 +11,7 @@ const text = (values) => { let s = ""; for (const v of values) s += String.fromC
 const words = { sing: "sing", nosing: "no sing" };
 const told = (value, digits = 3) => value.toFixed(digits).replace(/^-(0\.0*)$/, "$1");
 
-function digits(threshold, ...ps) { // as many as it takes to tell each P(sing) from the threshold
+function digits(threshold, ...ps) { // as many as distinguish each P(sing) from the threshold
   let n = 3;
   while (n < 15 && ps.some((p) => p !== threshold && told(p, n) === told(threshold, n))) n++;
   return n;
@@ -21,7 +21,7 @@ async function fetched(path, options) {
   const orGone = (instead) => (error) => { if (error.name === "AbortError") throw error; return instead; };
   const response = await fetch("/" + path, options).catch(orGone(null));
   if (!response) throw new Error(GONE);
-  const answer = await response.json().catch(orGone(null)); // what stands between page and server may answer in no JSON
+  const answer = await response.json().catch(orGone(null)); // a proxy between page and server may not answer with JSON
   if (response.ok && answer) return answer;
   const why = answer?.error || answer?.superseded || `The page's server answered with error ${response.status}. See its terminal for details.`;
   throw Object.assign(new Error(why), { superseded: Boolean(answer?.superseded) });
@@ -124,7 +124,7 @@ function choose(start) {
   changed();
 }
 
-function lift() { // end the stroke that is being drawn, and tell whether there was one
+function lift() { // end the stroke that is being drawn; returns whether there was one
   const wasDown = state.penDown || state.last !== null;
   [state.penDown, state.last] = [false, null];
   return wasDown;
@@ -168,7 +168,7 @@ function place(event) {
   return [(event.clientX - box.left) / box.width * n_frames - 0.5, (1 - (event.clientY - box.top) / box.height) * n_mels - 0.5];
 }
 
-async function changed() { // ask for the explanation of what is drawn now; an answer to an older drawing is dropped
+async function changed() { // request the explanation of the present drawing; answers to older drawings are dropped
   state.drawn = null;
   state.abort?.abort();
   const { signal } = state.abort = new AbortController();
@@ -238,16 +238,16 @@ function showFound(found) {
   $("sets-figure").hidden = !found.touched.length;
   table($("sets"), count.map((c) => (n ? c / n : 0)), (v, i) => (found.touched.includes(i) ? (n ? Math.round(100 * v) + " %" : "·") : ""), "70 110 190");
   $("sets-told").textContent = n
-    ? `${setsTold(n, sets[0].length)}. In the table: in how many of them each segment is. ${n > 1 ? "The first" : "It"}: {${sets[0].join(", ")}}.`
-    : "No part of the drawing makes another label. Dots: segments that the drawing has touched.";
+    ? `${setsTold(n, sets[0].length)}. Table: percentage of these sets that contain each segment. ${n > 1 ? "The first" : "It"}: {${sets[0].join(", ")}}.`
+    : "No part of the drawing flips the label. Dots: segments that contain part of the drawing.";
 }
 
 function setsTold(n, size) {
   const of = size > 1 ? `${size} segments` : "one segment";
-  return n > 1 ? `${n} sets of ${of} each make the new label alone; no smaller ones do` : `1 set of ${of} makes the new label alone; no smaller one does`;
+  return n > 1 ? `${n} sets of ${of} each flip the label; no smaller set does` : `1 set of ${of} flips the label; no smaller set does`;
 }
 
-function table(element, values, shown = (v) => told(v), above = "0 150 110") { // as the excerpt lies: time along, low bands at the bottom
+function table(element, values, shown = (v) => told(v), above = "0 150 110") { // arranged like the excerpt: time from left to right, low bands at the bottom
   const { n_time, n_band } = state.about.grid, most = Math.max(1e-9, ...values.map(Math.abs));
   element.replaceChildren();
   for (let band = n_band - 1; band >= 0; band--) {
@@ -338,7 +338,7 @@ function listen() {
 async function upload(event) {
   const [file] = event.target.files;
   if (!file) return;
-  say("state", `${file.name} is read …`);
+  say("state", `Loading ${file.name} …`);
   try {
     const { song } = await fetched("upload?name=" + encodeURIComponent(file.name), { method: "PUT", body: file });
     await fetchSong("?song=" + song);
@@ -351,7 +351,7 @@ async function save(event) {
   event.preventDefault();
   try {
     const { path } = await ask("save", { name: $("name").value, coverage: text(state.coverage) });
-    say("saved", `Saved as ${path}. A run draws with it where its configuration says drawings: {folder: ${state.about.drawings}}.`);
+    say("saved", `Saved as ${path}. To use it in a run, set drawings: {folder: ${state.about.drawings}} in its configuration.`);
   } catch (error) { say("saved", error.message, true); }
 }
 
@@ -364,7 +364,7 @@ async function fetchSong(which = "") {
   axis("song-axis", 0, song.n / state.about.frames_per_second);
   $("start").max = song.n - state.about.n_frames;
   const half = Math.floor(state.about.n_frames / 2), above = song.p_sing.slice(half, song.n - half).map((p) => p - state.about.threshold);
-  const unsure = above.map((a) => (a > 0 ? a : 1 - a)); // the least sure of what is called “sing”: there little drawing flips the label
+  const unsure = above.map((a) => (a > 0 ? a : 1 - a)); // the “sing” excerpt closest to the threshold, which a small drawing flips
   choose(unsure.reduce((best, one, i) => (one < unsure[best] ? i : best), 0));
 }
 
