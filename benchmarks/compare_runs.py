@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 PROVENANCE = {"settings", "seed", "versions", "inputs", "artefact"}
-SKIPPED = ("logs", "benchmarks")  # what a run says of itself, not what it computes
+SKIPPED = ("logs", "benchmarks")  # describe the run and are not results
 MEASURED = ("costs", "plan")
 
 
@@ -86,7 +86,7 @@ def digests(run: Path, renames: dict[str, str], *, whole_texts: bool) -> dict[st
 
 
 def main() -> int:
-    """Compare, print, and tell by the exit status."""
+    """Compare two runs, print the differences, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("other", type=Path)

@@ -53,7 +53,7 @@ def _synthetic(path: Path, seconds: float) -> Path:
 
 
 def dag_build_93(device: torch.device, quick: bool) -> Row:
-    """Let Snakemake work out the jobs of the paper's 93 songs; baseline = of 9 songs, ratio = baseline / value."""
+    """Time the construction of the DAG of the paper's 93 songs; baseline = of 9 songs, ratio = baseline / value."""
     seconds, jobs = {}, {}
     for counts in ((61, 16, 16), (5, 2, 2)):
         with tempfile.TemporaryDirectory() as folder:

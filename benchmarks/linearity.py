@@ -47,7 +47,7 @@ def overlay(counts: tuple[int, int, int]) -> dict:
 
 
 def costs(counts: tuple[int, int, int], cores: int) -> pd.DataFrame:
-    """Run everything on so many songs, in a folder that is deleted afterwards, and return what its stages cost."""
+    """Run the workflow on the given numbers of songs in a temporary folder, and return the costs of its stages."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "config.yaml")
         config.write_text(yaml.safe_dump(overlay(counts)), encoding="utf-8")
@@ -68,7 +68,7 @@ def lines(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         By stage: CPU seconds by size of the corpus, and of the line ``fixed`` and ``per_song`` CPU seconds and
-        ``off_percent``: how far a run lies from it at most, relative to the largest run.
+        ``off_percent``: largest distance of a run from the line, relative to the largest run.
     """
     wide = table.pivot(index="stage", columns="corpus", values="cpu_seconds")
     for stage, runs in table.groupby("stage"):

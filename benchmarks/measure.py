@@ -1,4 +1,4 @@
-"""What all benchmarks share: rows of the table, timing, and the material they are run on."""
+"""Functions of all benchmarks: rows of the table, timing, detector and songs."""
 
 import contextlib
 import functools
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class BenchmarkFixture:
-    """A detector and songs, real ones where they are at hand.
+    """A detector and songs, real ones if they are available.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ def fixture(device: torch.device) -> BenchmarkFixture:
 
 
 def best_seconds(*works: Callable[[], object], device: torch.device, repeats: int, warm_up: bool = True) -> list[float]:
-    """Return the shortest of some runs of each work; they take turns, so that a disturbance meets all of them.
+    """Return the shortest of some runs of each work; the runs alternate, so that other load affects all of them.
 
     A first run of each, with `warm_up`, is not counted.
     """
@@ -121,7 +121,7 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
 def seconds_per_step(*runs: Callable[[int], object], device: torch.device, few: int, many: int, repeats: int) -> list[float]:
     """Return seconds per step of works that also have a set-up: the difference of long and short runs.
 
-    NaN where it drowns in what disturbs them. A GPU does ten times as many steps, since they are short there.
+    NaN if the difference is not positive because of other load. A GPU runs ten times as many steps, because they are short.
     """
     few, many = (10 * few, 10 * many) if device.type == "cuda" else (few, many)
     works = [functools.partial(run, n_steps) for run in runs for n_steps in (few, many)]

@@ -62,7 +62,7 @@ def _masks(device: torch.device) -> float:
 
 
 def _corpus(n_songs: int) -> float:
-    """Take in songs as rule training reads them."""
+    """Read songs as rule `training` does."""
     frontend = FrontEnd()
     shape = n_frames(SONG_SECONDS * frontend.sample_rate, frontend), frontend.n_bins
 

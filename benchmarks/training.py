@@ -51,7 +51,7 @@ def trained(
     device: torch.device,
     precision: Literal["float32", "bfloat16"] = "float32",
 ) -> Callable[..., list[np.ndarray]]:
-    """Return a function that trains for so many updates, on so many threads, and returns the weights."""
+    """Return a function that trains for given numbers of updates and threads, and returns the weights."""
 
     def ours(n_updates: int, threads: int | None = None) -> list[np.ndarray]:
         settings = TrainingSettings(n_updates=n_updates, precision=precision)

@@ -1,4 +1,4 @@
-"""Write docs/findings.md, and what README says of it, from the tables of docs/truth: python docs/findings.py.
+"""Write docs/findings.md, and the findings in README, from the tables of docs/truth: python docs/findings.py.
 
 The pages are written in docs/findings.in and docs/findings_readme.in, whose numbers are not typed but read:
 
@@ -152,13 +152,13 @@ def verdicts(tables: Tables, **wanted: object) -> pd.Series:
 
 
 def counted(tables: Tables, control: str) -> str:
-    """Return how many expectations of a control hold, of how many."""
+    """Return the numbers of expectations of a control that hold and in all."""
     found = verdicts(tables, control=control)
     return f"{(found == 'as expected').sum()} of {len(found)}"
 
 
 def blind(tables: Tables) -> pd.DataFrame:
-    """Return the rows of controls of explainers that read nothing at all and are expected at chance."""
+    """Return the rows of controls of explainers that do not use the model and are expected at chance."""
     rows = tables["controls"]
     return rows[rows.explainer.isin(["constant", "random_order"]) & (rows.expected == "chance")]
 
@@ -257,7 +257,7 @@ def _part(tables: Tables, name: str, column: str = "mean") -> np.ndarray:
 
 
 def _share_below(tables: Tables, score: float) -> str:
-    """Return how many excerpts the gradient times the perturbation scores below a value, of how many."""
+    """Return the numbers of excerpts that the gradient times the perturbation scores below a value and in all."""
     rows = tables.rows("scores", explainer="gradient_x_perturbation").aufc_normalised.dropna()
     return f"{(rows < score).sum()} of {len(rows)}"
 
@@ -380,7 +380,7 @@ def _panels_of_fidelity(tables: Tables, fill: str = MEAN) -> pd.DataFrame:
     return in_panels(rows[rows.domain != "all"])
 
 
-#: What sentences and headings claim beyond the numbers that stand in them, by name.
+#: Claims of sentences and headings beyond the numbers in them, by name.
 CLAIMS: dict[str, Callable[[Tables], bool]] = {
     "both are the largest parts": _both_are_largest,
     "question is above 0": lambda t: bool((_part(t, "question", "low") > 0).all()),
@@ -523,7 +523,7 @@ def unbound(template: str) -> list[str]:
 
 
 def pages(tables: Tables) -> dict[Path, str]:
-    """Return what the page and README are to hold."""
+    """Return the contents of the page and of README."""
     readme = README.read_text(encoding="utf-8")
     parts = re.split(r"^=== (\w+)\n", (PAGE.parent / "findings_readme.in").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     for name, template in zip(parts[::2], parts[1::2], strict=True):

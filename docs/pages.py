@@ -1,4 +1,4 @@
-"""Pages of the site that are made: README and the like, the tour as it ran, and a page of reference for each room."""
+"""Generated pages of the site: README and other pages of the project, the executed tour, and a reference of each package."""
 
 import os
 import re
@@ -18,7 +18,7 @@ ALONE = ["notebook", "labels", "errors", "settings"]
 
 
 def on_config(config):
-    """List a page of reference for each room, the notebook first."""
+    """List a reference page for each package, the notebook first."""
     (reference,) = (part["Reference"] for part in config.nav if "Reference" in part)
     reference[:] = [{name: f"reference/{name}.md"} for name in [*ALONE[:1], *ROOMS, *ALONE[1:]]]
     return config

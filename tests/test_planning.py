@@ -56,7 +56,7 @@ rule wide__flips:
     wildcards: domain=waveform, song=song
     priority: 1.5
     threads: 4
-    resources: tmpdir=/tmp, turn=1, gpu=1, mem_mb=3000
+    resources: tmpdir=/tmp, serial=1, gpu=1, mem_mb=3000
 Shell command: None
 
 [Mon Nov 30 12:22:19 2026]

@@ -94,8 +94,8 @@ def jobs_of(config: Mapping[str, Any], snakefile: Path, *, cores: int = 1, folde
 
     Numbers of threads depend on `cores`. Other parameters and errors are those of `snakemake`.
     """
-    asked = ("--dry-run", "--forceall", "all", "--cores", str(cores), "--quiet", "host")
-    shown = snakemake(config, snakefile, *asked, folder=folder)
+    arguments = ("--dry-run", "--forceall", "all", "--cores", str(cores), "--quiet", "host")
+    shown = snakemake(config, snakefile, *arguments, folder=folder)
     return [_job(name, dict(LINE.findall(lines))) for name, lines in BLOCK.findall(shown) if name != "all"]
 
 

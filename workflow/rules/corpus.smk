@@ -41,7 +41,7 @@ rule spectrograms:
     benchmark:
         benchmark_of("spectrograms/{song}")
     resources:
-        turn=1,
+        serial=1,
         runtime=growing(5),
     params:
         settings=uses("spectrograms"),

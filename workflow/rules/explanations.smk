@@ -26,7 +26,7 @@ for stage, read in EXPLAINING.items():
         benchmark:
             benchmark_of(names_of(stage))
         resources:
-            turn=1,
+            serial=1,
             gpu=gpus("explaining_device"),
             mem_mb=growing(3000),
         params:

@@ -15,7 +15,7 @@ def table(name):
 
 
 def truth(*keys):
-    return {"asked": {key: config["truth"][key] for key in keys}}
+    return {"contrasts": {key: config["truth"][key] for key in keys}}
 
 
 RATES, ROWS, SCORES = ["flip_rates"], ["localised_rows"], ["scores"]

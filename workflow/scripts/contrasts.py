@@ -8,11 +8,11 @@ from _tables import write_table
 
 with job(snakemake):
     label_name, names = snakemake.params.label_name, {"fill": snakemake.params.fill, "seed": snakemake.params.seed}
-    table = contrasts.table(read_table(snakemake.input[0], label_name), **snakemake.params.asked, **names)
+    table = contrasts.table(read_table(snakemake.input[0], label_name), **snakemake.params.contrasts, **names)
     write_table(
         snakemake,
         table,
         contrasts.page(table, label_name),
-        f"Declared contrasts in {snakemake.params.asked['score']}",
+        f"Declared contrasts in {snakemake.params.contrasts['score']}",
         empty=NO_TRUTH,
     )
