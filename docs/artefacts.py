@@ -18,7 +18,7 @@ from veracity.songs.spectra import Spectrogram
 
 PAGE = Path(__file__).with_suffix(".md")
 
-#: Where each kind lies under results/<run>/, and the rule that writes it.
+#: Path of each kind of artefact below results/<run>/, and the rule that writes it.
 FILES = {
     Spectrogram: "spectrograms/{song}.h5",
     Predictions: "predictions/{detector}.h5",

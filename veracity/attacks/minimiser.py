@@ -107,7 +107,7 @@ def minimise(
         shape of `delta`. The gradient is that of ``alpha`` times the mean over frames of the binary cross-entropy with `target`
         (0 or 1). It is overwritten.
     was_sing : Tensor of bool, shape (n_items, n_frames)
-        Decisions on the clean items, which are to be flipped.
+        Decisions on the clean items, which the attack should flip.
     settings : AttackSettings
         Settings of the attack.
     threshold : float

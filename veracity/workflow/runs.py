@@ -1,7 +1,7 @@
 """A run and its variants: configurations, songs, and the folder of each artefact.
 
 An artefact is computed once for all runs with equal settings of it (`Run.settings_of`). The first of these runs owns it: the
-artefact lies in the folder of that run, and its rules compute it for the others.
+artefact is in the folder of that run, and its rules compute it for the others.
 """
 
 import functools

@@ -23,7 +23,7 @@ LEADERS = ["leaderboard", "scores"]
 LOOK = {"results": lambda wildcards, output: str(Path(output.table).parents[1])}  # with benchmarks and logs
 CSV = {"table": "tables/{}.csv"}
 BY_EXCERPT = {"excerpts": "tables/{}_by_excerpt.csv"}
-# What a page reads (stages, and tables of other pages), what it writes, and its parameters.
+# Inputs of each table or figure (stages, and other tables), outputs, and parameters.
 PAGES = {
     "corpus": (["spectrograms"], TABLE, {}),
     "detector": (["predictions"], TABLE, {}),
