@@ -233,7 +233,7 @@ def named(monkeypatch):
 @pytest.mark.parametrize(
     ("build", "settings", "message"),
     [
-        (lambda: 3, {}, "must return a classifier with sample_rate, excerpt_samples, labels, .*, got a int"),
+        (lambda: 3, {}, "must return a classifier with sample_rate, excerpt_samples, labels, .*, got int"),
         (lambda: 1 / 0, {}, "fails .ZeroDivisionError"),
         (lambda: mel_cnn(3), {}, "model.label: missing for a_users_module:build with 3 labels, got null"),
         (lambda: mel_cnn(3), {"label": "musik"}, "got 'musik'. Choose from speech, music, noise .did you mean 'music'"),
@@ -351,9 +351,9 @@ def test_a_model_that_answers_otherwise_than_when_it_was_attacked_is_refused():
     ("changed", "message"),
     [
         ({"labels": "ab"}, "labels are a list of names, got 'ab'"),
-        ({"labels": ["a", "a"]}, "different labels, got"),
+        ({"labels": ["a", "a"]}, "distinct labels, got"),
         ({"labels": [""]}, "labels are a list of names, got"),
-        ({"exclusive": "no"}, "exclusive True or False, got 'no'"),
+        ({"exclusive": "no"}, "exclusive is True or False, got 'no'"),
     ],
 )
 def test_labels_that_are_none_are_refused(changed, message, named):

@@ -126,7 +126,7 @@ def test_the_notebook_of_the_docs_explains(tmp_path, monkeypatch, capsys):
 
 def test_explainers_are_read():
     settings = yaml.safe_load(block(("explainers.md", "explainers:")))["explainers"]
-    assert [one.name for one in explainers_of(settings)] == ["shapley", "kernel_shap_512", "loudest", "stored"]
+    assert [one.name for one in explainers_of(settings)] == ["shapley", "kernel_shap_512", "effect_per_energy", "stored"]
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_explainers_explain(tmp_path, monkeypatch):
         model, rng = explained_model(detector, grid), np.random.default_rng(0)
         return explain(explainer, model, excerpt, grid, "sing", threshold=0.5, rng=rng).weights
 
-    for function in (my_explainer.loudest, my_methods.ablation, my_methods.stratified):
+    for function in (my_explainer.effect_per_energy, my_methods.ablation, my_methods.stratified):
         assert ask(function).shape == (6,)
     np.testing.assert_allclose(ask(my_methods.ablation), ask("occlusion"), atol=1e-4)
     save_checkpoint(tmp_path / "detector.pt", Checkpoint(detector, threshold=0.5))

@@ -292,7 +292,7 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         return f"a list of {amount}{different}values, each {accepted(schema, node.get('items', {}))}"
     if kind == "object":
         keys = node.get("properties", {})
-        return f"a mapping with the keys {', '.join(keys)}" if keys else "keys and values"
+        return f"a mapping with the keys {', '.join(keys)}" if keys else "a mapping of names to values"
     limit = f" of at most {node['maxLength']} characters" if "maxLength" in node else ""
     return {"boolean": "true or false", "null": "null", "string": f"text{limit}"}.get(str(kind), "another value")
 

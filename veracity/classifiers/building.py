@@ -62,7 +62,7 @@ def built(settings: ModelSettings) -> OneLabel:
     ------
     ConfigError
         If the classifier cannot be imported or built, does not implement `Classifier`, lacks the label, or does not return
-        finite, differentiable logits that are independent of the batch. The message names it.
+        finite, differentiable logits that are independent of the batch. The message names the classifier.
     """
     assert settings.build is not None
     build = imported(settings.build, "the callable of model.build", key="model.build")
@@ -94,21 +94,21 @@ def _checked_labels(classifier: Any, settings: ModelSettings) -> list[str]:
         parts = ("sample_rate", "excerpt_samples", "labels", "exclusive", "representation", "logits")
         missing = ", ".join(part for part in parts if not hasattr(classifier, part))
         raise ConfigError(
-            f"{named} must return a classifier with {missing}, got a {type(classifier).__name__}. Return a classifier."
+            f"{named} must return a classifier with {missing}, got {type(classifier).__name__}. Add what is missing."
         )
     within(classifier.sample_rate, 1000, 768000, f"sample_rate of {settings.build}", whole=True)
     within(classifier.excerpt_samples, 2, 2**26, f"excerpt_samples of {settings.build}", whole=True)
     labels = classifier.labels
     if isinstance(labels, str) or not all(isinstance(label, str) and label.strip() for label in labels):
         raise ConfigError(
-            f"{named} must return a classifier whose labels are a list of names, got {quoted(labels)}. Correct labels."
+            f"{named} must return a classifier whose labels are a list of names, got {quoted(labels)}. Correct the labels."
         )
     labels = list(labels)
     if len(set(labels)) < len(labels):
-        raise ConfigError(f"{named} must return a classifier with different labels, got {quoted(labels)}. Rename one.")
+        raise ConfigError(f"{named} must return a classifier with distinct labels, got {quoted(labels)}. Rename one.")
     if not isinstance(classifier.exclusive, bool):
         raise ConfigError(
-            f"{named} must return a classifier with exclusive True or False, got {quoted(classifier.exclusive)}. Set it."
+            f"{named} must return a classifier whose exclusive is True or False, got {quoted(classifier.exclusive)}. Set it."
         )
     return labels
 

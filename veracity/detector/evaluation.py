@@ -89,10 +89,10 @@ def tune_threshold(p_sing: np.ndarray, truth: np.ndarray) -> float:
     accuracies = [np.mean(is_sing(p_sing, threshold) == truth) for threshold in THRESHOLDS]
     if max(accuracies) <= max(np.mean(truth), 1 - np.mean(truth)):
         log.warning(
-            "detector.threshold: no threshold is more accurate on the validation songs than one label for all frames "
-            "(%.1f %%), got %g. Train the detector longer, or set the threshold.",
-            100 * max(accuracies),
+            "detector.threshold: on the validation songs, no threshold is more accurate than a constant decision, got %g "
+            "(%.1f %% correct). Train the detector longer, or set the threshold.",
             THRESHOLDS[int(np.argmax(accuracies))],
+            100 * max(accuracies),
         )
     return float(THRESHOLDS[int(np.argmax(accuracies))])
 

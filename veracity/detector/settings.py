@@ -186,11 +186,11 @@ class TrainingSettings:
     targets : tuple of float
         Smoothed labels of "no sing" and "sing".
     stretch : float
-        Largest relative time stretch; the factor is uniform from 1 - this to 1 + this.
+        Largest relative time stretch; the factor is drawn uniformly from [1 - stretch, 1 + stretch].
     shift : float
-        Largest relative pitch shift; the factor is uniform from 1 - this to 1 + this.
+        Largest relative pitch shift; the factor is drawn uniformly from [1 - shift, 1 + shift].
     filter_db : float
-        Largest gain of the random filter in dB; the gain is uniform from -this to +this.
+        Largest gain of the random filter in dB; the gain is drawn uniformly from [-filter_db, filter_db].
     filter_min_hz : float
         Lower limit of the centre frequency of the random filter in Hz; the centre frequency is log-uniform.
     filter_max_hz : float

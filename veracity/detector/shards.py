@@ -52,7 +52,7 @@ class _Shard:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Mean and variance of each channel, and the number of values; 0 for running statistics."""
+    """Mean and variance of each channel, and the number of values, which is 0 for running statistics."""
 
     mean: Tensor
     variance: Tensor
@@ -67,7 +67,7 @@ def sharded_gradients(
     Parameters
     ----------
     detector : Detector
-        Detector in the mode in which to compute.
+        Detector in training or evaluation mode.
     excerpts : Tensor, shape (n, excerpt_frames, n_mels)
         Natural log of mel magnitude, not standardised.
     target : Tensor, shape (n,)

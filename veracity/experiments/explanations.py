@@ -25,7 +25,7 @@ LOGITS = ("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set")  # com
 class Explanations:
     """LIME (sampled and exact) and exact attributions of the clean and the adversarial excerpts of one song.
 
-    Weights refer to P(sing), also if "no sing" is explained. Values that were not computed are NaN.
+    Weights refer to P(sing), even if "no sing" is explained. Values that were not computed are NaN.
     """
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
@@ -37,7 +37,7 @@ class Explanations:
     intercept: np.ndarray = array("input", "fill", "method", "excerpt", unit="probability", doc="LIME intercepts")
     fidelity: np.ndarray = array("input", "fill", "method", "excerpt", unit="1", doc="weighted R^2 of the surrogate")
     local_prediction: np.ndarray = array(
-        "input", "fill", "method", "excerpt", unit="probability", doc="surrogate of the whole excerpt"
+        "input", "fill", "method", "excerpt", unit="probability", doc="surrogate's prediction for the whole excerpt"
     )
     shapley: np.ndarray = array("input", "fill", "excerpt", "segment", unit="probability", doc="exact Shapley values")
     banzhaf: np.ndarray = array("input", "fill", "excerpt", "segment", unit="probability", doc="exact Banzhaf values")
@@ -51,7 +51,7 @@ class Explanations:
         "excerpt",
         "segment",
         unit="rank",
-        doc="ranking beginning with the smallest set that keeps the adversarial decision, each part by Shapley values",
+        doc="ranking beginning with the smallest set that keeps the adversarial decision, each part ordered by Shapley value",
     )
     smallest_set_size: np.ndarray = array(
         "fill", "excerpt", unit="segments", doc="size of that set, 0 if the fill alone keeps the decision, NaN if there is none"
@@ -60,7 +60,7 @@ class Explanations:
         "fill",
         "excerpt",
         unit="1",
-        doc="share of the adversarial excerpt's variance, in LIME's kernel, that the best additive surrogate explains",
+        doc="share of the variance of P(sing) over masks, weighted by LIME's kernel, that the best additive surrogate explains",
     )
     variance_by_order: np.ndarray = array(
         "input",

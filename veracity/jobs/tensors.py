@@ -17,7 +17,7 @@ ALONE = "save the weights alone with torch.save(model.state_dict(), ...)"
 
 def save_tensors(path: str | os.PathLike, content: dict[str, Any]) -> None:
     """Save tensors and plain values atomically in the format of torch; identical content gives identical bytes."""
-    saved = io.BytesIO()  # memory, because torch stores the name of a file in it and does not report a full disk
+    saved = io.BytesIO()  # in memory, because torch.save writes the file's own name into it and does not report a full disk
     torch.save(content, saved)
     with replacing(path) as temporary:
         temporary.write_bytes(saved.getbuffer())
@@ -60,7 +60,7 @@ def load_tensors(path: str | os.PathLike) -> Any:
         raise CheckpointError(f"{path}: cannot be read, because permission is missing. Change its permissions.") from None
     except Exception as error:  # damaged files can raise any error, and the message of torch suggests unsafe loading
         raise CheckpointError(
-            f"{path}: cannot be loaded as weights, because it is truncated or damaged, or contains more than tensors (a whole "
+            f"{path}: cannot be loaded as weights, because it is truncated or damaged, or is in another format (a whole "
             f"model, TorchScript, safetensors). Get it again, or {ALONE}."
         ) from error
     if isinstance(content, dict):

@@ -71,8 +71,8 @@ def of_job(results: Path, part: Path) -> pd.DataFrame:
     log = (results / "logs" / part).with_suffix(".log")
     startup, seconds, peak_mb = logged(log) if log.is_file() else (math.nan, math.nan, math.nan)
     row = pd.read_csv(results / "benchmarks" / part, sep="\t", na_values="-")
-    # Measurements of the job itself take precedence: Snakemake 9 samples CPU time and memory each half second for 15 s, later
-    # each 30 s, and not at the end.
+    # Measurements of the job itself take precedence: Snakemake 9 samples CPU time and memory every half second for 15 s, then
+    # every 30 s, and not at the end.
     logged_values = {"cpu_time": seconds, "max_rss": peak_mb}
     counted = {column: count for column, count in logged_values.items() if not math.isnan(count)}
     return row.assign(stage=part.with_suffix("").parts[0], startup=startup, **counted)
@@ -120,4 +120,4 @@ def title(costs: pd.DataFrame) -> str:
     """Return a summary of `table` in one sentence."""
     work = 100 * (1 - costs.startup_cpu_seconds.sum() / costs.cpu_seconds.sum())
     jobs, seconds = costs.jobs.sum(), costs.cpu_seconds.sum()
-    return f"What each stage cost: {jobs} jobs, {seconds:.0f} s of CPU time, {work:.1f} % of it work"
+    return f"Cost by stage: {jobs} jobs, {seconds:.0f} s of CPU time, {work:.1f} % of it after start-up"

@@ -1,7 +1,7 @@
 """The spectrogram of a song as an artefact, which training, predictions and drawings read.
 
 This module is separate from `veracity.songs.spectrograms`, which computes spectrograms. Changes in the reading of audio and
-labels therefore cause a new training only if they change a spectrogram.
+labels therefore trigger retraining only if they change a spectrogram.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Spectrogram(AudioStats):
         "time by which the labels exceed the audio (negative: they end earlier); they are clipped, or the last one is extended"
     )
     magnitude: np.ndarray = array("frame", "bin", unit="linear magnitude", doc="short-time Fourier magnitudes, float16")
-    log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="norm of the unrounded magnitudes")
+    log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="log-mel spectrogram of the unrounded magnitudes")
     is_sing: np.ndarray | None = array(
         "frame",
         unit="1",

@@ -54,7 +54,7 @@ Target = Annotated[
     str,
     matching(
         r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*",
-        "module:callable, as in my_package.my_model:predict",
+        "module:callable (for example my_package.my_model:predict)",
     ),
 ]
 Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", "an explainer, as in shapley or shapley:clean")]
@@ -103,7 +103,7 @@ class Corpus:
 
     kind: Annotated[
         Literal["synthetic", "folder", "audio"],
-        about("synthetic: generated; folder: in the Jamendo layout; audio: any folder of audio, without labels."),
+        about("synthetic: generated; folder: in the Jamendo layout; audio: any folder of audio."),
     ] = "synthetic"
     folder: Annotated[FilePath | None, about("Path to the corpus, unless it is synthetic.")] = None
     words: Words = Words()
@@ -134,7 +134,7 @@ class DetectorKeys:
     threshold: Annotated[
         Probability | None, about("Threshold of P(sing) for a decision; null: tuned on the validation songs.")
     ] = None
-    median_frames: Annotated[Few, about("Length of the median filter of predictions in frames, for scores only.")] = 56
+    median_frames: Annotated[Few, about("Length in frames of the median filter of predictions, for scores only.")] = 56
     n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 2
     attacked: Annotated[Seed, about("Trained detector that is attacked and explained.")] = "seed0"
     architecture: Architecture = Architecture()
@@ -212,7 +212,7 @@ class Model(ModelSettings):
     """User-supplied model instead of the paper's detector."""
 
     build: Target | None = None
-    predict: Annotated[Target | None, about("Black box from log-mel frames (n, frames, bands) to P(sing) (n,).")] = None
+    predict: Annotated[Target | None, about("Black box: log-mel excerpts (n, frames, bands) to P(sing) (n,).")] = None
 
 
 @settings("flips")
@@ -234,7 +234,7 @@ class Truth:
     )
     against: Annotated[Several[Explainer], about("Reference explainers of the contrasts.")] = ("random", "norm", "lime")
     margin: Annotated[
-        float, Field(strict=True, gt=0, le=1000), about("Largest difference of two explainers that count as equivalent.")
+        float, Field(strict=True, gt=0, le=1000), about("Largest difference of scores that counts as equivalence.")
     ] = 0.05
     n_rankings: Annotated[int, between(100, 10**7), about("Number of random rankings, for the chance level.")] = 10_000
     groups: Annotated[
