@@ -152,7 +152,7 @@ def test_explainers_explain(tmp_path, monkeypatch):
     write_audio(tmp_path / "song.wav", np.random.default_rng(0).normal(0, 0.1, 22050 * 4), 22050)
     names = {}
     exec(block(("explainers.md", "import numpy as np")).replace("song.mp3", "song.wav"), names)
-    assert names["answer"].weights.shape == (20,)
+    assert names["explanation"].weights.shape == (20,)
 
 
 def test_the_page_names_every_ready_explainer():
