@@ -63,6 +63,11 @@ def test_a_change_of_the_stability_study_re_runs_what_uses_it(finished):
     assert jobs == {"all", "stability", "sampling_error", "figure_stability", "audits"}
 
 
+def test_keys_that_do_not_affect_results_re_run_nothing(finished):
+    config = finished.configure("elsewhere", SMALL, {"save_every_seconds": 5, "device": "auto", "explaining_device": "auto"})
+    assert jobs_of(finished.snakemake("--dry-run", "all", config=config)) == set()
+
+
 def test_tuning_is_a_target_of_its_own(finished):
     done = finished.snakemake("tuning")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -49,8 +49,8 @@ for stage, kind in ATTACKS.items():
         params:
             **RESUMED,
             settings=uses(stage),
-            chunk_frames=config["attacks"]["chunk_frames"],
-            device=config["device"],
+            chunk_frames=untracked(config["attacks"]["chunk_frames"]),
+            device=untracked(config["device"]),
             stage=stage,
             code=code_of(stage),
         script:

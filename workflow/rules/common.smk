@@ -22,20 +22,22 @@ from veracity.workflow.threads import threads_of
 
 STARTED = time.time()
 SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
-VARIANT = (__name__ or "").removeprefix("variant__")  # the name that the Snakefile gives to the module of a variant
+# The Snakefile names the module of a variant variant__<name>; in the base run, Snakemake leaves __name__ empty.
+VARIANT = (__name__ or "").removeprefix("variant__")
 BASE_CONFIG = config["base"] if VARIANT else config
 
 try:
     if not VARIANT:
         check_files(workflow.configfiles)
-    RUNS = runs_of(BASE_CONFIG)
+    RUNS = runs_of(BASE_CONFIG)  # the base run is named ""
     RUN = RUNS[VARIANT]
     if workflow.is_main_process:
         refuse_copied(RUN)
 except VeracityError as error:
     raise WorkflowError(str(error)) from None
 
-config = RUN.config
+config = RUN.config  # complete: with the defaults of keys that are not given
+# Folder of the run, and the function that builds a custom classifier, if any.
 RESULTS, BUILD = RUN.folder, RUN.build
 SHORTCUT_DETECTOR = f"{RESULTS}/shortcut_detector/shortcut.pt"
 
@@ -68,18 +70,31 @@ def as_it_is(value):
     return lambda wildcards: value
 
 
-def code(*rules):
-    """Return a parameter with digests of the scripts of rules and of all modules that they import."""
-    return lambda wildcards: [code_digest(SCRIPTS / f"{rule}.py") for rule in rules]
+def untracked(value):
+    """Return a parameter whose change re-runs nothing: Snakemake does not compare parameters that depend on outputs."""
+    return lambda wildcards, output: value
+
+
+def code(*scripts):
+    """Return a parameter with digests of scripts and of all modules that they import, without comments and docstrings."""
+    return lambda wildcards: [code_digest(SCRIPTS / f"{script}.py") for script in scripts]
 
 
 def code_of(stage):
-    """Return the parameter `code` of a stage: its own, and that of the stages above, for the reason of `Run.settings_of`."""
+    """Return the parameter `code` of a stage: digests of its script and of those of the stages above.
+
+    Those above are included because Snakemake removes the output of a failed job, and does not recompute it while the files
+    made from it exist.
+    """
     return code(stage, *sorted(above(RUN.stages, stage)))
 
 
 def uses(stage):
-    """Return a parameter with everything except code that determines an artefact of a stage."""
+    """Return a parameter with everything except code that determines an artefact of a stage.
+
+    These are the keys of the stage, digests of files from outside, and the same of the stages above (for the reason in
+    `code_of`).
+    """
     return lambda wildcards: RUN.settings_of(stage, **dict(wildcards.items()))
 
 
@@ -97,7 +112,11 @@ def benchmark_of(names):
 
 
 def made(stage, **names):
-    """Return an input function for the artefact of a stage with the wildcards of the job, some replaced by `names`."""
+    """Return an input function for the artefact of a stage with the wildcards of the job, some replaced by `names`.
+
+    `Run.path` returns the path in the folder of the first run with equal settings of the artefact. A variant thus reads the
+    file of the base run or of an earlier variant, whose rules compute it.
+    """
     return lambda wildcards: RUN.path(stage, **{**dict(wildcards.items()), **names})
 
 
@@ -178,5 +197,5 @@ ATTACKED = (
 # Parameters of jobs that save their state next to the result until they are finished.
 RESUMED = {
     "state": lambda wildcards, output: str(Path(output[0]).with_suffix(".state.pt")),
-    "save_every_seconds": config["save_every_seconds"],
+    "save_every_seconds": untracked(config["save_every_seconds"]),
 }

@@ -17,7 +17,7 @@ rule shortcut_detector:
         runtime=growing(60),
     params:
         settings=uses("shortcut_detector"),
-        device=config["device"],
+        device=untracked(config["device"]),
         code=code_of("shortcut_detector"),
     script:
         "../scripts/shortcut_detector.py"
@@ -37,7 +37,7 @@ rule controlled:
         mem_mb=growing(3000),
     params:
         settings=uses("controlled"),
-        device=config["explaining_device"],
+        device=untracked(config["explaining_device"]),
         code=code_of("controlled"),
     script:
         "../scripts/controlled.py"

@@ -23,7 +23,7 @@ rule training:
         **RESUMED,
         settings=uses("training"),
         order=RUN.names("train"),  # batches depend on the order of the songs
-        device=config["device"],
+        device=untracked(config["device"]),
         code=code_of("training"),
     script:
         "../scripts/training.py"
@@ -60,7 +60,7 @@ rule predictions:
         gpu=gpus("device"),
     params:
         settings=uses("predictions"),
-        device=config["device"],
+        device=untracked(config["device"]),
         code=code_of("predictions"),
     script:
         "../scripts/predictions.py"

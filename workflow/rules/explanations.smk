@@ -31,7 +31,7 @@ for stage, read in EXPLAINING.items():
             mem_mb=growing(3000),
         params:
             settings=uses(stage),
-            device=config["explaining_device"],
+            device=untracked(config["explaining_device"]),
             stage=stage,
             code=code_of(stage),
         script:

@@ -1,5 +1,4 @@
-# Tables and figures, with one rule for each. Rule, script and module in veracity/results have the same name.
-# Each entry of PAGES consists of inputs, outputs, and parameters in addition to the note and the name of the label.
+# Tables and figures, for the rules in pages.smk. Rule, script and module in veracity/results have the same name.
 TABLE = {"table": "tables/{}.csv", "page": "tables/{}.md"}
 FIGURE = {"png": "figures/{}.png", "pdf": "figures/{}.pdf"}
 PLOTTED = {**FIGURE, "table": "figures/{}.csv"}  # a figure and its data
@@ -20,10 +19,10 @@ def truth(*keys):
 
 RATES, ROWS, SCORES = ["flip_rates"], ["localised_rows"], ["scores"]
 LEADERS = ["leaderboard", "scores"]
-LOOK = {"results": lambda wildcards, output: str(Path(output.table).parents[1])}  # with benchmarks and logs
+ALL_RESULTS = {"results": lambda wildcards, output: str(Path(output.table).parents[1])}  # with benchmarks and logs
 CSV = {"table": "tables/{}.csv"}
 BY_EXCERPT = {"excerpts": "tables/{}_by_excerpt.csv"}
-# Inputs of each table or figure (stages, and other tables), outputs, and parameters.
+# Inputs of each table or figure (stages, and other tables), outputs, and parameters in addition to those in pages.smk.
 PAGES = {
     "corpus": (["spectrograms"], TABLE, {}),
     "detector": (["predictions"], TABLE, {}),
@@ -69,7 +68,7 @@ PAGES = {
     "faithfulness_to_own_game": (LEADERS, {**TABLE, **FIGURE, "agreement": "tables/{}_agreement.csv"}, {**FILL, **SEED}),
     "fidelity_vs_correctness": (SCORES, {**TABLE, **FIGURE}, {**FILL, **SEED}),
     "truths": (["flips"], {**TABLE, **FIGURE, **BY_EXCERPT}, SEED),
-    "explainer_costs": (SCORES, TABLE, LOOK),
+    "explainer_costs": (SCORES, TABLE, ALL_RESULTS),
     "figure_leaderboard": (LEADERS, PLOTTED, FILL),
     "figure_explainers": (SCORES, PLOTTED, FILL),
     "controls": (
@@ -94,11 +93,12 @@ ALL = [
     *(["compare"] if config["variants"] else []),
 ]
 if not VARIANT:
+    # Inputs of `compare` are in `inputs_of`.
     PAGES["compare"] = ([], {**TABLE, **FIGURE, "curves": "figures/{}.csv"}, {**SEED, "runs": as_it_is(compared())})
     PAGES["variant_costs"] = (["compare"], TABLE, {"runs": as_it_is(needed_by_each())})
 TABLES = [name for name in ALL if name not in PAGES or "page" in PAGES[name][1]]
 FIGURES = [name for name in ALL if name in PAGES and "png" in PAGES[name][1]]
-PAGES["costs"] = (ALL, {**TABLE, **FIGURE}, LOOK)
+PAGES["costs"] = (ALL, {**TABLE, **FIGURE}, ALL_RESULTS)
 
 
 def pages_above(page):
@@ -118,7 +118,7 @@ def inputs_of(page):
 
 
 def decided_by(page):
-    """Return a parameter: what decides the artefacts that a page reads, for the reason of `Run.settings_of`."""
+    """Return a parameter with a digest of the settings of all stages above a page (for the reason in `code_of`)."""
     runs = RUNS.values() if page in ("compare", "variant_costs") else [RUN]
     stages = COMPARED if page in ("compare", "variant_costs") else pages_above(page) & RUN.stages.keys()
     return lambda wildcards: [run.digest_of_stages(stages) for run in runs]

@@ -13,7 +13,7 @@ for page, (read, outputs, params) in PAGES.items():
             log_of(page),
         benchmark:
             benchmark_of(page)
-        localrule: page not in ("corpus", "scores", "truths")
+        localrule: page not in ("corpus", "scores", "truths")  # these take long
         params:
             **params,
             note=as_it_is(note_of_comparison() if page == "compare" else RUN.note),
