@@ -111,7 +111,7 @@ def drawn(browser):
     field.clear()
     field.send_keys(name, Keys.ENTER)
     said = until(browser, lambda: f"{name}.npy" in told(browser, "saved") and told(browser, "saved"))
-    return np.load(said.split("Saved as ")[1].split(". A run")[0])
+    return np.load(said.split("Saved as ")[1].split(". To use it")[0])
 
 
 def weights(browser, table):
