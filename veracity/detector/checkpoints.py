@@ -14,6 +14,7 @@ from ..jobs.tensors import load_tensors, save_tensors
 from ..songs.frontend import FrontEnd
 from .model import Detector
 from .network import Network
+from .pretrained import checkpoint_path
 from .settings import Architecture
 
 FORMAT = "veracity detector 1"
@@ -88,7 +89,7 @@ def load_checkpoint(
     Parameters
     ----------
     path : path-like
-        Path to the checkpoint file.
+        Path to the checkpoint file, or "pretrained" for the detector that is part of the package.
     architecture : Architecture, optional
         Architecture of a bare state dictionary, by default the paper's. A veracity checkpoint must agree with it if it is
         given.
@@ -105,6 +106,7 @@ def load_checkpoint(
     CheckpointError
         If the file is damaged, has another architecture or front end, or contains invalid settings or weights.
     """
+    path = checkpoint_path(path)
     content = load_tensors(path)
     if not _is_ours(content):
         detector = _detector(architecture, frontend, _found_weights(content, path), path)

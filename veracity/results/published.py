@@ -85,7 +85,7 @@ def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[s
 def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
     detector, frontend = config["detector"], FrontEnd()
     if detector["checkpoint"]:
-        yield f"a user-supplied checkpoint, {detector['checkpoint']}"
+        yield f"the supplied detector {detector['checkpoint']}"
     elif detector["training"]["n_updates"] != 40000:
         yield f"a training of {detector['training']['n_updates']} updates, not 40000"
     if detector["architecture"] != {"layers": "ismir2015", "zero_mean": True}:

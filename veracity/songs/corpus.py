@@ -1,9 +1,10 @@
 """Corpora in the layout of Jamendo: audio, labels, and file lists of each split.
 
 The folder, or its only subfolder, contains ``audio/*.{ogg,mp3,flac,wav}``, ``labels/<same stem>.lab`` and
-``filelists/{train,valid,test}`` (or ``filelist/``) with one audio file name per line. A label file has a line ``start end
-label`` for each interval, in seconds and without gaps, with the labels ``sing`` and ``nosing``. `veracity.songs.label_files`
-describes other formats. Any other folder of audio files can be used as a corpus of songs to attack; see `read_audio_folder`.
+``filelists/{train,valid,test}`` (or ``filelist/``, or lists with the suffix ``.txt``) with one audio file name per line. The
+songs of each split can also be selected by name, without lists (`Selection`). A label file has a line ``start end label`` for
+each interval, in seconds and without gaps, with the labels ``sing`` and ``nosing``. `veracity.songs.label_files` describes
+other formats. Any other folder of audio files can be used as a corpus of songs to attack; see `read_audio_folder`.
 
 References
 ----------
@@ -15,11 +16,12 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ..errors import CorpusError, shortened
+from ..errors import CorpusError, hint, shortened
 from .label_files import LABEL_SUFFIXES, find_labels, text_lines
 from .splits import SPLITS as SPLITS
 
@@ -84,66 +86,98 @@ def _distinct_names(files: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def read_corpus(folder: str | os.PathLike) -> list[Song]:
+#: Names of songs (as in `song_name`) or of files, by split; ``*`` and ``?`` stand for any characters or any one.
+Selection = Mapping[str, Sequence[str]]
+
+
+def read_corpus(folder: str | os.PathLike, selection: Selection | None = None) -> list[Song]:
     """Find the songs of a corpus.
 
     Parameters
     ----------
     folder : path-like
         Folder of the corpus, or a folder whose only subfolder is the corpus.
+    selection : Selection, optional
+        Songs of each split, by default those of the lists.
 
     Returns
     -------
     list of Song
-        Songs in the order of the lists (train, valid, test) with distinct names.
+        Songs in the order of the splits (train, valid, test) and of the lists or patterns, with distinct names.
 
     Raises
     ------
     CorpusError
-        If a folder or list is missing, a listed song is missing or has no labels, or a song is listed twice.
+        If a folder or list is missing, a listed or selected song is missing or has no labels, or a song occurs twice.
     """
     root = find_root(folder)
     audio, labels = _files(root / "audio"), _files(root / "labels")
     listed_files: dict[str, tuple[Path, Path, str]] = {}
-    for split in SPLITS:
-        lists = next((root / name for name in ("filelists", "filelist") if (root / name).is_dir()), root / "filelists")
-        for number, line in enumerate(text_lines(lists / split), 1):
-            if listed := unicodedata.normalize("NFC", line.strip()):
-                where, got = f"{lists / split}, line {number}", f"got {shortened(listed)!r}"
-                song = _find_audio(listed, audio)
-                if song is None:
-                    raise CorpusError(f"{where}: not in {root / 'audio'}, {got}. Add the file or remove the line.")
-                stem = unicodedata.normalize("NFC", song.stem)
-                if (label_file := next((labels[stem + s] for s in LABEL_SUFFIXES if stem + s in labels), None)) is None:
-                    raise CorpusError(f"{where}: no labels, {got}. Put '{song.stem}.lab' into {root / 'labels'}.")
-                if song.name in listed_files:
-                    other_split = listed_files[song.name][2]
-                    raise CorpusError(f"{where}: already listed for {other_split}, {got}. Keep one of the lines.")
-                listed_files[song.name] = (song, label_file, split)
+    for where, file, split in _selected(selection, audio, root / "audio") if selection else _listed(root, audio):
+        song, got = audio[file], f"got {shortened(file)!r}"
+        stem = unicodedata.normalize("NFC", song.stem)
+        if (label_file := next((labels[stem + s] for s in LABEL_SUFFIXES if stem + s in labels), None)) is None:
+            raise CorpusError(f"{where}: no labels, {got}. Put '{song.stem}.lab' into {root / 'labels'}.")
+        if song.name in listed_files:
+            raise CorpusError(f"{where}: already listed for {listed_files[song.name][2]}, {got}. Keep one of the two.")
+        listed_files[song.name] = (song, label_file, split)
     if not listed_files:
-        raise CorpusError(f"{lists}: no songs. Write one audio file name per line.")
+        raise CorpusError(f"{root / 'filelists'}: no songs. Write one audio file name per line.")
     names = _distinct_names(listed_files)
     return [Song(names[file], *parts) for file, parts in listed_files.items()]
 
 
-def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
+def _listed(root: Path, audio: Mapping[str, Path]) -> Iterator[tuple[str, str, str]]:
+    """Yield the line, the file name and the split of each song in the lists of a corpus."""
+    lists = next((root / name for name in ("filelists", "filelist") if (root / name).is_dir()), root / "filelists")
+    for split in SPLITS:
+        path = next((path for path in (lists / split, lists / f"{split}.txt") if path.exists()), lists / split)
+        for number, line in enumerate(text_lines(path), 1):
+            if listed := unicodedata.normalize("NFC", line.strip()):
+                where = f"{path}, line {number}"
+                if (file := _find_audio(listed, audio)) is None:
+                    got = f"got {shortened(listed)!r}"
+                    raise CorpusError(f"{where}: not in {root / 'audio'}, {got}. Add the file or remove the line.")
+                yield where, file, split
+
+
+def _selected(selection: Selection, files: Iterable[str], folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield the configuration key, the file and the split of each selected song; all missing songs are named at once."""
+    named = {file: song_name(file) for file in files if file.lower().endswith(AUDIO_SUFFIXES)}
+    found = {
+        (split, pattern): [file for file, name in named.items() if any(fnmatchcase(n, pattern) for n in (name, file))]
+        for split in SPLITS
+        for pattern in selection.get(split, ())
+    }
+    if missing := [pattern for (_, pattern), matching in found.items() if not matching]:
+        shown = ", ".join(repr(shortened(pattern)) for pattern in missing)
+        raise CorpusError(
+            f"corpus.songs: not in {folder}, got {shown}. Add the audio files, or remove the names{hint(missing[0], named.values())}."
+        )
+    for (split, _), matching in found.items():
+        yield from ((f"corpus.songs.{split}", file, split) for file in matching)
+
+
+def read_audio_folder(folder: str | os.PathLike, selection: Selection | None = None) -> list[Song]:
     """Find the audio files of a folder and its subfolders; neither lists nor labels are required.
 
     Parameters
     ----------
     folder : path-like
         Folder of audio files.
+    selection : Selection, optional
+        Songs of each split, by default all of them in the split "test". A file is named by its path in the folder.
 
     Returns
     -------
     list of Song
-        Songs in the order of their paths, all in the split "test". A label file with the same stem in the same folder is used
-        if there is one (see `veracity.songs.label_files.find_labels`). Hidden files and folders are ignored.
+        Songs in the order of their paths, or of the selection. A label file with the same stem in the same folder is used if
+        there is one (see `veracity.songs.label_files.find_labels`). Hidden files and folders are ignored.
 
     Raises
     ------
     CorpusError
-        If the folder does not exist or contains no audio.
+        If the folder does not exist or contains no audio, or a selected song is missing or occurs twice.
     """
     root = Path(folder)
     if not os.path.isdir(root):  # noqa: PTH112 - does not raise for long names
@@ -163,13 +197,23 @@ def read_audio_folder(folder: str | os.PathLike) -> list[Song]:
     if not audio_files:
         raise CorpusError(f"{folder}: no audio ({', '.join(AUDIO_SUFFIXES)}). Put files there, or give another folder.")
     files_of = {path.relative_to(root).as_posix(): path for path in sorted(audio_files)}
-    names = _distinct_names(files_of)
-    return [Song(names[name], path, find_labels(path, in_folder[path.parent]), "test") for name, path in files_of.items()]
+    splits = dict.fromkeys(files_of, "test")
+    if selection:
+        splits = {}
+        for where, file, split in _selected(selection, files_of, root):
+            if file in splits:
+                raise CorpusError(f"{where}: already selected for {splits[file]}, got {shortened(file)!r}. Keep one of the two.")
+            splits[file] = split
+    names = _distinct_names(splits)
+    return [
+        Song(names[file], path := files_of[file], find_labels(path, in_folder[path.parent]), split)
+        for file, split in splits.items()
+    ]
 
 
-def songs_of(kind: str, folder: str | os.PathLike) -> list[Song]:
+def songs_of(kind: str, folder: str | os.PathLike, selection: Selection | None = None) -> list[Song]:
     """Find the songs of a corpus, whose kind is ``folder`` (layout of Jamendo) or ``audio`` (any folder of audio files)."""
-    return read_audio_folder(folder) if kind == "audio" else read_corpus(folder)
+    return (read_audio_folder if kind == "audio" else read_corpus)(folder, selection)
 
 
 def find_root(folder: str | os.PathLike) -> Path:
@@ -182,7 +226,7 @@ def find_root(folder: str | os.PathLike) -> Path:
     """
     folder = Path(folder)
     if not os.path.isdir(folder):  # noqa: PTH112 - does not raise for long names
-        raise CorpusError(f"corpus.folder: folder is missing, got {folder}. Give the corpus, or run the target `download`.")
+        raise CorpusError(f"corpus.folder: folder is missing, got {folder}. Correct it, or download Jamendo (docs/corpus.md).")
     children = [child for child in _children(folder) if child.is_dir()]
     inside = [child for child in children if not child.name.startswith((".", "__MACOSX"))]
     for root in (folder, *(inside if len(inside) == 1 else [])):
@@ -217,8 +261,7 @@ def _children(folder: Path) -> list[Path]:
         raise CorpusError(f"{folder}: cannot be read ({error.strerror}). Check its permissions.") from None
 
 
-def _find_audio(listed: str, audio: dict[str, Path]) -> Path | None:
-    """Return the file that a line of a list names; a name that ends in .trs refers to an audio file of the same stem."""
-    stem, _, suffix = listed.rpartition(".")
-    candidates = [listed] if suffix != "trs" else [stem + other for other in AUDIO_SUFFIXES]
-    return next((audio[name] for name in candidates if name in audio), None)
+def _find_audio(listed: str, audio: Mapping[str, Path]) -> str | None:
+    """Return the file that a line of a list names, which may lack the suffix or have the suffix .trs instead."""
+    candidates = (listed, *(listed.removesuffix(".trs") + suffix for suffix in AUDIO_SUFFIXES))
+    return next((name for name in candidates if name in audio), None)

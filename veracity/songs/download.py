@@ -1,7 +1,6 @@
 """Download of the archive of a corpus."""
 
-import errno
-import ftplib
+import hashlib
 import lzma
 import os
 import shutil
@@ -10,6 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 from urllib.parse import urlsplit
 
 from ..errors import CorpusError, shortened
@@ -18,24 +18,29 @@ from .corpus import find_root
 MAX_BYTES = 200 * 10**9  # largest unpacked size; Jamendo takes 0.4 GB
 MAX_MEMBERS = 200_000
 CHUNK = 2**20
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+TIMEOUT_SECONDS = 60  # without any bytes from the server
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
-def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = None) -> Path:
+def fetch_archive(
+    url: str, folder: str | os.PathLike, *, sha256: str | None = None, progress: TextIO | None = None
+) -> Path:
     """Download a zip archive and unpack it to a folder, unless the folder already contains a corpus.
 
-    The archive is downloaded and unpacked next to the folder and moved when complete, so that an interrupted download leaves no
-    partial corpus.
+    An interrupted download is resumed from the file ``.<folder>.part`` next to the folder. The archive is unpacked next to the
+    folder and moved when complete, so that no partial corpus is left. Its digest is recorded in ``<folder>.sha256``, in the
+    format of ``sha256sum``. If this file exists, the archive must have the recorded digest.
 
     Parameters
     ----------
     url : str
-        Address of the archive, with the scheme http, https or ftp.
+        Address of the archive, with the scheme http or https.
     folder : path-like
         Folder in which to store the corpus.
     sha256 : str, optional
-        Expected digest of the archive, not checked by default.
+        Expected digest of the archive, by default that of ``<folder>.sha256`` if it exists.
+    progress : text file, optional
+        Terminal on which progress is displayed, by default the standard error.
 
     Returns
     -------
@@ -52,21 +57,20 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
     if folder.is_dir() and any(folder.iterdir()):
         find_root(folder)
         return folder
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise CorpusError(f"corpus.url: must begin with http:// or https://, got {shortened(url)}. Correct it.")
+    part, record = folder.with_name(f".{folder.name}.part"), folder.with_name(f"{folder.name}.sha256")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists() and not folder.is_dir():
             raise CorpusError(f"corpus.folder: must not be a file, got {folder}. Move the file, or give another folder.")
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
-            archive = _fetch(url, Path(temporary), sha256)
-            unpacked = Path(temporary, "corpus")
-            _unpack(archive, unpacked, url)
-            try:
-                find_root(unpacked)
-            except CorpusError:
-                raise CorpusError(f"{url}: no corpus in the layout of Jamendo. Check the address.") from None
-            if folder.is_dir():
-                folder.rmdir()
-            shutil.move(unpacked, folder)
+        _fetch(url, part, progress)
+        try:
+            _unpack_checked(url, part, folder, sha256, record)
+        except CorpusError:  # the same archive would be refused again
+            part.unlink()
+            raise
+        part.unlink()
     except OSError as error:
         raise CorpusError(
             f"{folder}: cannot be written ({error.strerror or error}). Free some space, or check permissions."
@@ -74,22 +78,60 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
     return folder
 
 
-def _fetch(url: str, folder: Path, sha256: str | None) -> Path:
-    import pooch
-    from requests import RequestException
+def _fetch(url: str, part: Path, progress: TextIO | None) -> None:
+    """Download a file, or the rest of it if a part is there."""
+    import requests
+    from tqdm import tqdm
 
-    if urlsplit(url).scheme not in ("http", "https", "ftp"):
-        raise CorpusError(f"corpus.url: must begin with http://, https:// or ftp://, got {shortened(url)}. Correct it.")
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     try:
-        return Path(pooch.retrieve(url, sha256 and f"sha256:{sha256}", fname="archive.zip", path=folder))
-    except (RequestException, ftplib.Error, EOFError, OSError) as error:
-        if getattr(error, "filename", None) or getattr(error, "errno", None) in DISK:  # a disk error, not a network error
-            raise
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+            if response.status_code == requests.codes.requested_range_not_satisfiable:  # nothing is left to download
+                if response.headers.get("Content-Range") == f"bytes */{done}":
+                    return
+                part.unlink()  # a part of another file
+                return _fetch(url, part, progress)
+            response.raise_for_status()
+            if response.status_code != requests.codes.partial_content:  # the server starts from the beginning
+                done = 0
+            total = done + int(response.headers.get("Content-Length", 0))
+            bar = tqdm(desc=url, total=total or None, initial=done, unit="B", unit_scale=True, disable=None, file=progress)
+            with bar, part.open("ab" if done else "wb") as file:
+                for chunk in response.iter_content(CHUNK):
+                    done += file.write(chunk)
+                    bar.update(len(chunk))
+            if done < total:
+                raise requests.ConnectionError("connection closed")
+    except requests.RequestException as error:
+        cure = "Check the address, or download it by hand"
+        if part.exists():
+            cure = f"Run the same command again, which continues after {part.stat().st_size / 1e6:.1f} MB"
+        raise CorpusError(f"{url}: cannot be fetched ({shortened(str(error))}). {cure}.") from None
+
+
+def _unpack_checked(url: str, archive: Path, folder: Path, sha256: str | None, record: Path) -> None:
+    """Unpack an archive after checking its digest, and record the digest."""
+    with archive.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 and digest != sha256.lower():
+        raise CorpusError(f"{url}: digest does not match corpus.sha256, got {digest}. Check both.")
+    if not sha256 and record.is_file() and (expected := record.read_text(encoding="utf-8").partition(" ")[0]) != digest:
         raise CorpusError(
-            f"{url}: cannot be fetched ({shortened(str(error))}). Check the address, or download it by hand."
-        ) from None
-    except ValueError:
-        raise CorpusError(f"{url}: digest does not match corpus.sha256. Check both.") from None
+            f"{url}: digest differs from that of the first download, {expected}, got {digest}. If the archive has a new version, "
+            f"remove {record}."
+        )
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
+        unpacked = Path(temporary, "corpus")
+        _unpack(archive, unpacked, url)
+        try:
+            find_root(unpacked)
+        except CorpusError:
+            raise CorpusError(f"{url}: no corpus in the layout of Jamendo. Check the address.") from None
+        if folder.is_dir():
+            folder.rmdir()
+        record.write_text(f"{digest}  {PurePosixPath(urlsplit(url).path).name}\n", encoding="utf-8")
+        shutil.move(unpacked, folder)
 
 
 def _unpack(archive: Path, folder: Path, url: str) -> None:

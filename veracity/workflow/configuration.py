@@ -97,6 +97,15 @@ class Synthetic:
     seconds: Annotated[Seconds, about("Length of each song in seconds.")] = 20
 
 
+@settings("corpus.songs")
+class SongKeys:
+    """Songs of each split, by name or pattern (``*``, ``?``); if all are empty, the lists of the corpus are used."""
+
+    train: Annotated[Distinct[Text], about("Training songs.")] = ()
+    valid: Annotated[Distinct[Text], about("Validation songs.")] = ()
+    test: Annotated[Distinct[Text], about("Test songs.")] = ()
+
+
 @settings("corpus")
 class Corpus:
     """Songs and labels."""
@@ -106,6 +115,7 @@ class Corpus:
         about("synthetic: generated; folder: in the Jamendo layout; audio: any folder of audio."),
     ] = "synthetic"
     folder: Annotated[FilePath | None, about("Path to the corpus, unless it is synthetic.")] = None
+    songs: SongKeys = SongKeys()
     words: Words = Words()
     url: Annotated[Address | None, about("Address of a zip archive, for the target `download`.")] = None
     sha256: Annotated[Digest | None, about("SHA-256 digest of the archive.")] = None
@@ -130,7 +140,7 @@ class Training(TrainingSettings):
 class DetectorKeys:
     """Singing voice detector."""
 
-    checkpoint: Annotated[FilePath | None, about("Path to a trained detector (.pt); null: detectors are trained.")] = None
+    checkpoint: Annotated[FilePath | None, about("Path to a trained detector (.pt), or pretrained; null: detectors are trained.")] = None
     threshold: Annotated[
         Probability | None, about("Threshold of P(sing) for a decision; null: tuned on the validation songs.")
     ] = None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..attacks.settings import DOMAINS
+from ..detector.pretrained import PRETRAINED, checkpoint_path
 from ..errors import ConfigError, VeracityError
 from ..experiments.controlled import GRID, KNOWN_CAUSE, SHORTCUT
 from ..explainers.settings import LIME, explainers_of, stored_file
@@ -124,6 +125,8 @@ class Run:
         Songs of the corpus by name; empty if the corpus has not been downloaded.
     detectors : list of str
         Names of trained or supplied detectors; empty if a user-supplied classifier is attacked.
+    checkpoint : str or None
+        Path of the supplied detector; None if detectors are trained.
     attacked : str
         Name of the attacked detector.
     explainers : dict of str to ExplainerSettings
@@ -152,9 +155,10 @@ class Run:
         self.stages, self.songs = stages_of(config), dict[str, Song]()
         self._settings_of: dict[tuple, dict[str, Any]] = {}
         self.build, self.predict = config["model"]["build"], config["model"]["predict"]
-        self.checkpoint = config["detector"]["checkpoint"]
+        given = config["detector"]["checkpoint"]
+        self.checkpoint = str(checkpoint_path(given)) if given else None
         if self.checkpoint and not os.path.isfile(self.checkpoint):  # noqa: PTH113 - does not raise for long names
-            cure = "Give the path to a .pt file, or null to train"
+            cure = f"Give the path to a .pt file, {PRETRAINED}, or null to train"
             raise ConfigError(f"detector.checkpoint: file is missing, got {self.checkpoint}. {cure}.")
         seeds = [f"seed{seed}" for seed in range(config["detector"]["n_seeds"])]
         self.detectors = [] if self.build else [GIVEN] if self.checkpoint else seeds
@@ -186,7 +190,8 @@ class Run:
             raise ConfigError("corpus.folder: missing, got null. Give the path to a corpus in the Jamendo layout.")
         if corpus["url"] and not os.path.isdir(corpus["folder"]):  # noqa: PTH112 - does not raise for long names
             return {}  # the target `download` does not need songs
-        return {song.name: song for song in songs_of(corpus["kind"], corpus["folder"])}
+        selection = corpus["songs"] if any(corpus["songs"].values()) else None
+        return {song.name: song for song in songs_of(corpus["kind"], corpus["folder"], selection)}
 
     def _check(self) -> None:
         within = f"{FOLDER}.{self.name}" if self.name else ""
@@ -204,7 +209,9 @@ class Run:
             parts.append(f"attacked and explained: {self.build}")
         elif self.predict:
             parts.append(f"explained: {self.predict}, with perturbations of the detector")
-        if "valid" in self.config["attacks"]["splits"] and self.config["detector"]["threshold"] is None and not self.build:
+        detector = self.config["detector"]
+        tunes = detector["threshold"] is None and detector["checkpoint"] != PRETRAINED and not self.build
+        if tunes and "valid" in self.config["attacks"]["splits"]:
             unless = " (unless the checkpoint has one)" if self.checkpoint else ""
             parts.append(f"threshold tuned on validation songs, which are also attacked{unless}")
         return "; ".join([*parts, *([f"variant {self.name}"] if self.name else [])])

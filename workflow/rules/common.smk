@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from veracity.attacks.settings import DOMAINS
+from veracity.detector.pretrained import PRETRAINED
 from veracity.errors import VeracityError
 from veracity.experiments.controlled import KNOWN_CAUSE, SHORTCUT
 from veracity.jobs.usage import warnings_of

@@ -31,7 +31,7 @@ rule training:
 
 rule imported:
     input:
-        RUN.checkpoint or [],
+        RUN.checkpoint if config["detector"]["checkpoint"] not in (None, PRETRAINED) else [],
     output:
         f"{RESULTS}/imported/checkpoint.pt",
     log:
