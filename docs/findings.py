@@ -344,7 +344,7 @@ def _estimate(row: pd.Series) -> str:
 
 
 def _named(row: pd.Series) -> str:
-    return f"`{row.explainer}` {_estimate(row)} in panel {PANELS.index((row.domain, row.original)) + 1}"
+    return f"`{row.explainer}`, with {_estimate(row)} in panel {PANELS.index((row.domain, row.original)) + 1}"
 
 
 def _privileged_of_a_fill(tables: Tables) -> pd.DataFrame:
