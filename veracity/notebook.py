@@ -160,7 +160,7 @@ class Explained:
         Returns
         -------
         ndarray, shape (n_samples,), float32
-            Audio, shape as `audio`.
+            Audio, with the shape of `audio`.
 
         Raises
         ------

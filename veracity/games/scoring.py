@@ -65,7 +65,7 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
 
 
 def robust(flips: np.ndarray) -> np.ndarray:
-    """Return whether each set and all of its supersets flip the label, shape as `flips`."""
+    """Return whether each set and all of its supersets flip the label, with the shape of `flips`."""
     kept = np.array(flips, dtype=bool)
     for bit in range(solution_concepts.n_segments_of(flips)):
         pairs = kept.reshape(-1, 2, 1 << bit)
