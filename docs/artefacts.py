@@ -80,7 +80,7 @@ dataset has the attributes `axes`, `unit` and `description`. Read a file with h5
 | `synthetic_corpus/` | audio, labels and lists in the Jamendo layout |
 | `training/seed0.pt` | checkpoint with architecture, front end and settings (`veracity.detector.checkpoints.load_checkpoint`) |
 | `training/seed0.csv` | training curve |
-| `*.state.pt` | saved state of a running training or attack, next to its output |
+| `*.state.pt` | saved state of an unfinished training run or attack, next to its output |
 | `damaged.*.state.pt` | saved state that could not be read again |
 | `tables/*.csv`, `tables/*.md` | tables as data and in readable form |
 | `figures/*.{png,pdf}`, `figures/*.csv` | figures and the numbers that they show |

@@ -175,7 +175,7 @@ def test_fidelity_worth_figure_has_all_fills_and_ends_at_one():
     figure = fidelity_vs_correctness.plot(pd.DataFrame(rows), fill="mean", footnote="note")
     assert [ax.get_title().split("\n")[0] for ax in figure.axes[::2]] == ["fill: mean (default)", "fill: zero", "fill: min"]
     assert {ax.get_xlim() for ax in figure.axes} == {(0, 1)}
-    assert texts_of(figure).count("4 right, 2 wrong; 5 pairs of 3 songs") == 15
+    assert texts_of(figure).count("4 correct, 2 wrong; 5 pairs of 3 songs") == 15
 
 
 def test_controls_figure_has_the_margin_as_a_band_and_reports_equal_songs():

@@ -83,7 +83,7 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     assert rows.p_heard["original"] == pytest.approx(rows.p_sing["original"], abs=0.02)
     best = np.array([int(text) for text in rows.segments["best"].strip("{}").split(",")])
     assert len(best) == flipped.sets.smallest_size[0]
-    shown = listening.page(rows.reset_index()).set_index("heard")
+    shown = listening.page(rows.reset_index()).set_index("sound")
     assert shown.loc["smallest flip set", "flips"] == "yes"
     assert shown.loc["perturbation alone", "flips"] == ""
 

@@ -36,7 +36,7 @@ def test_the_paper_at_full_scale_is_the_paper():
         (["jamendo_free.yaml"], {}, "9 / 3 / 3 songs, not 61 / 16 / 16"),
         (["jamendo.yaml"], {"lime": {"fill": "min"}}, "LIME has fill min"),
         (["jamendo.yaml"], {"attacks": {"waveform": {"max_updates": 500}}}, "the waveform attack has max_updates 500"),
-        (["jamendo.yaml"], {"attacks": {"seconds": 30}}, "parts of songs are attacked, not whole ones"),
+        (["jamendo.yaml"], {"attacks": {"seconds": 30}}, "parts of songs are attacked, not whole songs"),
         (["jamendo.yaml"], {"model": {"build": "a:b"}}, "another model, a:b"),
         (["jamendo.yaml"], {"attacks": {"waveform": {"update_rule": "sign"}}}, "the waveform attack has update_rule sign"),
         (["jamendo.yaml", "bfloat16.yaml"], {}, "the waveform attack has precision bfloat16"),

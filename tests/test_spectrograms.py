@@ -111,7 +111,7 @@ def test_a_file_cut_in_half_is_said(song):
     cut.audio.write_bytes(cut.audio.read_bytes()[: cut.audio.stat().st_size // 2])
     verdict = corpus.table([compute_spectrogram(cut, FRONTEND)]).verdict[0]
     assert "labels run 2" in verdict
-    assert "where the file should hold 4.0 s: it is cut or damaged" in verdict
+    assert "where the file should contain 4.0 s: it is cut or damaged" in verdict
 
 
 def test_labels_in_milliseconds_are_refused(song):
@@ -137,7 +137,7 @@ def test_the_page_has_words_and_no_song_is_no_error(song):
     cancelling = compute_spectrogram(song(np.hstack([MONO, -MONO])), FRONTEND)
     page = corpus.page(corpus.table([unknown, cancelling]))
     assert page["peak"].tolist() == ["unknown", "0.300"]
-    assert page["lost by averaging [dB]"].tolist() == ["unknown", "all"]
+    assert page["loss by averaging [dB]"].tolist() == ["unknown", "all"]
     assert not any(word in page.to_csv() for word in ("nan", "inf", "-0.0"))
     assert len(corpus.page(corpus.table([]))) == 0
     assert list(corpus.table([])) == list(corpus.COLUMNS)

@@ -386,7 +386,7 @@ def test_declared_contrasts_are_paired_by_song(table):
     few = table[table.song.isin(["song-0", "song-1"])]
     untested = contrasts.table(few, tested=["lime"], against=["random"], **asked)
     assert untested.verdict.str.startswith("not tested: fewer than 6 songs").all()
-    assert "p (min-P)" in contrasts.page(found)
+    assert "adjusted p (min-P)" in contrasts.page(found)
 
 
 def test_worth_of_fidelity_by_hand():

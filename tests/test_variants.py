@@ -17,7 +17,7 @@ from veracity.errors import ConfigError
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.jobs import store
-from veracity.page.runs import Run as PageRun
+from veracity.page.runs import FinishedRun as PageRun
 from veracity.results import compare
 from veracity.results.compare import BASE, FIDELITY, MEASURES, Variant
 from veracity.workflow.runs import configurations, runs_of

@@ -238,7 +238,7 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
 
 
 def _check_samples(path: Path, n_samples: int, peak: float) -> None:
-    """Reject files without samples and samples that are not finite or exceed full scale by far."""
+    """Reject files without samples and samples that are not finite or far exceed full scale."""
     if not n_samples:
         raise CorpusError(f"{path}: no samples. Replace it, or remove its line from the lists.")
     if not isfinite(peak):
