@@ -1,7 +1,7 @@
 """Cost of each stage by number of songs, from whole runs on 3 to 93 synthetic songs of full length.
 
 python benchmarks/linearity.py                writes benchmarks/linearity.csv
-python benchmarks/linearity.py --runs 1 2 runs the smallest two only; prints the table and writes nothing
+python benchmarks/linearity.py --runs 1 2     runs the smallest two only; prints the table and writes nothing
 
 Songs are split like the paper's 93 (61 for training, 16 for the threshold, 16 for attacks), so a stage processes up to 16, 61
 or 93 of them. There are fewer updates and excerpts than in the paper, so that the runs take an hour. The work per song is the

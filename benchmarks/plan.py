@@ -1,7 +1,7 @@
 """Predict the cost of a run on this machine, or compare the prediction with a finished run.
 
-python benchmarks/plan.py config/jamendo.yaml --cores 2 8 32 predicted cost
-python benchmarks/plan.py config.yaml --against results/synthetic predicted and measured cost
+python benchmarks/plan.py config/jamendo.yaml --cores 2 8 32         predicted cost
+python benchmarks/plan.py config.yaml --against results/synthetic    predicted and measured cost
 """
 
 import argparse

@@ -107,8 +107,7 @@ def attack_song(
         Saved state from which the attack resumes. The caller removes it after writing the result.
     threads : int, optional
         Number of CPU threads, each of which processes one chunk at a time; by default torch's number of threads. The result
-        does not
-        depend on it.
+        does not depend on it.
 
     Returns
     -------

@@ -49,8 +49,8 @@ def smallest_set(task: ExplanationTask) -> np.ndarray:
     """Return weights that rank the smallest deciding set first, then the other segments, each ordered by Shapley value.
 
     If there are several smallest sets, the one with the highest value comes first. Shapley values alone rank the segments if no
-    set decides, or if the empty set (the fill alone) already does. The size and the number of smallest sets are
-    noted with the attribution as ``smallest_size`` and ``n_smallest``, unless no set decides.
+    set decides, or if the empty set (the fill alone) already does. The size and the number of smallest sets are noted with the
+    attribution as ``smallest_size`` and ``n_smallest``, unless no set decides.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Explanation tasks: an excerpt, its segments and fill, and counted access to the explained model.
 
 An explainer is a function of an `ExplanationTask` that returns one weight per segment, larger for segments that are more
-responsible for the explained label. All values of a task are signed so that larger means more evidence for
-that label. Each excerpt that passes through the model, forward or backward, counts as one model query. Queries beyond the
-query budget raise an error.
+responsible for the explained label. All values of a task are signed so that larger means more evidence for that label. Each
+excerpt that passes through the model, forward or backward, counts as one model query. Queries beyond the query budget raise an
+error.
 
 References
 ----------

@@ -27,8 +27,7 @@ def table(scores: pd.DataFrame, results: str | os.PathLike) -> pd.DataFrame:
     -------
     DataFrame
         ``n_queries`` is the mean number of queries per excerpt. ``seconds`` is the wall time of all jobs including start-up. It
-        is
-        NaN for explainers without jobs, which are computed from games that other stages evaluated.
+        is NaN for explainers without jobs, which are computed from games that other stages evaluated.
     """
     keys = ["explainer", "fill", "privileged", "budget"]
     queries = pd.DataFrame()

@@ -47,8 +47,8 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
     Raises
     ------
     CorpusError
-        If the file is missing, empty, damaged, too short or too long, if its sample rate is implausible, or if its samples
-        are not finite or far exceed full scale.
+        If the file is missing, empty, damaged, too short or too long, if its sample rate is implausible, or if its samples are
+        not finite or far exceed full scale.
     """
     return load_audio_and_stats(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
 
