@@ -1,4 +1,4 @@
-"""A corpus that is any folder of audio, and labels in other formats and other words."""
+"""Corpora that are folders of audio, and labels in other formats and with other words."""
 
 import os
 

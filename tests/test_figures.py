@@ -1,4 +1,4 @@
-"""Figures of made-up tables: what a reader relies on, with few songs, equal songs and empty panels."""
+"""Figures of artificial tables: texts and marks with few songs, equal songs and empty panels."""
 
 import itertools
 
@@ -30,13 +30,13 @@ PANELS = list(itertools.product(DOMAINS, LABELS))
 
 
 def texts_of(figure):
-    """Give all texts of a figure after drawing, which places tick labels."""
+    """Return all texts of a figure after drawing, which places tick labels."""
     figure._repr_png_()
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def gap_rows(n_songs=12, panels=PANELS):
-    """Make a table of the gap with a part that is rounded to zero, and one in which all songs agree."""
+    """Return a table of the gap with a part that is rounded to zero, and one in which all songs agree."""
     parts = {"sampling": -0.001, "surrogate": 0.02, "scale": -0.004, "question": 0.4, "remains": 0.0, "gap": 0.415}
     rows = []
     for (domain, original), (name, mean) in itertools.product(panels, parts.items()):
@@ -84,7 +84,7 @@ def test_gap_figure_of_one_song_and_an_empty_panel_has_no_intervals():
 
 
 def many_explainers(n=30):
-    """Name explainers of all kinds and two query budgets."""
+    """Return rows for explainers of all kinds with two query budgets."""
     names = [("lime", "mean", False, "up to 16384"), ("norm", "", True, "none")]
     for i in range(n):
         fill, privileged = (("mean", False), ("mean", True), ("clean", True))[i % 3]

@@ -1,4 +1,4 @@
-"""What the page asks the library for, and the web application that passes it on; test_page_browser opens it in a browser."""
+"""State and web application of the drawing page; test_page_browser opens the page in a browser."""
 
 import base64
 import contextlib
@@ -75,7 +75,7 @@ def test_an_explained_drawing_is_what_the_library_says_of_all_masks(session, son
     p_clean, p_drawn = session.model.p_sing(np.stack([clean, drawn]))
     threshold = float((p_clean + p_drawn) / 2)  # so that it flips
     found = explain_drawing(clean, coverage, 6, session.model, SETTINGS, threshold=threshold)
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)  # batches round otherwise on some processors
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)  # some processors round batches differently
     close(found.log_mel, drawn)
     close((found.p_clean, found.p_drawn), (p_clean, p_drawn))
     assert found.flips
@@ -87,7 +87,7 @@ def test_an_explained_drawing_is_what_the_library_says_of_all_masks(session, son
     expected = {tuple(np.flatnonzero(mask)) for mask in masks_of(solution_concepts.smallest_flip_sets(flips), 6)}
     touched = set(np.flatnonzero(found.touched).tolist())
     assert len(touched) == 6 if everything else 0 < len(touched) < 6
-    # Of sets that differ in segments that were not touched, only the part that was is told.
+    # Sets that differ only in untouched segments are reported once, by their touched segments.
     assert set(found.smallest_sets) == {tuple(s for s in one if s in touched) for one in expected}
 
 
@@ -106,7 +106,7 @@ def test_a_newer_drawing_supersedes_an_older_one_of_the_same_page(session, song,
 
     def explain(*args, check_cancelled, **kwargs):
         begun.append(True)
-        if len(begun) == 1:  # while the first one is computed, another one comes
+        if len(begun) == 1:  # another drawing arrives during the computation of the first
             session.explain(song, PlacedDrawing(0, half_drawn(), 5), newer)
         check_cancelled()
         return explain_drawing(*args, check_cancelled=check_cancelled, **kwargs)
@@ -303,7 +303,7 @@ def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd
     assert "See its terminal for details." in answer.json()["error"]
     assert "secret" not in answer.text
     said, end = "", time.monotonic() + 20
-    while "RuntimeError: a secret path" not in said:  # it is printed when the answer is on its way already
+    while "RuntimeError: a secret path" not in said:  # it is printed after the response has been sent
         assert time.monotonic() < end, said
         said += capfd.readouterr().err
 

@@ -36,7 +36,7 @@ def sung(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def session(sung):
-    """Give a detector that is not sure of the song: whatever is drawn shows."""
+    """Return a detector with P(sing) near the threshold for the song, so that any drawing has an effect."""
     detector = random_detector()
     p = np.median(Session(Checkpoint(detector, threshold=0.5)).song(sung).p_sing)
     with torch.no_grad():
@@ -64,7 +64,7 @@ def page(session, song, drawings, browser):
         until(browser, lambda: text_of(browser, "before"))
         yield browser
         browser.get("about:blank")
-        browser.get_log("browser")  # an upload that was refused is logged: the next test begins anew
+        browser.get_log("browser")  # a rejected upload is logged, so the log is cleared for the next test
 
 
 def until(browser, condition, seconds=60):
@@ -105,7 +105,7 @@ def stroke(browser, *moves):
 
 
 def drawn(browser):
-    """Return what is drawn, by saving it under a name of its own."""
+    """Return the current drawing, by saving it under a separate name."""
     name = f"seen-{time.monotonic_ns()}"
     field = browser.find_element(By.ID, "name")
     field.clear()
@@ -230,7 +230,7 @@ def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, session, 
         start = int(page.find_element(By.ID, "start").get_attribute("value"))
         expected = session.explain(song, PlacedDrawing(start, drawn(page), 5))
         assert float(text_of(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
-        assert len(set(session._newest) - before - {""}) == 1  # the other tab's: each supersedes its own strokes alone
+        assert len(set(session._newest) - before - {""}) == 1  # of the other tab, because a tab supersedes only its own strokes
     finally:
         page.switch_to.window(first)
         for handle in page.window_handles:
@@ -246,7 +246,7 @@ def test_the_drawing_stays_when_another_excerpt_or_song_is_chosen(page, tmp_path
     before, p_before = drawn(page), text_of(page, "after")
     after_change(page, lambda: set_start(page, 7))
     np.testing.assert_array_equal(drawn(page), before)
-    assert text_of(page, "after") != p_before  # it is explained anew
+    assert text_of(page, "after") != p_before  # it is explained again
     other = tmp_path / "other.wav"
     soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
     after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
@@ -270,7 +270,7 @@ def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, s
     canvas.send_keys(Keys.ARROW_UP * 20)
     np.testing.assert_array_equal(drawn(page), before)
     canvas.send_keys(Keys.SPACE, Keys.ARROW_LEFT * 5)
-    canvas.send_keys("z")  # takes back the stroke that is being drawn, and ends it
+    canvas.send_keys("z")  # undoes the current stroke and ends it
     settled(page)
     canvas.send_keys(Keys.ARROW_LEFT * 5)
     np.testing.assert_array_equal(drawn(page), before)
@@ -368,7 +368,7 @@ def test_a_broken_upload_says_what_is_wrong_and_the_page_lives(page, tmp_path):
     after_change(page, lambda: stroke(page, (100, 20)))
 
 
-# --- a run: Figure 1 with one's own drawing, and its perturbations ------------------------------------------------------
+# --- a run: Figure 1 with a saved drawing, and its perturbations ------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +391,7 @@ def test_the_drawing_is_in_figure_1_of_a_run(finished, drawings):
     (artefact,) = (finished / "drawings").glob("*.h5")
     found = store.read(artefact, DrawnExcerpt)
     assert (finished / "figures" / "figure1.png").stat().st_size > 10_000
-    assert not found.found or found.shape == name  # nothing else could be drawn
+    assert not found.found or found.shape == name  # the only configured drawing
 
 
 def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, browser, drawings):
@@ -414,7 +414,7 @@ def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, 
             assert ("flipped" in text_of(browser, "run-outcome")) == flips
             if flips:
                 break
-        assert flips  # the whole perturbation does
+        assert flips  # the whole perturbation flips
         pressed = browser.find_elements(By.CSS_SELECTOR, "[aria-pressed=true]")
         assert sum(1 << int(button.get_attribute("data-segment")) for button in pressed) == mask
         slider = browser.find_element(By.ID, "k")

@@ -25,7 +25,7 @@ def music(seconds: float = 4.0, channels: int = 2) -> np.ndarray:
 
 @pytest.fixture
 def song(tmp_path):
-    """Return a function that writes audio and labels and gives the song."""
+    """Return a function that writes audio and labels, and returns the song."""
 
     def written(samples, name="a-song", labels="0 2 sing\n2 4 nosing\n", suffix="wav", **kwargs):
         audio = tmp_path / f"{name}.{suffix}"
@@ -98,7 +98,7 @@ def test_what_is_odd_is_said_in_log_and_table(song, caplog, samples, labels, rem
         (music(), "0 3.91 sing\n"),
         (np.hstack([MONO, 0 * MONO]), "0 4 sing\n"),  # one channel is silent: 3 dB
         (music(channels=6), "0 4 sing\n"),  # independent: 7.8 dB
-        (np.concatenate([[[1.4, -1.4]], music()]), "0 4 sing\n"),  # as decoders of ogg and mp3 overshoot
+        (np.concatenate([[[1.4, -1.4]], music()]), "0 4 sing\n"),  # like the overshoot of ogg and mp3 decoders
     ],
 )
 def test_what_is_usual_is_not_said(song, caplog, samples, labels):
