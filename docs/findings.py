@@ -174,7 +174,7 @@ def failed(tables: Tables) -> str:
     rows = tables.rows("controls", verdict="not as expected")
     return listed(
         [
-            f"`{row.explainer}` {number(row.mean, 2)} ({number(row.low, 2)} to {number(row.high, 2)}) on the {row.domain}"
+            f"`{row.explainer}` with {number(row.mean, 2)} ({number(row.low, 2)} to {number(row.high, 2)}) on the {row.domain}"
             for row in rows.itertuples()
         ]
     )
