@@ -36,7 +36,7 @@ def test_the_commit_of_a_checkout_and_whether_it_was_changed(tmp_path, monkeypat
     git(tmp_path, "commit", "-qm", "ours")
     assert origins.commit() == git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "veracity" / "__init__.py").write_text("changed = True")
-    assert origins.commit().endswith(", with changes that are in no commit")
+    assert origins.commit().endswith(", with uncommitted changes")
 
 
 def test_what_a_run_has_read_from_outside(tmp_path):

@@ -105,7 +105,7 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 input (f(x)) and for the resynthesised sound. A perturbation of magnitudes has no phase; it is played with that of the
 original.</p>
 {% for title, group in sounds -%}
-<section class="heard">
+<section class="sounds">
 <h3>{{ title }}</h3>
 <div class="players">
 {% for one in group %}<figure>
