@@ -59,11 +59,11 @@ class BenchmarkFixture:
     Attributes
     ----------
     detector : Detector
-        In evaluation mode.
+        Detector in evaluation mode.
     songs : list of ndarray, shape (n_samples,), float32
-        20 s each.
+        Songs of 20 s.
     words : str
-        What they are, for `Row.detail`.
+        Description of detector and songs for `Row.detail`.
     """
 
     detector: Detector

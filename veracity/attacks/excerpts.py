@@ -35,7 +35,7 @@ ATTACKED = "detector"  # name of the attacked detector in the field `model`
 class Excerpts:
     """Random excerpts of one song whose label an attack has flipped."""
 
-    domain: str = note("waveform or spectrogram: what the attack perturbed")
+    domain: str = note("domain of the perturbation: waveform or spectrogram")
     scope: str = note("song: one perturbation per song (the paper); excerpt: one per excerpt")
     model: str = note("the model that is explained: `detector`, which was attacked, or module:callable")
     attacked: str = note("the model that was attacked: `detector`, or module:callable", default=ATTACKED)
