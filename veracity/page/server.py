@@ -74,7 +74,7 @@ class Page:
         self._keeping = threading.Lock()
 
     def prepare(self) -> None:
-        """Create the session and its first song, while the page displays that it is waiting."""
+        """Create the session and its first song, while the page displays a waiting message."""
         try:
             self.session, song = self._make()
             self._first = song.identity
