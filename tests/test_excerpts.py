@@ -255,7 +255,7 @@ def test_both_success_rates_are_told_and_the_models_named():
     ("change", "model", "cure"),
     [
         (0.0, "", "Raise attacks.waveform.max_updates"),
-        (9.0, "module:own", "none on module:own, so tables and figures contain nothing"),
+        (9.0, "module:own", "none for module:own, so tables and figures do not include"),
     ],
 )
 def test_why_nothing_was_picked_and_what_helps(caplog, change, model, cure):
