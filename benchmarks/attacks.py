@@ -1,4 +1,4 @@
-"""Attacks on a song: `veracity.attacks` against the plain loop of the published code."""
+"""Attacks on a song: `veracity.attacks` compared with the loop of the published code as baseline."""
 
 import functools
 from dataclasses import replace
@@ -24,12 +24,12 @@ THRESHOLD = 0.39
 
 
 def plain_attack(audio: np.ndarray, detector: Detector, settings: AttackSettings, domain: Domain) -> list[int]:
-    """Attack in the plain way: Adam on signs, a second forward pass to look, gradients of all weights too.
+    """Attack as the published code does: Adam on signs, a second forward pass to count flips, gradients of all weights.
 
     Returns
     -------
     list of int
-        Frames flipped after each update.
+        Number of flipped frames after each update.
     """
     frontend = detector.frontend
     clean = torch.as_tensor(audio, device=next(detector.parameters()).device)
@@ -76,31 +76,31 @@ def _attack(domain: Domain, device: torch.device, quick: bool, precision: Litera
         return found.flipped_history[1:].tolist()
 
     def plain(settings: AttackSettings) -> list[int]:
-        # On one thread, as a job of ten seconds has. Left alone, a GPU rounds in convolutions: not the float32 of the other.
+        # One thread, as in a job of ten seconds. TF32 is disabled, because a GPU would otherwise round in convolutions.
         with workers(1, device), tf32(allowed=False):
             return plain_attack(audio, given.detector, settings, domain)
 
     few, many = (1, 3) if quick else (2, 8)
-    # Timed with an eps so small that nothing flips: a run that stops early would not hold the updates that it is divided by.
+    # The eps is so small that nothing flips. A run that stops early would have fewer updates than its time is divided by.
     runs = [lambda n, attack=attack: attack(settings(n, eps=1e-9)) for attack in (ours, plain)]
     seconds, baseline = seconds_per_step(*runs, device=device, few=few, many=many, repeats=1 if quick else 3)
     gflop = gflop_per_step(runs[0])
     histories = [attack(settings(5 if quick else 20)) for attack in (ours, plain)]
     n_frames = 1 + len(audio) // frontend.hop_samples
-    gap = max(abs(a - b) for a, b in zip(*histories, strict=False))  # either may have stopped before the other
+    gap = max(abs(a - b) for a, b in zip(*histories, strict=False))  # one of them may have stopped earlier
     goal = "5x" if device.type == "cuda" else {"float32": "2.5x", "bfloat16": "4x"}[precision]
     detail = (
         f"goal {goal}; {given.words}; {n_frames} frames; {gflop:.1f} GFLOP, {gflop / seconds:.0f} GFLOP/s; "
-        f"after {len(histories[0])} updates {histories[0][-1]} flipped, by the "
-        f"plain loop after {len(histories[1])} {histories[1][-1]}; on the way at most {gap} apart"
+        f"{histories[0][-1]} frames flipped after {len(histories[0])} updates, by the "
+        f"baseline {histories[1][-1]} after {len(histories[1])}; largest difference on the way {gap}"
     )
-    failure = "" if gap <= 0.01 * n_frames else "flips differ from the plain loop's by more than 1 % of the frames"
+    failure = "" if gap <= 0.01 * n_frames else "flips differ from those of the baseline by more than 1 % of the frames"
     name = f"attack_{domain}" if precision == "float32" else f"attack_{domain}_{precision}"
     return Row(name, device.type, seconds, "s/update", baseline, baseline / seconds, detail, failure)
 
 
 def attack_threads(device: torch.device, quick: bool) -> Row:
-    """Time one update of a waveform on two threads; baseline: on one; perturbations must be the same, bit for bit."""
+    """Time one update of a waveform attack on two threads; baseline: one thread; results must be equal bit for bit."""
     given = fixture(device)
     frontend, network = given.detector.frontend, given.detector.network()
     seconds_of_audio = 30 if quick else 60
@@ -121,20 +121,20 @@ def attack_threads(device: torch.device, quick: bool) -> Row:
 
 
 def attack_waveform(device: torch.device, quick: bool) -> Row:
-    """Time one update on 10 s of a waveform; ratio = plain seconds / ours."""
+    """Time one update on 10 s of a waveform; ratio = seconds of the baseline / of veracity."""
     return _attack("waveform", device, quick)
 
 
 def attack_spectrogram(device: torch.device, quick: bool) -> Row:
-    """Time one update on the magnitudes of 10 s; ratio = plain seconds / ours."""
+    """Time one update on the magnitudes of 10 s; ratio = seconds of the baseline / of veracity."""
     return _attack("spectrogram", device, quick)
 
 
 def attack_waveform_bfloat16(device: torch.device, quick: bool) -> Row:
-    """Time one update on 10 s of a waveform, the detector in bfloat16; ratio = plain seconds (float32) / ours."""
+    """Time one update on 10 s of a waveform with the detector in bfloat16; baseline in float32."""
     return _attack("waveform", device, quick, "bfloat16")
 
 
 def attack_spectrogram_bfloat16(device: torch.device, quick: bool) -> Row:
-    """Time one update on the magnitudes of 10 s, the detector in bfloat16; ratio = plain seconds (float32) / ours."""
+    """Time one update on the magnitudes of 10 s with the detector in bfloat16; baseline in float32."""
     return _attack("spectrogram", device, quick, "bfloat16")

@@ -1,9 +1,10 @@
-"""Whether two runs hold the same values, bit for bit: arrays, weights, table cells, pictures.
+"""Compare the values of two runs bit for bit: arrays, weights, table cells, images.
 
     python benchmarks/compare_runs.py results/synthetic ../before/results/synthetic [--rename stability_study=stability ...]
 
-Provenance (settings, versions, digests of inputs) does not count. A rename is applied to words of the second run: folders,
-files, fields, words in tables. Prints a digest of each kind of file and every difference; exit status 1 where there is any.
+Provenance (settings, versions, digests of inputs) is not compared. A rename is applied to names in the second run: folders,
+files, fields, and words in tables. The script prints a digest of each kind of file and every difference. The exit status is 1
+if there are differences.
 """
 
 import argparse
@@ -24,7 +25,7 @@ MEASURED = ("costs", "plan")
 
 
 def values(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield name and digest of everything that a file holds."""
+    """Yield name and digest of each value in a file."""
     if path.suffix == ".h5":
         yield from _of_group(h5py.File(path, "r"), "")
     elif path.suffix == ".pt":
@@ -60,7 +61,7 @@ def _digest(content: bytes) -> str:
 
 
 def digests(run: Path, renames: dict[str, str], *, whole_texts: bool) -> dict[str, str]:
-    """Return the digest of every value of a run by ``file: name``; tables are texts where names in them have changed."""
+    """Return the digest of every value of a run by ``file: name``; tables with renamed words are compared as text."""
 
     def renamed(text: str) -> str:
         return re.sub("|".join(map(re.escape, renames)), lambda m: renames[m[0]], text) if renames else text
@@ -77,7 +78,9 @@ def digests(run: Path, renames: dict[str, str], *, whole_texts: bool) -> dict[st
         ):
             continue
         if path.suffix in (".csv", ".md", ".txt") and whole_texts:
-            text = re.sub("[ :-]+", " ", renamed(path.read_text(encoding="utf-8")))  # pages are padded to their words
+            text = re.sub(
+                "[ :-]+", " ", renamed(path.read_text(encoding="utf-8"))
+            )  # pages are padded to the width of their words
             found[f"{renamed(str(part))}: text"] = _digest(text.encode())
             continue
         for name, digest in values(path):

@@ -1,4 +1,4 @@
-"""From files to spectrograms, and from a corpus to the workflow's graph of jobs."""
+"""Benchmarks of decoding and spectrograms, and of the construction of the workflow's DAG."""
 
 import functools
 import re
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def decode_stft(device: torch.device, quick: bool) -> Row:
-    """Decode a song and compute its magnitudes, in times real time; ratio = ours / librosa's."""
+    """Decode a song and compute its magnitudes; value = multiple of real time, ratio = value of veracity / of librosa."""
     frontend = FrontEnd()
     with tempfile.TemporaryDirectory() as folder:
         found = sorted((SHARED / "jamendo_free" / "audio").glob("*.ogg"))
@@ -53,7 +53,7 @@ def _synthetic(path: Path, seconds: float) -> Path:
 
 
 def dag_build_93(device: torch.device, quick: bool) -> Row:
-    """Time the construction of the DAG of the paper's 93 songs; baseline = of 9 songs, ratio = baseline / value."""
+    """Time the construction of the DAG of the paper's 93 songs; baseline = 9 songs, ratio = baseline / value."""
     seconds, jobs = {}, {}
     for counts in ((61, 16, 16), (5, 2, 2)):
         with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def dag_build_93(device: torch.device, quick: bool) -> Row:
                 functools.partial(_plan, folder), device=device, repeats=1 if quick else 5, warm_up=False
             )[0]
     detail = (
-        f"goal 5 s; snakemake -n all, with its start, for config/jamendo.yaml on files of 2 s: {jobs[93]} jobs; "
+        f"goal 5 s; snakemake -n all, including its start, for config/jamendo.yaml on files of 2 s: {jobs[93]} jobs; "
         f"baseline: 9 songs, {jobs[9]} jobs"
     )
     return Row("dag_build_93", device.type, seconds[93], "s", seconds[9], seconds[9] / seconds[93], detail)

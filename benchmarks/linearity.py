@@ -1,11 +1,11 @@
-"""Cost of each stage against the number of songs: whole runs on 3 to 93 synthetic songs of full length.
+"""Cost of each stage by number of songs, from whole runs on 3 to 93 synthetic songs of full length.
 
 python benchmarks/linearity.py                writes benchmarks/linearity.csv
-python benchmarks/linearity.py --runs 1 2     the smallest two only; shows the table, writes nothing
+python benchmarks/linearity.py --runs 1 2     runs the smallest two only; prints the table and writes nothing
 
-Songs are split as the paper's 93 are (61 to train on, 16 for the threshold, 16 to attack), so that a stage works on 1 to 16 of
-them, to 61 or to 93. There are fewer updates and excerpts than the paper has, so that it takes an hour: what is fixed is the
-work on a song, not its amount.
+Songs are split like the paper's 93 (61 for training, 16 for the threshold, 16 for attacks), so a stage processes up to 16, 61
+or 93 of them. There are fewer updates and excerpts than in the paper, so that the runs take an hour. The work per song is the
+same in all runs.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import pandas as pd
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-SPLITS = ((1, 1, 1), (8, 2, 2), (20, 5, 5), (61, 16, 16))  # songs to train on, for the threshold, to attack
+SPLITS = ((1, 1, 1), (8, 2, 2), (20, 5, 5), (61, 16, 16))  # songs for training, for the threshold, for attacks
 SECONDS = 240.0
-# Splits whose songs a stage works on, by their position above; all other stages work on the songs that are attacked.
+# Splits whose songs a stage processes, by their position above; all other stages process the attacked songs.
 WORKS_ON = {
     "synthetic_corpus": (0, 1, 2),
     "spectrograms": (0, 1, 2),
@@ -62,13 +62,13 @@ def costs(counts: tuple[int, int, int], cores: int) -> pd.DataFrame:
 
 
 def lines(table: pd.DataFrame) -> pd.DataFrame:
-    """Fit a straight line to each stage's CPU seconds against the songs that it works on.
+    """Fit a straight line to the CPU seconds of each stage as a function of the number of songs that it processes.
 
     Returns
     -------
     DataFrame
-        By stage: CPU seconds by size of the corpus, and of the line ``fixed`` and ``per_song`` CPU seconds and
-        ``off_percent``: largest distance of a run from the line, relative to the largest run.
+        One row per stage: CPU seconds by size of the corpus, ``fixed`` and ``per_song`` CPU seconds of the line, and
+        ``off_percent``, the largest distance of a run from the line relative to the largest run.
     """
     wide = table.pivot(index="stage", columns="corpus", values="cpu_seconds")
     for stage, runs in table.groupby("stage"):
@@ -79,10 +79,10 @@ def lines(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> int:
-    """Read the command line, run, show and write."""
+    """Parse the command line, run the workflow, and print and write the costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--runs", type=int, nargs="+", choices=range(1, len(SPLITS) + 1), help="which of the runs, from the smallest"
+        "--runs", type=int, nargs="+", choices=range(1, len(SPLITS) + 1), help="numbers of the runs, 1 for the smallest"
     )
     parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()

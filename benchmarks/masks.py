@@ -1,4 +1,4 @@
-"""Values of masks and LIME: by tables against one forward pass for each mask."""
+"""Values of masks and LIME from exact tables, compared with one forward pass for each mask as baseline."""
 
 import functools
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ GRID = SegmentGrid()
 
 
 def explain(evaluator: Evaluator, games: Sequence[Game], masks: np.ndarray) -> list[lime.LimeFit]:
-    """Explain excerpts by sampled LIME."""
+    """Explain excerpts with sampled LIME."""
     return [lime.fit_sampled(masks, values) for values in evaluator.probabilities(games, masks)]
 
 
 def lime_8192(device: torch.device, quick: bool) -> Row:
-    """Explain one excerpt with 8192 masks; ratio = plain seconds / ours.
+    """Explain one excerpt with 8192 masks; ratio = seconds of the baseline / of veracity.
 
-    The plain way is the published one: the dilated network, one mask at a time. A sample of it is timed and scaled. That the
-    weights agree is checked with the plain detector's values of all masks (1024 of them when quick).
+    The baseline is the published implementation: the dilated network, one mask at a time. A sample of masks is timed and
+    scaled. LIME weights are compared with those from the unfolded detector's values of all masks (1024 of them if `quick`).
     """
     given = fixture(device)
     game = fill_game(given.excerpts(1)[0].to(device), GRID, "mean")
@@ -56,7 +56,7 @@ def lime_8192(device: torch.device, quick: bool) -> Row:
         f"goal 400x; {given.words}; baseline: {len(sample)} masks through the dilated network, one by one, scaled to 8192; "
         f"largest difference {value_gap:.1e} in P(sing) of these, {weight_gap:.1e} in LIME weights from {len(checked)} masks"
     )
-    failure = "" if max(weight_gap, value_gap) <= 1e-5 else "tables and plain network differ by more than 1e-5"
+    failure = "" if max(weight_gap, value_gap) <= 1e-5 else "tables and unfolded network differ by more than 1e-5"
     return Row("lime_8192", device.type, seconds, "s", plain, plain / seconds, detail, failure)
 
 
@@ -82,7 +82,7 @@ def all_masks(device: torch.device, quick: bool) -> Row:
 
 
 def page_stroke(device: torch.device, quick: bool) -> Row:
-    """Explain a drawing as the page does at the end of a stroke; baseline: one that touches all segments."""
+    """Explain a drawing as the page does at the end of a stroke; baseline: a drawing that touches all segments."""
     given = fixture(device)
     session = Session(Checkpoint(given.detector, threshold=0.5))
     audio, rate = given.songs[-1], session.frontend.sample_rate
@@ -94,13 +94,13 @@ def page_stroke(device: torch.device, quick: bool) -> Row:
     seconds, most = best_seconds(*works, device=device, repeats=1 if quick else 5)
     detail = (
         f"goal 0.5 s; {given.words}; P(sing), exact LIME, Shapley values and smallest sets, from all 2^20 masks; a horse on "
-        f"{touched} segments; baseline: all 20 are drawn on, whose sets take another 2^20; {capability()}"
+        f"{touched} segments; baseline: a drawing on all 20, whose sets take another 2^20 masks; {capability()}"
     )
     return Row("page_stroke", device.type, seconds, "s", most, most / seconds, detail)
 
 
 def excerpts_scaling(device: torch.device, quick: bool) -> Row:
-    """Explain many excerpts; value = seconds per excerpt of many, baseline = of one, ratio = baseline / value."""
+    """Explain many excerpts at once; value = seconds per excerpt, baseline = a single excerpt, ratio = baseline / value."""
     given = fixture(device)
     evaluator = network_evaluator(given.detector.network(), GRID)
     masks = lime.sample_masks(np.random.default_rng(0), 8192, GRID.n_segments)

@@ -1,4 +1,4 @@
-"""Functions of all benchmarks: rows of the table, timing, detector and songs."""
+"""Functions shared by the benchmarks: rows of the table, timing, detector and songs."""
 
 import contextlib
 import functools
@@ -19,24 +19,27 @@ from veracity.songs.audio import load_audio
 from veracity.songs.frontend import FrontEnd, log_mel, magnitudes
 from veracity.songs.synthesis import synthesise_song
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # beside the project, not part of it
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # next to the project, not part of it
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `failure` is not empty when fast and plain way disagree.
+    """Row of the table of benchmarks.
 
     Attributes
     ----------
     name, device : str
+        Name of the benchmark, and device on which it was measured.
     value, baseline : float
-        Ours and the plain way's, in `unit`, both measured in this run.
+        Values of veracity and of the baseline in `unit`, both measured in this run.
     unit : str
+        Unit of both values.
     ratio : float
-        How many times better ours is.
+        Factor by which veracity is better.
     detail : str
-        Goal, material, and what was compared.
+        Goal, data and compared methods.
     failure : str
+        Description of a difference between the results of veracity and of the baseline; empty if there is none.
     """
 
     name: str
@@ -51,16 +54,16 @@ class Row:
 
 @dataclass(frozen=True)
 class BenchmarkFixture:
-    """A detector and songs, real ones if they are available.
+    """Detector and songs for benchmarks, real ones if they are available.
 
     Attributes
     ----------
     detector : Detector
-        In evaluation mode.
+        Detector in evaluation mode.
     songs : list of ndarray, shape (n_samples,), float32
-        20 s each.
+        Songs of 20 s.
     words : str
-        What they are, for `Row.detail`.
+        Description of detector and songs for `Row.detail`.
     """
 
     detector: Detector
@@ -80,7 +83,7 @@ class BenchmarkFixture:
 
 
 def fixture(device: torch.device) -> BenchmarkFixture:
-    """Return detector and songs from beside the project, else an untrained detector and synthetic songs."""
+    """Return the detector and songs in `SHARED` or, if they are missing, an untrained detector and synthetic songs."""
     weights, audio = SHARED / "detector-jamendo44.pt", sorted((SHARED / "mini_jamendo" / "audio").glob("*.flac"))
     if weights.is_file() and audio:
         songs = [load_audio(path, sample_rate=FrontEnd().sample_rate) for path in audio]
@@ -98,9 +101,9 @@ def fixture(device: torch.device) -> BenchmarkFixture:
 
 
 def best_seconds(*works: Callable[[], object], device: torch.device, repeats: int, warm_up: bool = True) -> list[float]:
-    """Return the shortest of some runs of each work; the runs alternate, so that other load affects all of them.
+    """Return the shortest time of several runs of each function; the runs alternate, so that other load affects all.
 
-    A first run of each, with `warm_up`, is not counted.
+    With `warm_up`, a first run of each function is not counted.
     """
     if warm_up:
         for work in works:
@@ -119,9 +122,9 @@ def _seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def seconds_per_step(*runs: Callable[[int], object], device: torch.device, few: int, many: int, repeats: int) -> list[float]:
-    """Return seconds per step of works that also have a set-up: the difference of long and short runs.
+    """Return seconds per step of functions with a set-up, from the difference between long and short runs.
 
-    NaN if the difference is not positive because of other load. A GPU runs ten times as many steps, because they are short.
+    The result is NaN if other load makes the difference negative. A GPU runs ten times as many steps, because they are short.
     """
     few, many = (10 * few, 10 * many) if device.type == "cuda" else (few, many)
     works = [functools.partial(run, n_steps) for run in runs for n_steps in (few, many)]
@@ -133,7 +136,7 @@ def seconds_per_step(*runs: Callable[[int], object], device: torch.device, few: 
 
 
 def gflop_per_step(run: Callable[[int], object]) -> float:
-    """Return the products and sums of convolutions and matrix products that a step takes, in 10^9."""
+    """Return the number of floating-point operations of convolutions and matrix products in a step, in GFLOP."""
     counts = []
     for n_steps in (1, 2):
         with FlopCounterMode(display=False) as counter:
@@ -143,12 +146,12 @@ def gflop_per_step(run: Callable[[int], object]) -> float:
 
 
 def capability() -> str:
-    """Return what this CPU computes with, as torch has it: AVX2, AVX512 and so on."""
+    """Return the instruction set that torch uses on this CPU, such as AVX2 or AVX512."""
     return f"CPU: {torch.backends.cpu.get_cpu_capability()}"
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep lines of progress out of the way."""
+    """Suppress progress messages."""
     with contextlib.redirect_stderr(io.StringIO()):
         yield

@@ -1,4 +1,4 @@
-"""Memory, measured in processes of their own: all 2^20 masks of one excerpt, and a corpus to train on."""
+"""Peak memory, measured in separate processes: all 2^20 masks of one excerpt, and a training corpus."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def lime_memory(device: torch.device, quick: bool) -> Row:
     growth = _in_its_own_process("masks", device.type)
     inputs = (1 << GRID.n_segments) * GRID.n_frames * GRID.n_mels * 4 / 1e6
     where = "resident memory" if device.type == "cpu" else "memory on the GPU"
-    detail = f"goal 1024 MB; growth of peak {where} in a fresh process; baseline: what all masked excerpts would take"
+    detail = f"goal 1024 MB; growth of peak {where} in a fresh process; baseline: size of all masked excerpts"
     return Row("lime_memory", device.type, growth, "MB", inputs, inputs / growth, detail)
 
 
@@ -36,7 +36,7 @@ def training_memory(device: torch.device, quick: bool) -> Row:
     frontend = FrontEnd()
     plain = n_songs * n_frames(SONG_SECONDS * frontend.sample_rate, frontend) * frontend.n_bins * 4 / 1e6
     detail = (
-        f"goal 3221 MB (3 GiB); growth of peak resident memory in a fresh process that takes in {n_songs} songs of "
+        f"goal 3221 MB (3 GiB); growth of peak resident memory in a fresh process that reads {n_songs} songs of "
         f"{SONG_SECONDS} s, one after another; baseline: their magnitudes in float32"
     )
     return Row("training_memory", device.type, growth, "MB", plain, plain / growth, detail)
@@ -48,7 +48,7 @@ def _in_its_own_process(*arguments: str) -> float:
 
 
 def _masks(device: torch.device) -> float:
-    """Evaluate all masks once; weights and excerpt are random, so that little was taken and freed before."""
+    """Evaluate all masks once; weights and excerpt are random, so that little memory is used and freed beforehand."""
     evaluator = network_evaluator(Detector().eval().to(device).network(), GRID)
     game = fill_game(torch.randn(GRID.n_frames, GRID.n_mels).to(device), GRID, "mean")
     if device.type == "cuda":
@@ -62,7 +62,7 @@ def _masks(device: torch.device) -> float:
 
 
 def _corpus(n_songs: int) -> float:
-    """Read songs as rule `training` does."""
+    """Read songs as the rule `training` does."""
     frontend = FrontEnd()
     shape = n_frames(SONG_SECONDS * frontend.sample_rate, frontend), frontend.n_bins
 

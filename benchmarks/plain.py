@@ -1,4 +1,4 @@
-"""The plain way: the unfolded detector run fully convolutionally, as the published code runs it (method.md, section 3)."""
+"""Baseline: the unfolded detector, evaluated fully convolutionally as in the published code (method.md, section 3)."""
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ def dense_logits(detector: Detector, log_mel: Tensor) -> Tensor:
     Parameters
     ----------
     detector : Detector
-        In evaluation mode; its parameters gather gradients, as in the published code.
+        Detector in evaluation mode, whose parameters accumulate gradients, as in the published code.
     log_mel : Tensor, shape (n_excerpts + excerpt_frames - 1, n_mels)
 
     Returns

@@ -1,7 +1,7 @@
-"""Predict what a run will cost on this machine, or compare that with a run that is done.
+"""Predict the cost of a run on this machine, or compare the prediction with a finished run.
 
-python benchmarks/plan.py config/jamendo.yaml --cores 2 8 32         what a run will cost
-python benchmarks/plan.py config.yaml --against results/synthetic    the same beside what that run has cost
+python benchmarks/plan.py config/jamendo.yaml --cores 2 8 32         predicted cost
+python benchmarks/plan.py config.yaml --against results/synthetic    predicted and measured cost
 """
 
 import argparse
@@ -20,7 +20,7 @@ SNAKEFILE = ROOT / "Snakefile"
 
 
 def configuration(paths: list[Path]) -> dict:
-    """Merge configurations over the default one, as ``--configfile`` does, and check the outcome."""
+    """Merge configurations over the default one, as ``--configfile`` does, and check the result."""
     merged: dict = {}
     for path in (ROOT / "config" / "config.yaml", *paths):
         update_config(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -29,12 +29,14 @@ def configuration(paths: list[Path]) -> dict:
 
 
 def main() -> int:
-    """Read the command line, measure, show and write."""
+    """Parse the command line, measure, and print and write the prediction."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("configs", nargs="*", type=Path, help="merged over config/config.yaml")
-    parser.add_argument("--cores", type=int, nargs="+", default=[2], help="of the machine; of several, the wall time on each")
+    parser.add_argument("configs", nargs="*", type=Path, help="configurations that are merged over config/config.yaml")
+    parser.add_argument(
+        "--cores", type=int, nargs="+", default=[2], help="numbers of cores for which the wall time is predicted"
+    )
     parser.add_argument("--output", type=Path, help="CSV file to write")
-    parser.add_argument("--against", type=Path, metavar="results/RUN", help="compare with what this run has cost")
+    parser.add_argument("--against", type=Path, metavar="results/RUN", help="finished run whose measured cost is compared")
     options = parser.parse_args()
     config = configuration(options.configs)
     table, words = plan(config, SNAKEFILE, cores=options.cores, processes=2)

@@ -1,7 +1,7 @@
-"""Run the benchmarks (``make bench``): a table on the screen and in ``benchmarks/results.csv``.
+"""Run the benchmarks (``make bench``), and write a table to the screen and to ``benchmarks/results.csv``.
 
-Each row is measured on the CPU, and on a GPU when there is one. Ends with 1 when a fast way disagrees with the plain one, not
-when a goal is missed: goals are for a machine that does nothing else.
+Each row is measured on the CPU, and on a GPU if there is one. The exit status is 1 if results differ from those of a baseline.
+A missed goal does not change it, because goals apply to a machine without other load.
 """
 
 import argparse
@@ -46,7 +46,7 @@ COLUMNS = [field.name for field in fields(Row) if field.name != "failure"]
 
 
 def measured(names: Sequence[str], devices: Sequence[str], *, quick: bool) -> Iterator[Row]:
-    """Run benchmarks by name, on each device that they are for."""
+    """Run benchmarks by name, on each device that they support."""
     for name in names:
         for device in (one for one in devices if one == "cpu" or name not in CPU_ONLY):
             print(f"{name} on {device} ...", file=sys.stderr, flush=True)
@@ -54,7 +54,7 @@ def measured(names: Sequence[str], devices: Sequence[str], *, quick: bool) -> It
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as CSV, numbers with four digits."""
+    """Write rows as CSV, with numbers of four digits."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -63,20 +63,22 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 
 def main() -> int:
-    """Read the command line, run, show and write."""
+    """Parse the command line, run the benchmarks, and print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME", help="run these alone"
+        "--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), metavar="NAME", help="benchmarks to run"
     )
     here = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    parser.add_argument("--devices", nargs="+", choices=here, default=here, help="measure on these alone")
-    parser.add_argument("--quick", action="store_true", help="fewer repeats: shows that everything works, measures little")
+    parser.add_argument("--devices", nargs="+", choices=here, default=here, help="devices to measure")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer repeats: tests that everything works, with inaccurate times"
+    )
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results.csv", help="CSV file to write")
     options = parser.parse_args()
     rows = []
     for row in measured(options.only, options.devices, quick=options.quick):
         rows.append(row)
-        write(options.output, rows)  # again for each, so that a later failure loses nothing
+        write(options.output, rows)  # written after each benchmark, so that a later failure loses nothing
     shown = [astuple(row)[: len(COLUMNS)] for row in rows]
     widths = [None] * (len(COLUMNS) - 1) + [70]
     print(tabulate.tabulate(shown, headers=COLUMNS, floatfmt=".4g", maxcolwidths=widths))

@@ -1,4 +1,4 @@
-"""Training: `veracity.detector.training` against a plain loop with the original's augmentation, one excerpt after the other."""
+"""Training: `veracity.detector.training` compared with the published way of augmenting one excerpt at a time."""
 
 import functools
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from veracity.detector.training import train
 from veracity.detector.training_data import TrainingData, filter_responses
 from veracity.songs.frontend import FrontEnd, magnitudes, mel_filterbank
 
-SOURCE_FRAMES = 164  # of which a stretched excerpt is cut, in the original
+SOURCE_FRAMES = 164  # number of frames from which the published code cuts a stretched excerpt
 SPLINE_ORDER = 2
 
 
 def plain_batch(
     splines: list[np.ndarray], rng: np.random.Generator, frontend: FrontEnd, settings: TrainingSettings
 ) -> np.ndarray:
-    """Augment a batch in the original's way, from spline coefficients; shape (batch, excerpt_frames, n_mels)."""
+    """Augment a batch as the published code does, from spline coefficients; shape (batch, excerpt_frames, n_mels)."""
     filters = mel_filterbank(frontend)
     n_bins = int(np.flatnonzero(filters.any(axis=1))[-1]) + 1
     out = np.empty((settings.batch, frontend.excerpt_frames, n_bins), dtype=np.float32)
@@ -51,7 +51,7 @@ def trained(
     device: torch.device,
     precision: Literal["float32", "bfloat16"] = "float32",
 ) -> Callable[..., list[np.ndarray]]:
-    """Return a function that trains for given numbers of updates and threads, and returns the weights."""
+    """Return a function of the numbers of updates and threads that trains a detector and returns its weights."""
 
     def ours(n_updates: int, threads: int | None = None) -> list[np.ndarray]:
         settings = TrainingSettings(n_updates=n_updates, precision=precision)
@@ -64,7 +64,7 @@ def trained(
 
 
 def training_threads(device: torch.device, quick: bool) -> Row:
-    """Time one update on two threads; baseline: on one; weights must be the same, bit for bit."""
+    """Time one update on two threads; baseline: one thread; weights must be equal bit for bit."""
     given = fixture(device)
     spectra = [magnitudes(torch.as_tensor(song), given.detector.frontend).numpy() for song in given.songs]
     labels = [np.arange(len(m)) % 100 < 50 for m in spectra]
@@ -79,12 +79,12 @@ def training_threads(device: torch.device, quick: bool) -> Row:
 
 
 def training_update(device: torch.device, quick: bool) -> Row:
-    """Time one update, augmentation included; ratio = plain seconds / ours."""
+    """Time one update, including augmentation; ratio = seconds of the baseline / of veracity."""
     return _update(device, quick, "float32")
 
 
 def training_update_bfloat16(device: torch.device, quick: bool) -> Row:
-    """Time one update with convolutions in bfloat16; ratio = plain seconds (float32) / ours."""
+    """Time one update with convolutions in bfloat16; baseline in float32."""
     return _update(device, quick, "bfloat16")
 
 
@@ -110,11 +110,11 @@ def _update(device: torch.device, quick: bool, precision: Literal["float32", "bf
 
     few, many = (1, 3) if quick else (2, 12)
     seconds, baseline = seconds_per_step(ours, plain, device=device, few=few, many=many, repeats=1 if quick else 3)
-    gflop = gflop_per_step(functools.partial(ours, threads=1))  # what other threads do is not counted
+    gflop = gflop_per_step(functools.partial(ours, threads=1))  # operations on other threads are not counted
     detail = (
         f"{given.words}, random labels; {gflop:.1f} GFLOP, {gflop / seconds:.0f} GFLOP/s; "
         f"batch of {TrainingSettings().batch}; baseline: splines of order {SPLINE_ORDER} by "
-        "scipy, excerpt by excerpt, prefiltered beforehand, in the training's own process"
+        "scipy, excerpt by excerpt, prefiltered beforehand, in the process of the training"
     )
     name = "training_update" if precision == "float32" else f"training_update_{precision}"
     return Row(name, device.type, seconds, "s/update", baseline, baseline / seconds, detail)

@@ -28,8 +28,8 @@ FILES = {
     Excerpts: "excerpts/{domain}/{song}.h5",
     Explanations: "explanations/{domain}/{song}.h5",
     Flips: "flips/{domain}/{song}.h5",
-    AllSets: "flips/{domain}/{song}.h5, group sets, where all masks could be evaluated",
-    TriedSets: "flips/{domain}/{song}.h5, group sets, where only single masks could be",
+    AllSets: "flips/{domain}/{song}.h5, group sets, if all masks can be evaluated",
+    TriedSets: "flips/{domain}/{song}.h5, group sets, if not all masks can be evaluated",
     Localised: "localised/{domain}/{song}.h5",
     Attributions: "attributions/{explainer}/{domain}/{song}.h5",
     LocalisedAttributions: "localised_attributions/{explainer}/{domain}/{song}.h5",
@@ -68,7 +68,7 @@ dataset has the attributes `axes`, `unit` and `description`. Read a file with h5
 - **Reproducibility.** Files contain no time and no absolute path. The same seed on the same machine gives the same
   bytes on a CPU.
 - **Integrity.** The first 512 bytes of a file (its user block, which h5py and h5dump skip) contain the SHA-256 digest of
-  the rest, which is compared when the file is read. Datasets of numbers have the checksum of HDF5 (fletcher32). A file
+  the rest, which is compared when the file is read. Datasets of numbers also have HDF5's own checksum (fletcher32). A file
   that is damaged, was changed, or was made from another version of an input is rejected with instructions.
 - **Segments.** They are numbered time * n_band + band, where band 0 is the lowest. A set of segments is a *mask index*:
   bit i is set if segment i is in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
@@ -80,11 +80,11 @@ dataset has the attributes `axes`, `unit` and `description`. Read a file with h5
 | `synthetic_corpus/` | audio, labels and lists in the Jamendo layout |
 | `training/seed0.pt` | checkpoint with architecture, front end and settings (`veracity.detector.checkpoints.load_checkpoint`) |
 | `training/seed0.csv` | training curve |
-| `*.state.pt` | saved state of a running training or attack, next to its output |
+| `*.state.pt` | saved state of an unfinished training run or attack, next to its output |
 | `damaged.*.state.pt` | saved state that could not be read again |
-| `tables/*.csv`, `tables/*.md` | tables as data and as pages to read |
+| `tables/*.csv`, `tables/*.md` | tables as data and in readable form |
 | `figures/*.{png,pdf}`, `figures/*.csv` | figures and the numbers that they show |
-| `logs/`, `benchmarks/` | for each job its log, and the time and memory measured by Snakemake |
+| `logs/`, `benchmarks/` | log of each job, and its time and memory measured by Snakemake |
 | `report.html` | report (target `report`) |
 
 Checkpoints and states also have digests. CSV and JSON files have none, so they can be edited. Changes by hand are

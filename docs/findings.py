@@ -3,10 +3,11 @@
 The pages are written in docs/findings.in and docs/findings_readme.in, whose numbers are not typed but read:
 
 - ``{gap kind=part part=sampling}``: the rows of gap.csv that agree, in the order of panels, as mean with interval;
-  ``show=value`` leaves the interval out, ``show=range`` gives the least to the greatest, ``column=`` and ``digits=`` choose,
-- ``{= name}``: what `NUMBERS` computes,
-- ``{holds name}``: nothing; the claim of this sentence or heading is a condition of `CLAIMS`, without which nothing is written,
-- ``{defined}``: nothing; the sentence defines or cites, and claims nothing of the tables.
+  ``show=value`` omits the interval, ``show=range`` gives the range of the rows, ``column=`` and ``digits=`` select column and
+  digits,
+- ``{= name}``: the result of a function in `NUMBERS`,
+- ``{holds name}``: nothing; the claim of this sentence or heading is a condition in `CLAIMS`; if it fails, nothing is written,
+- ``{defined}``: nothing; the sentence is a definition or a citation and makes no claim about the tables.
 
 A sentence with a digit or one of `QUANTIFIERS` needs a number that is read, ``{holds}`` or ``{defined}``.
 """
@@ -39,7 +40,7 @@ READING = "those that read the model"
 
 
 class Tables:
-    """The tables of a folder, read once each."""
+    """Tables in a folder, each of which is read once."""
 
     def __init__(self, folder: Path = PAGE.parent / "truth") -> None:
         self.folder, self.known = folder, {}
@@ -51,7 +52,7 @@ class Tables:
         return self.known[name]
 
     def rows(self, name: str, **wanted: object) -> pd.DataFrame:
-        """Return the rows of a table whose columns have some values."""
+        """Return the rows of a table with the given values in its columns."""
         table = self[name]
         for column, value in wanted.items():
             table = table[table[column].astype(str) == str(value)]
@@ -68,7 +69,7 @@ class Tables:
         return self.values("figure_leaderboard", explainer=explainer, fill=fill, column=column)
 
     def unprivileged(self) -> pd.DataFrame:
-        """Return the rows of the figure of explainers without access to the clean excerpt."""
+        """Return the rows of `figure_leaderboard` of explainers without access to the clean excerpt."""
         rows = self["figure_leaderboard"]
         return rows[~rows.privileged.astype(bool) & ~rows.explainer.isin(BOUNDS)]
 
@@ -82,28 +83,28 @@ def in_panels(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def listed(words: list[str]) -> str:
-    """Join words as a sentence lists them."""
+    """Join words with commas and "and"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def number(value: float, digits: int | str) -> str:
-    """Write a number with some decimal places ("g": with as many as it has), without a minus before zero."""
+    """Format a number with the given decimal places ("g": all significant ones), without a minus sign before zero."""
     text = f"{value:g}" if digits == "g" else f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
 def at_most(value: float, digits: int) -> str:
-    """Write the least number of some decimal places that is not below a value."""
+    """Format a value, rounded up to the given decimal places."""
     return number(np.ceil(value * 10**digits - 1e-9) / 10**digits, digits)
 
 
 def at_least(value: float, digits: int) -> str:
-    """Write the greatest number of some decimal places that is not above a value."""
+    """Format a value, rounded down to the given decimal places."""
     return number(np.floor(value * 10**digits + 1e-9) / 10**digits, digits)
 
 
 def read(tables: Tables, words: str) -> str:
-    """Return what stands for a placeholder of a table."""
+    """Return the text that replaces a placeholder of a table."""
     name, *given = shlex.split(words)
     wanted = dict(one.split("=", 1) for one in given)
     show, digits = wanted.pop("show", "interval"), wanted.pop("digits", "2")
@@ -146,13 +147,13 @@ def best_unprivileged(tables: Tables) -> pd.DataFrame:
 
 
 def verdicts(tables: Tables, **wanted: object) -> pd.Series:
-    """Return the verdicts of controls where something is expected."""
+    """Return the verdicts of controls with an expectation."""
     found = tables.rows("controls", **wanted).verdict
     return found[found.isin(["as expected", "not as expected", "undetermined"])]
 
 
 def counted(tables: Tables, control: str) -> str:
-    """Return the numbers of expectations of a control that hold and in all."""
+    """Return the number of expectations of a control that hold, and the number of all."""
     found = verdicts(tables, control=control)
     return f"{(found == 'as expected').sum()} of {len(found)}"
 
@@ -173,13 +174,13 @@ def failed(tables: Tables) -> str:
     rows = tables.rows("controls", verdict="not as expected")
     return listed(
         [
-            f"`{row.explainer}` {number(row.mean, 2)} ({number(row.low, 2)} to {number(row.high, 2)}) on the {row.domain}"
+            f"`{row.explainer}` with {number(row.mean, 2)} ({number(row.low, 2)} to {number(row.high, 2)}) on the {row.domain}"
             for row in rows.itertuples()
         ]
     )
 
 
-#: What is computed from several rows, by name.
+#: Texts that are computed from several rows, by name.
 NUMBERS: dict[str, Callable[[Tables], str]] = {
     "panels: excerpts": lambda t: listed([f"{n:.0f}" for n in t.rows("gap", kind="gap").n]),
     "panels: songs": lambda t: listed([f"{n:.0f}" for n in t.rows("gap", kind="gap").n_songs]),
@@ -257,7 +258,7 @@ def _part(tables: Tables, name: str, column: str = "mean") -> np.ndarray:
 
 
 def _share_below(tables: Tables, score: float) -> str:
-    """Return the numbers of excerpts that the gradient times the perturbation scores below a value and in all."""
+    """Return the number of excerpts with a score of the gradient times the perturbation below a value, and of all."""
     rows = tables.rows("scores", explainer="gradient_x_perturbation").aufc_normalised.dropna()
     return f"{(rows < score).sum()} of {len(rows)}"
 
@@ -344,7 +345,7 @@ def _estimate(row: pd.Series) -> str:
 
 
 def _named(row: pd.Series) -> str:
-    return f"`{row.explainer}` {_estimate(row)} in panel {PANELS.index((row.domain, row.original)) + 1}"
+    return f"`{row.explainer}`, with {_estimate(row)} in panel {PANELS.index((row.domain, row.original)) + 1}"
 
 
 def _privileged_of_a_fill(tables: Tables) -> pd.DataFrame:

@@ -40,31 +40,31 @@ print(f"P(sing) of the excerpt around 5 s: {p[np.searchsorted(seconds, 5)]:.3f}"
 # `at` is the start of the excerpt in seconds.
 
 # %%
-found = notebook.explain(song, detector, at=5.0)
-print(found)
-print(f"signal over perturbation: {found.snr_db:.0f} dB")
+result = notebook.explain(song, detector, at=5.0)
+print(result)
+print(f"signal over perturbation: {result.snr_db:.0f} dB")
 
 # %%
-notebook.plot(found)
+notebook.plot(result)
 
 # %% [markdown]
 # Listen to the clean and the adversarial audio, one after the other:
 
 # %%
-both = np.concatenate([found.audio, found.adversarial_audio])
-Audio(both, rate=found.sample_rate)
+both = np.concatenate([result.audio, result.adversarial_audio])
+Audio(both, rate=result.sample_rate)
 
 # %% [markdown]
 # The song with only LIME's first three segments of the perturbation:
 
 # %%
-Audio(found.sound(found.top(3)), rate=found.sample_rate)
+Audio(result.sound(result.top(3)), rate=result.sample_rate)
 
 # %% [markdown]
 # Save the adversarial audio in 32-bit floats, so that the perturbation is not rounded:
 
 # %%
-write_audio("results/example/adversarial.wav", found.adversarial_audio, found.sample_rate)
+write_audio("results/example/adversarial.wav", result.adversarial_audio, result.sample_rate)
 
 # %% [markdown]
 # ## Compare LIME with the truth
@@ -74,11 +74,11 @@ write_audio("results/example/adversarial.wav", found.adversarial_audio, found.sa
 
 # %%
 for k in (1, 2, 3, 5):
-    sampled, exact = found.top(k), found.top(k, by="lime_exact")
-    print(k, "segments: LIME's", found.flip(sampled), "| exact LIME's", found.flip(exact))
-print("smallest sets:", found.smallest_sets[:5])
-print("segment", found.top(1)[0], "is at", found.place(found.top(1)[0]))
-(_, correlation), _ = np.corrcoef(found.lime, found.lime_exact)
+    sampled, exact = result.top(k), result.top(k, by="lime_exact")
+    print(k, "segments: LIME's", result.flip(sampled), "| exact LIME's", result.flip(exact))
+print("smallest sets:", result.smallest_sets[:5])
+print("segment", result.top(1)[0], "is at", result.place(result.top(1)[0]))
+(_, correlation), _ = np.corrcoef(result.lime, result.lime_exact)
 print(f"weights from 8192 samples and from all masks: correlation {correlation:.4f}")
 
 # %% [markdown]
@@ -88,9 +88,9 @@ print(f"weights from 8192 samples and from all masks: correlation {correlation:.
 # an explanation task and returns weights is an explainer, too.
 
 # %%
-model = explained_model(detector, found.grid)
-options = {"threshold": found.threshold, "rng": np.random.default_rng(0)}
-explanation = explain("occlusion", model, found.adversarial, found.grid, found.label, **options)
+model = explained_model(detector, result.grid)
+options = {"threshold": result.threshold, "rng": np.random.default_rng(0)}
+explanation = explain("occlusion", model, result.adversarial, result.grid, result.label, **options)
 three = explanation.ranking[:3]
-print("occlusion's first three:", three, "flip:", found.flip(three))
+print("occlusion's first three:", three, "flip:", result.flip(three))
 print("model queries:", explanation.n_queries)

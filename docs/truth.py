@@ -25,17 +25,17 @@ from veracity.results.pooling import read_table
 from veracity.workflow.configuration import defaults
 
 FOLDER = Path(__file__).with_suffix("")
-#: Below tables/ of a run.
+#: Files in the folder tables/ of a run.
 TABLES = {
     "scores.csv": "scores of each explanation: 15 scores, the score of a random ranking, the flip curve; 15 digits",
-    "leaderboard.csv": "each score of each explainer in each panel: mean of songs, interval, chance",
-    "contrasts.csv": "the declared comparisons: p of sign flips, and adjusted by step-down min-P over all rows",
-    "gap.csv": "from the paper's LIME to the best ranking, in parts; data of gap.png",
-    "sensitivity.csv": "the same estimates as ratios of sums, as plain areas, and with intervals over artists",
+    "leaderboard.csv": "each score of each explainer in each panel: mean over songs, interval, chance level",
+    "contrasts.csv": "the declared contrasts: p of sign-flip tests, and p adjusted over all rows by step-down min-P",
+    "gap.csv": "parts of the gap between the paper's LIME and the best ranking; data of gap.png",
+    "sensitivity.csv": "the same estimates as ratios of sums, as unnormalised areas, and with intervals over artists",
     "faithfulness_to_own_game.csv": "agreement with the explainer's own game, and its score; data of the figure of this name",
     "faithfulness_to_own_game_agreement.csv": "rank correlation of the two over unprivileged explainers of the fill game",
     "fidelity_vs_correctness.csv": "correct and wrong explanations by fidelity, all fills; data of fidelity_vs_correctness.png",
-    "truths.csv": "sizes and numbers of flip sets: means of songs, medians and ranges of excerpts",
+    "truths.csv": "sizes and numbers of flip sets: means over songs, medians and ranges over excerpts",
     "truths_by_excerpt.csv": "the same for each excerpt; data of truths.png",
     "controls.csv": "expectation, measurement and verdict of each control; data of controls.png",
     "controls_by_excerpt.csv": "the same for each excerpt",
@@ -44,7 +44,7 @@ TABLES = {
     "explainer_costs.csv": "model queries and seconds, by explainer",
     "costs.csv": "CPU and wall time, memory and disk of each stage (`snakemake costs`)",
 }
-#: Below figures/ of a run.
+#: Files in the folder figures/ of a run.
 FIGURE_DATA = {
     "figure_leaderboard.csv": "normalised AUFC of each explainer; figure_leaderboard.png shows the best of each query budget",
     "figure_explainers.csv": "flip curves of each explainer; figure_explainers.png shows the best of each kind",

@@ -1,4 +1,4 @@
-"""Shared fixtures: the material beside a checkout, one finished run for all files that read one, a browser."""
+"""Shared fixtures: the material next to a checkout, one finished run for all files that read one, a browser."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock
 from workspaces import SMALL, Workspace
 
-#: The files that take longest, in this order: they begin, so that no process is left with one of them at the end.
+#: Files that take longest. They start first, in this order, so that no process runs one of them alone at the end.
 LONGEST_FIRST = (
     *("workflow_recovery", "slurm", "variants", "workflow_models", "commands", "workflow_targets", "workflow_outside"),
     *("page_browser", "planning", "site", "workflow", "pages", "benchmarks", "controls", "tables", "truth_study"),
@@ -47,7 +47,7 @@ def real_detector(shared):
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Networks of tests are small and quickest on one thread, above all when cores are shared."""
+    """Run torch on one thread, because the networks of tests are small, and fastest on one thread when cores are shared."""
     torch.set_num_threads(1)
 
 
@@ -74,7 +74,7 @@ def finished_run(tmp_path_factory):
 
 @pytest.fixture
 def copy(finished_run, tmp_path):
-    """Return a copy of the finished run that a test may spoil."""
+    """Return a copy of the finished run that a test may change."""
     return Workspace.copy_of(finished_run, tmp_path / "copy")
 
 
@@ -97,7 +97,7 @@ def browser(tmp_path_factory):
         "disable-background-networking",
         "disable-component-update",
         "disable-sync",
-        "proxy-server=127.0.0.1:9",  # nobody listens there: whatever the page would fetch fails, and is logged
+        "proxy-server=127.0.0.1:9",  # no server listens there, so any external request of the page fails and is logged
         f"user-data-dir={tmp_path_factory.mktemp('browser')}",
     ):
         options.add_argument(f"--{flag}")

@@ -1,4 +1,4 @@
-"""A stand-in for a kill: work that saves its state dies in the middle, and is begun again."""
+"""Simulated kill: a computation that saves its state is aborted and started again."""
 
 from types import ModuleType
 
@@ -6,11 +6,11 @@ import pytest
 
 
 class KilledError(Exception):
-    """Nobody catches it."""
+    """Exception that no code catches."""
 
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str, n_steps: int) -> list[int]:
-    """Let a module's function die when it is called after so many calls; return the count of calls, which goes on."""
+    """Make a function of a module raise an exception after the given number of calls; return the counter of calls."""
     count, original = [0], getattr(module, step)
 
     def counted(*args):

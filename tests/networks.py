@@ -10,7 +10,7 @@ from veracity.songs.frontend import FrontEnd, log_mel, magnitudes
 
 
 def random_detector(architecture: Architecture | None = None, *, seed: int = 0, **frontend: int) -> Detector:
-    """Return a detector whose batch norms are not trivial and whose answers spread over 0 to 1."""
+    """Return a detector with non-trivial batch norms, whose predictions are spread over 0 to 1."""
     torch.manual_seed(seed)
     detector = Detector(architecture or Architecture(), FrontEnd(**frontend)).eval()
     with torch.no_grad():
@@ -27,7 +27,7 @@ def random_detector(architecture: Architecture | None = None, *, seed: int = 0, 
 
 
 def standardised_detector(audio, *, seed: int = 0) -> tuple[Detector, float]:
-    """Return a random detector that standardises this audio, and a threshold in the middle of its answers to it."""
+    """Return a random detector that standardises this audio, and a threshold at the median of its predictions for it."""
     detector = random_detector(seed=seed)
     frames = log_mel(magnitudes(audio, detector.frontend), detector.frontend)
     with torch.no_grad():
@@ -39,14 +39,14 @@ def standardised_detector(audio, *, seed: int = 0) -> tuple[Detector, float]:
 
 
 def mean_level(excerpts):
-    """Stand in for a model of one's own: the louder the excerpt, the more it sings."""
+    """Custom model whose P(sing) increases with the level of the excerpt."""
     import numpy as np
 
     return 1 / (1 + np.exp(-3 - np.asarray(excerpts).mean(axis=(1, 2))))
 
 
 def flipping_excerpts(network, seed: int = 0, domain: str = "waveform", shape: tuple[int, int] = (115, 80)) -> Excerpts:
-    """Give pairs of random excerpts of (n_frames, n_mels) on which the detector disagrees, two for each direction."""
+    """Return pairs of random excerpts of (n_frames, n_mels) on which the detector disagrees, two for each direction."""
     torch.manual_seed(seed)
     pool = torch.randn(48, *shape) * 1.5 - 3
     p = network.predict(pool).numpy().astype(float)

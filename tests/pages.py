@@ -1,4 +1,4 @@
-"""A page that is served while a test needs it."""
+"""Drawing page that is served during a test."""
 
 import contextlib
 import threading
@@ -12,7 +12,7 @@ from veracity.page.server import Page, application
 
 
 class Client:
-    """Asks a page on this machine."""
+    """Client of a page on this machine."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -1,4 +1,4 @@
-"""A SLURM of one node on this machine, for as long as a test needs it.
+"""One-node SLURM cluster on this machine for the duration of a test.
 
 Debian's packages slurm-wlm and munge, daemons on the loopback only, no accounting database, a character device that stands for
 a GPU. Memory is enforced by slurmd's own sampling (OverMemoryKill), since a container has no cgroups to give.
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-CONFIG = Path("/etc/slurm/slurm.conf")  # nowhere else: job steps of the executor plugin drop $SLURM_CONF
+CONFIG = Path("/etc/slurm/slurm.conf")  # only there, because job steps of the executor plugin drop $SLURM_CONF
 MARK = "# Written by the tests of veracity, to be removed by them."
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sinfo", "sbatch", "squeue", "scancel")
 
@@ -55,7 +55,7 @@ PartitionName=main Nodes=localhost Default=YES MaxTime=INFINITE State=UP
 
 
 def missing() -> str:
-    """Return why there can be no SLURM here, or nothing."""
+    """Return the reason why SLURM cannot run here, or an empty text."""
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"no {', '.join(absent)} here: apt-get install slurm-wlm munge"

@@ -1,4 +1,4 @@
-"""The attacks: update rules by hand, gradients in chunks, the published numbers, and what is kept."""
+"""Attacks: update rules computed by hand, gradients in chunks, published numbers, and stored results."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 def bursts(seconds=2.0, seed=0):
-    """Return noise that comes and goes, float32: the detector's answers vary along it."""
+    """Return noise of varying level, float32, so that the detector's predictions vary over time."""
     rng = np.random.default_rng(seed)
     n = round(seconds * FRONTEND.sample_rate)
     loudness = 10 ** (-2 + 1.5 * np.sin(np.arange(n) / FRONTEND.sample_rate * 2 * np.pi * 1.3))
@@ -48,7 +48,7 @@ def clean_logits(audio=AUDIO):
         return NETWORK.dense_logits(pad_silence(log_mel(magnitudes(torch.as_tensor(audio), FRONTEND), FRONTEND), FRONTEND))
 
 
-# On the upper quarter of the answers: there are frames of both labels, near the threshold and far from it.
+# At the upper quartile of the predictions: there are frames of both labels, close to the threshold and far from it.
 THRESHOLD = float(torch.sigmoid(clean_logits().quantile(0.75)))
 
 
@@ -103,7 +103,7 @@ def iterates_by_hand(weight, bias, settings, n_updates, rule):
 @pytest.mark.parametrize("rule", ["adam", "sign"])
 @pytest.mark.parametrize("bias", [-3.0, 2.0])
 def test_update_rules_equal_iterates_by_hand(rule, bias):
-    # alpha is small, so that the norm counts and some entries change direction; nothing ever flips.
+    # alpha is small, so that the norm has an effect and some entries change direction; nothing flips.
     weight = np.array([1.0, -0.5, 0.1, 0.02, 0.0])
     settings = AttackSettings(eps=0.05, eta=0.004, alpha=0.6, max_updates=30, update_rule=rule)
     iterates = list(iterates_by_hand(weight, bias, settings, 30, rule))
@@ -148,7 +148,7 @@ def test_items_that_have_flipped_stay_and_do_not_disturb_the_others(rule):
 
 
 def test_a_logit_on_the_threshold_is_no_sing():
-    # p = 0.5 exactly after the first step of 0.25: strictly above is asked for, so a second step follows.
+    # p is exactly 0.5 after the first step of 0.25. It must be strictly above, so a second step follows.
     settings = AttackSettings(eps=1.0, eta=0.25, alpha=100.0, max_updates=9, update_rule="sign")
     assert minimise_linear(np.array([1.0]), [-0.25], settings).delta.item() == 0.5
     assert minimise_linear(np.array([1.0]), [0.25], settings).delta.item() == -0.25
@@ -176,14 +176,14 @@ def test_published_attack(published, real_detector, domain):
     was_sing = 1 / (1 + np.exp(-found.clean_logit)) > threshold
     np.testing.assert_array_equal(was_sing, published[f"attack/{domain}/original_sing"])
     np.testing.assert_allclose(found.flipped_history[1:], published[f"attack/{domain}/flipped_per_iteration"], atol=1)
-    # Where a gradient is almost zero its sign is rounding: nearly all entries are equal, not all.
+    # Where a gradient is almost zero, rounding determines its sign, so not all entries are equal.
     differs = np.abs(found.delta.ravel() - published[f"attack/{domain}/delta"].ravel()) > 1e-6
     assert differs.mean() < 0.01
     np.testing.assert_allclose(found.adversarial_logit, published[f"attack/{domain}/logits_after"], atol=0.01)
 
 
 def plain_attack(audio, settings, domain):
-    """Attack as one would write it down: the unfolded module on every single excerpt, autograd, Adam, two forward passes."""
+    """Attack in the most direct way: the unfolded module on every excerpt, autograd, Adam, two forward passes."""
     detector = random_detector(**SMALL).double()
     samples = torch.as_tensor(audio, dtype=torch.float64)
     half = FRONTEND.half_excerpt
@@ -222,7 +222,7 @@ def test_attack_equals_a_plain_loop_over_the_unfolded_detector(domain):
     assert len(set(flips)) > 1
     assert found.flipped_history.tolist() == [0, *flips]
     np.testing.assert_allclose(found.loss_history[:-1], losses, rtol=1e-4)
-    # The folded weights are float32, which turns round a few signs.
+    # The folded weights are float32, which changes a few signs.
     assert (np.abs(found.delta.reshape(delta.shape) - delta) > 1e-9).mean() < 1e-3
 
 
@@ -234,7 +234,7 @@ def test_chunks_give_the_same_perturbation_as_the_whole(domain, chunk_frames):
     network = NETWORK.to(dtype=torch.float64)
     whole = attack(domain, audio=audio, network=network, **changes)
     parts = attack(domain, audio=audio, network=network, chunk_frames=chunk_frames, **changes)
-    # In float64, where a sum's order turns no sign.
+    # In float64, where the order of a sum changes no sign.
     np.testing.assert_array_equal(parts.flipped_history, whole.flipped_history)
     np.testing.assert_allclose(parts.adversarial_logit, whole.adversarial_logit, atol=1e-9)
     np.testing.assert_allclose(parts.loss_history, whole.loss_history, rtol=1e-12)
@@ -274,7 +274,7 @@ def test_what_is_kept_of_a_song_is_consistent(domain):
     with torch.no_grad():
         for kept, logits in (("clean_log_mel", found.clean_logit), ("adversarial_log_mel", found.adversarial_logit)):
             np.testing.assert_allclose(NETWORK.dense_logits(torch.as_tensor(getattr(found, kept))), logits, atol=1e-5)
-    # Histories end with what the kept arrays tell.
+    # The last values of the histories agree with the stored arrays.
     was_sing = torch.sigmoid(torch.as_tensor(found.clean_logit)) > THRESHOLD
     now_sing = torch.sigmoid(torch.as_tensor(found.adversarial_logit)) > THRESHOLD
     assert found.flipped_history[-1] == (was_sing != now_sing).sum() > 0
@@ -317,7 +317,7 @@ def test_bounds_hold_under_long_steps(domain, rule):
 def test_attack_stops_when_every_frame_has_flipped():
     audio = AUDIO[6000:9000]
     settings = AttackSettings(eps=1.0, eta=0.01, alpha=1e5, max_updates=100)
-    threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))  # all is no sing, by a little
+    threshold = float(torch.sigmoid(clean_logits(audio).max() + 0.05))  # every decision is no sing, by a small margin
     found = attack_song(audio, of(threshold=threshold), settings, domain="spectrogram")
     n = len(found.clean_logit)
     assert found.flipped_history[-1] == n
@@ -384,7 +384,7 @@ def test_each_excerpt_is_attacked_as_if_alone(domain):
     together = attack_three(domain, starts, max_updates=8)
     for i, start in enumerate(starts):
         alone = attack_three(domain, [start], max_updates=8)
-        # Batches sum in another order, which turns the sign of a few entries.
+        # Batches sum in another order, which changes the sign of a few entries.
         assert np.isclose(together.delta[i], alone.delta[0], atol=1e-6).mean() > 0.99
         assert together.adversarial_logit[i] == pytest.approx(alone.adversarial_logit[0], abs=0.02)
 
@@ -406,7 +406,7 @@ def test_inner_excerpts_see_nothing_from_outside(n_samples, frontend):
     assert inner_start_frames(n_samples, frontend).tolist() == [start for start in range(200) if lies_within(start)]
 
 
-# --- small things -----------------------------------------------------------------------------------------------------
+# --- details -----------------------------------------------------------------------------------------------------
 
 
 def test_snr_is_the_ratio_of_energies():
@@ -470,7 +470,7 @@ def test_bfloat16_on_excerpts_is_counted_in_float32():
 
 
 def test_the_attack_goes_on_until_float32_says_that_all_has_flipped():
-    """The lower precision is too hopeful by 0.5: what it calls flipped goes on moving until the exact logits agree."""
+    """The lower precision overestimates logits by 0.5, so items are updated until the exact logits are flipped, too."""
     settings = AttackSettings(eps=10.0, eta=0.1, alpha=1.0, max_updates=50, update_rule="sign")
     was_sing = torch.tensor([[False], [False]])
     bias = torch.tensor([[-1.0], [-2.0]])
@@ -486,7 +486,7 @@ def test_the_attack_goes_on_until_float32_says_that_all_has_flipped():
     )
     assert (exact(alone.delta) < 0).all()
     assert (exact(checked.delta) > 0).all()
-    assert (exact(checked.delta) < 0.11).all()  # each stays where it has flipped
+    assert (exact(checked.delta) < 0.11).all()  # each item remains as it was when it flipped
     assert checked.flipped_history[-1] == 2
     torch.testing.assert_close(checked.logits, exact(checked.delta))
 
@@ -516,17 +516,17 @@ def test_memory_does_not_grow_with_the_number_of_updates():
     peaks = {}
     for n, setting in settings.items():
         give_back_free_memory()
-        STATUS.with_name("clear_refs").write_text("5", encoding="ascii")  # lets the peak begin anew
+        STATUS.with_name("clear_refs").write_text("5", encoding="ascii")  # resets the peak
         attack_song(audio, AttackedDetector(detector, detector.frontend, THRESHOLD), setting, domain="waveform")
         peaks[n] = process_mb("VmHWM")
-    assert peaks[70] < peaks[15] + 60  # twice that before freed memory was given back
+    assert peaks[70] < peaks[15] + 60  # twice as much before freed memory was returned
 
 
-# --- a GPU is never made to wait --------------------------------------------------------------------------------------
+# --- no synchronisation with a GPU --------------------------------------------------------------------------------------
 
 
 class Looks(TorchDispatchMode):
-    """Count how often the host asks for a tensor's value: on a GPU it would wait each time."""
+    """Count how often the host reads the value of a tensor, which would synchronise with a GPU each time."""
 
     def __init__(self):
         super().__init__()
@@ -558,12 +558,12 @@ def test_looking_seldom_finds_the_same_perturbation(monkeypatch):
     monkeypatch.setattr(minimiser, "_check_every", lambda device: 32)
     seldom = attack_song(audio, detector, settings, domain="spectrogram")
     n = len(often.flipped_history)
-    assert len(seldom.flipped_history) == 1 + 32 * -(-(n - 1) // 32) > n  # it stands still until the next look
+    assert len(seldom.flipped_history) == 1 + 32 * -(-(n - 1) // 32) > n  # it does not change until the next check
     np.testing.assert_array_equal(seldom.delta, often.delta)
     np.testing.assert_array_equal(seldom.flipped_history[n - 1 :], often.flipped_history[-1])
 
 
-# --- going on after a kill --------------------------------------------------------------------------------------------
+# --- resuming after a kill --------------------------------------------------------------------------------------------
 
 
 def whole_song(
@@ -597,7 +597,7 @@ def test_a_killed_attack_goes_on_to_the_same_perturbation(tmp_path, monkeypatch,
     count = kill_after(monkeypatch, minimiser, "_step", -1)
     found = run(SavedState(path, every_seconds=0), **changes)
     assert count[0] == 3
-    count[0] = 0  # and killed once more, before its result was safe
+    count[0] = 0  # and killed again, before its result was written
     assert_equal_attacks(run(SavedState(path, every_seconds=0), **changes), found)
     assert count[0] == 0
     monkeypatch.undo()

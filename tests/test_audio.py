@@ -19,7 +19,7 @@ RATE = 22050
 
 
 def music(seconds: float = 6.0, rate: int = RATE, channels: int = 2) -> np.ndarray:
-    """Return noise whose loudness changes, so that encoders of variable rate vary theirs; the first of it is loud."""
+    """Return noise of varying level that starts loud, so that encoders with a variable rate vary it."""
     rng = np.random.default_rng(0)
     loudness = np.linspace(0.5, 0.001, int(seconds * rate))[:, None]
     return (loudness * rng.uniform(-1, 1, (len(loudness), channels))).astype(np.float32)
@@ -52,7 +52,7 @@ def test_resampling_is_librosa_s(tmp_path, rate):
     soundfile.write(tmp_path / "song.wav", samples, rate, subtype="FLOAT")
     audio = load_audio(tmp_path / "song.wav", sample_rate=22050)
     expected = librosa.resample(samples, orig_sr=rate, target_sr=22050, res_type="soxr_hq")
-    assert len(expected) - 1 <= len(audio) <= len(expected)  # librosa adds a zero where there is a fraction of a sample
+    assert len(expected) - 1 <= len(audio) <= len(expected)  # librosa adds a zero for a fraction of a sample
     np.testing.assert_array_equal(audio, expected[: len(audio)])
 
 
@@ -161,7 +161,7 @@ def test_a_chunk_behind_the_samples_of_a_wav_is_no_sound(tmp_path):
 
 
 def without_count(content: bytes) -> bytes:
-    """Return an MP3 file without its first frame, which holds the number of the others."""
+    """Return an MP3 file without its first frame, which contains the number of frames."""
     size, _, _ = mpeg._frame(content, 0)
     return content[size:]
 
@@ -172,7 +172,7 @@ def test_an_mp3_without_a_count_of_frames_is_decoded_to_its_end(tmp_path, before
     (tmp_path / "song.mp3").write_bytes(before + without_count(content))
     short = soundfile.info(tmp_path / "song.mp3").duration
     audio, audio_stats = load_audio_and_stats(tmp_path / "song.mp3", sample_rate=RATE)
-    assert short < 5.5  # what libsndfile estimates from the first frame
+    assert short < 5.5  # the estimate of libsndfile from the first frame
     assert audio_stats.seconds == pytest.approx(6.0, abs=0.15)
     assert np.isnan(audio_stats.claimed_seconds)
     read, _ = soundfile.read(tmp_path / "song.mp3", dtype="float32", always_2d=True)
@@ -257,7 +257,7 @@ def test_audio_without_end_is_refused(tmp_path, monkeypatch):
     ],
 )
 def test_files_of_other_kinds_are_named(tmp_path, head, kind):
-    # with frames of MP3 behind, which a decoder that skips what it does not know would find
+    # followed by MP3 frames, which a decoder that skips unknown bytes would find
     content = written(tmp_path / "whole.mp3", music()).read_bytes()
     (tmp_path / "song.mp3").write_bytes(head + content)
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""A corpus that is any folder of audio, and labels in other formats and other words."""
+"""Corpora that are folders of audio, and labels in other formats and with other words."""
 
 import os
 
@@ -122,7 +122,7 @@ def test_labels_of_a_table_that_cover_almost_nothing_are_said(tmp_path):
     (tmp_path / "a.csv").write_text("0.0,0.02,sing\n0.02,0.05,nosing\n")  # minutes
     (song,) = read_audio_folder(tmp_path)
     (verdict,) = corpus.table([compute_spectrogram(song, FrontEnd())]).verdict
-    assert "before the end of the audio: are their times seconds?" in verdict
+    assert "before the end of the audio: are their times in seconds?" in verdict
 
 
 def test_a_corpus_with_lists_takes_these_labels_too(tmp_path):

@@ -1,4 +1,4 @@
-"""The benchmarks run; how fast they find anything is not tested."""
+"""The benchmarks run; measured times are not tested."""
 
 import csv
 import subprocess

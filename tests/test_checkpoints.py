@@ -1,4 +1,4 @@
-"""Checkpoints: ours, those of others, and what is taken for one."""
+"""Checkpoints of veracity, checkpoints of other programs, and files that are mistaken for checkpoints."""
 
 import gzip
 import os
@@ -18,7 +18,7 @@ from veracity.detector.settings import Architecture
 from veracity.errors import CheckpointError, ConfigError
 from veracity.songs.frontend import FrontEnd
 
-#: A small network, so that tests are quick; the paper's where only that will do.
+#: Small network, so that tests are fast; the paper's is used only where a test requires it.
 SMALL = {"excerpt_frames": 25, "n_mels": 25}
 FRONTEND = FrontEnd(**SMALL)
 ARCHITECTURES = [Architecture(layers, zero_mean) for layers in ("ismir2015", "ismir2016") for zero_mean in (True, False)]
@@ -73,7 +73,7 @@ def test_a_checkpoint_comes_back_exactly_and_its_bytes_do_not_depend_on_its_name
 
 
 def ours(detector, **changes):
-    """Return what a checkpoint of ours holds, as torch loads it, without a digest."""
+    """Return the content of a veracity checkpoint, as torch loads it, without a digest."""
     content = {
         "format": FORMAT,
         "architecture": asdict(detector.architecture),
@@ -96,7 +96,7 @@ def test_no_flipped_byte_passes(tmp_path, detector):
     path = tmp_path / "a.pt"
     save_checkpoint(path, Checkpoint(detector, threshold=0.4, settings={"seed": 3}))
     whole, rng, n_refused = path.read_bytes(), np.random.default_rng(0), 0
-    head = whole.index(b"PK", 4)  # the end of the record that tells structure and settings
+    head = whole.index(b"PK", 4)  # the end of the record with structure and settings
     for place in [*rng.integers(head, size=25).tolist(), *rng.integers(len(whole), size=25).tolist()]:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << int(rng.integers(8))

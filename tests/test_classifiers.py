@@ -1,4 +1,4 @@
-"""Classifiers of one's own: the interface, the adapters, one label of several, attacks and explanations of them."""
+"""User-supplied classifiers: the interface, the adapters, one label of several, attacks and explanations."""
 
 import shutil
 import subprocess
@@ -55,7 +55,7 @@ def mel_cnn(n_labels=1, exclusive=False):
 
 
 class Energy(nn.Module):
-    """Says yes to loud low frequencies."""
+    """Classifier that detects loud low frequencies."""
 
     def forward(self, audio):
         low = torch.cumsum(audio, dim=1)[:, ::8]
@@ -137,7 +137,7 @@ def test_attacks_turn_decisions_round_in_both_scopes_and_domains(make, domain, s
     assert isinstance(again, WindowAttack)
     np.testing.assert_array_equal(again.adversarial, found.adversarial)
 
-    # What is said of an excerpt follows from the perturbation that is kept.
+    # The stored values of an excerpt follow from the stored perturbation.
     first = found.delta[0].reshape(-1)
     if domain == "waveform":
         perturbed = torch.as_tensor(audio[: classifier.excerpt_samples] + first[: classifier.excerpt_samples])
@@ -196,7 +196,7 @@ def test_songs_shorter_than_an_excerpt_are_refused():
         )
 
 
-# What the configuration names
+# --- configuration
 
 
 class InTraining(nn.Module):
@@ -219,7 +219,7 @@ def of(module):
 
 @pytest.fixture
 def named(monkeypatch):
-    """Put a callable into a module and return its name."""
+    """Add a callable to a module and return its import path."""
 
     def put(function):
         module = ModuleType("a_users_module")
@@ -295,7 +295,7 @@ def test_random_weights_are_the_same_in_every_job(named):
 
 
 class InPlace(nn.Module):
-    """Takes the mean of what it is handed away, in place."""
+    """Classifier that subtracts the mean of its input in place."""
 
     def __init__(self):
         super().__init__()

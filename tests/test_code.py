@@ -1,4 +1,4 @@
-"""Digests of code: an edit re-runs what depends on it, a comment nothing."""
+"""Digests of code: an edit re-runs the jobs that depend on it, an edited comment re-runs none."""
 
 import shutil
 from pathlib import Path
@@ -29,7 +29,7 @@ def answer(x):
 
 @pytest.fixture
 def project(tmp_path):
-    """Return a folder with modules as a user may have."""
+    """Return a folder with modules of a user."""
     for name, text in SOURCES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
@@ -37,7 +37,7 @@ def project(tmp_path):
 
 
 def digest_of(project):
-    """Return the digest as another process computes it."""
+    """Return the digest computed by another process."""
     code_digest.cache_clear()
     code._known.cache_clear()
     code._files_of.cache_clear()
@@ -114,7 +114,7 @@ def test_imports_for_type_checkers_are_not_followed(project):
     edit(project, "apart.py", "return 0", "return 1")
     assert digest_of(project) == before
     edit(project, "beta.py", "import apart", "import other")
-    assert digest_of(project) != before  # the statement itself counts
+    assert digest_of(project) != before  # the statement itself is part of the digest
 
 
 def test_digests_are_remembered_until_a_file_changes(project, monkeypatch):

@@ -1,4 +1,4 @@
-"""Every command that README, docs, configurations and profiles tell a user to type is one that works as it is written."""
+"""Every command in README, docs, configurations and profiles works as written."""
 
 import re
 import shlex
@@ -54,7 +54,7 @@ def of(*starts):
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """Give a checkout beside a link to ../shared, where that is there."""
+    """Return a checkout next to a link to ../shared, if that exists."""
     folder = tmp_path_factory.mktemp("commands")
     (folder / "checkout").mkdir()
     if (ROOT.parent / "shared").exists():
@@ -63,7 +63,7 @@ def workspace(tmp_path_factory):
 
 
 def dry(command):
-    """Return a snakemake command that only says what it would do; targets must stand before --configfile."""
+    """Return a snakemake command as a dry run; targets must precede --configfile."""
     words = shlex.split(command)
     if {"--unlock", "--summary", "-n"} & set(words):
         return command
@@ -113,7 +113,7 @@ def test_targets_of_make_are_there():
 
 @pytest.mark.slow
 def test_every_other_configuration_of_the_repository_is_accepted(workspace):
-    """Those that no documented command names."""
+    """Configurations that no documented command names."""
     named = {word for _, command in COMMANDS for word in shlex.split(command)}
     others = [path for path in sorted((ROOT / "config").glob("*.yaml")) if f"config/{path.name}" not in named]
     for path in others:

@@ -1,4 +1,4 @@
-"""The model of the configuration: accepted and refused values, messages, defaults, and what is written from it."""
+"""The model of the configuration: accepted and rejected values, messages, defaults, and generated files."""
 
 import copy
 import math
@@ -53,7 +53,7 @@ def message_of(config, within=""):
 
 
 def error_of(call, *arguments):
-    """Return the one sentence of a refusal, or None; any other error is one of ours."""
+    """Return the error message for a configuration, or None; any other exception is a bug."""
     try:
         call(*arguments)
     except ConfigError as error:
@@ -95,7 +95,7 @@ def test_other_files_are_accepted_over_the_default():
         checked(merged(DEFAULT, over))
         for variant in configurations(merged(DEFAULT, over)).values():
             checked({**variant, "run": "variant"})
-        # Or their results would overwrite each other; a file of variants alone adds them to the default run.
+        # Otherwise their results would overwrite each other. A file with variants only adds them to the default run.
         assert over.keys() == {"variants"} or over["run"] != DEFAULT["run"]
     check_files(sorted((ROOT / "config").glob("*.yaml")))
 
@@ -262,7 +262,7 @@ def test_numbers_are_finite_numbers_within_their_bounds():
             if bound in part:
                 beyond = part[bound] + sign * (1 if whole else max(1e-300, abs(part[bound]) * 1e-9))
                 values.append(beyond)
-                # It may not go with another key, but is in its own range.
+                # It may be incompatible with another key, but is within its own range.
                 assert "out of range" not in str(error_of(checked, with_value(path, part[bound]))), (path, bound)
         for value in values:
             assert message_of(with_value(path, value)).startswith(f"{path}: "), (path, value)

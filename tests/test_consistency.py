@@ -1,4 +1,4 @@
-"""Settings that are each admissible and together impossible."""
+"""Settings that are valid alone but exclude each other."""
 
 import dataclasses
 import pickle
@@ -96,8 +96,8 @@ IMPOSSIBLE_TOGETHER = [
         {"frontend": {"sample_rate": 8000, "f_max": 4000}},
         "frontend.sample_rate: too low for the detector's bands in a synthetic corpus, got 8000.",
     ),
-    ({"detector": {"training": {"targets": [0.98, 0.02]}}}, "targets: not below and above 0.5, got [0.98, 0.02]."),
-    ({"detector": {"training": {"targets": [0.6, 0.9]}}}, "targets: not below and above 0.5, got [0.6, 0.9]."),
+    ({"detector": {"training": {"targets": [0.98, 0.02]}}}, "targets: must be below and above 0.5, got [0.98, 0.02]."),
+    ({"detector": {"training": {"targets": [0.6, 0.9]}}}, "targets: must be below and above 0.5, got [0.6, 0.9]."),
     ({"detector": {"training": {"filter_min_hz": 9000}}}, "filter_min_hz: above filter_max_hz 8000, got 9000. Swap them."),
     ({"detector": {"training": {"filter_min_semitones": 8}}}, "filter_min_semitones: above filter_max_semitones 7, got 8."),
     ({"lime": {"fills": ["zero"]}}, "lime.fill: not among lime.fills ['zero'], got 'mean'. Add it there."),
@@ -362,7 +362,7 @@ def test_folders_without_code_and_long_names(on_path):
 
 
 def test_what_lies_beside_the_snakefile_only_is_not_found(on_path, tmp_path_factory, monkeypatch):
-    """Snakemake's own Python sees it, the jobs' does not."""
+    """The Python of Snakemake finds it, that of the jobs does not."""
     beside = tmp_path_factory.mktemp("beside")
     (beside / "only_here.py").write_text("def predict(x): pass\n")
     monkeypatch.chdir(beside)
@@ -390,7 +390,7 @@ def test_it_is_light():
 
 @pytest.mark.parametrize("layers", STEPS)
 def test_detectors_are_made_of_exactly_the_lengths_that_can_be_evaluated_at_once(layers):
-    """By the network itself: as many values from all at once as from one by one, and the same ones."""
+    """Evaluating all excerpts at once with the network gives the same values as one by one."""
     torch.manual_seed(0)
     architecture = Architecture(layers)
     accepted = []
@@ -414,14 +414,14 @@ def test_a_pool_that_drops_a_remainder_is_refused():
     steps = [(3, False), (3, True), (3, False), (2, True)]
     assert left_of(115, steps) == (17, False)
     with pytest.raises(ConfigError, match=r"leaves a remainder in a pool of this network, got 115\. Choose other kernels"):
-        checked_frames(115, steps)  # all lengths that leave none are even
+        checked_frames(115, steps)  # all lengths without a remainder are even
     steps = [(4, False), (3, True), (3, False), (2, True)]
     with pytest.raises(ConfigError, match=r"leaves a remainder in a pool of this network, got 115\. Choose 111 or 117"):
         checked_frames(115, steps)
     assert checked_frames(117, steps) == 18
 
 
-# --- The settings of a notebook refuse what the configuration refuses
+# --- settings in a notebook are rejected if the configuration would reject them
 
 
 def made(kind, settings):
@@ -448,7 +448,7 @@ def own(group):
 
 
 def test_notebook_and_configuration_refuse_the_same_in_the_same_words():
-    runs_only = {"n_updates", "n_train", "n_valid", "n_test", "max_updates"}  # none at all make sense in a notebook
+    runs_only = {"n_updates", "n_train", "n_valid", "n_test", "max_updates"}  # zero is meaningful in a notebook
     n_refused = 0
     for group, kind in CLASSES.items():
         for name in own(group):
@@ -508,7 +508,7 @@ def test_a_part_of_a_song_is_as_long_as_needed_and_no_longer():
         assert len(inner_start_frames(needed - 1, frontend)) == 0
 
 
-# --- Words for what is wrong
+# --- texts of messages
 
 
 def words_of(kind, **settings):

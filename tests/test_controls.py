@@ -36,7 +36,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory):
-    """Give the audio of three songs of the embedded corpus."""
+    """Return the audio of three songs of the embedded corpus."""
     folder = tmp_path_factory.mktemp("corpus")
     write_corpus(folder, SynthesisSettings(n_train=3, n_valid=0, n_test=0, seconds=8), seed=0)
     return [load_audio(path, sample_rate=FRONTEND.sample_rate) for path in sorted(folder.rglob("*.flac"))]
@@ -44,7 +44,7 @@ def songs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def random_start(songs):
-    """Give a detector of random weights that standardises these songs, and a threshold between its answers."""
+    """Return a detector with random weights that standardises these songs, and a threshold between its predictions."""
     return standardised_detector(songs[0], seed=1)
 
 
@@ -88,12 +88,12 @@ def test_a_confined_attack_changes_its_segments_alone_and_flips(songs, random_st
     assert found.outside.max() == 0
     names = list(zip(found.explainers, found.fills, strict=True))
     assert names[:5] == [("norm", ""), ("lime", "mean"), ("lime_exact", "mean"), ("shapley", "mean"), ("shapley", "clean")]
-    np.testing.assert_array_equal(found.recall[0], 1)  # the norm of what is nowhere else
+    np.testing.assert_array_equal(found.recall[0], 1)  # the norm of a perturbation that is zero elsewhere
     assert found.reads_model.tolist() == [False, True, True, True, True, False, True]
     more = controlled.compute(
         "confined", case, model, explainers_of(["lime", "energy", "random_order", "constant"]), LIME, SMALL, seed=0, song="a"
     )
-    row = list(more.explainers).index("constant")  # whoever else is asked changes nothing
+    row = list(more.explainers).index("constant")  # other evaluated explainers change nothing
     np.testing.assert_array_equal(more.recall[row], found.recall[names.index(("constant", "mean"))])
     again = confined()
     np.testing.assert_array_equal(again.excerpts.adversarial, case.excerpts.adversarial)
@@ -167,7 +167,7 @@ def test_shortcut_is_found_only_by_explainers_that_use_the_model(songs, random_s
     assert blind.expected == "chance"
     assert blind.verdict in ("as expected", "undetermined")
     failing = table_of.verdict_of(Estimate(0.05, 0.0, 0.15, 5), "above chance", 0.05, 0.2)
-    assert failing == "undetermined"  # what would be said of it, were it expected to see
+    assert failing == "undetermined"  # the verdict if it were expected to use the model
     assert table.chance.tolist() == pytest.approx([0.05] * len(table))
 
 
@@ -256,7 +256,7 @@ def test_what_is_expected(control, explainer, fill, privileged, reads, expected)
 
 
 def made(control, recall, outside=0.0):
-    """Make what a control leaves of a song: the norm, LIME, Shapley values of both games, a constant."""
+    """Return the results of a control for one song: the norm, LIME, Shapley values of both games, a constant."""
     who = [("norm", "", True, 0), ("lime", "mean", False, 9), ("shapley", "mean", False, 64), ("shapley", "clean", True, 64)]
     who.append(("constant", "mean", False, 0))
     values = np.array(recall, dtype=float)[:, None]
@@ -289,12 +289,12 @@ def test_tables_by_hand(tmp_path):
     assert of["confined", "lime", "mean", recall].verdict == ""
     constant = of["confined", "constant", "mean", recall]
     assert (constant.mean, constant.chance, constant.verdict) == (pytest.approx(0.2), pytest.approx(1 / 6), "as expected")
-    assert constant.low == 0  # clipped to what a recall can be
+    assert constant.low == 0  # clipped to the range of a recall
     assert of["confined", "", "", table_of.OUTSIDE].verdict == "as expected"
     assert of["random_weights", "lime", "mean", area].verdict == "as expected"
     question = of["grid_4x5", "", "", table_of.QUESTION]
     assert question.mean == pytest.approx(0.2)
-    assert question.verdict == "undetermined"  # 0.2, 0.1 and 0.3: three songs do not tell it from 0
+    assert question.verdict == "undetermined"  # 0.2, 0.1 and 0.3: with three songs, not distinguishable from 0
     save(table_of.plot(table, found, margin=0.3, footnote="note"), tmp_path / "controls.png")
     shown = table_of.page(table)
     assert shown.verdict.iloc[-1] == "left out: no training songs"

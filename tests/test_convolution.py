@@ -1,4 +1,4 @@
-"""Convolutions with fixed weights against torch's own, forward and backward."""
+"""Convolutions with fixed weights compared with those of torch, forward and backward."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Runs that were copied or renamed are refused where their files may have been made with other settings."""
+"""Copied or renamed runs are rejected if their files may have been computed with other settings."""
 
 import shutil
 import time
@@ -24,7 +24,7 @@ def run_of(name, **changes):
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """Return a run with an artefact and a table that Snakemake has made."""
+    """Return a run with an artefact and a table that Snakemake has created."""
     monkeypatch.chdir(tmp_path)
     Path(".snakemake/metadata").mkdir(parents=True)
     run = run_of("a")
@@ -75,7 +75,7 @@ def test_files_copied_into_a_run_are_compared_even_if_they_claim_to_be_older(mad
     with pytest.raises(ArtefactError, match=r"rm -r results/a/excerpts$"):
         refuse_copied(made)
     shutil.rmtree("results/a/excerpts")
-    shutil.move("results/other/excerpts", "results/a/excerpts")  # which changes no time of the files in it
+    shutil.move("results/other/excerpts", "results/a/excerpts")  # which does not change the times of the files in it
     with pytest.raises(ArtefactError, match=r"rm -r results/a/excerpts$"):
         refuse_copied(made)
 
@@ -105,4 +105,4 @@ def test_copied_artefacts_that_a_run_may_read_later_are_removed_and_other_files_
     with pytest.raises(ArtefactError, match=r"rm -r results/b/excerpts$"):
         refuse_copied(run_of("b"))
     shutil.move("results/b/excerpts/waveform/other.h5", "results/a/excerpts/waveform/other.h5")
-    refuse_copied(made)  # which the records of Snakemake cover
+    refuse_copied(made)  # which Snakemake has recorded

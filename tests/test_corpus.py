@@ -105,7 +105,7 @@ def test_no_song_is_called_as_tables_call_what_is_missing(stem):
 
 def test_no_two_files_share_a_name_whatever_they_are_called(tmp_path):
     files = ["a.wav", "A.wav"]
-    for _ in range(3):  # files called as others are called
+    for _ in range(3):  # files with the same names as others
         make_corpus(tmp_path, {"train": files})
         names = [song.name for song in read_corpus(tmp_path)]
         assert len(set(names)) == len(files)

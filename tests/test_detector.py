@@ -1,4 +1,4 @@
-"""The network in its forms, and the published implementation's answers."""
+"""The forms of the network, and the predictions of the published implementation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Devices: which one, one job to a GPU, and in which arithmetic."""
+"""Devices: selection, one job per GPU, and precision."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ HOLD += "print(reserve(sys.argv[2:], Path(sys.argv[1])), flush=True); time.sleep
 
 @pytest.fixture
 def job(tmp_path):
-    """Give a function that starts a process which reserves one of `GPUS` and keeps it."""
+    """Return a function that starts a process that reserves and keeps one of `GPUS`."""
     started = []
 
     def start():
@@ -74,7 +74,7 @@ def test_a_machine_of_two_gpus(monkeypatch, tmp_path):
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(devices, "_set_products", lambda *_: None)
     assert reserve_device("cuda:1") == torch.device("cuda", 1)
-    devices._held.clear()  # as the next job would find it, were the lock not let go with the object
+    devices._held.clear()  # as for the next job if the lock were not released with the object
     assert reserve_device("auto") in {torch.device("cuda", 0), torch.device("cuda", 1)}
 
 

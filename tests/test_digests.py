@@ -1,4 +1,4 @@
-"""Digests of files outside a run follow the content, not its time, and are remembered no longer than it stays."""
+"""Digests of external files depend on the content, not on its time, and are cached until it changes."""
 
 import os
 
@@ -10,7 +10,7 @@ from veracity.workflow.digests import FileMemory, digest_of_path
 
 
 def replace_file(path, text, seconds):
-    """Replace a file by another that claims to be older, as `cp -p` and `unzip` do."""
+    """Replace a file by another with an older time, as `cp -p` and `unzip` do."""
     time = path.stat().st_mtime + seconds
     other = path.with_name("other")
     other.write_text(text)

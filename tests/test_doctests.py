@@ -1,4 +1,4 @@
-"""The examples of docstrings are true."""
+"""The examples in docstrings are correct."""
 
 import doctest
 import importlib

@@ -24,7 +24,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path):
-    """Serve tmp_path/served on this machine and give its address."""
+    """Serve tmp_path/served on this machine and return its address."""
     (tmp_path / "served").mkdir()
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served"))) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
@@ -100,7 +100,7 @@ def entry(name, *, mode=0, flags=0, method=zipfile.ZIP_STORED):
 
 
 def pack_entries(path, entries):
-    """Write a corpus and odd members behind it, as `zipfile` itself writes them."""
+    """Write a corpus, followed by unusual members, as `zipfile` writes them."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in CORPUS.items():
             archive.writestr(name, text)
@@ -109,7 +109,7 @@ def pack_entries(path, entries):
 
 
 def changed_headers(path, name, at_local, at_central, value):
-    """Change two bytes of a member's headers, which `zipfile` would not write so."""
+    """Change two bytes in the headers of a member to values that `zipfile` would not write."""
     content = bytearray(path.read_bytes())
     local = content.index(name.encode()) - 30
     central = content.rindex(name.encode()) - 46

@@ -1,4 +1,4 @@
-"""Drawings: shapes on the right cells, the faintest flip, and files from strangers."""
+"""Drawings: coverage of shapes, the weakest drawing that flips, and untrusted files."""
 
 import contextlib
 import dataclasses
@@ -40,7 +40,7 @@ def ridge(coverage):
 
 
 def loud_corner(log_mel):
-    """A detector that hears singing where the last frames of the high bands are loud: sigmoid of a mean."""
+    """Detector that predicts singing if the last frames of the high bands are loud: sigmoid of a mean."""
     return 1 / (1 + np.exp(-(log_mel[:, 60:, 40:].mean(axis=(1, 2)) + 3)))
 
 
@@ -208,7 +208,7 @@ def test_fit_flips_the_prediction_and_says_how():
 
 
 def test_fit_takes_the_faintest_flip_and_among_equals_the_surest():
-    """The slow twin: every candidate at every strength, one by one, remembered by a listening predictor."""
+    """Compare with a slow search: every candidate at every strength, one by one, recorded by the predictor."""
     heard = []
 
     def listen(batch):
@@ -219,7 +219,7 @@ def test_fit_takes_the_faintest_flip_and_among_equals_the_surest():
     arguments = {"shapes": names, "n_placements": 5, "batch_size": 7}
     assert fit_drawing(EXCERPT, listen, 1.0, np.random.default_rng(3), **arguments) is None
     p_sing = np.concatenate([p for _, p in heard[1:]]).reshape(8, 20)  # strengths, candidates
-    # A threshold between what two strengths reach: the second must be taken, with its best candidate.
+    # The threshold is between the values of two strengths, so the second must be chosen, with its best candidate.
     threshold = (p_sing[3].max() + p_sing[4].max()) / 2
     drawing = fit_drawing(EXCERPT, loud_corner, threshold, np.random.default_rng(3), **arguments)
     assert drawing.strength == 5
@@ -310,7 +310,8 @@ def test_what_predicts_shares_no_memory_with_the_drawing():
         np.testing.assert_array_equal(getattr(drawing, field.name), getattr(expected, field.name))
 
 
-# --- Files of others -------------------------------------------------------------------------------------------------
+# --- files from other programs
+# -------------------------------------------------------------------------------------------------
 
 MASK = rasterise(SHAPES["horse"], N_FRAMES, N_MELS, centre=(0.4, 0.6), size=(0.5, 0.6))
 
@@ -397,7 +398,7 @@ def test_pickles_of_numpy_1_and_of_python_2_are_read(tmp_path):
 
 
 class Malicious:
-    """Runs a command when a careless unpickler reads it."""
+    """Object that runs a command if an unsafe unpickler reads it."""
 
     def __init__(self, marker, how=os.system):
         self.marker, self.how = marker, how
@@ -414,7 +415,7 @@ def test_malicious_pickles_are_refused_and_run_nothing(tmp_path, protocol, how):
     with pytest.raises(DrawingError, match=r"horse\.pkl: cannot be read.*only arrays are supported in pickles"):
         import_drawings(path)
     assert not marker.exists()
-    pickle.loads(path.read_bytes())  # a careless reader is caught: the test can fail
+    pickle.loads(path.read_bytes())  # an unsafe reader is detected, so the test can fail
     assert marker.exists()
 
 
@@ -466,7 +467,7 @@ def test_objects_in_arrays_are_refused(tmp_path):
     malicious = np.array([Malicious(marker), None], dtype=object)
     np.save(tmp_path / "d.npy", malicious)
     pickled(tmp_path / "e.pkl", malicious)
-    (tmp_path / "f.npy").write_bytes(pickle.dumps(Malicious(marker)))  # np.load takes bare pickles, too
+    (tmp_path / "f.npy").write_bytes(pickle.dumps(Malicious(marker)))  # np.load accepts bare pickles, too
     for name in ("a.npy", "b.npz", "c.pkl", "d.npy", "e.pkl", "f.npy"):
         with pytest.raises(DrawingError, match=name):
             import_drawings(tmp_path / name)
@@ -549,7 +550,7 @@ def test_names_are_short_and_can_be_printed(tmp_path):
     ]
 
 
-# --- Files that would take for ever, or all memory
+# --- files that would take unlimited time or memory
 
 
 def refused(path, message, seconds=20):
@@ -739,7 +740,7 @@ def test_archives_that_explode_are_refused(tmp_path):
 
 
 def test_images_that_explode_are_refused(tmp_path, recwarn):
-    for side in (4097, 10_000, 20_000):  # PIL warns of the second and refuses the third in words of its own
+    for side in (4097, 10_000, 20_000):  # PIL warns about the second and rejects the third with another message
         Image.new("1", (side, side)).save(tmp_path / "x.png")
         refused(tmp_path / "x.png", "more than 64 MiB")
     assert not recwarn.list

@@ -126,7 +126,7 @@ def test_scores_equal_those_of_scikit_learn(seed):
 
 
 def test_counts_are_pooled_over_songs():
-    # Errors of 1/10 and 2/2: 3 of 12 frames, not the mean of the songs' shares.
+    # Errors of 1/10 and 2/2 give 3 of 12 frames, not the mean of the shares of songs.
     p = [np.full(10, 0.9), np.full(2, 0.9)]
     truth = [np.arange(10) > 0, np.zeros(2, dtype=bool)]
     assert score(p, truth, 0.5).error == 3 / 12

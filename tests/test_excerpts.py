@@ -1,4 +1,4 @@
-"""Picking adversarial excerpts: which qualify, how many, from where."""
+"""Selection of adversarial excerpts: which qualify, how many, and from which part of a song."""
 
 import dataclasses
 
@@ -25,13 +25,13 @@ ARRAYS = [field.name for field in dataclasses.fields(Excerpts) if "excerpt" in f
 
 
 def predict_logits(excerpts):
-    """Stand in for a detector: loud is sing."""
+    """Simulated detector: loud excerpts are "sing"."""
     assert excerpts.shape[1:] == (FRONTEND.excerpt_frames, FRONTEND.n_mels)
     return 3 * (excerpts.mean(dim=(1, 2)) + 3)
 
 
 def song_attack(change=1.0, seed=0, n_frames=N_FRAMES):
-    """Return an attack whose song wavers round the threshold; `change` scales the perturbation."""
+    """Return an attack on a song with P(sing) close to the threshold; `change` scales the perturbation."""
     rng = np.random.default_rng(seed)
     level = -3 + np.sin(np.arange(n_frames) / 15)[:, None]
     clean = (level + 0.1 * rng.normal(size=(n_frames, FRONTEND.n_mels))).astype(np.float32)
@@ -56,7 +56,7 @@ def song_attack(change=1.0, seed=0, n_frames=N_FRAMES):
 
 
 def excerpt_attack(song, start_frames):
-    """Cut single excerpts out of an attack on a song."""
+    """Extract single excerpts from an attack on a song."""
     windows = [
         np.stack([x[FRONTEND.half_excerpt + s :][: FRONTEND.excerpt_frames] for s in start_frames])
         for x in (song.clean_log_mel, song.adversarial_log_mel)
@@ -130,7 +130,7 @@ def test_picks_are_different_and_hold_the_song_s_frames_alone():
         for excerpt, start in zip(kept, picked.start_frame, strict=True):
             np.testing.assert_array_equal(excerpt, source[half + start : half + start + length])
         assert kept.flags.c_contiguous
-        assert kept.min() > FRONTEND.silence + 1  # nothing of the silence around
+        assert kept.min() > FRONTEND.silence + 1  # none of the surrounding silence
 
 
 def test_counts_are_those_of_all_excerpts_and_a_song_gives_no_more_than_it_has():
@@ -230,7 +230,7 @@ def test_the_explained_model_decides_not_the_attacked_one():
 
 
 def with_logits(attack):
-    """Complete an attack on a song by the logits that the attacked detector would leave in it."""
+    """Add the logits of the attacked detector to an attack on a song."""
     logits = []
     for padded in (attack.clean_log_mel, attack.adversarial_log_mel):
         views = torch.as_tensor(padded).unfold(0, FRONTEND.excerpt_frames, 1).transpose(1, 2)
@@ -255,7 +255,7 @@ def test_both_success_rates_are_told_and_the_models_named():
     ("change", "model", "cure"),
     [
         (0.0, "", "Raise attacks.waveform.max_updates"),
-        (9.0, "module:own", "none on module:own, so tables and figures contain nothing"),
+        (9.0, "module:own", "none for module:own, so tables and figures do not include"),
     ],
 )
 def test_why_nothing_was_picked_and_what_helps(caplog, change, model, cure):
@@ -306,7 +306,7 @@ def test_picks_that_prediction_does_not_confirm_are_dropped(wrong):
     lies = dataclasses.replace(attack, **{named: np.full(N_FRAMES, -9.0, dtype=np.float32)})
     picked = pick(lies, 1000, model="")
     was_sing, now_sing = decisions(attack)
-    # Whatever is picked has flipped in truth; what the wrong logits claim beyond that is not kept.
+    # Every selected excerpt has really flipped; further flips according to the wrong logits are not stored.
     assert np.all((was_sing != now_sing)[picked.start_frame])
     assert 0 < len(picked.original) < picked.n_flipped.sum()
 

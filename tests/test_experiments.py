@@ -22,7 +22,7 @@ from veracity.results.canvas import save
 
 SMALL = LimeSettings(n_time=3, n_band=2, n_samples=64, fills=("mean", "zero"))
 N = 6
-SHAPE = (25, 25)  # of excerpts: small, for time
+SHAPE = (25, 25)  # shape of excerpts, small to save time
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def excerpts(network) -> Excerpts:
 
 @pytest.fixture(scope="module")
 def none(excerpts) -> Excerpts:
-    """Give the excerpts of a song on which the attack has flipped nothing."""
+    """Return the excerpts of a song in which the attack has flipped nothing."""
     fields = ("start_frame", "original", "clean", "adversarial", "clean_p", "adversarial_p")
     return replace(excerpts, n_flipped=0 * excerpts.n_flipped, **{name: getattr(excerpts, name)[:0] for name in fields})
 
@@ -58,7 +58,7 @@ def flips(excerpts, explanations, model):
 
 
 def direct_flips(excerpts: Excerpts, network, e: int) -> np.ndarray:
-    """Return whether each of the 64 masks flips excerpt e, by adding segments of the perturbation and asking the network."""
+    """Return whether each of the 64 masks flips excerpt e, by adding segments and evaluating the network."""
     grid = SMALL.grid(*SHAPE)
     mixed = []
     for index in range(1 << N):
@@ -243,7 +243,7 @@ def test_tables_and_figures_of_songs_without_flips(none, excerpts, model, some_s
         figure_stability.plot(stable, n_segments=N, paper_n_samples=64, footnote=""),
     ):
         assert figure.axes
-        save(figure, tmp_path / "figure.png")  # axes without data fail when they are drawn, not before
+        save(figure, tmp_path / "figure.png")  # axes without data fail only when they are drawn
 
 
 def test_something_is_drawn_until_it_sings(network):
@@ -259,7 +259,7 @@ def test_something_is_drawn_until_it_sings(network):
     np.testing.assert_allclose(drawn.coverage_by_segment.sum(), 1)
     outside = drawn.coverage == 0
     np.testing.assert_array_equal(drawn.drawn_log_mel[outside], drawn.clean_log_mel[outside])
-    assert not drawings.compute(padded, louder_sings, SMALL, threshold=0.0, **wanted).found  # everything sings already
+    assert not drawings.compute(padded, louder_sings, SMALL, threshold=0.0, **wanted).found  # every excerpt is already "sing"
 
 
 def test_settings_that_contradict_each_other():

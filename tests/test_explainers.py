@@ -1,4 +1,4 @@
-"""Explainers: what they may see and read, that the ready ones are what they are called, and that the bench is fair to all."""
+"""Explainers: their access to data and model, the methods of the built-in ones, and equal conditions for all."""
 
 import io
 import sys
@@ -29,7 +29,7 @@ WEIGHTS = np.array([3.0, -2.0, 0.5, 0.0, 1.0, -0.25])
 
 
 def linear_logits(excerpts):
-    """Answer with the weighted sum of the segments' means: what every additive method must find."""
+    """Return the weighted sum of the means of segments, whose weights every additive method must find."""
     one_hot = torch.as_tensor(np.eye(N)[GRID.segment_map().ravel()] * WEIGHTS / (len(GRID.segment_map().ravel()) / N))
     return excerpts.double().flatten(1) @ one_hot.sum(dim=1)
 
@@ -101,7 +101,7 @@ def test_exact_values_are_those_of_the_readouts(scale, detector, pair):
 def test_sampled_shapley_values_come_near_the_exact_ones(name, detector, pair):
     exact = ask("shapley", detector, pair).weights
     sampled = ask(name, detector, pair, budget=2048).weights
-    assert np.abs(sampled - exact).max() < (0.15 if name == "kadd_shap" else 0.05)  # of second order is what kADD-SHAP fits
+    assert np.abs(sampled - exact).max() < (0.15 if name == "kadd_shap" else 0.05)  # kADD-SHAP fits a model of second order
 
 
 def test_kernel_shap_is_exact_where_its_budget_holds_all_masks(detector, pair):
@@ -138,8 +138,8 @@ def test_our_lime_and_captums_agree_on_a_linear_game(pair):
 
 
 def test_deeplift_takes_rounding_for_what_it_is(detector, pair):
-    """Where the logit hardly changes, attributions that cancel out add up to little, with an error of the same rounding."""
-    near = pair[0].mean() + 1e-4 * (pair[0] - pair[0].mean())  # and so are absent segments
+    """If the logit hardly changes, attributions that cancel have a small sum, with an error from rounding of the same size."""
+    near = pair[0].mean() + 1e-4 * (pair[0] - pair[0].mean())  # and so are switched-off segments
     answer = ask("deeplift", detector, (near, pair[1]))
     assert answer.noted["completeness_error"] > layers.LARGEST_DELTA
     assert np.isfinite(answer.weights).all()
@@ -177,7 +177,7 @@ def test_searches_find_the_one_segment_that_decides(name, linear):
     assert ask(name, linear, (on, off)).ranking[0] == 0
 
 
-# What an explainer may see and do
+# --- access of an explainer
 
 
 def test_an_explainer_that_is_not_privileged_sees_no_clean_excerpt(linear, pair):

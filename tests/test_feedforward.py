@@ -1,4 +1,4 @@
-"""Exact tables of custom networks: which are feed-forward networks, and that their tables are right."""
+"""Exact tables of custom networks: detection of feed-forward networks, and correctness of their tables."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ FRAMES, BANDS = 50, 40
 
 
 def settled(module):
-    """Give batch norms something to do, and activations both signs."""
+    """Give batch norms non-trivial statistics, and activations both signs."""
     torch.manual_seed(3)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -34,7 +34,7 @@ def settled(module):
 
 
 class Traced(nn.Module):
-    """As readers write them: padding, a functional style, frequency first, several labels."""
+    """Networks as users write them: padding, functional style, frequency first, several labels."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ def global_average():
         nn.ELU(),
         nn.AdaptiveAvgPool2d(4),
         nn.Flatten(),
-        nn.LayerNorm(48),  # behind the sum anything goes
+        nn.LayerNorm(48),  # after the sum, any operation is allowed
         nn.Linear(48, 1),
     )
 
@@ -142,7 +142,7 @@ def test_windows_that_take_much_memory_are_gathered_in_parts(monkeypatch):
     module, grid = settled(deep()), SegmentGrid(5, 4, FRAMES, BANDS)
     network = feedforward_of_module(module, torch.randn(2, FRAMES, BANDS, dtype=torch.float64), lambda x: x[:, 0])
     plan, _ = plan_tables(network.steps, grid)
-    assert any(plan.padding)  # the neck holds a padded convolution and a padded pool
+    assert any(plan.padding)  # the neck contains a padded convolution and a padded pool
     evaluator = TableEvaluator(network, plan)
     whole = next(evaluator.logits([game(grid)]))
     monkeypatch.setattr("veracity.games.tables.MAX_WINDOW_VALUES", 1)
@@ -165,7 +165,7 @@ class Choosing(nn.Module):
 
 
 class Doubling(nn.Module):
-    """Gives something else on two excerpts than on one, which no chain of layers does."""
+    """Module whose result for two excerpts differs from that for one, which no chain of layers can reproduce."""
 
     def forward(self, x):
         return functional.relu(x[:, None].roll(1, 0)).mean(dim=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""Figures of made-up tables: what a reader relies on, with few songs, equal songs and empty panels."""
+"""Figures of artificial tables: texts and marks with few songs, equal songs and empty panels."""
 
 import itertools
 
@@ -30,13 +30,13 @@ PANELS = list(itertools.product(DOMAINS, LABELS))
 
 
 def texts_of(figure):
-    """Give all texts of a figure after drawing, which places tick labels."""
+    """Return all texts of a figure after drawing, which places tick labels."""
     figure._repr_png_()
     return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
 
 
 def gap_rows(n_songs=12, panels=PANELS):
-    """Make a table of the gap with a part that is rounded to zero, and one in which all songs agree."""
+    """Return a table of the gap with a part that is rounded to zero, and one in which all songs agree."""
     parts = {"sampling": -0.001, "surrogate": 0.02, "scale": -0.004, "question": 0.4, "remains": 0.0, "gap": 0.415}
     rows = []
     for (domain, original), (name, mean) in itertools.product(panels, parts.items()):
@@ -84,7 +84,7 @@ def test_gap_figure_of_one_song_and_an_empty_panel_has_no_intervals():
 
 
 def many_explainers(n=30):
-    """Name explainers of all kinds and two query budgets."""
+    """Return rows for explainers of all kinds with two query budgets."""
     names = [("lime", "mean", False, "up to 16384"), ("norm", "", True, "none")]
     for i in range(n):
         fill, privileged = (("mean", False), ("mean", True), ("clean", True))[i % 3]
@@ -175,7 +175,7 @@ def test_fidelity_worth_figure_has_all_fills_and_ends_at_one():
     figure = fidelity_vs_correctness.plot(pd.DataFrame(rows), fill="mean", footnote="note")
     assert [ax.get_title().split("\n")[0] for ax in figure.axes[::2]] == ["fill: mean (default)", "fill: zero", "fill: min"]
     assert {ax.get_xlim() for ax in figure.axes} == {(0, 1)}
-    assert texts_of(figure).count("4 right, 2 wrong; 5 pairs of 3 songs") == 15
+    assert texts_of(figure).count("4 correct, 2 wrong; 5 pairs of 3 songs") == 15
 
 
 def test_controls_figure_has_the_margin_as_a_band_and_reports_equal_songs():

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what hinders that is told in one sentence."""
+"""Files are written completely or not at all, and an error message names the obstacle."""
 
 import errno
 import os
@@ -79,7 +79,7 @@ def test_long_names_that_differ_in_the_end_have_temporary_names_of_their_own(tmp
     assert [(tmp_path / name).read_text() for name in names] == ["1", "2"]
 
 
-# --- What killed writers leave
+# --- files left by killed writers
 
 
 @pytest.mark.parametrize("name", ["song.h5", "seed0.state.pt", "a" * 250, "[x]*(y).csv", "no suffix"])
@@ -99,7 +99,7 @@ with replacing({str(path)!r}) as temporary:
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
-# --- What hinders writing
+# --- obstacles to writing
 
 
 @pytest.mark.parametrize("number", sorted(files.CURES), ids=errno.errorcode.get)

@@ -1,4 +1,4 @@
-"""The page of findings: each number is read from its rows, each quantifier is a condition of the tables, and both can fail."""
+"""The page of findings: numbers are read from rows of tables, quantifiers are conditions on tables, and both can fail."""
 
 import contextlib
 import gzip
@@ -153,7 +153,7 @@ def test_swapped_rows_are_noticed():
                 table.assign(**{column: table[column].replace(swap)}) if one == name else table
             )
         )
-        with contextlib.suppress(SystemExit):  # of a claim that does not hold any more
+        with contextlib.suppress(SystemExit):  # for a claim that no longer holds
             assert WRITTEN["render"](TEMPLATE, tables) != page, name
 
 
@@ -252,7 +252,7 @@ def test_the_figures_are_drawn_from_the_tables(tmp_path):
 
 
 def test_intervals_can_be_recomputed_from_the_scores():
-    """For the gap, whose seed and fill are those of the configuration."""
+    """Recompute the gap with the seed and the fill of the configuration."""
     from veracity.results import gap
     from veracity.results.pooling import read_table
 

@@ -1,4 +1,4 @@
-"""The front end against the published implementation, and its shapes."""
+"""The front end compared with the published implementation, and its shapes."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_gradient_reaches_the_audio():
     assert audio.grad.abs().max() > 0
 
 
-# --- Settings that cannot be
+# --- invalid settings
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_settings_that_cannot_be_are_refused(changed, said):
 
 
 def unchecked(**settings):
-    """Return a front end as it was before settings were refused."""
+    """Return a front end without validation of its settings."""
     frontend = object.__new__(FrontEnd)
     for name, value in {**vars(FRONTEND), **settings}.items():
         object.__setattr__(frontend, name, value)

@@ -1,4 +1,4 @@
-"""Games and their direct evaluation, and audits; test_grid.py, test_tables.py and test_models.py hold the rest."""
+"""Games and their direct evaluation, and audits; test_grid.py, test_tables.py and test_models.py contain further tests."""
 
 from dataclasses import FrozenInstanceError
 
@@ -182,7 +182,7 @@ def test_direct_evaluation_can_be_asked_for():
 
 
 class Shifted(Evaluator):
-    """Right but for one value of one mask."""
+    """Evaluator that is correct except for one value of one mask."""
 
     name = "shifted"
 

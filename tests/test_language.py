@@ -45,6 +45,12 @@ IDIOMS = [
     (r"\b(?:all|any|every|everything|none|nothing|same|zero) [^.;:|]{0,40}\bbut for\b", "all the rest but for one", "except"),
     (r"\b(?:of|every|in) so (?:many|much)\b", "a margin of so much", "the number, by this amount"),
     (r"\bas many as (?:it|they) (?:takes?|likes?)\b", "as many as it takes", "without a limit"),
+    # Prepositions and plurals that are not English.
+    (r"\btrainings\b", "it resumes killed trainings", "training runs"),
+    (r"\bdecid(?:es?|ed|ing) for\b", "a set that decides for the label", "yields, predicts"),
+    (r"\bdifferences? to (?:the|its|this)\b", "the difference to the base run", "difference from"),
+    (r"\bP\(sing\) along\b", "the song with P(sing) along it", "P(sing) over time"),
+    (r"\bthe plain (?:way|loop)\b", "slower than the plain way", "the baseline"),
 ]
 #: Headings are noun phrases or imperatives, not free relatives; questions are accepted.
 HEADING = re.compile(r"#+ (?:What|Where|Who|Whose|Which|How|Why|When)\b[^?]*$")

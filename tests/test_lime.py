@@ -1,4 +1,4 @@
-"""LIME against closed forms, a slow weighted ridge regression, and the published implementation."""
+"""LIME compared with closed forms, a slow weighted ridge regression, and the published implementation."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def random_game(n, seed=0):
 
 
 def bent_game(n, seed=0):
-    """Return P(sing) as a network would answer: a sigmoid of effects and interactions."""
+    """Return P(sing) similar to that of a network: a sigmoid of effects and interactions."""
     rng = np.random.default_rng(seed)
     masks = all_masks(n)
     pairs = rng.normal(size=(n, n)) / 2
@@ -36,7 +36,7 @@ def bent_game(n, seed=0):
 
 
 def weighted_ridge(masks, p_sing, width, alpha):
-    """Fit by the normal equations with a column of ones that is not penalised: nothing is assumed of the masks."""
+    """Fit by the normal equations with an unpenalised column of ones, without assumptions about the masks."""
     n = masks.shape[1]
     weight = [np.exp(-((1 - np.sqrt(mask.sum() / n)) ** 2) / (2 * width**2)) for mask in masks]
     design = np.column_stack([masks.astype(float), np.ones(len(masks))])
@@ -244,7 +244,7 @@ def test_sampled_lime_has_no_bias_besides_its_shrinkage():
         fits.append(fit_sampled(masks, p_sing[indices_of(masks)]).weights)
     standard_error = np.std(fits, axis=0) / np.sqrt(len(fits))
     exact = fit_exact(p_sing, n_samples=512).weights
-    # 6 standard errors, and what the extra row of ones and the finite sample may shift
+    # 6 standard errors, and the bias from the extra row of ones and the finite sample
     np.testing.assert_array_less(np.abs(np.mean(fits, axis=0) - exact), 6 * standard_error + 0.01 * np.abs(exact).max())
 
 

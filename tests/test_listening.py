@@ -1,4 +1,4 @@
-"""Explanations as sound: what is heard is what the experiments mix, and what the table says of it."""
+"""Explanations as sound: the audio agrees with the mixes of the experiments and with the table."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ ATTACKED = AttackedDetector(NETWORK, FRONTEND, THRESHOLD)
 
 
 def attacked(domain, scope):
-    """Attack the audio, pick an excerpt that flips, explain it; at the threshold that lets every excerpt flip."""
+    """Attack the audio, select an excerpt that flips and explain it, with a threshold at which every excerpt flips."""
     strong = {"waveform": (0.05, 0.01), "spectrogram": (2.0, 0.2)}[domain]
     settings = AttackSettings(eps=strong[0], eta=strong[1], alpha=PAPER[domain].alpha * 100, max_updates=15)
     if scope == "song":
@@ -67,9 +67,9 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     if domain == "waveform":
         delta = attack.delta[part, 0] if scope == "song" else attack.delta[0, :, 0]
         np.testing.assert_allclose(difference, delta, atol=1e-4)
-    else:  # what is heard has the magnitudes that were attacked, as far as any sound can have them
+    else:  # the audio has the attacked magnitudes, as far as any audio can have them
         seen = [log_mel(excerpt_magnitudes(heard[name], FRONTEND), FRONTEND).numpy() for name in ("original", "adversarial")]
-        inside = slice(4, -4)  # frames overlap those outside, which are as they were
+        inside = slice(4, -4)  # frames overlap those outside, which are unchanged
         wanted, heard_change = excerpts.adversarial[0] - excerpts.clean[0], seen[1] - seen[0]
 
         def alike(shift):
@@ -83,7 +83,7 @@ def test_what_is_heard_is_what_was_attacked(domain, scope, tmp_path):
     assert rows.p_heard["original"] == pytest.approx(rows.p_sing["original"], abs=0.02)
     best = np.array([int(text) for text in rows.segments["best"].strip("{}").split(",")])
     assert len(best) == flipped.sets.smallest_size[0]
-    shown = listening.page(rows.reset_index()).set_index("heard")
+    shown = listening.page(rows.reset_index()).set_index("sound")
     assert shown.loc["smallest flip set", "flips"] == "yes"
     assert shown.loc["perturbation alone", "flips"] == ""
 

@@ -1,4 +1,4 @@
-"""Models of a user's own: found, imported, given copies, their answers converted or refused, and asked more than once."""
+"""User-supplied models: import, copies of inputs, conversion or rejection of outputs, and repeated calls."""
 
 import math
 import os
@@ -28,7 +28,7 @@ def random_game(seed=0):
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Write a module of a user's and return the name of its function."""
+    """Write a user's module and return the import path of its function."""
     written = []
 
     def write(code, name=None):
@@ -52,7 +52,7 @@ def message_of(target, excerpts=EXCERPTS):
     return str(caught.value)
 
 
-# --- What is asked and what comes back
+# --- inputs and outputs
 
 calls = []
 
@@ -99,7 +99,7 @@ kept = []
 
 
 def keeps_and_changes(excerpts):
-    """Change, in place, what is given now and what was given and returned before."""
+    """Change in place the current input, and the previous input and output."""
     p = sigmoid_of_level(excerpts)
     excerpts -= excerpts.mean(axis=(1, 2), keepdims=True)
     for array in kept:
@@ -137,7 +137,7 @@ def test_an_answer_is_copied_before_the_next_is_asked():
     assert "the same P(sing)" in message_of("test_models:always_the_same_buffer")  # not compared with itself
 
 
-# --- Answers of other kinds
+# --- other types of outputs
 
 P = np.array([0.0, 0.25, 1.0], dtype=np.float32)
 
@@ -235,7 +235,7 @@ def test_a_refused_answer_names_the_model_and_the_key():
     )
 
 
-# --- Models that are asked in the wrong mode
+# --- models in training mode
 
 LINEAR = torch.nn.Linear(5, 1)
 NETWORKS = {

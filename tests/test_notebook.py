@@ -1,4 +1,4 @@
-"""One excerpt from a notebook: what is told of it is what the stages tell, whichever label, and whatever holds the audio."""
+"""One excerpt in a notebook: results agree with those of the stages, for either label and any source of audio."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def song():
 
 @pytest.fixture(scope="module")
 def checkpoint(song):
-    """Give a detector with random weights whose threshold lies in the middle of what it says of the song."""
+    """Return a detector with random weights, with a threshold at the median of its predictions for the song."""
     detector = random_detector()
     _, p = notebook.p_sing(song, Checkpoint(detector))
     return Checkpoint(detector, threshold=float(np.median(p)))
@@ -214,7 +214,7 @@ def test_segments_of_a_perturbation_can_be_heard(song, checkpoint, found):
     network = checkpoint.detector.network()
     game = Game(found.adversarial, found.clean, found.grid)
     mixed = float(network.predict(game.inputs(np.isin(np.arange(12), found.smallest_sets[0])[None]))[0])
-    assert abs(heard[frame] - mixed) < 0.25  # frames and bands overlap: near, not equal
+    assert abs(heard[frame] - mixed) < 0.25  # close but not equal, because frames and bands overlap
     few = AttackSettings(eps=1.0, eta=0.1, alpha=2, max_updates=1)
     other = notebook.explain(song, checkpoint, at=0.2, domain="spectrogram", n_time=3, n_band=2, attack=few, n_samples=64)
     with pytest.raises(ConfigError, match="sound: requires a waveform attack on a detector"):

@@ -1,4 +1,4 @@
-"""The commit of the code and what a run has read, as the report tells them."""
+"""The commit of the code and the inputs of a run, as listed in the report."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ from veracity.jobs import origins, provenance, store
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
-    """Some numbers."""
+    """Artefact with numbers."""
 
     numbers: np.ndarray = store.array("number", unit="1", doc="any")
 
@@ -31,12 +31,12 @@ def test_the_commit_of_a_checkout_and_whether_it_was_changed(tmp_path, monkeypat
     git(tmp_path, "commit", "-qm", "other")
     (tmp_path / "veracity").mkdir()
     shutil.copy(ROOT / "veracity" / "__init__.py", tmp_path / "veracity")
-    assert origins.commit() == "none: the library is not in a checkout"  # it lies in one, and is no part of it
+    assert origins.commit() == "none: the library is not in a checkout"  # it is inside a repository, but not part of it
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "ours")
     assert origins.commit() == git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "veracity" / "__init__.py").write_text("changed = True")
-    assert origins.commit().endswith(", with changes that are in no commit")
+    assert origins.commit().endswith(", with uncommitted changes")
 
 
 def test_what_a_run_has_read_from_outside(tmp_path):
@@ -48,5 +48,5 @@ def test_what_a_run_has_read_from_outside(tmp_path):
         told = provenance.describe(settings={}, seed=0, inputs=list(map(str, inputs)))
         store.write(run / stage / "a-song.h5", Numbers(numbers=np.arange(3.0)), told)
     found = origins.inputs_of(run)
-    assert list(found) == ["corpus/audio/a song.ogg"]  # the run's own artefacts are none
+    assert list(found) == ["corpus/audio/a song.ogg"]  # artefacts of the run itself are not external inputs
     assert len(found["corpus/audio/a song.ogg"]) == 16

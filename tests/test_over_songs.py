@@ -67,11 +67,11 @@ def test_p_of_sign_flips_is_exact():
 def test_the_smallest_p_is_that_of_the_songs():
     agreed = np.array([0.5, 0.6, 0.4, 0.55, 0.45, 0.5])
     assert sign_flip_tests(agreed[None], rng()).p[0] == 2 / 2**6
-    assert np.isnan(sign_flip_tests(agreed[None, :5], rng()).p[0])  # 5 songs cannot be significant: nothing is tested
+    assert np.isnan(sign_flip_tests(agreed[None, :5], rng()).p[0])  # 5 songs cannot be significant, so nothing is tested
 
 
 def in_integers(rows):
-    """Give p and step-down min-P of rows of whole numbers by their definitions, every sign flip in exact arithmetic."""
+    """Return p and step-down min-P of rows of whole numbers by definition, with every sign flip in exact arithmetic."""
     flips = list(itertools.product([1, -1], repeat=len(rows[0])))
     sums = [[abs(sum(sign * x for sign, x in zip(flip, row, strict=True))) for flip in flips] for row in rows]
     own = [[sum(other >= one for other in row) for one in row] for row in sums]  # p of each flip, in counts
@@ -152,7 +152,7 @@ def test_intervals_of_tied_scores_equal_those_of_whole_numbers():
         whole, totals = draws.integers(0, 11, size=12), draws.integers(1, 6, size=12)
         if not np.ptp(whole):
             continue
-        # Sums of whole numbers are exact, those of tenths are not: the same resamples must tie.
+        # Sums of whole numbers are exact and those of tenths are not, but the same resamples must be tied.
         tenths, exact = (estimate(x, rng(seed)) for x in (whole / 10, whole.astype(float)))
         np.testing.assert_allclose([tenths.low, tenths.high], [exact.low / 10, exact.high / 10], rtol=1e-9)
         tenths, exact = (bootstrap_ratio(x, totals, rng(seed)) for x in (whole / 10, whole.astype(float)))
@@ -163,7 +163,7 @@ def test_more_songs_than_can_be_flipped_exactly_are_sampled():
     songs = rng(4).normal(1, 0.5, EXACT_FLIPS + 5)
     p = sign_flip_tests(songs[None], rng()).p[0]
     assert p == pytest.approx(2 / 2**20, abs=2 / 2**EXACT_FLIPS)
-    assert p >= 1 / 2**EXACT_FLIPS  # what was measured is one of the flips
+    assert p >= 1 / 2**EXACT_FLIPS  # the observed signs are one of the flips
 
 
 @pytest.mark.parametrize("n", [4, 12])

@@ -1,4 +1,4 @@
-"""What the page asks the library for, and the web application that passes it on; test_page_browser opens it in a browser."""
+"""State and web application of the drawing page; test_page_browser opens the page in a browser."""
 
 import base64
 import contextlib
@@ -29,7 +29,7 @@ from veracity.games import solution_concepts
 from veracity.games.game import Game, fill_game
 from veracity.games.grid import masks_of
 from veracity.page import server
-from veracity.page import session as desk_module
+from veracity.page import session as session_module
 from veracity.page.server import Page
 from veracity.page.session import PlacedDrawing, Session, SupersededError, save_drawing
 from veracity.songs.frontend import log_mel, magnitudes
@@ -75,7 +75,7 @@ def test_an_explained_drawing_is_what_the_library_says_of_all_masks(session, son
     p_clean, p_drawn = session.model.p_sing(np.stack([clean, drawn]))
     threshold = float((p_clean + p_drawn) / 2)  # so that it flips
     found = explain_drawing(clean, coverage, 6, session.model, SETTINGS, threshold=threshold)
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)  # batches round otherwise on some processors
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)  # some processors round batches differently
     close(found.log_mel, drawn)
     close((found.p_clean, found.p_drawn), (p_clean, p_drawn))
     assert found.flips
@@ -87,7 +87,7 @@ def test_an_explained_drawing_is_what_the_library_says_of_all_masks(session, son
     expected = {tuple(np.flatnonzero(mask)) for mask in masks_of(solution_concepts.smallest_flip_sets(flips), 6)}
     touched = set(np.flatnonzero(found.touched).tolist())
     assert len(touched) == 6 if everything else 0 < len(touched) < 6
-    # Of sets that differ in segments that were not touched, only the part that was is told.
+    # Sets that differ only in untouched segments are reported once, by their touched segments.
     assert set(found.smallest_sets) == {tuple(s for s in one if s in touched) for one in expected}
 
 
@@ -106,12 +106,12 @@ def test_a_newer_drawing_supersedes_an_older_one_of_the_same_page(session, song,
 
     def explain(*args, check_cancelled, **kwargs):
         begun.append(True)
-        if len(begun) == 1:  # while the first one is computed, another one comes
+        if len(begun) == 1:  # another drawing arrives during the computation of the first
             session.explain(song, PlacedDrawing(0, half_drawn(), 5), newer)
         check_cancelled()
         return explain_drawing(*args, check_cancelled=check_cancelled, **kwargs)
 
-    monkeypatch.setattr(desk_module, "explain_drawing", explain)
+    monkeypatch.setattr(session_module, "explain_drawing", explain)
     monkeypatch.setattr(session, "_working", contextlib.nullcontext())
     with expected:
         assert session.explain(song, PlacedDrawing(0, half_drawn(), 5), "this page")["p_clean"] > 0
@@ -122,11 +122,11 @@ def test_pages_that_were_closed_do_not_pile_up(session, song, monkeypatch):
     def stop(*args, **kwargs):
         raise SupersededError
 
-    monkeypatch.setattr(desk_module, "explain_drawing", stop)
-    for number in range(desk_module.MAX_PAGES + 5):
+    monkeypatch.setattr(session_module, "explain_drawing", stop)
+    for number in range(session_module.MAX_PAGES + 5):
         with pytest.raises(SupersededError):
             session.explain(song, PlacedDrawing(0, half_drawn(), 5), f"page {number}")
-    assert len(session._newest) == desk_module.MAX_PAGES
+    assert len(session._newest) == session_module.MAX_PAGES
     assert f"page {number}" in session._newest
 
 
@@ -141,7 +141,7 @@ def test_the_best_set_of_each_size_has_the_largest_value():
 # --- sound ------------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_drawn_is_heard_where_it_was_drawn(session, song):
+def test_what_was_drawn_is_audible_where_it_was_drawn(session, song):
     clean = session.excerpt(song, 20)
     untouched = redrawn(song.audio, clean, clean, session.frontend, first_frame=20)
     np.testing.assert_allclose(untouched, song.audio, atol=1e-5)
@@ -154,16 +154,16 @@ def test_what_was_drawn_is_heard_where_it_was_drawn(session, song):
     frames = log_mel(magnitudes(torch.as_tensor(heard), session.frontend), session.frontend).numpy()[20 : 20 + FRAMES]
     inner = (slice(11, 13), slice(11, 13))
     np.testing.assert_allclose((frames - clean)[inner], 2, atol=0.6)  # bands and frames overlap
-    before, after, p_heard = session.sounds(song, PlacedDrawing(60, half_drawn(), 5))
+    before, after, p_sound = session.sounds(song, PlacedDrawing(60, half_drawn(), 5))
     assert len(before) == len(after) == (FRAMES - 1) * hop + window + 2 * round(0.5 * 22050)
-    assert 0 <= p_heard <= 1
+    assert 0 <= p_sound <= 1
 
 
 def test_digital_silence_stays_silent_whatever_is_drawn(session, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * 22050), 22050)
     before, after, _ = session.sounds(session.song(tmp_path / "silence.wav"), PlacedDrawing(20, half_drawn(), 5))
-    assert not desk_module.is_heard(before, after)
-    assert desk_module.is_heard(before, after + np.float32(0.001))
+    assert not session_module.is_audible(before, after)
+    assert session_module.is_audible(before, after + np.float32(0.001))
 
 
 # --- saving -----------------------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def test_the_application_passes_on_what_the_library_says(client, session, song, 
         assert found[name] == expected[name]
     sounds = client.post("/sound", json=asked).json()
     assert all(sounds[name].startswith("data:audio/wav;base64,") for name in ("before", "after"))
-    assert (sounds["label_heard"], sounds["is_heard"]) == (session.label(sounds["p_heard"]), True)
+    assert (sounds["label_sound"], sounds["is_audible"]) == (session.label(sounds["p_sound"]), True)
     shape = client.post("/shape", json={"name": "horse", "centre": [0.5, 0.5], "size": [0.5, 0.5]}).json()
     assert max(base64.b64decode(shape["coverage"])) > 100
     saved = client.post("/save", json={"name": "mine", "coverage": sent(coverage)}).json()
@@ -276,7 +276,7 @@ def test_the_application_passes_on_what_the_library_says(client, session, song, 
     ],
 )
 def test_a_wrong_question_is_answered_in_one_sentence(client, song, path, wrong, why, monkeypatch):
-    monkeypatch.delattr(desk_module, "explain_drawing")  # nothing is computed
+    monkeypatch.delattr(session_module, "explain_drawing")  # nothing is computed
     right = {"song": song.identity, "start": 0, "strength": 5, "coverage": sent(half_drawn())}
     right |= {"name": "horse", "centre": [0.5, 0.5], "size": [0.5, 0.5]}
     answer = client.post(path, data=json.dumps(right | wrong), headers={"Content-Type": "application/json"})
@@ -303,7 +303,7 @@ def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd
     assert "See its terminal for details." in answer.json()["error"]
     assert "secret" not in answer.text
     said, end = "", time.monotonic() + 20
-    while "RuntimeError: a secret path" not in said:  # it is printed when the answer is on its way already
+    while "RuntimeError: a secret path" not in said:  # it is printed after the response has been sent
         assert time.monotonic() < end, said
         said += capfd.readouterr().err
 
@@ -349,7 +349,7 @@ def test_uploads_are_bounded_in_size_and_length(client, page, audio, tmp_path, m
     assert large.status_code == 400
     assert "MiB" in large.json()["error"]
     monkeypatch.setattr(server, "MAX_UPLOADED", 1 << 26)
-    monkeypatch.setattr(desk_module, "MAX_SECONDS", 2)
+    monkeypatch.setattr(session_module, "MAX_SECONDS", 2)
     soundfile.write(tmp_path / "short.wav", np.ones(2205) / 2, 22050)
     short = client.put("/upload?name=short.wav", data=(tmp_path / "short.wav").read_bytes())
     assert "short.wav: shorter than one excerpt of 0.36 s, got 0.10 s." in short.json()["error"]

@@ -19,7 +19,7 @@ from workspaces import SMALL, Workspace
 from veracity.detector.checkpoints import Checkpoint
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.jobs import store
-from veracity.page.runs import Run
+from veracity.page.runs import FinishedRun
 from veracity.page.server import Page
 from veracity.page.session import PlacedDrawing, Session
 
@@ -36,7 +36,7 @@ def sung(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def session(sung):
-    """Give a detector that is not sure of the song: whatever is drawn shows."""
+    """Return a detector with P(sing) near the threshold for the song, so that any drawing has an effect."""
     detector = random_detector()
     p = np.median(Session(Checkpoint(detector, threshold=0.5)).song(sung).p_sing)
     with torch.no_grad():
@@ -61,10 +61,10 @@ def page(session, song, drawings, browser):
     with serving(Page(lambda: (session, song), drawings=drawings)) as client:
         browser.set_window_size(1300, 1700)
         browser.get(client.address)
-        until(browser, lambda: told(browser, "before"))
+        until(browser, lambda: text_of(browser, "before"))
         yield browser
         browser.get("about:blank")
-        browser.get_log("browser")  # an upload that was refused is logged: the next test begins anew
+        browser.get_log("browser")  # a rejected upload is logged, so the log is cleared for the next test
 
 
 def until(browser, condition, seconds=60):
@@ -75,11 +75,11 @@ def until(browser, condition, seconds=60):
     return found
 
 
-def told(browser, name):
+def text_of(browser, name):
     return browser.find_element(By.ID, name).text
 
 
-def heard(browser, name):
+def source_of(browser, name):
     return browser.execute_script(f"return document.getElementById('{name}').src")
 
 
@@ -91,9 +91,9 @@ def settled(browser):
 def after_change(browser, act):
     """Act, and wait until the page has the sound, which comes last, of what is drawn then."""
     settled(browser)
-    before = heard(browser, "sound-after")
+    before = source_of(browser, "sound-after")
     act()
-    until(browser, lambda: heard(browser, "sound-after") not in ("", before))
+    until(browser, lambda: source_of(browser, "sound-after") not in ("", before))
 
 
 def stroke(browser, *moves):
@@ -105,12 +105,12 @@ def stroke(browser, *moves):
 
 
 def drawn(browser):
-    """Return what is drawn, by saving it under a name of its own."""
+    """Return the current drawing, by saving it under a separate name."""
     name = f"seen-{time.monotonic_ns()}"
     field = browser.find_element(By.ID, "name")
     field.clear()
     field.send_keys(name, Keys.ENTER)
-    said = until(browser, lambda: f"{name}.npy" in told(browser, "saved") and told(browser, "saved"))
+    said = until(browser, lambda: f"{name}.npy" in text_of(browser, "saved") and text_of(browser, "saved"))
     return np.load(said.split("Saved as ")[1].split(". To use it")[0])
 
 
@@ -121,19 +121,19 @@ def weights(browser, table):
 
 
 def test_a_stroke_is_drawn_explained_and_heard(page, session, song):
-    before = told(page, "after")
+    before = text_of(page, "after")
     after_change(page, lambda: stroke(page, (120, 40), (120, -60)))
     coverage = drawn(page)
     assert 0.01 < (coverage > 0.5).mean() < 0.2
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
     expected = session.explain(song, PlacedDrawing(start, coverage, 5))
-    assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
-    assert told(page, "after") != before
-    assert (told(page, "told") == "The label has flipped.") == expected["flips"]
+    assert float(text_of(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
+    assert text_of(page, "after") != before
+    assert (text_of(page, "outcome") == "The label has flipped.") == expected["flips"]
     np.testing.assert_allclose(weights(page, "lime"), expected["lime"], atol=6e-4)
     np.testing.assert_allclose(weights(page, "shapley"), expected["shapley"], atol=6e-4)
     sets = expected["smallest_sets"]
-    assert told(page, "sets-told").startswith(f"{len(sets)} set" if sets else "No part")
+    assert text_of(page, "sets-summary").startswith(f"{len(sets)} set" if sets else "No part")
     for name in ("sound-before", "sound-after"):
         played = page.execute_async_script(
             "const [name, done] = arguments; const a = document.getElementById(name); a.muted = true;"
@@ -142,7 +142,7 @@ def test_a_stroke_is_drawn_explained_and_heard(page, session, song):
         )
         assert played[0] == pytest.approx((114 * 315 + 1024) / 22050 + 1, abs=0.6)
         assert played[1] is None
-    assert heard(page, "sound-before") != heard(page, "sound-after")
+    assert source_of(page, "sound-before") != source_of(page, "sound-after")
 
 
 def test_tools_change_what_is_drawn(page):
@@ -157,13 +157,13 @@ def test_tools_change_what_is_drawn(page):
     page.find_element(By.CSS_SELECTOR, "[value=rubber]").click()
     after_change(page, lambda: stroke(page, (100, 0)))
     assert 0 < drawn(page).sum() < thin.sum()
-    p_before = told(page, "after")
+    p_before = text_of(page, "after")
     strength = page.find_element(By.ID, "strength")
     after_change(page, lambda: strength.send_keys(Keys.ARROW_RIGHT))
-    assert told(page, "strength-told") == "5.5"
-    assert told(page, "after") != p_before
+    assert text_of(page, "strength-value") == "5.5"
+    assert text_of(page, "after") != p_before
     after_change(page, lambda: page.find_element(By.ID, "clear").click())
-    assert told(page, "told") == "Nothing is drawn yet."
+    assert text_of(page, "outcome") == "Nothing is drawn yet."
 
 
 def test_ready_shapes_are_drawn_as_the_library_draws_them(page, session):
@@ -180,7 +180,7 @@ def test_the_keyboard_draws_too(page):
     assert coverage[57, 40] == coverage[67, 45] == 1
     assert coverage[67, 30] == coverage[40, 40] == 0
     after_change(page, lambda: canvas.send_keys("z"))
-    assert told(page, "told") == "Nothing is drawn yet."
+    assert text_of(page, "outcome") == "Nothing is drawn yet."
     slider = page.find_element(By.ID, "start")
     before = slider.get_attribute("aria-valuetext")
     after_change(page, lambda: slider.send_keys(Keys.ARROW_RIGHT))
@@ -194,7 +194,7 @@ def test_screen_readers_are_told_of_everything(page):
     )
     assert unnamed == []
     live = page.find_elements(By.CSS_SELECTOR, "[aria-live=polite]")
-    assert {element.get_attribute("id") for element in live} >= {"told", "state", "saved"}
+    assert {element.get_attribute("id") for element in live} >= {"outcome", "state", "saved"}
     assert page.find_element(By.TAG_NAME, "html").get_attribute("lang") == "en"
     assert page.execute_script("return performance.getEntriesByType('resource').every(r => r.name.startsWith(location.origin))")
 
@@ -205,7 +205,7 @@ def test_a_newer_stroke_supersedes_what_is_computed(page, session, song):
     after_change(page, lambda: stroke(page, (150, 90)))
     start = int(page.find_element(By.ID, "start").get_attribute("value"))
     expected = session.explain(song, PlacedDrawing(start, drawn(page), 5))
-    assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
+    assert float(text_of(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
 
 
 def set_start(browser, start):
@@ -221,16 +221,16 @@ def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, session, 
     page.switch_to.new_window("tab")
     try:
         page.get(address)
-        until(page, lambda: heard(page, "sound-after"))
+        until(page, lambda: source_of(page, "sound-after"))
         after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
-        assert told(page, "song-name") == "other.wav"
+        assert text_of(page, "song-name") == "other.wav"
         page.switch_to.window(first)
-        assert told(page, "song-name") == "a-song.wav"
+        assert text_of(page, "song-name") == "a-song.wav"
         after_change(page, lambda: stroke(page, (120, 40)))
         start = int(page.find_element(By.ID, "start").get_attribute("value"))
         expected = session.explain(song, PlacedDrawing(start, drawn(page), 5))
-        assert float(told(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
-        assert len(set(session._newest) - before - {""}) == 1  # the other tab's: each supersedes its own strokes alone
+        assert float(text_of(page, "after").split(",")[0]) == pytest.approx(expected["p_drawn"], abs=6e-4)
+        assert len(set(session._newest) - before - {""}) == 1  # of the other tab, because a tab supersedes only its own strokes
     finally:
         page.switch_to.window(first)
         for handle in page.window_handles:
@@ -243,17 +243,17 @@ def test_another_tab_changes_neither_song_nor_stroke_of_this_one(page, session, 
 def test_the_drawing_stays_when_another_excerpt_or_song_is_chosen(page, tmp_path):
     after_change(page, lambda: stroke(page, (120, 40)))
     after_change(page, lambda: stroke(page, (50, -90)))
-    before, p_before = drawn(page), told(page, "after")
+    before, p_before = drawn(page), text_of(page, "after")
     after_change(page, lambda: set_start(page, 7))
     np.testing.assert_array_equal(drawn(page), before)
-    assert told(page, "after") != p_before  # it is explained anew
+    assert text_of(page, "after") != p_before  # it is explained again
     other = tmp_path / "other.wav"
     soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
     after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
     assert page.find_element(By.ID, "upload").get_attribute("value") == ""  # the same file can be chosen again
     np.testing.assert_array_equal(drawn(page), before)
     after_change(page, lambda: page.find_element(By.ID, "clear").click())
-    assert told(page, "told") == "Nothing is drawn yet."
+    assert text_of(page, "outcome") == "Nothing is drawn yet."
     assert not page.find_element(By.ID, "sets-figure").is_displayed()
     after_change(page, lambda: page.find_element(By.ID, "undo").click())
     np.testing.assert_array_equal(drawn(page), before)
@@ -270,7 +270,7 @@ def test_leaving_the_canvas_ends_the_stroke_and_escape_removes_the_cross(page, s
     canvas.send_keys(Keys.ARROW_UP * 20)
     np.testing.assert_array_equal(drawn(page), before)
     canvas.send_keys(Keys.SPACE, Keys.ARROW_LEFT * 5)
-    canvas.send_keys("z")  # takes back the stroke that is being drawn, and ends it
+    canvas.send_keys("z")  # undoes the current stroke and ends it
     settled(page)
     canvas.send_keys(Keys.ARROW_LEFT * 5)
     np.testing.assert_array_equal(drawn(page), before)
@@ -287,14 +287,14 @@ def test_p_sing_and_threshold_look_different_when_they_are(session, song, drawin
     near = Session(session.checkpoint, threshold=session.explain(song, PlacedDrawing(100, nothing, 5))["p_clean"] - 3e-5)
     with serving(Page(lambda: (near, song), drawings=drawings)) as client:
         browser.get(client.address)
-        until(browser, lambda: heard(browser, "sound-after"))
+        until(browser, lambda: source_of(browser, "sound-after"))
         set_start(browser, 100)
         settled(browser)
-        p = told(browser, "before").removeprefix("P(sing) = ").split(",")[0]
-        threshold = told(browser, "beside").removeprefix("(threshold ").rstrip(")")
+        p = text_of(browser, "before").removeprefix("P(sing) = ").split(",")[0]
+        threshold = text_of(browser, "beside").removeprefix("(threshold ").rstrip(")")
         assert p != threshold
         assert float(p) == pytest.approx(float(threshold), abs=1e-3)
-        assert "“sing”" in told(browser, "before")
+        assert "“sing”" in text_of(browser, "before")
         browser.get("about:blank")
 
 
@@ -302,18 +302,18 @@ def test_while_it_is_computed_and_after_an_error_old_answers_look_old(page):
     after_change(page, lambda: stroke(page, (120, 40)))
     page.execute_script("window.fetch = () => new Promise((_, reject) => { window.lose = reject; })")
     stroke(page, (50, -90))
-    assert told(page, "told") == "computing …"
+    assert text_of(page, "outcome") == "computing …"
     for name in ("verdict", "why", "sounds"):
         assert "outdated" in page.find_element(By.ID, name).get_attribute("class")
         assert page.find_element(By.ID, name).get_attribute("aria-busy") == "true"
     page.execute_script("lose(new TypeError('Failed to fetch'))")
-    until(page, lambda: "Start it again as before" in told(page, "told"))
+    until(page, lambda: "Start it again as before" in text_of(page, "outcome"))
     assert "outdated" in page.find_element(By.ID, "why").get_attribute("class")
     assert page.find_element(By.ID, "why").get_attribute("aria-busy") == "false"
-    assert heard(page, "sound-after") == ""
+    assert source_of(page, "sound-after") == ""
     page.execute_script("window.fetch = async () => new Response('<h1>Bad gateway</h1>', { status: 502 })")
     page.find_element(By.ID, "name").send_keys(Keys.ENTER)
-    until(page, lambda: told(page, "saved") == "The page's server answered with error 502. See its terminal for details.")
+    until(page, lambda: text_of(page, "saved") == "The page's server answered with error 502. See its terminal for details.")
 
 
 def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is(page, session, monkeypatch, tmp_path):
@@ -325,13 +325,13 @@ def test_what_the_sound_is_taken_for_is_told_where_it_is_not_what_the_drawing_is
 
     monkeypatch.setattr(session, "sounds", other)
     after_change(page, lambda: stroke(page, (120, 40)))
-    drawing = until(page, lambda: told(page, "after")).split("“")[1].split("”")[0]
+    drawing = until(page, lambda: text_of(page, "after")).split("“")[1].split("”")[0]
     sound = {"sing": "no sing", "no sing": "sing"}[drawing]
-    assert f"the drawing is “{drawing}”, its sound “{sound}” with P(sing) = 0." in told(page, "heard")
+    assert f"the drawing is “{drawing}”, and its sound is “{sound}” with P(sing) = 0." in text_of(page, "sound-outcome")
     monkeypatch.setattr(session, "sounds", sounds)
     soundfile.write(tmp_path / "silence.wav", np.zeros(4 * 22050), 22050)
     after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(tmp_path / "silence.wav")))
-    assert told(page, "heard").startswith("The drawing is not audible: the song is digital silence there")
+    assert text_of(page, "sound-outcome").startswith("The drawing is not audible: the song is digital silence there")
 
 
 def test_a_page_that_cannot_begin_says_why(session, song, drawings, browser):
@@ -359,16 +359,16 @@ def test_a_broken_upload_says_what_is_wrong_and_the_page_lives(page, tmp_path):
     soundfile.write(other, 0.2 * np.sin(np.arange(4 * 22050) / 9), 22050)
     page.find_element(By.ID, "upload").send_keys(str(broken))
     until(page, lambda: page.find_elements(By.CSS_SELECTOR, "#state.error"))
-    said = told(page, "state")
+    said = text_of(page, "state")
     assert "broken.ogg" in said
     assert "Traceback" not in said
-    assert told(page, "song-name") == "a-song.wav"
+    assert text_of(page, "song-name") == "a-song.wav"
     after_change(page, lambda: page.find_element(By.ID, "upload").send_keys(str(other)))
-    assert told(page, "song-name") == "other.wav"
+    assert text_of(page, "song-name") == "other.wav"
     after_change(page, lambda: stroke(page, (100, 20)))
 
 
-# --- a run: Figure 1 with one's own drawing, and its perturbations ------------------------------------------------------
+# --- a run: Figure 1 with a saved drawing, and its perturbations ------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -391,30 +391,30 @@ def test_the_drawing_is_in_figure_1_of_a_run(finished, drawings):
     (artefact,) = (finished / "drawings").glob("*.h5")
     found = store.read(artefact, DrawnExcerpt)
     assert (finished / "figures" / "figure1.png").stat().st_size > 10_000
-    assert not found.found or found.shape == name  # nothing else could be drawn
+    assert not found.found or found.shape == name  # the only configured drawing
 
 
 def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, browser, drawings):
-    run = Run(finished)
+    run = FinishedRun(finished)
     session = Session(run.checkpoint, threshold=run.threshold)
     song = session.song(run.song())
     with serving(Page(lambda: (session, song), drawings=drawings, run=run)) as client:
         browser.get(client.address)
-        until(browser, lambda: told(browser, "run-told"))
+        until(browser, lambda: text_of(browser, "run-outcome"))
         row = run.listing()[0]
         chosen = run.excerpt(row["domain"], row["song"], 0)
         original = str(chosen.excerpts.original[0])
-        assert "the same" in told(browser, "run-told")
+        assert "the same" in text_of(browser, "run-outcome")
         mask = 0
         for segment in chosen.rankings["norm"]:
             browser.find_element(By.CSS_SELECTOR, f"[data-segment='{segment}']").click()
             mask |= 1 << segment
             p, flips = chosen.p_sing[mask], (chosen.p_sing[mask] > run.threshold) != (original == "sing")
-            assert told(browser, "run-told").startswith(f"P(sing) = {p:.3f}")
-            assert ("flipped" in told(browser, "run-told")) == flips
+            assert text_of(browser, "run-outcome").startswith(f"P(sing) = {p:.3f}")
+            assert ("flipped" in text_of(browser, "run-outcome")) == flips
             if flips:
                 break
-        assert flips  # the whole perturbation does
+        assert flips  # the whole perturbation flips
         pressed = browser.find_elements(By.CSS_SELECTOR, "[aria-pressed=true]")
         assert sum(1 << int(button.get_attribute("data-segment")) for button in pressed) == mask
         slider = browser.find_element(By.ID, "k")
@@ -430,7 +430,7 @@ def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, 
             assert cells[1] == ", ".join(str(s) for s in range(20) if one >> s & 1)
             assert cells[2] == f"{chosen.p_sing[one]:.3f}"
         rows["best"].find_element(By.CSS_SELECTOR, "[aria-label^=Listen]").click()
-        sound = until(browser, lambda: heard(browser, "run-audio"))
+        sound = until(browser, lambda: source_of(browser, "run-audio"))
         audio, _ = run.sound(row["domain"], row["song"], 0, [s for s in range(20) if expected["best"] >> s & 1])
         assert len(base64.b64decode(sound.split(",")[1])) == 44 + 2 * len(audio)
         assert browser.get_log("browser") == []
@@ -438,7 +438,7 @@ def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, 
 
 def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finished, browser, drawings, tmp_path):
     shutil.copytree(finished, tmp_path / "damaged")
-    run = Run(tmp_path / "damaged")
+    run = FinishedRun(tmp_path / "damaged")
     threshold = run.threshold
     (first, path), *others = run.paths.items()
     path.write_bytes(path.read_bytes()[:1000])
@@ -453,8 +453,8 @@ def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finishe
     song = session.song(run.song())
     with serving(Page(lambda: (session, song), drawings=drawings, run=run)) as client:
         browser.get(client.address)
-        until(browser, lambda: heard(browser, "sound-after"))
-        assert all(str(path) in told(browser, "run-broken") for path in run.paths.values())
+        until(browser, lambda: source_of(browser, "sound-after"))
+        assert all(str(path) in text_of(browser, "run-broken") for path in run.paths.values())
         after_change(browser, lambda: stroke(browser, (100, 20)))
         assert browser.get_log("browser") == []
 
@@ -463,8 +463,8 @@ def test_a_run_of_something_else_is_refused(tmp_path, finished):
     from veracity.errors import VeracityError
 
     with pytest.raises(VeracityError, match="not a finished run"):
-        Run(tmp_path)
+        FinishedRun(tmp_path)
     with pytest.raises(VeracityError, match="no excerpts of"):
-        Run(finished).excerpt("waveform", "other", 0)
+        FinishedRun(finished).excerpt("waveform", "other", 0)
     with pytest.raises(VeracityError, match="number"):
-        Run(finished).excerpt("waveform", "synthetic-test-01", 99)
+        FinishedRun(finished).excerpt("waveform", "synthetic-test-01", 99)

@@ -1,4 +1,4 @@
-"""Every block of code in README and docs runs as it is written; their commands are run by tests/test_commands.py."""
+"""Every block of code in README and docs runs as written; tests/test_commands.py runs the commands."""
 
 import re
 
@@ -24,7 +24,7 @@ from veracity.songs.label_files import read_labels
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 COMMANDS = ("snakemake ", "make ", "rm ", "python ", "pip ", "veracity ")
-#: Every block that is no list of commands, by page and first line, and what runs it.
+#: Test that runs each block that is not a list of commands, by page and first line.
 RUN_BY = {
     ("running.md", "from veracity import notebook"): "test_the_notebook_of_the_docs_explains",
     ("corpus.md", "# config/songs.yaml"): "test_configurations_are_accepted",
@@ -53,7 +53,7 @@ def blocks(page):
 
 
 def block(name):
-    """Return the block of code that a test is named for, by page and first line."""
+    """Return a block of code by page and first line."""
     page, first = name
     (text,) = (text for path in PAGES if path.name == page for text in blocks(path) if text.splitlines()[0] == first)
     return text
@@ -68,7 +68,7 @@ def test_every_block_is_run_by_a_test():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, test in RUN_BY.items() if test == "test_configurations_are_accepted"])
 def test_configurations_are_accepted(tmp_path, name, monkeypatch):
-    """Of a folder of songs that is there, the dry run of everything."""
+    """Dry run of all targets on an existing folder of songs."""
     text = block(name)
     if "../shared" in text and not (ROOT.parent / "shared").exists():
         pytest.skip("../shared is not here")
@@ -121,7 +121,7 @@ def test_the_notebook_of_the_docs_explains(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "explained.png").stat().st_size > 10_000
     made = names["detector"].stat().st_mtime_ns
     assert notebook.example() == (names["song"], names["detector"])
-    assert names["detector"].stat().st_mtime_ns == made  # song and detector are made once
+    assert names["detector"].stat().st_mtime_ns == made  # song and detector are created once
 
 
 def test_explainers_are_read():

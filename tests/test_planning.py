@@ -1,4 +1,4 @@
-"""What a run will cost: jobs of a dry run, units of work by hand, what follows from given costs, and measuring itself."""
+"""Predicted cost of a run: jobs of a dry run, hand-computed units of work, prediction from given costs, and measurement."""
 
 import re
 from pathlib import Path
@@ -138,7 +138,7 @@ def loads(config):
 def test_work_of_the_default_configuration():
     assert loads(configured()) == {
         "spectrograms": (20, 20),
-        "training": (300, 12 * 20),  # memory grows with the songs that are held
+        "training": (300, 12 * 20),  # memory grows with the songs in memory
         "predictions": (6 * 20, 6 * 20),
         "perturbations": (10 * (50 + 2), 10),
         "excerpts": (10, 10),
@@ -165,7 +165,9 @@ def test_work_follows_the_keys_that_change_it():
     found = loads(configured(change, {"localised": {"k": [2]}}))
     seconds = 3 * 115 * 315 / 22050
     assert found["perturbations"] == pytest.approx((seconds * 9, seconds))
-    assert found["explanations"] == found["flips"] == found["localised"] == (3, 3)  # of three excerpts no four are explained
+    assert (
+        found["explanations"] == found["flips"] == found["localised"] == (3, 3)
+    )  # at most the three existing excerpts are explained
     assert loads(configured(change, {"attacks": {"candidates": 1}}))["stability"][0] == 1 * 6
 
 
@@ -217,7 +219,7 @@ def test_files_of_a_probe_are_found_from_its_folder(tmp_path, monkeypatch):
 
 
 def test_jobs_of_a_probe_stand_for_those_of_the_run(monkeypatch):
-    """Runs of the probes are faked: each job takes 3 s of start-up and a second for each unit of its work."""
+    """Simulate the runs of probes: each job takes 3 s to start and a second for each unit of its work."""
     runs, song = [], "synthetic-test-01"
 
     def job(rule, *names, variant="", suffix=".h5", **wildcards):
@@ -318,7 +320,7 @@ def test_a_plan_follows_from_given_costs():
 def test_a_job_that_cannot_be_measured_costs_its_start_up():
     jobs = [Job("attributions", wildcards={"explainer": "stored"}), Job("gap", outputs=("gap.png",))]
     found = predict(jobs, runs_of(configured()), {"": {"flips": Cost(1.5, 7.0), "table": Cost(0.5, 0.25)}})
-    assert found.seconds.tolist() == [1.5, 0.75]  # a figure costs what a table does
+    assert found.seconds.tolist() == [1.5, 0.75]  # a figure costs the same as a table
 
 
 # --- the schedule that follows ---------------------------------------------------------------
@@ -345,7 +347,7 @@ def of_jobs(*rows):
     ("cores", "wall"),
     [
         (1, 10 + 20 + 20 + 1 + 30 + 2),  # all of it, one after the other
-        (2, 10 + 20 + 1 + 30 + 2),  # both trainings at a time; then the attack
+        (2, 10 + 20 + 1 + 30 + 2),  # both training runs in parallel; then the attack
         (8, 10 + 20 + 1 + 30 + 2),
     ],
 )
@@ -403,7 +405,10 @@ def test_jobs_have_the_threads_and_priorities_that_a_plan_says(workspace):
         threads, priority = (re.search(rf"{key}: ([0-9.]+)", text) for key in ("threads", "priority"))
         found.setdefault(rule, []).append((int(threads[1]) if threads else 1, float(priority[1]) if priority else 0.0))
     assert sorted(found["training"]) == [(4, 100.0), (4, 1000.0)]
-    assert [threads for threads, _ in found["perturbations"]] == [4, 4]  # eight chunks: six threads would be no faster
+    assert [threads for threads, _ in found["perturbations"]] == [
+        4,
+        4,
+    ]  # eight chunks, for which six threads would not be faster
     assert all(1 <= priority <= 2 for _, priority in found["perturbations"])
     assert set(found["flips"]) == {(1, 0.0)}
 
@@ -451,7 +456,7 @@ def test_a_plan_in_words_tells_variants_and_what_is_assumed():
 
 @pytest.mark.slow
 def test_the_rule_plans_what_a_run_costs_and_makes_nothing_else(finished_run, tmp_path):
-    """A plan of the run that other tests read, with two variants; its CPU time is near that of the run."""
+    """The planned CPU time of the shared run, with two variants, is close to that of the run."""
     workspace = Workspace(tmp_path)
     variants = {"fill_min": {"lime": {"fill": "min"}}, "wide": {"lime": {"kernel_width": 0.5}}}
     config = workspace.configure("planned", SMALL, {"variants": variants})

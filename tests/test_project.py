@@ -1,4 +1,4 @@
-"""What holds of the repository as a whole."""
+"""Properties of the whole repository."""
 
 import functools
 import importlib
@@ -43,7 +43,7 @@ def test_the_lowest_versions_that_are_claimed_are_those_that_are_tested():
 
 
 def test_importing_does_not_import_torch_or_librosa():
-    """One process imports one after another; the first that imports either is named."""
+    """A process imports the modules one by one; the first that imports either library is named."""
     modules = [
         "veracity",
         "veracity.songs.corpus",
@@ -95,7 +95,7 @@ def test_packaging_finds_every_module(tmp_path):
     )
     done = run([sys.executable, "-c", smoke, str(tmp_path)])
     assert done.stdout.strip() == "[3, 2, 1, 0] [1.0, 2.0, 4.0, 8.0]"
-    explained = (  # nor is anything of the workflow needed, or of what explains pages
+    explained = (  # neither the workflow's nor the page's requirements are needed
         "import sys; sys.path.insert(0, 'installed')\n"
         "for name in ('snakemake', 'captum', 'shapiq', 'IPython'): sys.modules[name] = None\n"
         "import numpy as np\n"

@@ -1,4 +1,4 @@
-"""What is recorded of a result's origin."""
+"""Recorded provenance of results."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The paper against a run: verdicts where both are the same experiment, and reasons where they are not."""
+"""Comparison of the paper with a run: verdicts for the same experiment, otherwise the differences."""
 
 import copy
 
@@ -36,7 +36,7 @@ def test_the_paper_at_full_scale_is_the_paper():
         (["jamendo_free.yaml"], {}, "9 / 3 / 3 songs, not 61 / 16 / 16"),
         (["jamendo.yaml"], {"lime": {"fill": "min"}}, "LIME has fill min"),
         (["jamendo.yaml"], {"attacks": {"waveform": {"max_updates": 500}}}, "the waveform attack has max_updates 500"),
-        (["jamendo.yaml"], {"attacks": {"seconds": 30}}, "parts of songs are attacked, not whole ones"),
+        (["jamendo.yaml"], {"attacks": {"seconds": 30}}, "parts of songs are attacked, not whole songs"),
         (["jamendo.yaml"], {"model": {"build": "a:b"}}, "another model, a:b"),
         (["jamendo.yaml"], {"attacks": {"waveform": {"update_rule": "sign"}}}, "the waveform attack has update_rule sign"),
         (["jamendo.yaml", "bfloat16.yaml"], {}, "the waveform attack has precision bfloat16"),
@@ -83,7 +83,7 @@ def test_a_published_value_agrees_where_it_lies_in_our_interval():
     assert figure2.verdict.tolist() == [published.UNKNOWN, "differs", published.UNKNOWN]  # only k = 3 is there
     median = found[(found["where"] == "Figure 4") & (found.domain == "waveform")]
     assert median.ours.iloc[0] == pytest.approx(0.7)
-    assert (median.low.iloc[0], median.high.iloc[0]) == (0.6, 0.8)  # of 30 values the 10th and the 21st: binomial
+    assert (median.low.iloc[0], median.high.iloc[0]) == (0.6, 0.8)  # binomial: 10th and 21st of 30 values
     assert median.verdict.tolist() == ["agrees", published.UNKNOWN]
     counts = found[found["where"] == "Figure 3"]
     assert len(counts) == 4 * (2 + 4 + 6)
@@ -111,6 +111,6 @@ def test_the_interval_of_a_median_covers_it(n):
     rng = np.random.default_rng(n)
     intervals = [published._median_interval(np.sort(rng.normal(size=n))) for _ in range(400)]
     if n == 5:
-        assert np.isnan(intervals).all()  # five values determine none
+        assert np.isnan(intervals).all()  # five values are too few for an interval
     else:
         assert np.mean([low <= 0 <= high for low, high in intervals]) > 0.93

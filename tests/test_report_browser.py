@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory, browser):
-    """Open a report of pictures of different sizes and of small tables."""
+    """Open a report with images of different sizes and small tables."""
     folder = tmp_path_factory.mktemp("report")
     figures, tables = {}, {}
     for number, name in enumerate([*FIGURES, "costs"]):
@@ -82,7 +82,7 @@ def test_figures_come_before_tables_before_provenance(page):
 
 def test_each_player_plays(page):
     page.set_script_timeout(60)
-    page.find_element("css selector", "h1").click()  # browsers play nothing to whom has touched nothing
+    page.find_element("css selector", "h1").click()  # browsers require a click before they play audio
     played = page.execute_async_script("""
         const done = arguments[0], found = [];
         (async () => {

@@ -1,4 +1,4 @@
-"""States of unfinished work: gone on from when they are whole, put aside when they are not."""
+"""Saved states of unfinished work: loaded if intact, renamed if damaged."""
 
 import logging
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_no_flipped_byte_is_gone_on_from(tmp_path, caplog):
         damaged[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(damaged)
         back = SavedState(path).restore(IDENTITY)
-        if back is not None:  # padding between the records, say
+        if back is not None:  # for example in the padding between records
             n_harmless += 1
             torch.manual_seed(0)
             assert_same(back, state())

@@ -1,4 +1,4 @@
-"""Parts of a perturbation as sound: nothing chosen is the original, everything the perturbed one, parts add up."""
+"""Parts of a perturbation as audio: no part gives the original, all parts the perturbed audio, and parts add up."""
 
 import numpy as np
 import pytest

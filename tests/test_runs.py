@@ -38,7 +38,7 @@ def test_artefacts_that_are_read_together_were_made_from_each_other(tmp_path):
     artefact(flips, {"seed": 0}, inputs=[excerpts, page])
     check_inputs([excerpts, flips, page])
     artefact(excerpts, {"seed": 1})
-    check_inputs([flips])  # alone it contradicts nothing
+    check_inputs([flips])  # a single file contradicts no other
     with pytest.raises(ArtefactError, match=r"flips.h5: computed from another version of .*excerpts.h5\. Delete it and run"):
         check_inputs([excerpts, flips])
 

@@ -1,4 +1,4 @@
-"""Scores of rankings against all flips: slow twins on small games, chance by simulation, what must not matter."""
+"""Scores of rankings against all flips: slow implementations on small games, simulated chance levels, invariances."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from veracity.games import scoring, solution_concepts
 
 
 def game(seed, n=5, share=0.4):
-    """Return flips of a random game, not monotone, in which nothing flips by nothing and all segments flip."""
+    """Return flips of a random game that is not monotone, in which the empty set does not flip and the full set does."""
     flips = np.random.default_rng(seed).random(1 << n) < share
     flips[0], flips[-1] = False, True
     return flips
@@ -87,7 +87,7 @@ def test_chance_is_what_random_rankings_get(seed):
     ]
     for name, value in expected.items():
         if name == "mass_accuracy":
-            continue  # of random weights, below
+            continue  # for random weights, see below
         mean = np.mean([one[name] for one in found])
         np.testing.assert_allclose(value, mean, atol=0.03 if name in ("excess_k", "best_match_recall") else 1e-12, err_msg=name)
     masses = [scoring.scores(truth, np.arange(5), w)["mass_accuracy"] for w in np.random.default_rng(1).random((4000, 5))]
@@ -163,7 +163,7 @@ def test_the_core_of_smallest_sets_is_not_that_of_minimal_ones():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_sets_of_both_decisions_are_dual(seed):
-    """Minimal flipping sets and minimal sets that keep the label hit each other; the core is made of single ones."""
+    """Minimal flip sets and minimal sets that preserve the label intersect; the core consists of sets of one segment."""
     flips = game(seed, share=(0.2, 0.5)[seed % 2])
     n, known = 5, sets_of(flips)
     everything = frozenset(range(n))

@@ -1,4 +1,4 @@
-"""The smallest flip sets by search: what is called proved is true, what is not is an upper bound."""
+"""Search for the smallest flip sets: proved sizes are exact, all others are upper bounds."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def game(seed):
     pairs = rng.standard_normal((N, N)) * (rng.random((N, N)) < 0.3)
     values = masks @ rng.standard_normal(N) + np.einsum("mi,ij,mj->m", masks, pairs, masks)
     threshold = values[-1] - rng.uniform(0, 2)
-    values[0] = min(values[0], threshold - 1)  # nothing switched on never flips
+    values[0] = min(values[0], threshold - 1)  # the empty set never flips
     return values, threshold
 
 

@@ -1,4 +1,4 @@
-"""The site of `make docs`: whole, with the tour's pictures and players, and with nothing from elsewhere."""
+"""The site of `make docs`: complete, with images and players of the tour, and without external resources."""
 
 import os
 import re
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Return the folder of a site that was built strictly, and in which the tour was executed."""
+    """Return the folder of a site that was built in strict mode, with the executed tour."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", folder]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

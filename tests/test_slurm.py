@@ -17,20 +17,20 @@ pytestmark = pytest.mark.slow
 TOO_LITTLE_MEMORY = ("--set-resources", "training:mem_mb=250 * attempt ** 4")
 OPTIONS = (
     *("--profile", "profiles/slurm"),
-    # What a node without an accounting database needs, and a short interval between status checks.
+    # Options for a node without an accounting database, and a short interval between status checks.
     *("--slurm-status-command", "squeue", "--slurm-no-account", "--slurm-init-seconds-before-status-checks", "2"),
     *("--latency-wait", "5", *TOO_LITTLE_MEMORY),
-    # No more than a small node has; the undisturbed run is on two cores, and gives the same bytes with other threads.
+    # At most the resources of a small node. The undisturbed run has two cores and gives the same bytes with other threads.
     *("--set-threads", "training=1", "perturbations=2"),
 )
 
 
-# What goes through every stage of a song to a figure and a table; each job starts Snakemake anew, so no more than that.
+# Targets that need every stage of a song, a figure and a table, and no more, because each job starts Snakemake again.
 TARGETS = ("figure2", "table1")
 
 
 class Coordinator:
-    """A running ``snakemake`` that submits to SLURM, and what it says."""
+    """Running ``snakemake`` that submits to SLURM, and its output."""
 
     def __init__(self, workspace, name, targets=TARGETS, config="small.yaml"):
         self.log = workspace.folder / name
@@ -43,8 +43,8 @@ class Coordinator:
     def said(self):
         return self.log.read_text()
 
-    def wait_for(self, condition, seconds=900):  # alone it takes 60 s: what else the machine does must not fail the test
-        """Wait until a condition holds, or fail with what the run has said."""
+    def wait_for(self, condition, seconds=900):  # without other load it takes 60 s; other load must not fail the test
+        """Wait until a condition holds, or fail with the output of the run."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, self.said()[-4000:]
@@ -66,7 +66,7 @@ def slurm(tmp_path_factory):
 
 
 def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, copy, finished_run):
-    """The corpus and its spectrograms are those of the undisturbed run, for time."""
+    """Reuse the corpus and the spectrograms of the undisturbed run to save time."""
     undisturbed = finished_run.digests()
     results = copy.folder / RESULTS
     for stage in results.iterdir():
@@ -81,7 +81,7 @@ def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, 
     os.killpg(first.process.pid, signal.SIGKILL)  # in the middle of the attacks
     first.process.wait()
     running = queue("--states", "RUNNING,PENDING", "--format", "%i").split()
-    assert running  # SLURM goes on with what it was given: cancelled, as docs/cluster.md tells
+    assert running  # SLURM continues submitted jobs, so they are cancelled as described in docs/cluster.md
     subprocess.run(["scancel", *running], check=True)
     assert set(copy.digests()) < set(undisturbed)
 
@@ -89,7 +89,7 @@ def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, 
     with_variant = copy.configure("variant", SMALL, {"variants": {"grid_3x2": {"lime": {"n_time": 3, "n_band": 2}}}})
     second = Coordinator(copy, "second.log", (*TARGETS, "compare"), with_variant)
     assert second.process.wait(timeout=900) == 0, second.said()[-4000:]
-    assert "rule training" not in second.said()  # what had been finished stays
+    assert "rule training" not in second.said()  # finished files are kept
     assert "rule grid_3x2__flips" in second.said()
     made = copy.digests()
     in_base = {path for path in made if path in undisturbed}
@@ -101,4 +101,7 @@ def test_a_run_with_faults_ends_with_the_artefacts_of_an_undisturbed_one(slurm, 
     assert {f"{RESULTS}/figures/figure2.png", f"{RESULTS}/tables/table1.csv"} <= in_base
     assert {path: made[path] for path in in_base} == {path: undisturbed[path] for path in in_base}
     assert (results / "tables" / "compare.csv").is_file()
-    assert set(queue("--states", "all", "--format", "%C").split()) == {"1", "2"}  # cores: two of attacks, one of all else
+    assert set(queue("--states", "all", "--format", "%C").split()) == {
+        "1",
+        "2",
+    }  # numbers of cores: two for attacks, one for all other jobs

@@ -1,4 +1,4 @@
-"""Read-outs of all values of a game against slow definitions and an independent implementation."""
+"""Solution concepts of games compared with slow definitions and an independent implementation."""
 
 from itertools import combinations, product
 

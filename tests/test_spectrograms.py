@@ -25,7 +25,7 @@ def music(seconds: float = 4.0, channels: int = 2) -> np.ndarray:
 
 @pytest.fixture
 def song(tmp_path):
-    """Return a function that writes audio and labels and gives the song."""
+    """Return a function that writes audio and labels, and returns the song."""
 
     def written(samples, name="a-song", labels="0 2 sing\n2 4 nosing\n", suffix="wav", **kwargs):
         audio = tmp_path / f"{name}.{suffix}"
@@ -98,7 +98,7 @@ def test_what_is_odd_is_said_in_log_and_table(song, caplog, samples, labels, rem
         (music(), "0 3.91 sing\n"),
         (np.hstack([MONO, 0 * MONO]), "0 4 sing\n"),  # one channel is silent: 3 dB
         (music(channels=6), "0 4 sing\n"),  # independent: 7.8 dB
-        (np.concatenate([[[1.4, -1.4]], music()]), "0 4 sing\n"),  # as decoders of ogg and mp3 overshoot
+        (np.concatenate([[[1.4, -1.4]], music()]), "0 4 sing\n"),  # like the overshoot of ogg and mp3 decoders
     ],
 )
 def test_what_is_usual_is_not_said(song, caplog, samples, labels):
@@ -111,7 +111,7 @@ def test_a_file_cut_in_half_is_said(song):
     cut.audio.write_bytes(cut.audio.read_bytes()[: cut.audio.stat().st_size // 2])
     verdict = corpus.table([compute_spectrogram(cut, FRONTEND)]).verdict[0]
     assert "labels run 2" in verdict
-    assert "where the file should hold 4.0 s: it is cut or damaged" in verdict
+    assert "where the file should contain 4.0 s: it is cut or damaged" in verdict
 
 
 def test_labels_in_milliseconds_are_refused(song):
@@ -137,7 +137,7 @@ def test_the_page_has_words_and_no_song_is_no_error(song):
     cancelling = compute_spectrogram(song(np.hstack([MONO, -MONO])), FRONTEND)
     page = corpus.page(corpus.table([unknown, cancelling]))
     assert page["peak"].tolist() == ["unknown", "0.300"]
-    assert page["lost by averaging [dB]"].tolist() == ["unknown", "all"]
+    assert page["loss by averaging [dB]"].tolist() == ["unknown", "all"]
     assert not any(word in page.to_csv() for word in ("nan", "inf", "-0.0"))
     assert len(corpus.page(corpus.table([]))) == 0
     assert list(corpus.table([])) == list(corpus.COLUMNS)

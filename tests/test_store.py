@@ -1,4 +1,4 @@
-"""Artefacts in HDF5 files: what is written is read back, whole or with a message that helps."""
+"""Artefacts in HDF5 files: they are read as written, or rejected with a helpful message."""
 
 import dataclasses
 import hashlib
@@ -40,14 +40,14 @@ class Long:
 
 @dataclass(frozen=True, kw_only=True)
 class Short:
-    """What may stand in its place."""
+    """Alternative to the part of an artefact."""
 
     why: str = store.note("a text")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Everything:
-    """One field of each sort that an artefact may have."""
+    """Artefact with one field of each kind."""
 
     text: str = store.note("a text")
     count: int = store.note("a count")
@@ -192,7 +192,7 @@ def test_groups_come_back_under_their_names(tmp_path):
     assert isinstance(back.threshold, float)
 
 
-# --- What readers without this package find
+# --- reading without this package
 
 
 def test_arrays_carry_axes_unit_and_description(tmp_path):
@@ -294,7 +294,7 @@ def test_provenance_that_cannot_be_written_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# --- Files that cannot be read
+# --- unreadable files
 
 
 def assert_refused(path, kind, *words):
@@ -360,7 +360,7 @@ def test_a_strange_hdf5_file(tmp_path):
         lambda whole: whole + b"\0",
         lambda whole: whole[1:],
         lambda whole: whole[512:],  # plain HDF5
-        lambda whole: whole.replace(b"\n", b"\r\n"),  # as a transfer in text mode does
+        lambda whole: whole.replace(b"\n", b"\r\n"),  # like a transfer in text mode
         lambda whole: b"veracity artefact 1, HDF5 after       512 bytes of text:\n" + whole[57:],
     ],
 )
@@ -430,7 +430,7 @@ def test_a_file_that_was_changed_by_hand_is_refused(tmp_path, change):
     assert_refused(path, Predictions, "digest does not match the content")
 
 
-# --- Files that are whole, and yet not what the dataclass declares
+# --- intact files that do not match the dataclass
 
 
 def declared(**fields):
@@ -525,7 +525,7 @@ def test_what_is_no_file_is_refused(tmp_path, make):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Give a folder on a disk of its own that holds 600 kB."""
+    """Return a folder on a separate disk of 600 kB."""
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", tmp_path], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.decode().strip()}")

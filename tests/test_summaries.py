@@ -1,4 +1,4 @@
-"""Tables, on numbers that can be counted by hand."""
+"""Tables of numbers that can be verified by hand."""
 
 import dataclasses
 
@@ -31,7 +31,7 @@ from veracity.results.statistics import proportion
 
 
 def flips(original=("nosing", "nosing", "sing")) -> Flips:
-    """Give three excerpts on a grid of three segments, one fill, sampled LIME alone."""
+    """Return three excerpts on a grid of three segments, with one fill and sampled LIME only."""
     by_lime = np.array([[0, 1, 1], [1, 1, 1], [0, 0, 1]], dtype=float)
     methods = ("sampled", "exact")
     shape = (1, len(methods), 3)

@@ -1,4 +1,4 @@
-"""The synthetic corpus: exact labels, the same bytes for the same seed, and no short cut past the voice."""
+"""The synthetic corpus: exact labels, the same bytes for the same seed, and no cue other than the voice."""
 
 import subprocess
 import sys
@@ -93,7 +93,7 @@ def test_the_voice_sounds_where_it_is_labelled_and_is_zero_elsewhere(songs):
         sung = is_sung(song)
         assert not song.voice[~sung].any()
         assert 0.3 < sung.mean() < 0.7
-        # No rest that a label should have shown: 150 ms, longer than any consonant, never pass in silence.
+        # No unlabelled rests: there are never 150 ms of silence, which is longer than any consonant.
         step = int(0.15 * song.sample_rate)
         for start, end, label in song.intervals:
             if label == "sing":

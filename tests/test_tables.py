@@ -1,4 +1,4 @@
-"""Exact tables against one forward pass for each mask: architectures, grids, weights, devices."""
+"""Exact tables compared with one forward pass for each mask: architectures, grids, weights, devices."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,9 @@ def random_game(grid, seed=0):
     return Game(on, off, grid)
 
 
-@pytest.mark.parametrize("n_masks", [6, pytest.param(24, marks=pytest.mark.slow)])  # each takes the network a third of a second
+@pytest.mark.parametrize(
+    "n_masks", [6, pytest.param(24, marks=pytest.mark.slow)]
+)  # each takes a third of a second with the network
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     layers=st.sampled_from(["ismir2015", "ismir2016"]),

@@ -1,4 +1,4 @@
-"""Threads of trainings and attacks: no core is idle, and no job has more than its work has parts."""
+"""Threads of training runs and attacks: no core is idle, and no job has more threads than parts of its work."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from veracity.workflow.threads import threads_of
 
 
 def run_of(*parts, n_songs=1):
-    """Return what `threads_of` reads of a run."""
+    """Return the properties of a run that `threads_of` reads."""
     config, songs = configured(*parts), ["a song"] * n_songs
     detectors = [f"seed{i}" for i in range(config["detector"]["n_seeds"])]
     return SimpleNamespace(
@@ -24,7 +24,7 @@ def run_of(*parts, n_songs=1):
     [(1, 1, 1), (2, 1, 1), (4, 1, 1), (8, 2, 1), (12, 4, 2), (16, 4, 2), (32, 8, 4), (64, 8, 8), (1000, 8, 8)],
 )
 def test_threads_of_the_paper_by_cores(cores, training, attack):
-    """Five trainings of eight shards, 32 attacks of sixteen chunks: all cores at work, no job with more than there are."""
+    """Five training runs of eight shards, 32 attacks of sixteen chunks: all cores are used, and no job has more than exist."""
     run = run_of("jamendo.yaml", {"device": "cpu"}, n_songs=16)
     assert threads_of(run, "training", cores) == training
     assert threads_of(run, "perturbations", cores) == attack
@@ -37,7 +37,7 @@ def test_threads_of_the_paper_by_cores(cores, training, attack):
         ({"detector": {"n_seeds": 1, "training": {"batch": 32}}}, "training", 8),
         ({"detector": {"n_seeds": 1, "training": {"batch": 4}}}, "training", 1),
         ({"detector": {"n_seeds": 1, "training": {"batch": 22}}}, "training", 6),
-        ({"detector": {"n_seeds": 1}, "device": "cuda"}, "training", 1),  # a GPU is worked by one thread
+        ({"detector": {"n_seeds": 1}, "device": "cuda"}, "training", 1),  # one thread controls a GPU
         ({"attacks": {"seconds": 10}}, "perturbations", 1),  # one chunk
         ({"attacks": {"seconds": 60}}, "perturbations", 4),
         ({"attacks": {"seconds": 10, "chunk_frames": 100}}, "perturbations", 8),

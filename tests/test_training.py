@@ -1,4 +1,4 @@
-"""Training: batches and augmentation against references, determinism, and going on after a kill."""
+"""Training: batches and augmentation compared with references, determinism, and resuming after a kill."""
 
 import contextlib
 import dataclasses
@@ -142,7 +142,7 @@ def test_statistics_are_exact_ones_of_all_frames(frames_at_once):
 
 @pytest.mark.parametrize("frontend", [SMALL, FrontEnd()], ids=["25 frames", "115 frames"])
 def test_targets_are_labels_of_centre_frames_and_excerpts_lie_round_them(frontend):
-    # Each frame's magnitude tells its number, so that an excerpt tells where it was cut.
+    # The magnitude of each frame encodes its number, so the position of an excerpt can be determined.
     rng = np.random.default_rng(0)
     lengths, labels = (150, 60), []
     magnitudes = []
@@ -157,8 +157,8 @@ def test_targets_are_labels_of_centre_frames_and_excerpts_lie_round_them(fronten
     half = frontend.half_excerpt
     centres = np.round(numbers[:, half]).astype(int)
     assert [label_of[c] for c in centres] == targets.tolist()
-    assert len(set(centres)) > 150  # drawn from everywhere, the edges too
-    # Before and after are the frames beside, and silence where the song has ended: never the other song.
+    assert len(set(centres)) > 150  # drawn from all positions, including the edges
+    # Frames before and after are neighbours or, beyond the end of the song, silence, and never those of the other song.
     around = centres[:, None] + np.arange(-half, half + 1)
     expected = np.where(np.isin(around, list(label_of)), around, frontend.floor)
     np.testing.assert_allclose(numbers, expected, rtol=2e-3, atol=1e-2)
@@ -175,7 +175,7 @@ def test_centres_are_drawn_uniformly_over_all_frames():
 
 
 def test_the_strongest_augmentation_never_reaches_another_song():
-    # Song 1 is loud, song 2 faint. An excerpt holds levels of one of them and silence.
+    # Song 1 is loud, song 2 is quiet. An excerpt contains levels of one of them and silence.
     levels = (1000.0, 1.0)
     magnitudes = [np.full((20, SMALL.n_bins), level, dtype=np.float32) for level in levels]
     data = data_of(magnitudes, [np.full(20, level > 1) for level in levels], batch=300, shift=0.0, filter_db=0.0)
@@ -206,8 +206,8 @@ def test_batches_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch, at_o
 
 
 def test_neither_batches_nor_updates_ask_for_values(monkeypatch):
-    """Tensors on torch's device `meta` have no values: a host that asked for one, and made a GPU wait, would fail here."""
-    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # does not know that device
+    """Tensors on torch's device `meta` have no values, so reading one, which would synchronise with a GPU, fails here."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # does not support that device
     device = torch.device("meta")
     data = data_of(*toy_songs(), batch=4).to(device)
     detector = random_detector(excerpt_frames=25, n_mels=25).train().to(device)
@@ -249,7 +249,7 @@ def test_warp_agrees_with_splines_on_a_smooth_spectrogram(stretch, shift):
     t, b = np.arange(SOURCE[0])[:, None], np.arange(SOURCE[1])[None]
     smooth = 1.5 + np.cos(2 * np.pi * t / 30) * np.cos(2 * np.pi * b / 60) + 0.4 * np.sin(2 * np.pi * (t / 70 - b / 90))
     warped, expected = warp_one(smooth, stretch, shift), by_splines(smooth, stretch, shift)
-    inside = np.arange(BINS) / shift <= SOURCE[1] - 3  # beyond, the spline rings where the source ends
+    inside = np.arange(BINS) / shift <= SOURCE[1] - 3  # beyond, the spline oscillates at the end of the source
     assert inside.sum() > 300
     assert np.abs(warped - expected)[:, inside].max() < 0.01 * smooth.max()
 
@@ -321,7 +321,7 @@ def filters():
     found = []
     for level in 20 * np.log10(responses[:, 1:]):
         near = np.abs(level) > 0.2 * np.abs(level).max()
-        # The logarithm of a Gaussian is a parabola: its vertex tells centre and height, its curvature the width.
+        # The logarithm of a Gaussian is a parabola: its vertex gives centre and height, its curvature the width.
         a, b, c = np.polyfit(octaves[near], np.log(np.abs(level[near])), 2)
         height = np.exp(c - b**2 / (4 * a))
         found.append((np.sign(level[near][0]) * height, -b / (2 * a), np.sqrt(-1 / (2 * a))))
@@ -387,7 +387,7 @@ def test_loss_falls_on_a_task_that_can_be_learned():
     assert curve[-1].loss < 0.6 * curve[0].loss
     assert curve[-1].error < 0.1
     assert not detector.training
-    # It detects in another song, by its folded form.
+    # The folded detector works on another song.
     magnitudes, labels = toy_songs(seed=9, n_songs=1)
     with torch.no_grad():
         logits = detector.network().dense_logits(log_mel(torch.as_tensor(magnitudes[0]), SMALL))
@@ -469,7 +469,7 @@ def test_every_update_has_its_own_dropout(monkeypatch):
 def test_reported_loss_and_error_are_those_of_the_batch():
     detector = random_detector(excerpt_frames=25, n_mels=25).train()
     for module in detector.modules():
-        module.training = isinstance(module, torch.nn.BatchNorm2d)  # no dropout, so that it can be repeated
+        module.training = isinstance(module, torch.nn.BatchNorm2d)  # no dropout, so that the pass is deterministic
     excerpts = torch.randn(6, 25, 25) * 2 - 3
     target = torch.tensor([0.02, 0.98, 0.98, 0.02, 0.98, 0.02])
     with torch.no_grad():
@@ -490,7 +490,7 @@ def test_standardisation(standardisation):
     assert detector.bn1.num_batches_tracked == 3
 
 
-# --- going on after a kill --------------------------------------------------------------------------------------------
+# --- resuming after a kill --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -516,7 +516,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undi
     assert count[0] == 8 - killed_after
     assert contents(tmp_path, detector) == expected
     assert again == curve
-    count[0] = 0  # and killed once more, before its result was safe
+    count[0] = 0  # and killed again, before its result was written
     detector, again = run(tmp_path, data=data())
     assert count[0] == 0
     assert contents(tmp_path, detector) == expected
@@ -545,7 +545,7 @@ def test_state_is_saved_no_oftener_than_asked(tmp_path, monkeypatch):
 
 @pytest.fixture
 def left_over(tmp_path, monkeypatch):
-    """Leave the state of a training that was killed."""
+    """Leave the saved state of a killed training run."""
     with monkeypatch.context() as patch:
         kill_after(patch, training, "train_step", 5)
         with pytest.raises(KilledError):
@@ -578,7 +578,7 @@ def shorter_songs():
     ids=["seed", "curve", "architecture", "updates", "filter", "bands", "lowest frequency", "songs"],
 )
 def test_the_state_of_another_training_is_not_gone_on_from(left_over, monkeypatch, options):
-    count = kill_after(monkeypatch, training, "train_step", 1)  # one is enough to see that it began anew
+    count = kill_after(monkeypatch, training, "train_step", 1)  # one update shows that it started from the beginning
     with pytest.raises(KilledError):
         run(left_over, **options())
     state = load_tensors(left_over / "state.pt")["state"]

@@ -1,4 +1,4 @@
-"""The tables of the truth study: exact explainers are read off, parts add up, chance scores chance, statistics by hand."""
+"""The tables of the truth study: exact explainers, additive parts, chance levels, and statistics computed by hand."""
 
 import itertools
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ REQUESTED_SUFFIX = (
     "beam_search",
 )
 DIFFERENCE = {"call": "veracity.explainers.difference:shapley", "privileged": True}
-#: Beside these: the rows that the parts of locality and privilege need.
+#: Additional rows that the parts of locality and privilege need.
 ALSO = [
     {"call": "occlusion", "name": "occlusion_perturbation", "fill": "clean", "privileged": True},
     {**DIFFERENCE, "call": "veracity.explainers.difference:occlusion", "name": "occlusion_difference"},
@@ -56,7 +56,7 @@ N_SONGS = 7
 
 @pytest.fixture(scope="module")
 def artefacts():
-    """Give the stages of some songs of random excerpts, on six segments; excerpts are small, for time."""
+    """Return the stages of songs with random excerpts on six segments; excerpts are small to save time."""
     shape = (25, 25)
     network = random_detector(seed=3, excerpt_frames=shape[0], n_mels=shape[1]).network()
     grid = LIME.grid(*shape)
@@ -75,7 +75,7 @@ def artefacts():
 
 @pytest.fixture(scope="module")
 def table(artefacts, tmp_path_factory):
-    """Give the table of scores as it is read back."""
+    """Return the table of scores after writing and reading it."""
     found = scores.table(*artefacts.values(), seed=0, n_samples=LIME.n_samples, n_rankings=500)
     path = tmp_path_factory.mktemp("scores") / "scores.csv"
     found.to_csv(path, index=False, float_format="%.15g")
@@ -99,7 +99,7 @@ def test_what_is_read_off_is_what_an_explainer_would_answer(artefacts, table, re
     keys = ["song", "excerpt"]
     first, second = of(table, read, fill), of(table, asked, fill)
     assert len(second) == 4 * N_SONGS
-    second = first[keys].merge(second, on=keys)  # where the fill alone decides there is no smallest set
+    second = first[keys].merge(second, on=keys)  # if the fill alone yields the label, there is no smallest set
     assert len(first) > (0 if read == "smallest_set" else 4 * N_SONGS - 1)
     columns = ["aufc", "excess_k", "rank_accuracy", "pointing", *(f"flips_{k}" for k in range(1, 6))]
     pd.testing.assert_frame_equal(first[columns], second[columns])
@@ -140,7 +140,7 @@ def test_who_knows_nothing_scores_chance(table):
         for score in ("aufc", "best_match_recall", "rank_accuracy", "pointing"):
             difference = one[score] - one[f"chance_{score}"]
             assert abs(difference.mean()) < 4 * difference.std() / np.sqrt(len(one)) + 1e-9, (name, score)
-    assert of(table, "constant", "mean").own_game_tau.isna().all()  # it has no order that could agree
+    assert of(table, "constant", "mean").own_game_tau.isna().all()  # it has no ranking that could agree
 
 
 def test_the_solution_of_a_game_agrees_with_itself(table):
@@ -186,7 +186,7 @@ def test_the_parts_of_the_gap_add_up_to_all_of_it(table):
     "left_out", [(), ("shapley_logit_difference",), ("occlusion_perturbation",), ("occlusion", "lime_logit_difference")]
 )
 def test_parts_of_the_gap_are_means_over_the_orders_of_changes(table, left_out):
-    """Walk from exact LIME to the end in every order, one change after the other, and add up what each change brings."""
+    """Apply the changes to exact LIME in every order, one after the other, and add up the effect of each."""
     scored = table[(table.original == "sing") & ~table.explainer.isin(left_out)]
     factors = [name for name in gap.CHANGED if name != "locality" or "occlusion" not in " ".join(left_out)]
     if any(name.endswith("difference") for name in left_out):
@@ -295,7 +295,7 @@ def test_an_interval_over_artists_takes_each_for_one(table):
     assert alone[0] == N_SONGS
     songs = sensitivity.table(table, **asked, groups={}).set_index(["original", "kind", "what", "method"])
     songs = songs.loc["sing", "explainer", "lime (mean)", "songs"]
-    assert alone[1] == pytest.approx(songs.high - songs.low)  # few songs, each its own artist: Student's, both
+    assert alone[1] == pytest.approx(songs.high - songs.low)  # few songs, each by a different artist: both are t intervals
     n, interval = width({f"song-{i}": str(i % 2) for i in range(N_SONGS)})
     assert n == 2
     assert interval > alone[1]
@@ -373,12 +373,12 @@ def test_declared_contrasts_are_paired_by_song(table):
     against = found[(found.explainer == "lime (mean)") & (found.against == "random") & (found.original == "sing")].iloc[0]
     expected = of(sing, "lime", "mean").groupby("song").chance_aufc.mean()
     assert against.difference == pytest.approx((songs[1] - expected).mean())
-    # Verdicts of clear cases, and of a score of which less is better.
+    # Verdicts of clear cases, and of a score for which lower is better.
     songs = [f"song-{i}" for i in range(8)]
     made = pd.concat([two_explainers(song, good=0.9 + 0.01 * i, bad=0.1) for i, song in enumerate(songs)])
     clear = {**asked, "tested": ["good"], "against": ["bad", "twin"]}
     better, same = contrasts.table(made, **clear).verdict
-    assert (better, same) == ("better", "no difference (within 0.05)")  # all songs agree that the twin is no other
+    assert (better, same) == ("better", "no difference (within 0.05)")  # all songs agree that the copy is equal
     assert contrasts.table(made, **{**clear, "score": "excess_k"}).verdict[0] == "worse"  # more is worse
     assert contrasts.table(made, **clear).against.tolist() == ["bad (clean)", "twin"]
     with pytest.raises(ConfigError, match="truth: the explainer has no scores, got 'ocluson'"):
@@ -386,12 +386,12 @@ def test_declared_contrasts_are_paired_by_song(table):
     few = table[table.song.isin(["song-0", "song-1"])]
     untested = contrasts.table(few, tested=["lime"], against=["random"], **asked)
     assert untested.verdict.str.startswith("not tested: fewer than 6 songs").all()
-    assert "p (min-P)" in contrasts.page(found)
+    assert "adjusted p (min-P)" in contrasts.page(found)
 
 
 def test_worth_of_fidelity_by_hand():
     rows = [
-        # Song a: right 0.9, 0.5; wrong 0.7, 0.5: of four pairs two and a half. Song b: right 0.2; wrong 0.4: none.
+        # Song a: correct 0.9, 0.5; wrong 0.7, 0.5: two and a half of four pairs. Song b: correct 0.2; wrong 0.4: none.
         *(("a", 1, 0.9, 3), ("a", 1, 0.5, 2), ("a", 0, 0.7, 4), ("a", 0, 0.5, 3), ("b", 1, 0.2, 1), ("b", 0, 0.4, 9)),
         ("c", 1, 0.1, 1),
     ]
@@ -422,7 +422,7 @@ def test_the_truth_is_told_by_excerpt_and_pooled(artefacts):
     kept = [known[(np.arange(64) & mask) == mask].all() for mask in np.flatnonzero(known)]
     assert first.not_monotone == pytest.approx(1 - np.mean(kept))
     assert (rows.monotone == (rows.not_monotone == 0)).all()
-    # Two of three segments flip, or all but one set of two.
+    # Any two of three segments flip, or all sets of two except one.
     two_of_three = np.array([bin(mask).count("1") >= 2 for mask in range(8)])
     for changes, monotone in (({}, 1), ({3: False, 1: True}, 0)):
         made = two_of_three.copy()
@@ -456,7 +456,7 @@ def test_costs_tell_rows_and_seconds(table, tmp_path):
     (tmp_path / "benchmarks" / "attributions" / "shapley").mkdir()
     (tmp_path / "benchmarks" / "attributions" / "shapley" / "song-0.tsv").write_text("s\tcpu_time\n3\t1\n")
     seconds = explainer_costs.table(table, tmp_path).set_index(["explainer", "fill"]).seconds
-    assert seconds["shapley_asked", "mean"] == 3  # whose jobs they are; what is read off took none of its own
+    assert seconds["shapley_asked", "mean"] == 3  # explainers with jobs; those derived from other stages have none
     assert np.isnan(seconds["shapley", "mean"])
     assert "derived from games" in as_markdown(explainer_costs.page(found))
 

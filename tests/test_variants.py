@@ -1,4 +1,4 @@
-"""Variants of a run: what they share, what a change reaches, what is refused, and the numbers that compare them."""
+"""Variants of a run: shared stages, effects of changes, rejected configurations, and the comparison."""
 
 import dataclasses
 import io
@@ -17,7 +17,7 @@ from veracity.errors import ConfigError
 from veracity.experiments.explanations import Explanations
 from veracity.experiments.flips import Flips
 from veracity.jobs import store
-from veracity.page.runs import Run as PageRun
+from veracity.page.runs import FinishedRun as PageRun
 from veracity.results import compare
 from veracity.results.compare import BASE, FIDELITY, MEASURES, Variant
 from veracity.workflow.runs import configurations, runs_of
@@ -34,7 +34,7 @@ VARIANTS = {
 MADE = {"explanations": 2, "flips": 2}
 ATTACKED = {"excerpts": 2, "perturbations": 2, **MADE}
 ONE_ATTACK = dict.fromkeys(ATTACKED, 1)
-#: What each change must make anew, of one attacked song under two attacks.
+#: Artefacts that each change must recompute, for one attacked song and two attacks.
 REACHED = {
     "fill_min": ({"lime": {"fill": "min"}}, {}),
     "grid": ({"lime": {"n_time": 3, "n_band": 2}}, MADE),
@@ -51,7 +51,7 @@ REACHED = {
     "taught": ({"detector": {"training": {"n_updates": 31}}}, {"training": 1, "predictions": 1, **ATTACKED}),
     "threshold": ({"detector": {"threshold": 0.6}}, {"predictions": 1, **ATTACKED}),
     "given": ({"detector": {"checkpoint": "random.pt"}}, {"imported": 1, "predictions": 1, **ATTACKED}),
-    "split": ({"attacks": {"splits": ["valid"]}}, {}),  # the base's rules attack another song in the same way
+    "split": ({"attacks": {"splits": ["valid"]}}, {}),  # rules of the base run attack another song in the same way
     "another_seed": ({"seed": 1}, {"synthetic_corpus": 1, "spectrograms": 5, "training": 1, "predictions": 1, **ATTACKED}),
     "corpus": (
         {"corpus": {"synthetic": {"n_train": 2}}},
@@ -147,7 +147,7 @@ def test_the_runs_own_files_stay_and_variants_hold_what_is_their_own(compared):
         "eps_small": ONE_ATTACK,
         "fill_min": {},
         "grid_3x2": MADE,
-        "grid_again": {},  # what it shares with grid_3x2 lies there
+        "grid_again": {},  # files that it shares with grid_3x2 are there
         "seed1": ATTACKED,
     }
 
@@ -321,7 +321,7 @@ def test_what_is_wrong_with_a_variant_is_said_with_its_path(tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_what_is_wrong_with_a_variant_stops_a_run_at_once(empty):
-    """One case of each kind: a key, what keys are together, a file."""
+    """One case of each kind: a key, a combination of keys, a file."""
     for variants, said in (
         ({"a": {"attacks": {"waveform": {"epss": 1}}}}, "variants.a.attacks.waveform.epss: unknown key. Did you mean 'eps'?"),
         ({"a": {"detector": {"attacked": "seed2"}}}, "variants.a: detector.attacked: detector.n_seeds 2 trains"),
@@ -401,7 +401,7 @@ def test_the_first_run_with_equal_deciding_keys_owns_a_stage():
         {"control": control, "domain": "waveform", "song": "synthetic-test-01"} for control in ("shortcut", "grid_4x5")
     )
     assert owner("controls", "controlled", **of_cue) == "controls"
-    assert owner("controls", "controlled", **of_grid) == ""  # evaluates no explainers of the key
+    assert owner("controls", "controlled", **of_grid) == ""  # evaluates none of the configured explainers
     assert owner("songs", "controlled", control="confined", domain="spectrogram") == "songs"  # attacks another detector
     assert owner("songs", "shortcut_detector") == "songs"
     assert owner("songs", "training") == ""
@@ -413,7 +413,7 @@ def test_the_first_run_with_equal_deciding_keys_owns_a_stage():
 
 
 def measured(values):
-    """Return rows of LIME's flips with three segments: by song a list of values, NaN left out."""
+    """Return rows of LIME's flips with three segments, from a list of values for each song, without NaN."""
     rows = [
         {
             "song": song,
@@ -462,7 +462,7 @@ def test_excerpts_that_are_shared_are_compared_with_themselves():
 def test_a_difference_is_over_the_songs_that_both_have():
     row = row_of({"a": [0], "b": [1], "c": [0]}, {"b": [0], "c": [1], "d": [1]}, set())
     assert (row["n_songs"], row["n_songs_paired"], row["difference"]) == (3, 2, 0)
-    assert row["difference_low"] == -1  # Student's of two songs, clipped
+    assert row["difference_low"] == -1  # t interval of two songs, clipped
     assert row["difference_high"] == 1
     none = row_of({"a": [0]}, {"b": [1]}, set())
     assert np.isnan(none["difference"])

@@ -1,4 +1,4 @@
-"""Threads of a job: the same bytes however many there are, never more at work than asked for, and no hang when one fails."""
+"""Threads of a job: the same bytes for any number, never more than requested, and no deadlock if one fails."""
 
 import contextlib
 import threading
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @contextlib.contextmanager
 def torch_has(n):
-    """Let torch and what it links have as many threads for themselves as a job has, as Snakemake does (OMP_NUM_THREADS)."""
+    """Give torch and its libraries the number of threads of a job, as Snakemake does (OMP_NUM_THREADS)."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -130,7 +130,7 @@ def test_a_training_goes_on_with_another_number_of_threads(tmp_path, monkeypatch
 @pytest.mark.parametrize("n_excerpts", [4, 6, 13])
 @pytest.mark.parametrize("norms_train", [True, False])
 def test_shards_compute_what_the_whole_batch_would(n_excerpts, norms_train):
-    """In double precision: logits, loss, gradients of all weights, and running statistics, dropout left out."""
+    """Compare logits, loss, gradients of all weights and running statistics in double precision, without dropout."""
     torch.manual_seed(0)
     excerpts = torch.randn(n_excerpts, 25, 25, dtype=torch.float64)
     target = torch.rand(n_excerpts, dtype=torch.float64).round()
@@ -193,6 +193,6 @@ def test_an_attack_gives_the_same_bytes_on_any_number_of_threads(domain, scope, 
             found.append(_bytes(attack(n)))
     assert found[0] == found[1] == found[2]
     saved = SavedState(tmp_path / "state.pt", every_seconds=0)
-    attack(3, saved=saved)  # killed before its result was safe: its last state is there
+    attack(3, saved=saved)  # killed before its result was written, so the last state exists
     assert saved.path.is_file()
     assert _bytes(attack(2, saved=SavedState(saved.path))) == found[0]

@@ -1,6 +1,6 @@
-"""The smoke run: from audio to a figure and two tables as a user runs it, and how the workflow answers mistakes.
+"""The small run from audio to a figure and two tables, as a user runs it, and messages about mistakes.
 
-tests/test_workflow_targets.py makes everything.
+tests/test_workflow_targets.py computes all targets.
 """
 
 import re
@@ -14,7 +14,7 @@ MADE = ("figure2", "leaderboard")
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """Return a workspace after the shortest run that goes through every stage from audio to results."""
+    """Return a workspace after the shortest run with every stage from audio to results."""
     workspace = Workspace(tmp_path_factory.mktemp("smoke"))
     few = {
         "corpus": {"synthetic": {"n_train": 1}},
@@ -62,7 +62,7 @@ def test_a_change_of_one_setting_re_runs_what_uses_it(smoke):
     assert not re.findall(r"^(stability|scores|leaderboard|gap|truths) ", listed, re.MULTILINE)  # they need all masks
 
 
-#: One mistake of each kind; what is said of every key is tested in process (tests/test_config.py, test_consistency.py).
+#: One mistake of each kind; messages for each key are tested in process (tests/test_config.py, test_consistency.py).
 MISTAKES = (
     ("all", {"attacks": {"waveform": {"epsilon": 1}}}, "attacks.waveform.epsilon: unknown key."),
     (

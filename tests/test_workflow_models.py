@@ -1,4 +1,4 @@
-"""Classifiers and explainers of a user through the whole DAG."""
+"""User-supplied classifiers and explainers in the whole DAG."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def quiet(task):
 
 @pytest.fixture(scope="module")
 def own_everything(tmp_path_factory):
-    """Give a workspace and a run of a folder of audio, with a classifier and an explainer of one's own; all of it was made."""
+    """Return a workspace with a finished run on a folder of audio, with a custom classifier and a custom explainer."""
     workspace, folder = Workspace(tmp_path_factory.mktemp("own")), tmp_path_factory.mktemp("code")
     (folder / "custom_classifier.py").write_text(OWN_CLASSIFIER.replace("{offset}", "0.8"))
     (folder / "own_explainer.py").write_text(OWN_EXPLAINER.replace("{sign}", "1"))

@@ -1,4 +1,4 @@
-"""Songs, labels, checkpoints, drawings and models from outside the project: replaced, unusual or unusable."""
+"""External songs, labels, checkpoints, drawings and models: replaced, unusual or unusable."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def with_outside(workspace, tmp_path_factory):
-    """Give a folder with a corpus, checkpoint, drawing and model of one's own, of which all that is cheap was made."""
+    """Return a folder with a custom corpus, checkpoint, drawing and model, after a run of all inexpensive stages."""
     folder = tmp_path_factory.mktemp("outside")
     write_corpus_of_one_song(folder / "corpus")
     (folder / "drawn").mkdir()
@@ -54,7 +54,7 @@ def with_outside(workspace, tmp_path_factory):
 
 
 def replace_outside(folder, what):
-    """Replace one thing by another of its kind; return its path."""
+    """Replace an external file by another of its kind, and return its path."""
     if what == "audio":
         path = folder / "corpus" / "audio" / "a, song.wav"
         soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal(44100), 22050)
@@ -116,7 +116,7 @@ def test_braces_in_a_note_are_kept_and_in_the_name_of_a_song_refused(workspace, 
 
 
 def test_songs_that_cannot_be_used_are_named_and_leave_nothing(workspace, tmp_path):
-    """All in one corpus; the others are worked on."""
+    """All unusable songs are in one corpus; the other songs are processed."""
     corpus = tmp_path / "corpus"
     write_corpus_of_one_song(corpus, "fine")
     spoils = {

@@ -12,8 +12,8 @@ from veracity.attacks.excerpts import Excerpts
 from veracity.jobs import store
 
 pytestmark = pytest.mark.slow
-SONG = "synthetic-test-01"  # the one that is attacked
-#: Targets that need every stage; other tables and figures are made from the same artefacts.
+SONG = "synthetic-test-01"  # the attacked song
+#: Targets that need every stage; other tables and figures are computed from the same artefacts.
 EVERY_STAGE = ("figure1", "listening", "localisation", "sampling_error", "table1")
 
 
@@ -28,7 +28,7 @@ def test_single_excerpts_can_be_attacked(copy):
 
 
 def test_a_run_that_is_killed_twice_resumes_on_one_core_to_the_bytes_of_an_undisturbed_one(finished_run, tmp_path):
-    """The undisturbed run had two cores, and so jobs with two threads."""
+    """The undisturbed run had two cores, and therefore jobs with two threads."""
     workspace = Workspace(tmp_path)
     workspace.configure("small", SMALL, {"save_every_seconds": 0})
     results = tmp_path / RESULTS
@@ -81,7 +81,7 @@ def test_a_copied_run_with_other_settings_is_refused_with_a_cure_that_works(copy
 
 
 def test_after_a_failed_job_everything_that_depends_on_it_is_made_again(copy):
-    """Snakemake has removed the output of that job, and does not miss it while what was made from it is there."""
+    """Snakemake has removed the output of that job, and does not recompute it while the files made from it exist."""
     copy.configure("small", SMALL, {"attacks": {"waveform": {"eps": 0.005}}})
     in_the_way = copy.folder / RESULTS / "perturbations" / "waveform" / f"{SONG}.state.pt"
     in_the_way.mkdir()

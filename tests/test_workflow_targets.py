@@ -1,4 +1,4 @@
-"""Everything that `all` makes, the targets beside it, and what a second run of the same workspace makes again."""
+"""All results of `all`, further targets, and the jobs of a second run in the same workspace."""
 
 import re
 from types import SimpleNamespace
@@ -107,7 +107,7 @@ def test_controls_are_a_target_of_their_own(finished):
     other = finished.configure("others_asked", SMALL, {"controls": {"explainers": ["constant"]}})
     shown = finished.snakemake("--dry-run", "controls", config=other).stdout
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", shown.split("Job stats:")[1].split("total")[0], re.MULTILINE))
-    assert jobs == {"controlled": "4", "controls": "1"}  # not those of the grids, which nobody else is asked about
+    assert jobs == {"controlled": "4", "controls": "1"}  # not those of the grids, on which no other explainer is evaluated
 
 
 def test_explanations_can_be_heard_beside_the_report(finished):

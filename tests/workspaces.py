@@ -1,4 +1,4 @@
-"""A checkout of the workflow for a test to run, and a configuration that takes seconds."""
+"""Checkout of the workflow for tests, and a configuration that takes seconds."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ SMALL = {
     "run": "small",
     "device": "cpu",
     "corpus": {"note": "synthetic corpus of a test", "synthetic": {"n_train": 3, "n_valid": 1, "n_test": 1, "seconds": 8}},
-    # Thirty updates teach little: tuned on one song, the threshold may lie where all is sing, and nothing could flip.
+    # After thirty updates, a threshold tuned on one song could make every decision "sing", so that nothing could flip.
     "detector": {"n_seeds": 1, "threshold": 0.5, "training": {"n_updates": 30, "batch": 8, "decay_every": 10}},
     "attacks": {"seconds": 4, "waveform": {"max_updates": 20}, "spectrogram": {"max_updates": 20}},
     "tuning": {
@@ -31,7 +31,7 @@ SMALL = {
         "spectrogram": {"eps": [0.1], "eta": [0.0005], "alpha": [15]},
     },
     "excerpts": {"per_direction": 2},
-    # Twelve segments for time; tests of controls have grids of twenty, tests/test_tables.py the paper's.
+    # Twelve segments to save time; tests of controls have twenty, and tests/test_tables.py has the paper's grid.
     "lime": {"n_time": 4, "n_band": 3, "n_samples": 512},
     "controls": {
         "candidates": 4,
@@ -51,7 +51,7 @@ TABLES += ("sampling_error", "audits", "leaderboard", "contrasts", "sensitivity"
 
 
 class Workspace:
-    """A checkout of the workflow of its own, with the library that is installed."""
+    """Separate checkout of the workflow that uses the installed library."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,15 +61,15 @@ class Workspace:
 
     @classmethod
     def copy_of(cls, other: "Workspace", folder: Path) -> "Workspace":
-        """Copy a workspace with all that was made in it, so that it can be changed."""
+        """Copy a workspace with all its results, so that the copy can be changed."""
         shutil.copytree(other.folder, folder)
-        for mark in folder.glob("results/*/.made_at"):  # its files count as made here, with what Snakemake knows of them
+        for mark in folder.glob("results/*/.made_at"):  # its files count as created here, with Snakemake's records of them
             mark.write_text(mark.read_text())
         return cls.at(folder)
 
     @classmethod
     def at(cls, folder: Path) -> "Workspace":
-        """Return the workspace that a folder already holds."""
+        """Return the workspace in an existing folder."""
         workspace = object.__new__(cls)
         workspace.folder = folder
         return workspace
@@ -88,7 +88,7 @@ class Workspace:
         )
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line as it stands."""
+        """Run a command line unchanged."""
         env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run(
             ["bash", "-c", command],
@@ -101,7 +101,7 @@ class Workspace:
         )
 
     def kill_when(self, condition: Callable[[], object], *arguments: str, config: str = "small.yaml") -> None:
-        """Start a run, and kill it with all its jobs as soon as a condition holds; then remove the lock that it leaves."""
+        """Start a run, and kill it with all its jobs as soon as a condition holds; then remove its lock."""
         command = self._command(*arguments, config=config)
         process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, start_new_session=True)
         while not condition():
@@ -115,7 +115,7 @@ class Workspace:
         return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", config]
 
     def digests(self) -> dict[str, str]:
-        """Return the digests of all artefacts, tables and pictures; only logs and measured costs hold times."""
+        """Return the digests of all artefacts, tables and images; only logs and measured costs contain times."""
         return {
             str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((self.folder / RESULTS).rglob("*.*"))
@@ -132,7 +132,7 @@ def _merge(into: dict, part: dict) -> None:
 
 
 def write_corpus_of_one_song(folder, stem="a, song"):
-    """Write a corpus in the layout of Jamendo with one song of noise, to test on."""
+    """Write a corpus in the layout of Jamendo with one test song of noise."""
     rng = np.random.default_rng(0)
     for part in ("audio", "labels", "filelists"):
         (folder / part).mkdir(parents=True)
@@ -143,7 +143,7 @@ def write_corpus_of_one_song(folder, stem="a, song"):
 
 
 def a_checkpoint(folder):
-    """Write a random detector; return the configuration that uses it: a corpus of one song trains none."""
+    """Write a random detector and return the configuration that uses it, because one song cannot train a detector."""
     save_checkpoint(folder / "random.pt", Checkpoint(random_detector(), threshold=0.5))
     return {"detector": {"checkpoint": str(folder / "random.pt")}}
 

@@ -53,7 +53,7 @@ def _page(options: argparse.Namespace) -> int:
     try:
         import uvicorn
 
-        from .page.runs import Run
+        from .page.runs import FinishedRun
         from .page.server import Page, application
         from .page.session import Session, Song
     except ImportError as error:
@@ -61,7 +61,7 @@ def _page(options: argparse.Namespace) -> int:
     from . import notebook
 
     _check(options)
-    run = Run(options.run, options.corpus) if options.run else None
+    run = FinishedRun(options.run, options.corpus) if options.run else None
     run_song = run.song() if run else None
 
     def prepare() -> tuple[Session, Song]:

@@ -160,7 +160,7 @@ class Explained:
         Returns
         -------
         ndarray, shape (n_samples,), float32
-            Audio, shape as `audio`.
+            Audio, with the shape of `audio`.
 
         Raises
         ------
@@ -327,7 +327,7 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
 
 
 def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.ndarray, np.ndarray]:
-    """Predict P(sing) along a song.
+    """Predict P(sing) over time.
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ def attack_excerpts(
     saved : SavedState, optional
         Saved state from which the attack resumes. The caller removes it after writing the result.
     threads : int, optional
-        Number of CPU threads, by default the number of torch. The result does not depend on it.
+        Number of CPU threads, by default torch's number of threads. The result does not depend on it.
     allowed : ndarray of bool, shape (n_excerpts, n_frames, n_bins), optional
         Magnitudes that an attack on the spectrogram may change, all by default.
 

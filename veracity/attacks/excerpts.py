@@ -35,7 +35,7 @@ ATTACKED = "detector"  # name of the attacked detector in the field `model`
 class Excerpts:
     """Random excerpts of one song whose label an attack has flipped."""
 
-    domain: str = note("waveform or spectrogram: what the attack perturbed")
+    domain: str = note("domain of the perturbation: waveform or spectrogram")
     scope: str = note("song: one perturbation per song (the paper); excerpt: one per excerpt")
     model: str = note("the model that is explained: `detector`, which was attacked, or module:callable")
     attacked: str = note("the model that was attacked: `detector`, or module:callable", default=ATTACKED)
@@ -211,7 +211,7 @@ def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: st
     worst = int(np.abs(now - before).argmax()) if len(now) else 0
     if len(now) and not abs(now[worst] - before[worst]) <= SAME_ANSWER:
         raise ConfigError(
-            f"{model}: P(sing) of an excerpt must be {before[worst]:.4f} as {when}, got {now[worst]:.4f}. "
+            f"{model}: P(sing) of an excerpt must be {before[worst]:.4f}, as {when}, got {now[worst]:.4f}. "
             f"Load the same weights each time, draw no random numbers, and restart with --forcerun {stage}."
         )
 
@@ -219,9 +219,9 @@ def check_same_answers(now: np.ndarray, before: np.ndarray, model: str, when: st
 def _warn(domain: str, attacked: _Decisions, song: str, model: str, *, is_silent: bool) -> None:
     """Log a warning with the reason why a song has no adversarial excerpts, and the cure."""
     n_flipped = int(attacked.flipped.sum())
-    nothing = "so tables and figures contain nothing of the song"
+    nothing = "so tables and figures do not include the song"
     if n_flipped:
-        what = f"the {domain} attack has flipped {n_flipped} excerpts on the detector but none on {model}"
+        what = f"the {domain} attack has flipped {n_flipped} excerpts for the detector but none for {model}"
         cure = "Explain the attacked detector (model.predict: null), or a model that its perturbations fool"
     elif is_silent:
         what, cure = f"the attacked part is silent, and the {domain} attack has flipped no excerpt", "Leave the song out"

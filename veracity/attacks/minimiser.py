@@ -18,7 +18,7 @@ from .settings import AttackSettings
 
 GPU_CHECK_EVERY = 32  # updates between checks whether all decisions are flipped, because each check synchronises with the GPU
 CURE = "Check that the audio is within +-1 and the detector has been trained, or lower eps, eta and alpha"
-GIVE_BACK_EVERY = 10  # updates between calls, so that memory does not grow
+GIVE_BACK_EVERY = 10  # updates between returns of freed memory to the system
 
 
 @dataclass(frozen=True)

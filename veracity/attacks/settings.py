@@ -29,7 +29,7 @@ class AttackSettings:
     Attributes
     ----------
     eps : float
-        Largest change: of a sample (full scale is 1) in the waveform attack, of a linear magnitude in the spectrogram attack.
+        Largest change of a sample (waveform attack; full scale is 1) or of a linear magnitude (spectrogram attack).
     eta : float
         Step size of an update in the unit of `eps`.
     alpha : float

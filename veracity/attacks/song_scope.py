@@ -106,8 +106,8 @@ def attack_song(
     saved : SavedState, optional
         Saved state from which the attack resumes. The caller removes it after writing the result.
     threads : int, optional
-        Number of CPU threads, each of which processes one chunk at a time; by default the number of torch. The result does not
-        depend on it.
+        Number of CPU threads, each of which processes one chunk at a time; by default torch's number of threads. The result
+        does not depend on it.
 
     Returns
     -------

@@ -28,7 +28,7 @@ BATCH = 32  # excerpts in one forward pass
 
 
 class _Windows(Attacked):
-    """Excerpts of a song as one item or as one item each; complex representations are stored as pairs of real numbers."""
+    """Excerpts of a song, as a single item or as one item each; complex representations are stored as pairs of real numbers."""
 
     def __init__(self, audio: np.ndarray, starts: np.ndarray, model: OneLabel, domain: Domain, scope: str) -> None:
         self.model, self.domain, self.as_one = model, domain, scope == "song"
@@ -113,7 +113,7 @@ def attack_windows(
         Settings of the attack, in the unit of the domain. For complex representations, `eps` limits the real and the imaginary
         part separately.
     name : str
-        Name of the classifier, which is recorded.
+        Name under which the classifier is recorded.
     domain : {"waveform", "spectrogram"}
         Domain of the perturbation; "spectrogram" is the representation of the classifier.
     scope : {"song", "excerpt"}

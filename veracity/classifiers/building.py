@@ -26,8 +26,8 @@ class ModelSettings:
     label : str or None
         Explained label of the classifier; may be None only if the classifier has a single label.
     threshold : float, "arg max" or None
-        Probability above which the decision is for the label, or "arg max" for the most probable label. None: 0.5, or
-        the detector's threshold if `predict` is set.
+        Probability above which the label is predicted, or "arg max" to predict the most probable label. None: 0.5, or the
+        detector's threshold if `predict` is set.
     hop_seconds : float
         Time between the starts of adjacent excerpts of a song in seconds.
     """

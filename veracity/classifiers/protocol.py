@@ -79,7 +79,7 @@ class OneLabel:
     label : str
         One of the labels of the classifier.
     threshold : float or "arg max"
-        The decision is for the label if its probability exceeds this threshold or, with "arg max", if its logit is the largest.
+        The label is predicted if its probability exceeds this threshold or, with "arg max", if its logit is the largest.
     """
 
     classifier: Classifier

@@ -182,7 +182,7 @@ def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
             )
         weights = weights[keys[0]] if keys else None
     if not isinstance(weights, dict) or not weights:
-        raise CheckpointError(f"{path}: no dictionary of weights. Give a .pt with the detector's state dictionary.")
+        raise CheckpointError(f"{path}: contains no dictionary of weights. Give a .pt with the detector's state dictionary.")
     first = next((name for name in weights if isinstance(name, str) and name.endswith("conv1.weight")), "")
     prefix = first.removesuffix("conv1.weight")
     if all(isinstance(name, str) and name.startswith(prefix) for name in weights):
@@ -207,7 +207,9 @@ def _detector(
 def _check_fit(state: dict[Any, Any], expected: dict[str, Tensor], architecture: Architecture, path: str | os.PathLike) -> None:
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(f"{path}: no dictionary of weights with names, got {quoted(name)}. Give another file.")
+            raise CheckpointError(
+                f"{path}: contains no dictionary of weights with names, got {quoted(name)}. Give another file."
+            )
         if (kind := _strange_kind(name, tensor)) is not None:
             raise CheckpointError(
                 f"{path}: weights must be dense floating-point numbers, got {kind} in {shortened(name)}. Save those of the "

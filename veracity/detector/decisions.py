@@ -38,7 +38,7 @@ def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
     Returns
     -------
     bool, ndarray or Tensor
-        Whether the decision flips, shape as `p_sing`.
+        Whether the decision flips, with the shape of `p_sing`.
 
     Examples
     --------
@@ -69,5 +69,5 @@ class Flip:
         return towards(self.label)
 
     def has_flipped(self, p_sing: Any) -> Any:
-        """Return whether P(sing) gives the explained label, shape as `p_sing`, bool."""
+        """Return whether P(sing) gives the explained label, bool with the shape of `p_sing`."""
         return flipped(p_sing, self.threshold, was_sing=self.label != SING)

@@ -30,8 +30,8 @@ def as_module(network: Network) -> nn.Sequential:
     Returns
     -------
     nn.Sequential
-        Module from (n, excerpt_frames, n_mels) to (n,): standardisation, convolutions, leaky ReLUs and max-pools, none in
-        place.
+        Module from (n, excerpt_frames, n_mels) to (n,): standardisation, convolutions, leaky ReLUs and max-pools, none of which
+        works in place.
     """
     parts: list[nn.Module] = [_Standardised(network.mean, network.scale)]
     for layer in network.layers:

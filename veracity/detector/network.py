@@ -105,7 +105,7 @@ class Network:
         return self.mean.dtype
 
     def standardise(self, log_mel: Tensor) -> Tensor:
-        """Standardise each mel band, shape (..., n_mels) to the same."""
+        """Standardise each mel band of an array of shape (..., n_mels)."""
         return (log_mel - self.mean) * self.scale
 
     def logits(self, excerpts: Tensor) -> Tensor:

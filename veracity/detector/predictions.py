@@ -31,7 +31,7 @@ class SongPrediction:
     """Frame-wise predictions of a detector for one song."""
 
     split: str = note("train, valid or test")
-    logit: np.ndarray = array("frame", unit="logit", doc="of P(sing), unfiltered")
+    logit: np.ndarray = array("frame", unit="logit", doc="logit of P(sing) without the median filter")
     p_sing_smooth: np.ndarray = array("frame", unit="probability", doc="P(sing) after the median filter")
     is_sing: np.ndarray | None = array(
         "frame", unit="1", of=bool, doc="whether the label is sing; missing without labels", optional=True

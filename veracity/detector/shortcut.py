@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .checkpoints import Checkpoint
     from .model import Detector
 
-N_TUNED = 32  # number of excerpts with the tone, and as many without, that determine the threshold
+N_TUNED = 32  # number of excerpts with the tone, and of excerpts without it, that determine the threshold
 
 
 @settings("controls.shortcut")

@@ -1,6 +1,6 @@
 """Training of the detector: loss, learning rate schedule and resumption (paper section 4.2).
 
-The random numbers of each update are derived from its number (`veracity.jobs.seeds`). A training that is interrupted and
+The random numbers of each update are derived from its number (`veracity.jobs.seeds`). A training run that is interrupted and
 resumed therefore gives the same weights as an uninterrupted one.
 """
 
@@ -76,7 +76,7 @@ def train(
     curve_every : int
         Number of updates per point of the training curve, 50 by default.
     threads : int, optional
-        Number of CPU threads, by default as many as torch uses. At most one thread per shard is used
+        Number of CPU threads, by default torch's number of threads. At most one thread per shard is used
         (`veracity.detector.shards`). The weights do not depend on it.
 
     Returns
@@ -122,7 +122,7 @@ def _check_labels(is_sing: np.ndarray) -> None:
 
 
 class _Training:
-    """Training in progress: weights, optimiser and curve; the parameters are those of `train`."""
+    """Training run in progress: weights, optimiser and curve; the parameters are those of `train`."""
 
     def __init__(
         self,

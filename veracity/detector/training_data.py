@@ -17,7 +17,7 @@ from ..jobs.workers import Workers
 from ..songs.frontend import FrontEnd, log_mel, mel_filterbank
 from .settings import SHARD_EXCERPTS, TrainingSettings
 
-DRAWN_AT_ONCE = 64  # number of batches; 4 MB
+DRAWN_AT_ONCE = 64  # number of batches whose random numbers are drawn at once (4 MB)
 
 
 class TrainingData:
@@ -138,8 +138,8 @@ def warp(source: Tensor, stretch: Tensor, shift: Tensor, *, n_frames: int, n_bin
     Notes
     -----
     Differs from the paper, whose source interpolates by splines of order 2 and clips negative values. On a smooth spectrogram,
-    the two differ by at most 1 % of the largest magnitude. On music, log-mel values differ by 0.15 (RMS) and by 0.05 in the
-    mean.
+    the two differ by at most 1 % of the largest magnitude. On music, log-mel values differ by 0.15 (RMS) and by 0.05 on
+    average.
     """
     middle, half = source.shape[1] // 2, n_frames // 2
     times = middle + (torch.arange(n_frames, device=source.device) - half) / stretch[:, None]  # (n, n_frames)

@@ -19,7 +19,7 @@ from .perturbation_games import check_same_model, first_masks, mask_index, norm_
 
 @dataclass(frozen=True, kw_only=True)
 class Attributions:
-    """Weights of one explainer for the segments of adversarial excerpts, and the labels that its ranking flips.
+    """Weights of one explainer for the segments of adversarial excerpts, and the flips by its ranking.
 
     Weights are signed so that larger means more evidence for the explained label, which is that of the adversarial excerpt.
     """
@@ -169,7 +169,7 @@ def _stored(explainer: ExplainerSettings, excerpts: Excerpts, n_segments: int, d
             weights, starts = archive["weights"], archive["start_frame"]
     except FileNotFoundError:
         raise ConfigError(f"{path}: attributions of the explainer '{explainer.name}' are missing. {cure}.") from None
-    except Exception:  # NumPy and zipfile may raise any error for other files, and NumPy suggests unsafe loading
+    except Exception:  # NumPy and zipfile may raise any error for other files; the message of NumPy suggests unsafe loading
         raise ConfigError(f"{path}: cannot be read as attributions. {cure}.") from None
     if weights.shape != (n, n_segments) or weights.dtype.kind not in "fiu":
         raise ConfigError(f"{path}: weights do not match the excerpts, got shape {weights.shape}, {weights.dtype}. {cure}.")

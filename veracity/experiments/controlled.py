@@ -56,14 +56,14 @@ class Controlled:
     """Results of a control for one song: explainers, excerpts with the segments of the cause, and scores."""
 
     control: str = note("name of the control: confined, shortcut, random_weights, or grid_ and a grid")
-    explainers: np.ndarray = array("explainer", unit="name", doc="name of the explainer")
+    explainers: np.ndarray = array("explainer", unit="name", doc="names of the explainers")
     fills: np.ndarray = array(
         "explainer", unit="name", doc="fill of the game of each explainer; clean for the perturbation game"
     )
     privileged: np.ndarray = array("explainer", unit="1", of=bool, doc="whether the explainer has access to the clean excerpt")
     reads_model: np.ndarray = array("explainer", unit="1", of=bool, doc="whether the explainer uses the model")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
-    n_tried: int = note("number of excerpts in which the cause was planted; number of excerpts in controls without one")
+    n_tried: int = note("number of excerpts in which the cause was planted; without a planted cause, number of excerpts")
     cause: np.ndarray = array(
         "excerpt", "segment", unit="1", of=bool, doc="segments that contain the planted cause; none in controls without one"
     )

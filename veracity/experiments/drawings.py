@@ -31,14 +31,14 @@ class DrawnExcerpt:
     fidelity: float = note("weighted R^2 of sampled LIME")
     fidelity_exact: float = note("weighted R^2 of exact LIME; NaN if not computed")
     clean_p_sing: float = note("P(sing) of the clean excerpt")
-    drawn_p_sing: float = note("P(sing) of the drawn-on excerpt")
+    drawn_p_sing: float = note("P(sing) of the excerpt with the drawing")
     threshold: float = note("sing is P(sing) > threshold")
-    top_p_sing: float = note("P(sing) of the clean excerpt with LIME's top 3 segments of the excerpt with the drawing")
+    top_p_sing: float = note("P(sing) of the clean excerpt with LIME's top 3 segments taken from the excerpt with the drawing")
     audit: float = note("largest difference from direct evaluation, probability; NaN if nothing was explained")
     clean_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="the clean excerpt")
     drawn_log_mel: np.ndarray = array("frame", "mel", unit="ln magnitude", doc="log-mel excerpt with the drawing")
     coverage: np.ndarray = array("frame", "mel", unit="1", doc="coverage of each bin by the drawing, 0 to 1")
-    weights: np.ndarray = array("segment", unit="probability", doc="sampled LIME weights of the drawn-on excerpt")
+    weights: np.ndarray = array("segment", unit="probability", doc="sampled LIME weights of the excerpt with the drawing")
     coverage_by_segment: np.ndarray = array("segment", unit="1", doc="share of the drawing in each segment")
 
 

@@ -29,7 +29,7 @@ class Explanations:
     """
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
-    inputs: np.ndarray = array("input", unit="name", doc="clean, adversarial")
+    inputs: np.ndarray = array("input", unit="name", doc="explained excerpts: clean, adversarial")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments")
     methods: np.ndarray = array("method", unit="name", doc="sampled: N_s random masks; exact: all masks")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")

@@ -33,7 +33,7 @@ class AllSets:
 
     best: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="whether any set of 1, 2, ... segments flips the label")
     worst: np.ndarray = array("excerpt", "k", unit="1", of=bool, doc="whether all sets of 1, 2, ... segments flip the label")
-    random: np.ndarray = array("excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip")
+    random: np.ndarray = array("excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip the label")
     smallest_size: np.ndarray = array("excerpt", unit="segments", of=int, doc="size of the smallest flip sets")
     smallest_sets: np.ndarray = array("set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts")
     smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="index of the excerpt of each set")
@@ -55,7 +55,7 @@ class AllSets:
     few_masks: np.ndarray = array(
         "mask", unit="mask index", of=int, doc="all sets of at most 3 segments, and their complements"
     )
-    few_logits: np.ndarray = array("excerpt", "mask", unit="logit", doc="of P(sing) under these masks")
+    few_logits: np.ndarray = array("excerpt", "mask", unit="logit", doc="logit of P(sing) under these masks")
     flips_packed: np.ndarray = array(
         "excerpt",
         "byte",
@@ -81,10 +81,13 @@ class TriedSets:
     CURVES: ClassVar = ("best_found", "random_sampled")
 
     best_found: np.ndarray = array(
-        "excerpt", "k", unit="1", doc="whether any tried set of 1, 2, ... segments flips the label, by search and at random"
+        "excerpt",
+        "k",
+        unit="1",
+        doc="whether any set of 1, 2, ... segments that was tried, by search or at random, flips the label",
     )
     random_sampled: np.ndarray = array(
-        "excerpt", "k", unit="1", doc="share of some random sets of 1, 2, ... segments that flip"
+        "excerpt", "k", unit="1", doc="share of the tried random sets of 1, 2, ... segments that flip the label"
     )
     found_size: np.ndarray = array(
         "excerpt", unit="segments", of=int, doc="size of the smallest flip set that a search found; -1 if none"

@@ -341,7 +341,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
             "panel": [f"{row.domain}, {direction_title(row.original)}" for row in rows.itertuples()],
             "song": rows.song,
             "from (s)": rows.seconds.round(2),
-            "heard": [TITLES[name] for name in rows["sound"]],
+            "sound": [TITLES[name] for name in rows["sound"]],
             "segments": rows.segments,
             "amplified (dB)": rows.gain_db.round(1),
             "f(x)": rows.p_sing.round(3),

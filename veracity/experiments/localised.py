@@ -193,7 +193,7 @@ def _confined(flips: Flips, k_tried: Sequence[int], n_segments: int) -> list[Con
     """Return the perturbations whose k segments of largest norm alone flip the label."""
     too_many = [k for k in k_tried if k > n_segments]
     if too_many:
-        raise ConfigError(f"localised.k: must be at most {n_segments}, as many as the grid has segments, got {too_many[0]}.")
+        raise ConfigError(f"localised.k: must be at most {n_segments}, the number of segments of the grid, got {too_many[0]}.")
     ranking = norm_ranking(flips.squared_norm)
     pairs = itertools.product(k_tried, range(len(ranking)))
     return [Confined(k, e, mask_index(ranking[e][:k])) for k, e in pairs if flips.by_norm[e, k - 1]]

@@ -67,9 +67,8 @@ def explain(
     Parameters
     ----------
     explainer : str, ExplainerSettings or callable
-        Name of a built-in explainer (`veracity.explainers.settings.READY`), settings, or a function of an `ExplanationTask`. A
-        function
-        runs as an unprivileged explainer with the fill "mean" and without a query budget.
+        Name of a built-in explainer (`veracity.explainers.settings.READY`), its settings, or a function of an
+        `ExplanationTask`. A function runs as an unprivileged explainer with the fill "mean" and without a query budget.
     model : ExplainedModel
         The explained model.
     excerpt : Tensor or ndarray, shape (n_frames, n_bands)
@@ -93,8 +92,8 @@ def explain(
     Raises
     ------
     ConfigError
-        If the explainer cannot be found, fails, exceeds its query budget, needs what it has no access to, or returns anything
-        other than one finite weight per segment. The message names the explainer.
+        If the explainer cannot be found, fails, exceeds its query budget, needs something to which it has no access, or returns
+        anything other than one finite weight per segment. The message names the explainer.
     """
     import torch
 

@@ -1,6 +1,6 @@
 """Explainers that use the values of all masks: Shapley and Banzhaf values, and the smallest sufficient set.
 
-The smallest set that alone makes the model decide for the label is a *sufficient input subset* (Carter et al.) of the explained
+The smallest set that alone yields the label (a *deciding* set) is a *sufficient input subset* (Carter et al.) of the explained
 game, found exactly.
 
 References
@@ -46,11 +46,11 @@ def banzhaf(task: ExplanationTask, *, scale: Scale = "probability") -> np.ndarra
 
 
 def smallest_set(task: ExplanationTask) -> np.ndarray:
-    """Return weights that rank the smallest deciding set first, then the other segments, both by Shapley value.
+    """Return weights that rank the smallest deciding set first, then the other segments, each ordered by Shapley value.
 
     If there are several smallest sets, the one with the highest value comes first. Shapley values alone rank the segments if no
-    set decides for the label, or if the empty set (the fill alone) already does. The size and the number of smallest sets are
-    noted with the attribution as ``smallest_size`` and ``n_smallest``, unless no set decides.
+    set decides, or if the empty set (the fill alone) already does. The size and the number of smallest sets are noted with the
+    attribution as ``smallest_size`` and ``n_smallest``, unless no set decides.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def smallest_set(task: ExplanationTask) -> np.ndarray:
 
 
 def set_before_others(values: np.ndarray, sets: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return weights that rank one set first, then the other segments, both by given weights.
+    """Return weights that rank one set first, then the other segments, each ordered by given weights.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Direct search for segments that make the model decide for the label, the baseline for attributions at equal budget.
+"""Direct search for segments that yield the explained label, as a baseline for attributions with the same budget.
 
-Each function returns a ranking as weights. The segments of the smallest deciding set found rank first, in order of their
-importance to the search.
+Each function returns a ranking as weights. A set of segments *decides* if it yields the label. The segments of the smallest
+deciding set found rank first, in order of their importance to the search.
 
 References
 ----------
@@ -28,7 +28,7 @@ def greedy_forward(task: ExplanationTask) -> np.ndarray:
 
 
 def beam_search(task: ExplanationTask, *, width: int = 4) -> np.ndarray:
-    """Search like `greedy_forward`, but keep the `width` best sets of each size until one decides for the label."""
+    """Search like `greedy_forward`, but keep the `width` best sets of each size until one yields the label."""
     return _beam(task, width=width)
 
 
@@ -54,7 +54,7 @@ def greedy_backward(task: ExplanationTask) -> np.ndarray:
 def random_search(task: ExplanationTask) -> np.ndarray:
     """Evaluate random sets, each smaller than the smallest deciding set so far.
 
-    The search ends when the query budget is used up or a single segment decides for the label.
+    The search ends when the query budget is used up or a single segment yields the label.
     """
     n, known = task.grid.n_segments, _Known(task)
     while known.size > 1 and (n_masks := _rest(task, 32)) > 0:

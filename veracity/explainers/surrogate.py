@@ -1,4 +1,4 @@
-"""LIME as an explainer of a `ExplanationTask`; see `veracity.explainers.lime` for the surrogate."""
+"""LIME as an explainer of an `ExplanationTask`; see `veracity.explainers.lime` for the surrogate."""
 
 import numpy as np
 

@@ -1,9 +1,9 @@
 """Explanation tasks: an excerpt, its segments and fill, and counted access to the explained model.
 
 An explainer is a function of an `ExplanationTask` that returns one weight per segment, larger for segments that are more
-responsible for the explained label. All values of a task are signed so that larger means more evidence for
-that label. Each excerpt that passes through the model, forwards or backwards, counts as one model query. Queries beyond the
-query budget raise an error.
+responsible for the explained label. All values of a task are signed so that larger means more evidence for that label. Each
+excerpt that passes through the model, forward or backward, counts as one model query. Queries beyond the query budget raise an
+error.
 
 References
 ----------
@@ -150,7 +150,7 @@ class ExplanationTask:
         return self._flip.sign * next(self._model.evaluator.logits([game])).astype(np.float64)
 
     def decides(self, values: np.ndarray) -> np.ndarray:
-        """Return whether the model decides for the explained label given logits of that label; shape as `values`, bool."""
+        """Return whether logits of the explained label yield that label, as booleans with the shape of `values`."""
         return self._flip.has_flipped(probability(self._flip.sign * np.asarray(values, dtype=np.float64)))
 
     def logits(self, excerpts: Tensor) -> Tensor:

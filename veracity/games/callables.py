@@ -66,7 +66,7 @@ def checked_probabilities(answer: Any, n_excerpts: int, name: str) -> np.ndarray
     Returns
     -------
     ndarray, shape (n_excerpts,), float64
-        Probabilities in [0, 1]. Values outside by no more than rounding are clipped.
+        Probabilities in [0, 1]. Values that are outside only because of rounding are clipped.
 
     Raises
     ------

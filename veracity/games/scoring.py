@@ -1,9 +1,9 @@
 """Scores of segment rankings against the exact flips of all masks.
 
-``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.solution_concepts`). It holds whether a
-set of segments of the perturbation, added to the clean excerpt, flips the label. The empty set must not flip and the full set
-must flip. A *ranking* orders the segments from most to least responsible. `chance`
-returns the expected scores of a random ranking.
+``flips`` has shape (2**n_segments,) in the order of mask indices (see `veracity.games.solution_concepts`). It is True for each
+set of segments of the perturbation that flips the label when added to the clean excerpt. The empty set must not flip and the
+full set must flip. A *ranking* orders the segments from most to least responsible. `chance` returns the expected scores of a
+random ranking.
 
 The inclusion-minimal flip sets are the *contrastive explanations* of the clean decision and the minimal *sufficient reasons* of
 the adversarial decision. The *core* consists of the segments that are in every smallest flip set. Being in every
@@ -34,8 +34,7 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
 
     The best sets of different sizes need not be nested, so a ranking may not reach the best curve of
     `veracity.games.solution_concepts.flip_curve`. Dynamic programming over all sets finds the best ranking. The best path to a
-    set
-    extends the best path to that set without one of its segments.
+    set extends the best path to that set without one of its segments.
 
     Examples
     --------
@@ -65,7 +64,7 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
 
 
 def robust(flips: np.ndarray) -> np.ndarray:
-    """Return whether each set and all of its supersets flip the label, shape as `flips`."""
+    """Return whether each set and all of its supersets flip the label, with the shape of `flips`."""
     kept = np.array(flips, dtype=bool)
     for bit in range(solution_concepts.n_segments_of(flips)):
         pairs = kept.reshape(-1, 2, 1 << bit)
@@ -134,7 +133,7 @@ class Truth:
 
 
 def aufc(flips: np.ndarray, ranking: np.ndarray) -> float:
-    """Return the area under the flip curve of a ranking: the share of its first 1, ..., n - 1 segments that flip the label."""
+    """Return the area under the flip curve: the share of k = 1, ..., n - 1 for which the first k segments flip the label."""
     return float(solution_concepts.flips_along(flips, ranking)[:-1].mean()) if len(ranking) > 1 else 0.0
 
 
@@ -185,21 +184,21 @@ def scores(truth: Truth, ranking: np.ndarray, weights: np.ndarray | None = None)
 
 #: Description of each score; higher is better except for ``excess_k``.
 SCORES = {
-    "aufc": "share of the first 1 ... n - 1 segments that flip (area under the flip curve)",
+    "aufc": "area under the flip curve: share of k = 1, ..., n - 1 for which the first k segments flip the label",
     "aufc_normalised": "area under the flip curve, scaled so that 0 is a random ranking and 1 the best ranking",
     "excess_k": "number of segments until the first flip minus the size of a smallest flip set",
     "sufficiency": f"whether the first {TOP} segments alone flip the label",
-    "comprehensiveness": f"whether all segments except the first {TOP} do not flip the label",
+    "comprehensiveness": f"whether the label does not flip with all segments except the first {TOP}",
     "best_match_recall": "share of the best-matching smallest set among the same number of first segments",
-    "core_precision": "share of the first segments, as many as in a smallest set, that are in every smallest set",
-    "core_recall": "share of the segments of every smallest set that are among these first segments",
+    "core_precision": "share of the first s segments that are in every smallest set, where s is the size of a smallest set",
+    "core_recall": "share of the segments in every smallest set that are among the first s segments",
     "pointing": "whether the first segment is in at least one minimal set",
     "pointing_strict": "whether the first segment is in every smallest set",
-    "rank_accuracy": "share of the segments of smallest sets among the same number of first segments",
-    "mass_accuracy": "share of the positive weight that is on segments of smallest sets",
-    "roc_auc": "area under the ROC of the weights against the segments of smallest sets",
-    "necessity": f"P(no flip | none of the first {TOP}), with the other segments at random",
-    "sufficiency_of_top": f"P(flip | all of the first {TOP}), with the other segments at random",
+    "rank_accuracy": "share of the segments in any smallest set among the same number of first segments",
+    "mass_accuracy": "share of the positive weight that is on segments in any smallest set",
+    "roc_auc": "area under the ROC curve of the weights for the segments in any smallest set",
+    "necessity": f"P(no flip | none of the first {TOP} is added), with the other segments at random",
+    "sufficiency_of_top": f"P(flip | all of the first {TOP} are added), with the other segments at random",
 }
 
 

@@ -90,7 +90,7 @@ def _gains(values: np.ndarray, gives: np.ndarray, takes: np.ndarray) -> np.ndarr
 
 
 def walsh_spectrum(values: np.ndarray) -> np.ndarray:
-    """Return the Walsh-Hadamard coefficients c, where ``values[z] = sum_S c[S] * (-1)**|S & z|``, shape as `values`."""
+    """Return the Walsh-Hadamard coefficients c, where ``values[z] = sum_S c[S] * (-1)**|S & z|``."""
     coefficients = np.array(values, dtype=np.float64)
     for bit in range(n_segments_of(values)):
         pairs = coefficients.reshape(-1, 2, 1 << bit)

@@ -24,7 +24,7 @@ def commit() -> str:
         changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return "none: the library is not in a checkout"
-    return head.stdout.strip() + (", with changes that are in no commit" if changed.stdout.strip() else "")
+    return head.stdout.strip() + (", with uncommitted changes" if changed.stdout.strip() else "")
 
 
 def inputs_of(run: str | os.PathLike) -> dict[str, str]:

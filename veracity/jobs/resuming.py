@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class SavedState:
-    """Saved state of one computation, in a file beside its result.
+    """Saved state of one computation, in a file next to its result.
 
     Parameters
     ----------

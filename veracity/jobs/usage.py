@@ -65,12 +65,12 @@ def free_memory_kept() -> Iterator[None]:
         give_back_free_memory()
 
 
-def told_at_start() -> str:
+def startup_line() -> str:
     """Return the first line of the log of a job, its CPU time of start-up."""
     return f"{STARTUP}: {time.process_time():.2f}"
 
 
-def told_at_end() -> str:
+def usage_lines() -> str:
     """Return the last lines of the log of a job, its CPU time and peak memory."""
     return f"{IN_ALL}: {time.process_time():.2f}\n{PEAK}: {process_mb('VmHWM'):.1f}"
 

@@ -35,7 +35,7 @@ KEPT = 8  # number of excerpts in the cache; their 2**20 values take 4 MB each
 
 
 @dataclass(frozen=True)
-class Chosen:
+class RunExcerpt:
     """Adversarial excerpt of a run, with P(sing) for every set of segments of its perturbation.
 
     Attributes
@@ -59,7 +59,7 @@ class Chosen:
     best: list[int]
 
 
-class Run:
+class FinishedRun:
     """Finished run of the paper's detector.
 
     Parameters
@@ -144,7 +144,7 @@ class Run:
     def _frontend(self, path: Path) -> FrontEnd:
         return FrontEnd(**json.loads(str(store.read_attributes(path)["settings"]))["frontend"])
 
-    def _excerpt(self, domain: str, song: str, number: int) -> Chosen:
+    def _excerpt(self, domain: str, song: str, number: int) -> RunExcerpt:
         path = self._path(domain, song)
         excerpts = store.read(path, Excerpts)
         within(number, 0, len(excerpts.original) - 1, "number of the excerpt", whole=True)
@@ -156,7 +156,7 @@ class Run:
         weights = explained.along("weights", input="adversarial", fill=str(explained.fills[0]), method="sampled")[number]
         flip = excerpts.flips[number]
         rankings = {"lime": lime.ranking(weights, flip.label), "norm": norm_ranking(flips.squared_norm)[number]}
-        return Chosen(
+        return RunExcerpt(
             excerpts,
             number,
             values.astype(np.float32),

@@ -25,8 +25,8 @@ from starlette.staticfiles import StaticFiles
 
 from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..experiments.drawing.shapes import SHAPES
-from .runs import Run
-from .session import PlacedDrawing, Session, Song, SupersededError, as_wav, is_heard, save_drawing
+from .runs import FinishedRun
+from .session import PlacedDrawing, Session, Song, SupersededError, as_wav, is_audible, save_drawing
 
 STATIC = Path(__file__).resolve().parent / "static"
 MAX_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
@@ -51,7 +51,7 @@ class Page:
         Function that creates the session and its first song.
     drawings : Path
         Folder in which drawings are saved.
-    run : Run, optional
+    run : FinishedRun, optional
         Finished run whose perturbations are shown.
     synthetic : tuple of str
         Which of "song" (the first one) and "detector" are synthetic, for a note on the page.
@@ -62,7 +62,7 @@ class Page:
         make: Callable[[], tuple[Session, Song]],
         *,
         drawings: Path,
-        run: Run | None = None,
+        run: FinishedRun | None = None,
         synthetic: tuple[str, ...] = (),
     ) -> None:
         self.run, self.drawings, self.synthetic = run, drawings, synthetic
@@ -74,7 +74,7 @@ class Page:
         self._keeping = threading.Lock()
 
     def prepare(self) -> None:
-        """Create the session and its first song, while the page displays that it is waiting."""
+        """Create the session and its first song, while the page displays a waiting message."""
         try:
             self.session, song = self._make()
             self._first = song.identity
@@ -142,7 +142,7 @@ class Page:
         }
 
     def show_song(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the spectrogram of a song as bytes and P(sing) along it; the newest song by default."""
+        """Return the spectrogram of a song as bytes and its P(sing) over time; the newest song by default."""
         session, song = self._of_request(arguments) if arguments else self.ready()
         synthetic = [what for what in self.synthetic if what != "song" or song.identity == self._first]
         note = f"Synthetic {' and '.join(synthetic)}: an example that supports no conclusion about music." if synthetic else ""
@@ -180,9 +180,9 @@ class Page:
         return {
             "before": _wav(before, rate),
             "after": _wav(after, rate),
-            "p_heard": p,
-            "label_heard": session.label(p),
-            "is_heard": is_heard(before, after),
+            "p_sound": p,
+            "label_sound": session.label(p),
+            "is_audible": is_audible(before, after),
         }
 
     def save(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class Page:
         audio, rate = self._run().sound(*_excerpt_of(arguments), _argument(arguments, "segments", list))
         return {"sound": _wav(audio, rate)}
 
-    def _run(self) -> Run:
+    def _run(self) -> FinishedRun:
         if self.run is None:
             raise ConfigError("page: started without a run. Add --run results/<run>.")
         return self.run

@@ -129,7 +129,7 @@ class Session:
         self._newest: OrderedDict[str, int] = OrderedDict()  # number of the newest drawing of each page
 
     def song(self, path: str | os.PathLike, name: str | None = None) -> Song:
-        """Read a song and predict P(sing) along it.
+        """Read a song and predict P(sing) over time.
 
         Parameters
         ----------
@@ -332,7 +332,7 @@ def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> 
     return path
 
 
-def is_heard(before: np.ndarray, after: np.ndarray) -> bool:
+def is_audible(before: np.ndarray, after: np.ndarray) -> bool:
     """Return whether two sounds differ by at least one step of 16-bit audio.
 
     A drawing on digital silence has no effect on the sound.

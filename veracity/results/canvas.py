@@ -90,7 +90,7 @@ def looks(n: int) -> list[tuple[Any, str, str | None]]:
 
 
 def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
-    """Show the reason why a panel is empty in the middle of it."""
+    """Show in the middle of an empty panel why it is empty."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35", backgroundcolor="white")
 
 

@@ -1,4 +1,4 @@
-"""Table and figure ``compare``: the base run and its variants, with differences to the base over the same songs.
+"""Table and figure ``compare``: the base run and its variants, with differences from the base over the same songs.
 
 The statistical unit is the song, as in `veracity.results.over_songs`. If a variant shares the excerpts of the base, differences
 are paired by excerpt. If its attacks or its detector differ, they are paired by song. The comparison is descriptive, without
@@ -33,10 +33,10 @@ ATTACK, FIDELITY = "attack_success", "fidelity"
 #: Titles of the measures. If the exact truth is not known, searched and sampled values replace it and are marked.
 MEASURES = {
     ATTACK: "attack success",
-    "lime": f"LIME's {TOP_SEGMENTS} flip",
-    "norm": f"the norm's {TOP_SEGMENTS} flip",
-    "best": f"the best {TOP_SEGMENTS} flip",
-    "random": f"{TOP_SEGMENTS} at random flip",
+    "lime": f"flips by LIME's top {TOP_SEGMENTS}",
+    "norm": f"flips by the top {TOP_SEGMENTS} of the norm",
+    "best": f"flips by the best {TOP_SEGMENTS}",
+    "random": f"flips by a random {TOP_SEGMENTS}",
     FIDELITY: "fidelity",
 }
 LOWER_BOUNDS = {FIDELITY: -np.inf}  # lower bounds of measures, 0 if not listed; the upper bound is 1
@@ -163,7 +163,7 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
     -------
     DataFrame
         One row per panel (domain and original label), measure and variant. ``value`` is the mean over songs with a 95 %
-        interval. ``difference`` is the mean difference to the base with its interval, over the songs, or excerpts of songs,
+        interval. ``difference`` is the mean difference from the base with its interval, over the songs, or excerpts of songs,
         that both have.
     """
     panels = [(domain, original, name) for original in LABELS for domain in DOMAINS for name in MEASURES]
@@ -250,7 +250,7 @@ def _cell(row: object) -> str:
 def plot(
     flip_curves: pd.DataFrame, compared: pd.DataFrame, names: Sequence[str], *, footnote: str, label_name: str = SING
 ) -> Figure:
-    """Plot the flip curves of all variants as small multiples, and the paired differences to the base run with intervals.
+    """Plot the flip curves of all variants as small multiples, and the paired differences from the base run with intervals.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def plot(
     for i, panel in enumerate(PANELS):
         axes[0, i].set_title(panel_title(*panel, label_name, "\n"), fontsize=8)
         axes[n - 1, i].set_xlabel("number of segments k", fontsize=8)
-        axes[-1, i].set_xlabel("difference to the base\n[percentage points]", fontsize=8)
+        axes[-1, i].set_xlabel("difference from the base\n[percentage points]", fontsize=8)
     marks, words = axes[-1, 0].get_legend_handles_labels()
     handles |= {f"difference: {title}": mark for title, mark in zip(words, marks, strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
@@ -325,7 +325,7 @@ def _draw_curves(ax: Axes, part: pd.DataFrame, base: pd.DataFrame) -> dict[str, 
 
 
 def _draw_differences(ax: Axes, part: pd.DataFrame, names: Sequence[str]) -> None:
-    """Draw the paired differences of all variants to the base run in a panel."""
+    """Draw the paired differences of all variants from the base run in a panel."""
     for shift, (measure, (marker, colour)) in zip(np.linspace(-0.3, 0.3, len(DIFFERENCES)), DIFFERENCES.items(), strict=True):
         ax.plot([], [], marker, color=colour, ms=4, label=MEASURES[measure])
         for row in part[(part.measure == measure) & part.variant.isin(names)].itertuples():

@@ -130,7 +130,7 @@ def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
     if np.isnan(low):  # all songs agree
         low = high = row.difference
     if np.isnan(p):
-        return f"not tested: fewer than {MIN_SONGS_TEST} songs have both"
+        return f"not tested: fewer than {MIN_SONGS_TEST} songs have both scores"
     words = "better" if (row.difference > 0) != lower_is_better else "worse"
     if p <= 0.05:
         return words
@@ -141,7 +141,7 @@ def _verdict(row: Any, margin: float, *, lower_is_better: bool) -> str:
 
 def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
-    rows = rows.assign(**{"95 %": interval_words(rows)})
+    rows = rows.assign(**{"95 % interval": interval_words(rows)})
     shown = rows.assign(panel=[f"{r.domain}, {direction_title(r.original, label_name)}" for r in rows.itertuples()])
-    columns = ["panel", "explainer", "against", "n_songs", "difference", "95 %", "p", "p_adjusted", "verdict"]
-    return shown[columns].rename(columns={"n_songs": "songs", "p_adjusted": "p (min-P)"})
+    columns = ["panel", "explainer", "against", "n_songs", "difference", "95 % interval", "p", "p_adjusted", "verdict"]
+    return shown[columns].rename(columns={"n_songs": "songs", "p_adjusted": "adjusted p (min-P)"})

@@ -38,8 +38,8 @@ COLUMNS = [
 IDENTITY = ["explainer", "fill", "privileged"]
 TITLES = {
     "confined": "attacks confined\nto segments",
-    "shortcut": "a planted tone\ndecides",
-    "random_weights": "random weights,\nthe study's truth",
+    "shortcut": "shortcut:\na planted tone",
+    "random_weights": "random weights,\nflip sets of the study",
 }
 
 
@@ -231,7 +231,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
             "expected": words.expected.replace(NONE, "nothing"),
             "chance": rows.chance,
             "measured": rows["mean"],
-            "95 %": interval_words(rows),
+            "95 % interval": interval_words(rows),
             "songs": rows.n_songs,
             "excerpts (tried)": counted,
             "verdict": verdict,

@@ -75,14 +75,14 @@ def page(table: pd.DataFrame) -> pd.DataFrame:
     digits |= {"peak": 3, "silent_percent": 1, "clipped_percent": 2, "dc_offset": 3, "averaging_loss_db": 1}
     titles = {
         "seconds": "length [s]",
-        "claimed_seconds": "claimed [s]",
+        "claimed_seconds": "claimed length [s]",
         "label_end_seconds": "labels end [s]",
         "sing_percent": "sing [%]",
-        "sample_rate": "rate [Hz]",
+        "sample_rate": "sample rate [Hz]",
         "silent_percent": "silent [%]",
         "clipped_percent": "clipped [%]",
         "dc_offset": "DC",
-        "averaging_loss_db": "lost by averaging [dB]",
+        "averaging_loss_db": "loss by averaging [dB]",
     }
     shown = table.drop(columns="audio_digest")
     for column, places in digits.items():

@@ -26,8 +26,8 @@ def table(scores: pd.DataFrame, results: str | os.PathLike) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``rows`` is the mean number of queries per excerpt. ``seconds`` is the wall time of all jobs including start-up. It is
-        NaN for explainers without jobs, which are computed from games that other stages evaluated.
+        ``n_queries`` is the mean number of queries per excerpt. ``seconds`` is the wall time of all jobs including start-up. It
+        is NaN for explainers without jobs, which are computed from games that other stages evaluated.
     """
     keys = ["explainer", "fill", "privileged", "budget"]
     queries = pd.DataFrame()
@@ -56,7 +56,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
         "queries per excerpt": [f"{value:.0f}" for value in rows["n_queries"]],
         "excerpts": rows.n,
         "jobs": rows.jobs,
-        "wall time of its jobs [s]": [ELSEWHERE if np.isnan(value) else f"{value:.0f}" for value in rows.seconds],
-        "an excerpt [s]": rows.seconds_per_excerpt,
+        "wall time of all jobs [s]": [ELSEWHERE if np.isnan(value) else f"{value:.0f}" for value in rows.seconds],
+        "time per excerpt [s]": rows.seconds_per_excerpt,
     }
     return pd.DataFrame(shown)

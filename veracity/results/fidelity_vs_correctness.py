@@ -88,12 +88,12 @@ def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display."""
     shown = {
         "panel": [_panel(row.domain, row.original, label_name) for row in rows.itertuples()],
-        "of": [f"{row.explainer} ({row.fill})" for row in rows.itertuples()],
+        "explainer (fill)": [f"{row.explainer} ({row.fill})" for row in rows.itertuples()],
         "predictor": [TITLES[name] for name in rows.predictor],
         "excerpts": rows.among,
         "right": rows.n_right,
         "wrong": rows.n_wrong,
-        "of these no three segments flip": rows.n_wrong_unanswerable,
+        "wrong, and no three segments flip": rows.n_wrong_unanswerable,
         "pairs within songs": rows.pairs,
         "songs with pairs": rows.n_songs,
         "AUC (chance 0.5)": rows.auc,
@@ -146,8 +146,8 @@ def plot(rows: pd.DataFrame, *, fill: str, footnote: str, label_name: str = SING
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     put_footnote(
         figure,
-        f"{footnote}. On the right, for both columns and in the order of the markers: numbers of right and wrong explanations, "
-        f"and of pairs within songs. Lines: {INTERVALS}; {NO_INTERVAL}.",
+        f"{footnote}. On the right, for both columns and in the order of the markers: numbers of correct and wrong "
+        f"explanations, and of pairs within songs. Lines: {INTERVALS}; {NO_INTERVAL}.",
     )
     return figure
 
@@ -159,7 +159,7 @@ LIMES = (("lime", "LIME", -0.16, "^", PALETTE[0]), ("lime_exact", "LIME, exact (
 def _draw(ax: Axes, part: pd.DataFrame, *, counts: bool) -> None:
     """Draw the AUC of a fill and predictor, and write the counts beside the axes."""
     if part.auc.notna().sum() == 0:
-        say_empty(ax, "no song has right and wrong explanations")
+        say_empty(ax, "no song has correct and wrong explanations")
     for explainer, _, offset, marker, colour in LIMES:
         for y, (domain, original) in enumerate((*PANELS, (ALL, ALL))):
             for row in part[(part.explainer == explainer) & (part.domain == domain) & (part.original == original)].itertuples():
@@ -167,6 +167,6 @@ def _draw(ax: Axes, part: pd.DataFrame, *, counts: bool) -> None:
                 ax.plot(row.auc, y + offset, marker, color=colour, ms=5, clip_on=False)
                 if counts:
                     pairs = f"{row.pairs:.0f} pairs of {row.n_songs:.0f} songs" if row.pairs else "no pairs"
-                    words = f"{row.n_right:.0f} right, {row.n_wrong:.0f} wrong; {pairs}"
+                    words = f"{row.n_right:.0f} correct, {row.n_wrong:.0f} wrong; {pairs}"
                     ax.text(1.03, y + offset, words, transform=ax.get_yaxis_transform(), fontsize=6.5, va="center")
     ax.axvline(0.5, color="0.5", lw=0.8, ls="--")

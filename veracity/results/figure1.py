@@ -89,7 +89,7 @@ def plot(
             ax.set_title(decision_title(p, item.threshold), fontsize=7.5)
         line[2].set_title(f"fidelity {item.fidelity:.2f}; these segments alone:\n{line[2].get_title()}", fontsize=7.5)
         line[0].set_ylabel(f"{song}\n({item.shape.replace('letters:', '')})\n{axis}", fontsize=7)
-    for ax, heading in zip(axes[0], ("original", "drawn on", f"LIME's top {N_TOP} segments"), strict=True):
+    for ax, heading in zip(axes[0], ("original", "with drawing", f"LIME's top {N_TOP} segments"), strict=True):
         ax.set_title(f"{heading}\n{ax.get_title()}", fontsize=7.5)
     for ax in axes[-1]:
         ax.set_xlabel("time [s]")

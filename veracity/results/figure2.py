@@ -25,10 +25,10 @@ CURVES = {
     "lime": ("LIME", PALETTE[0], "-", "^"),
     "norm": ("norm of the perturbation", PALETTE[1], "-", "o"),
     "lime_exact": ("LIME, exact (all masks)", PALETTE[0], ":", None),
-    "best": ("best possible k", PALETTE[2], "--", None),
-    "random": ("random k (expectation)", "0.45", "--", None),
-    "best_found": ("best k found (search)", PALETTE[2], "-.", None),
-    "random_sampled": ("random k (sampled)", "0.45", "-.", None),
+    "best": ("best k segments", PALETTE[2], "--", None),
+    "random": ("random k segments (expectation)", "0.45", "--", None),
+    "best_found": ("best k segments found (search)", PALETTE[2], "-.", None),
+    "random_sampled": ("random k segments (sampled)", "0.45", "-.", None),
     "worst": ("every set of k flips", PALETTE[3], ":", None),
 }
 

@@ -91,7 +91,7 @@ def plot(counts: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figu
             ax.yaxis.get_major_locator().set_params(integer=True)
         line[0].set_ylabel(f"{domain}\n{in_figure(direction_title(original, label_name))}\nexcerpts", fontsize=8)
     for ax in axes[-1]:
-        ax.set_xlabel("segments correctly identified\n(excerpts, by LIME)", fontsize=8)
+        ax.set_xlabel("segments correctly identified\n(number of excerpts, LIME)", fontsize=8)
     handles, labels = axes[0, -1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     put_footnote(figure, footnote)

@@ -48,7 +48,7 @@ def plot(table: pd.DataFrame, *, n_segments: int, paper_n_samples: int, footnote
     error.set_ylabel("relative error of the weights\n(mean, 5-95 % of fits)")
     overlap.set_ylabel("segments shared with\nexact LIME's top 3")
     overlap.set_ylim(0, 3.1)
-    top.set_ylabel("top segment right [%]")
+    top.set_ylabel("same top segment [%]")
     top.set_ylim(0, 104)
     top.legend(frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.3))
     put_footnote(figure, f"{footnote}; vertical line: {paper_n_samples} samples")

@@ -11,8 +11,8 @@ The first part, *sampling*, is the difference between sampled and exact LIME. Up
 - *question*: from the fill game to the perturbation game, whose flip sets are the ground truth; it requires privilege.
 
 The effect of a change depends on the changes before it. A part is therefore the mean effect over all orders in which privilege
-precedes the question (a Shapley value under precedence constraints). The last part, *remains*, is the rest of the gap to the
-best ranking.
+precedes the question (a Shapley value under precedence constraints). The last part, *remains*, is the remainder of the gap to
+the best ranking.
 
 If a run has no scores for locality or privilege, that part is omitted. Without privilege, the question includes it.
 
@@ -50,11 +50,11 @@ EXACT = {
 TITLES = {
     "sampling": "sampling",
     "locality": "locality: one segment at a time",
-    "surrogate": "surrogate: Shapley for LIME",
-    "scale": "scale: logit for probability",
+    "surrogate": "surrogate: Shapley values, not LIME",
+    "scale": "scale: logit, not probability",
     "privilege": "privilege: access to the clean excerpt",
-    "question": "question: perturbation game for fill game",
-    "remains": "what remains",
+    "question": "question: perturbation game, not fill game",
+    "remains": "remainder",
     "gap": "the whole gap",
 }
 #: Single changes of exact LIME that are not parts: explainer and fill (None: the default fill).
@@ -193,7 +193,7 @@ def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
         "songs": rows.n_songs,
         "excerpts": rows.n,
         "normalised AUFC": rows["mean"],
-        "95 %": interval_words(rows),
+        "95 % interval": interval_words(rows),
         "largest part": np.where(rows.largest.astype(bool), "yes", ""),
     }
     return pd.DataFrame(shown)

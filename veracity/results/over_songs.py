@@ -1,8 +1,8 @@
 """Statistics with the song as the unit: the score of a song is the mean over its excerpts, an estimate the mean over songs.
 
-Excerpts of one song are not independent. From `MIN_SONGS_BOOTSTRAP` songs on, intervals are BCa bootstraps over
-songs. Below, they are t
-intervals, whose coverage of a nominal 95 % was 94, 94 and 95 % in simulations with 3, 8 and 15 songs (BCa: 77, 91 and 94 %).
+Excerpts of one song are not independent. For `MIN_SONGS_BOOTSTRAP` or more songs, intervals are BCa bootstraps over songs. For
+fewer, they are t intervals, whose coverage at a nominal 95 % was 94, 94 and 95 % in simulations with 3, 8 and 15 songs (BCa:
+77, 91 and 94 %).
 
 Scores take few distinct values, so resampled statistics are often tied with the observed one. Sums of the same numbers differ
 in their last digits with the order of summation. Statistics are therefore compared after rounding to `DIGITS` digits, which
@@ -24,7 +24,7 @@ MIN_SONGS_BOOTSTRAP = 10  # with fewer songs, intervals are t intervals
 MIN_SONGS_TEST = 6  # with fewer songs, no test can be significant
 N_RESAMPLES = 9999
 EXACT_FLIPS = 15  # largest number of songs for which all sign flips are enumerated
-INTERVALS = f"95 % intervals over songs (BCa bootstrap from {MIN_SONGS_BOOTSTRAP} songs on, t intervals below)"
+INTERVALS = f"95 % intervals over songs (BCa bootstrap for {MIN_SONGS_BOOTSTRAP} or more songs, t for fewer)"
 NO_INTERVAL = "no line: all songs agree, or a single song"
 DIGITS = 12  # number of significant digits in comparisons of statistics
 
@@ -174,9 +174,8 @@ def bootstrap_rank_correlation(first: np.ndarray, second: np.ndarray, rng: np.ra
     Returns
     -------
     Estimate
-        Correlation with a percentile bootstrap interval over songs. There is no interval for fewer than
-        `MIN_SONGS_BOOTSTRAP` songs, and no
-        estimate for fewer than 3 rows.
+        Correlation with a percentile bootstrap interval over songs. There is no interval for fewer than `MIN_SONGS_BOOTSTRAP`
+        songs, and no estimate for fewer than 3 rows.
     """
     n = first.shape[1]
 
@@ -220,7 +219,7 @@ class Tests:
 
 
 def sign_flip_tests(differences: np.ndarray, rng: np.random.Generator) -> Tests:
-    """Test each row of paired differences with sign flips, which are the same for all rows because songs are the same.
+    """Test each row of paired differences with sign flips, which are the same for all rows, because the songs are the same.
 
     The statistic is the absolute sum of a row. The sum of squares of a row does not change under sign flips, so its studentised
     mean orders the flips in the same way.

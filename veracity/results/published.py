@@ -69,7 +69,7 @@ def differences(config: Mapping[str, Any], n_songs: Mapping[str, int]) -> list[s
     if attacks["splits"] != ["test"]:
         deviations.append(f"the splits {', '.join(attacks['splits'])} are attacked, not test")
     if attacks["scope"] != "song" or attacks["seconds"] is not None:
-        deviations.append("parts of songs are attacked, not whole ones")
+        deviations.append("parts of songs are attacked, not whole songs")
     for domain, paper in PAPER.items():
         attack = attacks[domain]
         changed = [f"{key} {attack[key]}" for key, value in asdict(paper).items() if attack[key] != value]
@@ -87,7 +87,7 @@ def _detector_differs(config: Mapping[str, Any]) -> Iterator[str]:
     if detector["checkpoint"]:
         yield f"the supplied detector {detector['checkpoint']}"
     elif detector["training"]["n_updates"] != 40000:
-        yield f"a training of {detector['training']['n_updates']} updates, not 40000"
+        yield f"training runs of {detector['training']['n_updates']} updates, not 40000"
     if detector["architecture"] != {"layers": "ismir2015", "zero_mean": True}:
         yield f"the architecture {detector['architecture']}"
     if detector["threshold"] is not None:
@@ -134,9 +134,12 @@ def _flips(rates: pd.DataFrame, fill: str) -> Iterator[dict[str, Any]]:
     for panel in PANELS:
         yield row("Table 1", panel, "lime", 3, "flips with LIME's first 3 [%]", TABLE1[panel])
         for selection, what, published in zip(
-            ("lime_positive", "norm_as_many"), ("of positive weight by LIME", "as many by norm"), TABLE2[panel], strict=True
+            ("lime_positive", "norm_as_many"),
+            ("all of positive LIME weight", "the same number by norm"),
+            TABLE2[panel],
+            strict=True,
         ):
-            yield row("Table 2", panel, selection, 0, f"flips with all segments {what} [%]", published)
+            yield row("Table 2", panel, selection, 0, f"flips with segments: {what} [%]", published)
         for k, published in zip((1, 3, 5), FIGURE2[panel], strict=True):
             yield row("Figure 2", panel, "norm", k, f"flips with the {k} of highest norm [%]", published)
 
@@ -182,7 +185,7 @@ def _verdict(row: Any, *, comparable: bool) -> str:
     if not row.n:
         return UNKNOWN
     if np.isnan(row.low):
-        return f"not comparable: {row.n} excerpts determine no interval"
+        return f"not comparable: {row.n} excerpts are too few for an interval"
     return AGREES if row.low <= row.published <= row.high else DIFFERS
 
 
@@ -200,4 +203,4 @@ def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
         for row in rows.itertuples()
     ]
     shown = rows.assign(panel=panels)[["where", "panel", "what", "published", "ours", "low", "high", "n", "verdict"]]
-    return shown.rename(columns={"low": "low (95 %)", "high": "high (95 %)", "n": "our excerpts"})
+    return shown.rename(columns={"low": "low (95 %)", "high": "high (95 %)", "n": "excerpts of the run"})

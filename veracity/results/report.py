@@ -35,19 +35,19 @@ CAPTIONS = {
     "faithfulness_to_own_game": "Agreement of each explainer with the solution of its own game, and its score.",
     "fidelity_vs_correctness": "Whether the fidelity of LIME predicts a correct explanation, among excerpts of the same song.",
     "truths": "Sizes and numbers of flip sets, and the share of excerpts in which they are exactly monotone.",
-    "compare": "Comparison of the run and its variants, with differences to the run over the same songs (95 %).",
+    "compare": "Comparison of the run and its variants, with differences from the run over the same songs and 95 % intervals.",
     "controls": "Controls, in which the correct answer or the chance level is known by construction, with the expectations.",
     "listening": "Sounds of explanations, with predictions of the detector for the segments and for the sound.",
     "costs": "Time, memory and disk space by stage.",
     "variant_costs": "Cost of the run and its variants, together and separately.",
-    "corpus": "Properties of the songs, and problems of their audio and labels.",
+    "corpus": "Properties of the songs, and problems with their audio and labels.",
     "classifier": "The classifier that is attacked and explained, and how its masks are evaluated.",
-    "detector": "Scores of the detector by frame.",
+    "detector": "Frame-wise scores of the detector.",
     "attacks": "Number of excerpts that the attacks flip.",
     "table1": "Label flips by three segments (paper Table 1): sampled and exact LIME, norm, and the bounds.",
     "table2": "Label flips by all segments of positive weight, and by the same number by norm (paper Table 2).",
-    "published": "All published numbers of the paper with those of this run, and an assessment.",
-    "localisation": "Localised perturbations: identified segments, and identified segments among the necessary ones.",
+    "published": "All published numbers of the paper with those of this run, and a verdict.",
+    "localisation": "Segments of localised perturbations that explainers identify, of all segments and of those needed.",
     "smallest_sets": "Sizes of the smallest flip sets, which are upper bounds unless proved.",
     "fidelity": "Fidelity of LIME by fill.",
     "sampling_error": "Sampling error of LIME against the number of samples.",
@@ -105,7 +105,7 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 input (f(x)) and for the resynthesised sound. A perturbation of magnitudes has no phase; it is played with that of the
 original.</p>
 {% for title, group in sounds -%}
-<section class="heard">
+<section class="sounds">
 <h3>{{ title }}</h3>
 <div class="players">
 {% for one in group %}<figure>
@@ -141,7 +141,7 @@ src="data:audio/flac;base64,{{ one.audio }}"></audio>
 <h3>Configuration</h3>
 <pre>{{ configuration }}</pre>
 <script>
-// A click on a heading sorts its table: numbers by value, what has none last.
+// A click on a heading sorts its table: numbers by value, rows without a number last.
 for (const button of document.querySelectorAll("th button")) button.addEventListener("click", () => {
   const heading = button.parentElement, index = heading.cellIndex, body = heading.closest("table").tBodies[0];
   const falls = heading.getAttribute("aria-sort") === "ascending", sign = falls ? -1 : 1;
@@ -201,7 +201,7 @@ def write_report(
         warnings=warnings,
         commit=commit(),
         sounds=_sounds(Path(tables["listening"]).with_suffix(".csv"), Path(sounds)) if sounds else [],
-        inputs=yaml.safe_dump(dict(inputs or {}), allow_unicode=True) if inputs else "no files from outside",
+        inputs=yaml.safe_dump(dict(inputs or {}), allow_unicode=True) if inputs else "no external files",
         tables={name: _table(tables[name]) for name in _in_order(tables)},
         versions=yaml.safe_dump(versions()),
         configuration=yaml.safe_dump(dict(configuration), sort_keys=False),

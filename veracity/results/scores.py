@@ -174,7 +174,7 @@ def answers_of(
             yield answers(name, fill, sign * explanations.along(name, fill=fill), everything)
         for name in LOGIT:
             yield answers(name, fill, sign * _of_fill(explanations, name, fill), everything)
-        # There is no smallest set if the fill alone or no set decides for the label.
+        # There is no smallest set if the fill alone or no set yields the label.
         of_set = answers("smallest_set", fill, _of_fill(explanations, "smallest_set", fill), everything)
         yield replace(of_set, answered=_of_fill(explanations, "smallest_set_size", fill) > 0)
     for name in WEIGHTS:

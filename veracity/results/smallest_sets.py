@@ -63,10 +63,10 @@ def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
         "direction": [direction_title(original, label_name) for original in rows.original],
         "domain": rows.domain,
         "excerpts": rows.n,
-        "of these proved": rows.n_proved,
+        "with a proved size": rows.n_proved,
         "segments, mean": [f"{b}{m:.2f}" for b, m in zip(bound, rows.size_mean, strict=True)],
         "least": rows.size_min,
         "most": rows.size_max,
-        "with one smallest set": rows.n_unique,
+        "with a single smallest set": rows.n_unique,
     }
     return pd.DataFrame(shown)

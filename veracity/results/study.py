@@ -40,7 +40,7 @@ def kind_of(fill: str, *, privileged: bool) -> str:
 
 
 def with_fill(rows: pd.DataFrame, fill: str) -> pd.DataFrame:
-    """Select, of explainers with several fills, the rows of one fill and of the perturbation game."""
+    """Select the rows of one fill and of the perturbation game from those of explainers with several fills."""
     if rows.empty:
         return rows
     shown = rows.fill.isin(["", fill, CLEAN])

@@ -41,5 +41,5 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
     names = [name.removesuffix(POSITIVE) for name in dict.fromkeys(rows.selection) if name.endswith(POSITIVE)]
     others = [name for name in names if f"{name}{AS_MANY}" in set(rows.selection)]
     positive = {f"{name}{POSITIVE}": name for name in others}
-    as_many = {f"{name}{AS_MANY}": f"norm, as many as {name}" for name in others}
+    as_many = {f"{name}{AS_MANY}": f"norm, same number as {name}" for name in others}
     return as_paper_table(rows, TITLES | positive | as_many)

@@ -23,11 +23,11 @@ NUMBERS = {
     "n_minimal": "inclusion-minimal flip sets",
     "core_of_smallest": "segments in every smallest set",
     "core_of_minimal": "segments in every minimal set",
-    "n_necessary": "segments without which the rest does not flip",
+    "n_necessary": "segments whose removal undoes the flip",
     "flipping_share": "share of all sets that flip",
-    "not_monotone": "share of flip sets that a larger set undoes",
-    "monotone": "does no larger set undo any flip set?",
-    "norm_flips": "does the norm's choice of as many segments as a smallest set flip?",
+    "not_monotone": "share of flip sets with a superset that does not flip",
+    "monotone": "do all supersets of flip sets flip (exactly monotone)?",
+    "norm_flips": "do the s segments of highest norm flip (s: size of a smallest flip set)?",
     "norm_flips_3": "do the three segments of highest norm flip?",
     "best_flips_3": "do any three segments flip?",
 }
@@ -96,7 +96,7 @@ def table(rows: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
 def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
     """Format `table` for display, with one row per quantity and one column per panel."""
-    shown: dict[str, dict[str, str]] = {name: {"of an excerpt": words} for name, words in NUMBERS.items()}
+    shown: dict[str, dict[str, str]] = {name: {"quantity": words} for name, words in NUMBERS.items()}
     for row in rows.itertuples():
         heading = f"{row.domain}, {direction_title(row.original, label_name)} ({row.n} excerpts of {row.n_songs} songs)"
         interval = "" if np.isnan(row.low) else f" ({row.low:.3g} to {row.high:.3g})"
@@ -148,9 +148,9 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
             ax.tick_params(which="both", labelsize=7)
     put_footnote(
         figure,
-        f"{footnote}. Values of single excerpts, without intervals; the table has the means over songs with theirs. Points are "
-        "shifted at random by up to 0.12 segments, and up or down by at most 5 %. Exactly monotone: no larger set undoes any "
-        "flip set.",
+        f"{footnote}. Values of single excerpts, without intervals; the table has means over songs with intervals. Points are "
+        "shifted at random by up to 0.12 segments, and up or down by at most 5 %. Exactly monotone: all supersets of "
+        "flip sets flip.",
     )
     return figure
 
@@ -159,7 +159,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
 AXES = (
     ("segments of a smallest flip set", "excerpts [%]"),
     ("segments of a smallest flip set", "minimal flip sets of the excerpt"),
-    ("flip sets that a larger set undoes [%]", "excerpts with this share or less [%]"),
+    ("flip sets with a superset that does not flip [%]", "excerpts with this share or less [%]"),
 )
 
 

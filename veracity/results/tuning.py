@@ -33,7 +33,7 @@ def table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Pooled runs. ``best`` marks the setting of each domain that flips most excerpts.
+        Pooled runs. ``best`` marks the setting of each domain that flips the most excerpts.
     """
     keys = ["domain", "eps", "eta", "alpha"]
     pooled = pd.DataFrame(rows).groupby(keys, sort=False)

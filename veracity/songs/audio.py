@@ -47,8 +47,8 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
     Raises
     ------
     CorpusError
-        If the file is missing, empty, damaged, too short or too long, if its sample rate is implausible, or if its samples
-        are not finite or exceed full scale by far.
+        If the file is missing, empty, damaged, too short or too long, if its sample rate is implausible, or if its samples are
+        not finite or far exceed full scale.
     """
     return load_audio_and_stats(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
 
@@ -238,7 +238,7 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
 
 
 def _check_samples(path: Path, n_samples: int, peak: float) -> None:
-    """Reject files without samples and samples that are not finite or exceed full scale by far."""
+    """Reject files without samples and samples that are not finite or far exceed full scale."""
     if not n_samples:
         raise CorpusError(f"{path}: no samples. Replace it, or remove its line from the lists.")
     if not isfinite(peak):

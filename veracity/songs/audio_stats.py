@@ -1,4 +1,4 @@
-"""Measurements of the audio of a song from decoding, which its spectrogram passes on to the table ``corpus``."""
+"""Measurements of the audio of a song during decoding; the spectrogram stores them for the table ``corpus``."""
 
 from dataclasses import dataclass
 from math import nan
@@ -15,10 +15,10 @@ class AudioStats:
     skipped_bytes: float = note("number of bytes of an MP3 file between its frames", default=nan)
     cut_off: bool = note("whether the file ends within a frame or without an end mark", default=False)
     sample_rate: float = note("sampling rate of the file, Hz", default=nan)
-    channels: float = note("of the file", default=nan)
+    channels: float = note("number of channels of the file", default=nan)
     peak: float = note("largest magnitude of any channel; full scale is 1", default=nan)
     clipped_share: float = note("share of samples, of all channels, at or beyond full scale", default=nan)
-    silent_share: float = note("share of intervals of 10 ms whose peak, averaged over channels, is below -60 dB", default=nan)
+    silent_share: float = note("share of 10 ms blocks of the averaged channels whose peak is below -60 dB", default=nan)
     dc_offset: float = note("mean of the average of the channels", default=nan)
     averaging_loss_db: float = note("power of the channels relative to that of their average, dB", default=nan)
     audio_digest: str = note("digest of the samples of the average of the channels: SHA-256, 16 hexadecimal digits", default="")

@@ -74,7 +74,7 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
     for number, line, parts in _rows(Path(path)):
         where, got = f"{path}, line {number}", f"got {shortened(line.strip())!r}"
         if len(parts) < 3 or not all(re.fullmatch(NUMBER, part, re.ASCII) for part in parts[:2]):
-            raise CorpusError(f"{where}: malformed, {got}. Write start and end in seconds, as 12.5, and a label.")
+            raise CorpusError(f"{where}: malformed, {got}. Write start and end in seconds, such as 12.5, and a label.")
         if len(parts) > 3 or parts[2] not in label_of:
             known = " or ".join(map(shortened, label_of))
             raise CorpusError(
@@ -82,7 +82,7 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
             )
         start, end, label = float(parts[0]), float(parts[1]), label_of[parts[2]]
         if not 0 <= start < end < np.inf:
-            raise CorpusError(f"{where}: the end must be after the start, and both finite, {got}. Correct the times.")
+            raise CorpusError(f"{where}: the end must be after the start, and both must be finite, {got}. Correct the times.")
         expected = intervals[-1].end_seconds if intervals else 0.0
         if gaps_are_nosing and start > expected + GAP_SECONDS:
             intervals.append(Interval(expected, start, "nosing"))

@@ -21,11 +21,11 @@ def quality_problems(song: Spectrogram) -> list[str]:
             ("run {:.1f} s past", "they are clipped") if overhang > 0 else ("end {:.1f} s before", "the last is extended")
         )
         if -overhang > EARLY * song.seconds:
-            cure = "are their times seconds?"
+            cure = "are their times in seconds?"
         problems.append(f"labels {end.format(abs(overhang))} the end of the audio: {cure}")
     if abs(song.claimed_seconds - song.seconds) > CLAIM_SECONDS:
         problems.append(
-            f"decodes to {song.seconds:.1f} s where the file should hold {song.claimed_seconds:.1f} s: "
+            f"decodes to {song.seconds:.1f} s where the file should contain {song.claimed_seconds:.1f} s: "
             "it is cut or damaged, and labels may be off"
         )
     if song.skipped_bytes > 0:

@@ -222,7 +222,10 @@ class Model(ModelSettings):
     """User-supplied model instead of the paper's detector."""
 
     build: Target | None = None
-    predict: Annotated[Target | None, about("Black box: log-mel excerpts (n, frames, bands) to P(sing) (n,).")] = None
+    predict: Annotated[
+        Target | None,
+        about("Black box, a function from log-mel excerpts (n, frames, bands) to P(sing) (n,); null: none."),
+    ] = None
 
 
 @settings("flips")

@@ -1,4 +1,4 @@
-"""Explained model."""
+"""Loading of the explained model with its settings."""
 
 import logging
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from typing import Any
 
 from veracity.errors import VeracityError
 from veracity.jobs import provenance as provenance_of
-from veracity.jobs.usage import told_at_end, told_at_start
+from veracity.jobs.usage import startup_line, usage_lines
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def job(snakemake: Any) -> Iterator[None]:
 
     The log also contains total CPU time, CPU time of start-up, and peak memory, which `veracity.results.costs` reads.
     """
-    before = told_at_start()
+    before = startup_line()
     with (
         Path(snakemake.log[0]).open("w", buffering=1, encoding="utf-8") as log,
         redirect_stdout(log),
@@ -39,7 +39,7 @@ def job(snakemake: Any) -> Iterator[None]:
         try:
             provenance_of.check_inputs(snakemake.input)
             yield
-            print(told_at_end())
+            print(usage_lines())
         except VeracityError as error:
             print(f"error: {error}")
             sys.exit(1)

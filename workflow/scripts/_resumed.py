@@ -1,4 +1,4 @@
-"""Saved state of a job that resumes after it was killed."""
+"""Saved state from which a killed job resumes."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ with job(snakemake):
         snakemake,
         table,
         compare.page(table, label_name),
-        "Comparison of the run and its variants, with differences to the run (95 %)",
+        "Comparison of the run and its variants, with differences from the run and 95 % intervals",
     )
     write_csv(snakemake, curves, snakemake.output.curves)
     figure = compare.plot(

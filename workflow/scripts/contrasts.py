@@ -13,6 +13,6 @@ with job(snakemake):
         snakemake,
         table,
         contrasts.page(table, label_name),
-        f"Declared contrasts in {snakemake.params.contrasts['score']}",
+        f"Declared contrasts of {snakemake.params.contrasts['score']}",
         empty=NO_TRUTH,
     )

@@ -1,4 +1,4 @@
-"""Rule corpus: properties of each song, and an assessment of its audio and labels."""
+"""Rule corpus: properties of each song, and a verdict on its audio and labels."""
 
 import logging
 

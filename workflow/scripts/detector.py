@@ -12,4 +12,4 @@ with job(snakemake):
     scores = {split: {p.detector: score_split(p, split) for p in predictions} for split in ("valid", "test")}
     known = {split: of_split for split, of_split in scores.items() if all(of_split.values())}
     table = detector.table(known, {p.detector: p.threshold for p in predictions})
-    write_table(snakemake, table, detector.page(table), "Scores of the detector by frame, after the median filter")
+    write_table(snakemake, table, detector.page(table), "Frame-wise scores of the detector, after the median filter")

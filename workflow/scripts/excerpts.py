@@ -37,5 +37,5 @@ with job(snakemake):
         song=snakemake.wildcards.song,
         model=predict or "",
     )
-    print(f"{len(excerpts.original)} excerpts picked of {excerpts.n_flipped[-1].sum()} flipped")
+    print(f"{len(excerpts.original)} of {excerpts.n_flipped[-1].sum()} flipped excerpts drawn")
     store.write(snakemake.output[0], excerpts, provenance(snakemake))

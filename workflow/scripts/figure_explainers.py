@@ -1,4 +1,4 @@
-"""Rule figure_explainers: flip curves of all explainers, grouped by access to the model, with their exact bounds."""
+"""Rule figure_explainers: flip curves of the best explainers of each kind, with exact bounds."""
 
 from veracity.results import figure_explainers
 from veracity.results.canvas import save

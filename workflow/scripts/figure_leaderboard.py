@@ -1,4 +1,4 @@
-"""Rule figure_leaderboard: area under the flip curve of all explainers, with intervals."""
+"""Rule figure_leaderboard: area under the flip curve of the best explainers of each query budget, with intervals."""
 
 from veracity.results import figure_leaderboard
 from veracity.results.canvas import save

@@ -1,4 +1,4 @@
-"""Rule flips: flips of the label by segments of the perturbations of one song, selected by LIME, norm and all sets."""
+"""Rule flips: flips of the label by segments of one song's perturbations: those of LIME, of the norm, and all sets."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import flips

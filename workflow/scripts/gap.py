@@ -1,4 +1,4 @@
-"""Rule gap: decomposition of the difference between the paper's LIME and the best ranking."""
+"""Rule gap: decomposition of the gap between the paper's LIME and the best ranking."""
 
 from veracity.results import gap
 from veracity.results.canvas import save

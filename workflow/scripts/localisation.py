@@ -8,4 +8,4 @@ from _tables import write_table
 
 with job(snakemake):
     table = localisation.table(read_table(snakemake.input[0], snakemake.params.label_name))
-    write_table(snakemake, table, title="Localised perturbations: identified segments, and necessary segments")
+    write_table(snakemake, table, title="Localised perturbations: identified segments and needed segments")

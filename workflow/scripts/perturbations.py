@@ -1,4 +1,4 @@
-"""Rule perturbations: attack one song on the waveform or the spectrogram; resumes after it was killed."""
+"""Rule perturbations: attack one song on the waveform or the spectrogram; a killed job resumes."""
 
 from dataclasses import replace
 

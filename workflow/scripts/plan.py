@@ -11,7 +11,7 @@ with job(snakemake):
     snakefile = Path(snakemake.scriptdir).resolve().parents[1] / "Snakefile"
     cores, processes = snakemake.params.cores, snakemake.threads
     table, (words,) = plan(snakemake.params.settings, snakefile, cores=[cores], processes=processes)
-    write_table(snakemake, table, as_page(table), f"What this run will cost: {words}")
+    write_table(snakemake, table, as_page(table), f"Predicted cost of this run: {words}")
     text = f"{as_page(table).to_markdown(index=False)}\n\n{words}"
     print(text)
 print(text)  # in the terminal, because the output above is in the log

@@ -1,4 +1,4 @@
-"""Rule published: all numbers published in the paper with those of this run, and an assessment."""
+"""Rule published: all numbers published in the paper with those of this run, and a verdict."""
 
 from veracity.results import published
 from veracity.results.pooling import read_table

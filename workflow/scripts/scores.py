@@ -12,5 +12,5 @@ with job(snakemake):
     artefacts = {"flips": Flips, "explanations": Explanations, "attributions": Attributions}
     read = [read_all(snakemake.input.get(name), kind) for name, kind in artefacts.items()]
     settings = {name: snakemake.params[name] for name in ("seed", "n_samples", "n_rankings")}
-    # 15 digits, so that equal sums of scores remain equal in tests of significance.
+    # 15 digits, so that equal sums of scores remain equal in significance tests.
     write_csv(snakemake, scores.table(*read, **settings), snakemake.output.table, digits=15)

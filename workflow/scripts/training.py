@@ -1,4 +1,4 @@
-"""Rule training: train one detector; resumes after it was killed."""
+"""Rule training: train one detector; a killed job resumes."""
 
 import pandas as pd
 

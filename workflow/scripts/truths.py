@@ -13,5 +13,7 @@ with job(snakemake):
     rows = truths.rows_of(read_all(snakemake.input, Flips))
     write_csv(snakemake, rows, snakemake.output.excerpts)
     table = truths.table(rows, seed=snakemake.params.seed)
-    write_table(snakemake, table, truths.page(table, label_name), "Flip sets: sizes, numbers and monotonicity", empty=NO_TRUTH)
+    write_table(
+        snakemake, table, truths.page(table, label_name), "Sizes, numbers and monotonicity of flip sets", empty=NO_TRUTH
+    )
     save(truths.plot(rows, footnote=snakemake.params.note, label_name=label_name), snakemake.output.png, snakemake.output.pdf)

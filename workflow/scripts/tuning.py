@@ -1,4 +1,4 @@
-"""Rule tuning: setting of the attacks that flips most excerpts of the validation songs."""
+"""Rule tuning: attack settings that flip the most excerpts of the validation songs."""
 
 from veracity.results import tuning
 

@@ -29,7 +29,7 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     equal. Axes of length 1 are removed, and a stack of drawings is split.
 
     Pickles are read by an unpickler that accepts only arrays in dictionaries, lists and tuples, so that no code is executed
-    (`veracity.experiments.drawing.pickles`). Numbers and texts beside the arrays are ignored.
+    (`veracity.experiments.drawing.pickles`). Numbers and text other than arrays are ignored.
 
     A file, and the content of an archive or image, may have at most 64 MiB. Further limits are 1000 drawings, 50 000 opcodes of
     a pickle, a million members of containers, and 4 nested containers.
@@ -52,8 +52,8 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     Raises
     ------
     DrawingError
-        If the path is missing, not a regular file or of an unknown type. Also if a file is damaged, unsafe, beyond the limits,
-        or contains no drawing of this shape.
+        If the path is missing, is not a regular file or has an unknown type, or if a file is damaged, unsafe, beyond the
+        limits, or contains no drawing of this shape.
     """
     path = Path(path)
     drawings: dict[str, np.ndarray] = {}
@@ -175,7 +175,7 @@ _READERS: dict[str, Callable[[bytes, int, int], Any]] = {
 }
 
 
-# Types of texts and numbers, which are ignored beside the arrays.
+# Types of numbers and text, which are ignored unless they are arrays of drawings.
 _BESIDE = (str, bytes, bool, int, float, complex, np.generic, np.ndarray)
 
 

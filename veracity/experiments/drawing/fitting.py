@@ -17,7 +17,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class DrawingError(VeracityError):
-    """Error of an excerpt that is "sing" already, or of a file without drawings."""
+    """Error for an excerpt that is already "sing", or for a file without valid drawings."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -80,7 +80,7 @@ def _stroke(painter: Any, points: Sequence[tuple[float, float]], thickness: floa
 
 @cache
 def _glyphs(text: str) -> tuple[np.ndarray, ...]:
-    """Return the outlines of a text in the unit square, in the typeface of matplotlib, which is equal on every machine."""
+    """Return the outlines of a text in the unit square, in the typeface of matplotlib, which is the same on every machine."""
     if not text:
         return ()
     from matplotlib import get_data_path

@@ -1,8 +1,8 @@
 """Shapes to draw on a spectrogram until a detector classifies it as singing (paper section 5.1, Figure 1).
 
 A shape is defined in the unit square, x along time and y along frequency, upwards. Rasterised, it is a *coverage*: an array of
-shape (n_frames, n_mels) in [0, 1], band 0 lowest, with the covered share of each cell. A drawing raises covered cells of the
-log-mel spectrogram towards a level and never lowers a cell.
+shape (n_frames, n_mels) in [0, 1] with the covered share of each cell, where band 0 is the lowest. A drawing raises covered
+cells of the log-mel spectrogram towards a level and never lowers a cell.
 
 The idea is that of https://github.com/f0k/singing_horse (reference [17] of the paper). The shapes differ from those of the
 authors, whose drawings can be imported with `import_drawings`.

@@ -1,19 +1,19 @@
-// What is drawn, clicked and heard; every number comes from the library, by way of the server.
+// Drawing, controls and players of the page; every number comes from the library through the server.
 const $ = (id) => document.getElementById(id);
 const state = {
   about: null, song: null, start: 0, coverage: null, undo: [], drawn: null, abort: null,
-  cross: null, penDown: false, last: null, // the keyboard's cross, whether it draws, and where the pointer was that draws
+  cross: null, penDown: false, last: null, // position of the keyboard's cross, whether it draws, and last position of the drawing pointer
 };
-const PAGE = String(Math.random()); // a drawing supersedes older ones of this page alone
+const PAGE = String(Math.random()); // a drawing supersedes older ones of the same page only
 const GONE = "The page's server does not answer. Start it again as before (veracity page or make page), and reload this page.";
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const text = (values) => { let s = ""; for (const v of values) s += String.fromCharCode(v); return btoa(s); };
 const words = { sing: "sing", nosing: "no sing" };
-const told = (value, digits = 3) => value.toFixed(digits).replace(/^-(0\.0*)$/, "$1");
+const rounded = (value, digits = 3) => value.toFixed(digits).replace(/^-(0\.0*)$/, "$1");
 
-function digits(threshold, ...ps) { // as many as distinguish each P(sing) from the threshold
+function digits(threshold, ...ps) { // number of digits that distinguish each P(sing) from the threshold
   let n = 3;
-  while (n < 15 && ps.some((p) => p !== threshold && told(p, n) === told(threshold, n))) n++;
+  while (n < 15 && ps.some((p) => p !== threshold && rounded(p, n) === rounded(threshold, n))) n++;
   return n;
 }
 
@@ -32,16 +32,16 @@ function ask(path, question, signal) {
   return fetched(path, { ...asked, signal });
 }
 
-function say(id, message, isError = false) {
+function report(id, message, isError = false) {
   $(id).textContent = message;
   $(id).classList.toggle("error", isError);
 }
 
-function outdated(isOutdated, ...ids) { // grey what belongs to an older drawing
+function outdated(isOutdated, ...ids) { // grey out the results of an older drawing
   for (const id of ids) { $(id).classList.toggle("outdated", isOutdated); $(id).setAttribute("aria-busy", isOutdated); }
 }
 
-// --- pictures ---------------------------------------------------------------------------------------------------------
+// --- images ---------------------------------------------------------------------------------------------------------
 
 function picture(values, nFrames, nMels) { // time from left to right, low bands at the bottom
   const canvas = document.createElement("canvas");
@@ -75,7 +75,7 @@ function showExcerpt() {
   c.imageSmoothingEnabled = false;
   const drawn = state.drawn || state.song.values.subarray(state.start * about.n_mels, (state.start + about.n_frames) * about.n_mels);
   c.drawImage(picture(drawn, about.n_frames, about.n_mels), 0, 0, canvas.width, canvas.height);
-  if (!state.drawn) { // a stroke that has not been answered yet
+  if (!state.drawn) { // a stroke without a result so far
     c.fillStyle = "#ffffffb0";
     state.coverage.forEach((v, i) => { if (v > 64) c.fillRect(Math.floor(i / about.n_mels) * w, canvas.height - (i % about.n_mels + 1) * h, w, h); });
   }
@@ -92,14 +92,14 @@ function showExcerpt() {
   }
 }
 
-function edgesOf(grid, alongTime) { // where one segment ends and the next begins
+function edgesOf(grid, alongTime) { // borders between segments
   const found = [], { segments: s, n_mels: n, n_frames: f } = grid;
   if (alongTime) for (let t = 1; t < f; t++) { if (s[t * n] !== s[(t - 1) * n]) found.push(t); }
   else for (let m = 1; m < n; m++) { if (s[m] !== s[m - 1]) found.push(m); }
   return found;
 }
 
-function axis(id, from, to) { // seconds below a picture
+function axis(id, from, to) { // seconds below an image
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120].find((s) => (to - from) / s <= 8) || 300;
   $(id).replaceChildren();
   for (let i = Math.ceil(from / step); i * step <= to; i++) {
@@ -117,7 +117,7 @@ function choose(start) {
   state.start = Math.max(0, Math.min(song.n - about.n_frames, Math.round(start)));
   $("start").value = state.start;
   const seconds = state.start / about.frames_per_second;
-  $("start-told").textContent = seconds.toFixed(2) + " s";
+  $("start-value").textContent = seconds.toFixed(2) + " s";
   $("start").setAttribute("aria-valuetext", seconds.toFixed(2) + " seconds");
   axis("excerpt-axis", seconds, seconds + about.n_frames / about.frames_per_second);
   lift();
@@ -168,18 +168,18 @@ function place(event) {
   return [(event.clientX - box.left) / box.width * n_frames - 0.5, (1 - (event.clientY - box.top) / box.height) * n_mels - 0.5];
 }
 
-async function changed() { // request the explanation of the present drawing; answers to older drawings are dropped
+async function changed() { // request the explanation of the current drawing; results for older drawings are dropped
   state.drawn = null;
   state.abort?.abort();
   const { signal } = state.abort = new AbortController();
   showSong();
   showExcerpt();
   outdated(true, "verdict", "why", "sounds");
-  say("told", "computing …");
-  say("heard", "");
+  report("outcome", "computing …");
+  report("sound-outcome", "");
   const asked = { song: state.song.song, page: PAGE, start: state.start, coverage: text(state.coverage), strength: Number($("strength").value) };
   const began = performance.now();
-  let where = "told";
+  let where = "outcome";
   try {
     const found = await ask("explain", asked, signal);
     state.found = found;
@@ -187,32 +187,32 @@ async function changed() { // request the explanation of the present drawing; an
     showExcerpt();
     showFound(found);
     outdated(false, "verdict", "why");
-    where = "heard";
+    where = "sound-outcome";
     document.body.dataset.milliseconds = Math.round(performance.now() - began);
     const sounds = await ask("sound", asked, signal);
     $("sound-before").src = sounds.before;
     $("sound-after").src = sounds.after;
-    sayHeard(found, sounds);
+    describeSound(found, sounds);
     outdated(false, "sounds");
   } catch (error) {
-    if (signal.aborted) return; // its successor reports
-    if (error.superseded) return changed(); // by an older one that came to the server later
-    say(where, error.message, true);
+    if (signal.aborted) return; // the newer request reports
+    if (error.superseded) return changed(); // by an older request that reached the server later
+    report(where, error.message, true);
     for (const id of ["sound-before", "sound-after"]) $(id).removeAttribute("src");
     for (const id of ["verdict", "why", "sounds"]) $(id).setAttribute("aria-busy", false);
   }
 }
 
-function sayHeard(found, sounds) {
-  const { p_heard: p, label_heard: label } = sounds, p_told = told(p, digits(state.about.threshold, p));
+function describeSound(found, sounds) {
+  const { p_sound: p, label_sound: label } = sounds, p_rounded = rounded(p, digits(state.about.threshold, p));
   const same = label === found.label_drawn, drawing = `the drawing is “${words[found.label_drawn]}”`;
-  const silent = found.touched.length && !sounds.is_heard
+  const silent = found.touched.length && !sounds.is_audible
     ? "The drawing is not audible: the song is digital silence there, which remains silent when amplified. " : "";
-  const unlike = found.flips ? "The drawing flips the label, its sound does not" : "The sound of the drawing flips the label, the drawing does not";
-  say("heard", silent + (same
-    ? `For the sound of the drawing, the detector also predicts “${words[label]}”, with P(sing) = ${p_told}.`
-    : `${unlike}: ${drawing}, its sound “${words[label]}” with P(sing) = ${p_told}.`));
-  $("heard").classList.toggle("note", Boolean(silent) || !same);
+  const unlike = found.flips ? "The drawing flips the label, but its sound does not" : "The sound of the drawing flips the label, but the drawing does not";
+  report("sound-outcome", silent + (same
+    ? `For the sound of the drawing, the detector also predicts “${words[label]}”, with P(sing) = ${p_rounded}.`
+    : `${unlike}: ${drawing}, and its sound is “${words[label]}” with P(sing) = ${p_rounded}.`));
+  $("sound-outcome").classList.toggle("note", Boolean(silent) || !same);
 }
 
 function hint(found) {
@@ -223,12 +223,12 @@ function hint(found) {
 
 function showFound(found) {
   const { threshold } = state.about, n_digits = digits(threshold, found.p_clean, found.p_drawn);
-  $("before").textContent = `P(sing) = ${told(found.p_clean, n_digits)}, “${words[found.label_clean]}”`;
-  $("after").textContent = `${told(found.p_drawn, n_digits)}, “${words[found.label_drawn]}”`;
-  $("beside").textContent = `(threshold ${told(threshold, n_digits)})`;
+  $("before").textContent = `P(sing) = ${rounded(found.p_clean, n_digits)}, “${words[found.label_clean]}”`;
+  $("after").textContent = `${rounded(found.p_drawn, n_digits)}, “${words[found.label_drawn]}”`;
+  $("beside").textContent = `(threshold ${rounded(threshold, n_digits)})`;
   $("after").className = found.flips ? "flipped" : "";
   const sets = found.smallest_sets, n = sets.length, isDrawn = state.coverage.some(Boolean);
-  say("told", found.flips ? "The label has flipped." : found.touched.length ? "The label is still the same." + hint(found)
+  report("outcome", found.flips ? "The label has flipped." : found.touched.length ? "The label has not changed." + hint(found)
     : isDrawn ? "The drawing is not louder than the song anywhere. Choose a higher level." : "Nothing is drawn yet.");
   $("fidelity").textContent = `fidelity ${found.fidelity.toFixed(2)}`;
   table($("lime"), found.lime);
@@ -237,17 +237,17 @@ function showFound(found) {
   sets.forEach((one) => one.forEach((s) => count[s]++));
   $("sets-figure").hidden = !found.touched.length;
   table($("sets"), count.map((c) => (n ? c / n : 0)), (v, i) => (found.touched.includes(i) ? (n ? Math.round(100 * v) + " %" : "·") : ""), "70 110 190");
-  $("sets-told").textContent = n
-    ? `${setsTold(n, sets[0].length)}. Table: percentage of these sets that contain each segment. ${n > 1 ? "The first" : "It"}: {${sets[0].join(", ")}}.`
+  $("sets-summary").textContent = n
+    ? `${describeSets(n, sets[0].length)}. Table: percentage of these sets that contain each segment. ${n > 1 ? "The first" : "It"}: {${sets[0].join(", ")}}.`
     : "No part of the drawing flips the label. Dots: segments that contain part of the drawing.";
 }
 
-function setsTold(n, size) {
+function describeSets(n, size) {
   const of = size > 1 ? `${size} segments` : "one segment";
   return n > 1 ? `${n} sets of ${of} each flip the label; no smaller set does` : `1 set of ${of} flips the label; no smaller set does`;
 }
 
-function table(element, values, shown = (v) => told(v), above = "0 150 110") { // arranged like the excerpt: time from left to right, low bands at the bottom
+function table(element, values, shown = (v) => rounded(v), above = "0 150 110") { // arranged like the excerpt: time from left to right, low bands at the bottom
   const { n_time, n_band } = state.about.grid, most = Math.max(1e-9, ...values.map(Math.abs));
   element.replaceChildren();
   for (let band = n_band - 1; band >= 0; band--) {
@@ -270,7 +270,7 @@ async function stamp() {
     remember();
     shape.forEach((v, i) => { state.coverage[i] = Math.max(state.coverage[i], v); });
     changed();
-  } catch (error) { say("told", error.message, true); }
+  } catch (error) { report("outcome", error.message, true); }
 }
 
 function undo() {
@@ -290,7 +290,7 @@ function keys(event) {
   if (event.key.toLowerCase() === "z") return undo();
   state.cross ??= [Math.floor(n_frames / 2), Math.floor(n_mels / 2)];
   if (event.key === " ") {
-    if (event.repeat) return; // of a key that is held
+    if (event.repeat) return; // a key that is held down
     if (lift()) return changed();
     state.penDown = true;
     remember();
@@ -308,7 +308,7 @@ function listen() {
     if (e.button || !e.isPrimary) return;
     canvas.setPointerCapture(e.pointerId);
     lift();
-    state.cross = null; // shapes go to the middle again
+    state.cross = null; // shapes are drawn in the middle again
     remember();
     state.last = place(e);
     stroke(state.last, state.last);
@@ -326,7 +326,7 @@ function listen() {
     choose((e.clientX - box.left) / box.width * state.song.n - state.about.n_frames / 2);
   });
   $("start").addEventListener("input", (e) => choose(Number(e.target.value)));
-  for (const id of ["width", "strength", "size"]) $(id).addEventListener("input", (e) => { $(id + "-told").textContent = e.target.value; });
+  for (const id of ["width", "strength", "size"]) $(id).addEventListener("input", (e) => { $(id + "-value").textContent = e.target.value; });
   $("strength").addEventListener("change", changed);
   $("stamp").addEventListener("click", stamp);
   $("undo").addEventListener("click", undo);
@@ -338,12 +338,12 @@ function listen() {
 async function upload(event) {
   const [file] = event.target.files;
   if (!file) return;
-  say("state", `Loading ${file.name} …`);
+  report("state", `Loading ${file.name} …`);
   try {
     const { song } = await fetched("upload?name=" + encodeURIComponent(file.name), { method: "PUT", body: file });
     await fetchSong("?song=" + song);
-    say("state", "");
-  } catch (error) { say("state", error.message, true); }
+    report("state", "");
+  } catch (error) { report("state", error.message, true); }
   $("upload").value = ""; // the same file can be chosen again
 }
 
@@ -351,8 +351,8 @@ async function save(event) {
   event.preventDefault();
   try {
     const { path } = await ask("save", { name: $("name").value, coverage: text(state.coverage) });
-    say("saved", `Saved as ${path}. To use it in a run, set drawings: {folder: ${state.about.drawings}} in its configuration.`);
-  } catch (error) { say("saved", error.message, true); }
+    report("saved", `Saved as ${path}. To use it in a run, set drawings: {folder: ${state.about.drawings}} in its configuration.`);
+  } catch (error) { report("saved", error.message, true); }
 }
 
 async function fetchSong(which = "") {
@@ -360,7 +360,7 @@ async function fetchSong(which = "") {
   state.song = { ...song, values: bytes(song.image) };
   state.song.picture = picture(state.song.values, song.n, state.about.n_mels);
   $("song-name").textContent = song.name;
-  say("note", song.note);
+  report("note", song.note);
   axis("song-axis", 0, song.n / state.about.frames_per_second);
   $("start").max = song.n - state.about.n_frames;
   const half = Math.floor(state.about.n_frames / 2), above = song.p_sing.slice(half, song.n - half).map((p) => p - state.about.threshold);
@@ -377,7 +377,7 @@ function showRuns(listed) {
   $("run").hidden = false;
   $("run-broken").textContent = listed.map((row) => row.error).filter(Boolean).join("\n");
   $("run-choice").hidden = !rows.length;
-  if (!listed.length) return say("run-state", "This run has no adversarial excerpts, because no attack has flipped a label.");
+  if (!listed.length) return report("run-state", "This run has no adversarial excerpts, because no attack has flipped a label.");
   rows.forEach((row, i) => $("run-song").add(new Option(`${row.song}, ${row.domain} attack`, i)));
   if (!rows.length) return;
   const excerpts = () => {
@@ -391,13 +391,13 @@ function showRuns(listed) {
   $("k").addEventListener("input", showChoices);
   $("all").addEventListener("click", () => toggle(2 ** run.chosen.n - 1));
   $("none").addEventListener("click", () => toggle(0));
-  $("run-listen").addEventListener("click", () => hear(run.mask));
+  $("run-listen").addEventListener("click", () => play(run.mask));
   excerpts();
 }
 
 async function fetchExcerpt(row) {
   const question = { domain: row.domain, song: row.song, number: Number($("run-excerpt").value) };
-  say("run-state", "All sets of segments are evaluated …");
+  report("run-state", "Evaluating all sets of segments …");
   try {
     const found = await ask("run/excerpt", question);
     const n = found.n_time * found.n_band;
@@ -416,10 +416,10 @@ async function fetchExcerpt(row) {
       button.addEventListener("click", () => toggle(run.mask ^ (1 << i)));
       toggles.append(button);
     }
-    say("run-state", "");
+    report("run-state", "");
     toggle(0);
     showChoices();
-  } catch (error) { say("run-state", error.message, true); }
+  } catch (error) { report("run-state", error.message, true); }
 }
 
 const pOf = (mask) => run.chosen.p_sing[mask];
@@ -430,23 +430,23 @@ const segmentsOf = (mask) => [...Array(run.chosen.n).keys()].filter((i) => mask 
 function toggle(mask) {
   run.mask = mask;
   for (const button of $("toggles").children) button.setAttribute("aria-pressed", Boolean(mask & (1 << button.dataset.segment)));
-  const n_digits = digits(run.chosen.threshold, pOf(mask)), beside = told(run.chosen.threshold, n_digits);
-  $("run-told").textContent = `P(sing) = ${told(pOf(mask), n_digits)}, “${words[labelOf(mask)]}”: ${verdict(mask)} (threshold ${beside})`;
-  $("run-told").classList.toggle("flipped", verdict(mask) === "flipped");
+  const n_digits = digits(run.chosen.threshold, pOf(mask)), beside = rounded(run.chosen.threshold, n_digits);
+  $("run-outcome").textContent = `P(sing) = ${rounded(pOf(mask), n_digits)}, “${words[labelOf(mask)]}”: ${verdict(mask)} (threshold ${beside})`;
+  $("run-outcome").classList.toggle("flipped", verdict(mask) === "flipped");
 }
 
 function showChoices() {
   const k = Number($("k").value), { rankings, best } = run.chosen, body = $("choices").tBodies[0];
-  $("k-told").textContent = k;
+  $("k-value").textContent = k;
   const first = (ranking) => ranking.slice(0, k).reduce((mask, s) => mask | (1 << s), 0);
   const choices = { "LIME": first(rankings.lime), "norm": first(rankings.norm), "best": best[k] };
   body.replaceChildren();
   for (const [name, mask] of Object.entries(choices)) {
-    const row = body.insertRow(), p = told(pOf(mask), digits(run.chosen.threshold, pOf(mask)));
+    const row = body.insertRow(), p = rounded(pOf(mask), digits(run.chosen.threshold, pOf(mask)));
     const cells = [name, segmentsOf(mask).join(", ") || "none", p, `“${words[labelOf(mask)]}”, ${verdict(mask)}`];
     cells.forEach((cell) => { row.insertCell().textContent = cell; });
     const last = row.insertCell();
-    for (const [label, act] of [["Show", () => toggle(mask)], ["Listen", () => { toggle(mask); hear(mask); }]]) {
+    for (const [label, act] of [["Show", () => toggle(mask)], ["Listen", () => { toggle(mask); play(mask); }]]) {
       const button = document.createElement("button");
       button.textContent = label;
       button.setAttribute("aria-label", `${label} to ${name}'s first ${k}`.replace("Show to", "Show"));
@@ -457,35 +457,35 @@ function showChoices() {
   }
 }
 
-async function hear(mask) {
+async function play(mask) {
   try {
     const { domain, song, number } = run.chosen;
     const { sound } = await ask("run/sound", { domain, song, number, segments: segmentsOf(mask) });
     $("run-audio").src = sound;
-    say("run-state", "");
-    await $("run-audio").play().catch(() => {}); // where the browser asks for a click first
-  } catch (error) { say("run-state", error.message, true); }
+    report("run-state", "");
+    await $("run-audio").play().catch(() => {}); // some browsers require a click first
+  } catch (error) { report("run-state", error.message, true); }
 }
 
-// --- the beginning ----------------------------------------------------------------------------------------------------
+// --- start ----------------------------------------------------------------------------------------------------
 
 async function begin() {
   try {
     const about = await ask("about");
-    if (about.failure) return say("state", about.failure, true);
+    if (about.failure) return report("state", about.failure, true);
     if (!about.ready) return setTimeout(begin, 500);
     state.about = about;
-    say("state", "");
-    $("threshold").textContent = told(about.threshold);
+    report("state", "");
+    $("threshold").textContent = rounded(about.threshold);
     [$("hz-low").textContent, $("hz-high").textContent] = about.hz.map((f) => `${Math.round(f)} Hz`);
     about.shapes.forEach((name) => $("shape").add(new Option(name, name, name === "horse", name === "horse")));
     $("name").value = "my-drawing";
-    $("desk").hidden = false;
+    $("workspace").hidden = false;
     state.coverage = empty();
     listen();
     await fetchSong();
     if (about.runs) showRuns(about.runs);
-  } catch (error) { say("state", error.message, true); }
+  } catch (error) { report("state", error.message, true); }
 }
 
 begin();
