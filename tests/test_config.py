@@ -89,7 +89,7 @@ def test_default_file_holds_every_key_with_the_default_of_the_model():
 
 
 def test_other_files_are_accepted_over_the_default():
-    assert {"jamendo.yaml", "jamendo_free.yaml", "mini_jamendo.yaml"} <= set(OTHERS)
+    assert {"jamendo.yaml", "jamendo_free_trained.yaml", "truth.yaml"} <= set(OTHERS)
     for name in OTHERS:
         over = yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8"))
         checked(merged(DEFAULT, over))

@@ -1,14 +1,17 @@
 import re
+import shutil
 import unicodedata
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.io import PeriodicityDetector
+from workspaces import ROOT
 
 from veracity.errors import CorpusError
-from veracity.songs.corpus import read_corpus, song_name
+from veracity.songs.corpus import read_corpus, song_name, songs_of
 from veracity.songs.label_files import read_labels
 
 
@@ -138,9 +141,62 @@ def test_what_is_quoted_of_a_list_is_short(tmp_path):
 
 
 def test_real_corpora(shared):
-    songs = read_corpus(shared / "data" / "jamendo_free")
+    folder = shared / "data" / "jamendo_free"
+    songs = read_corpus(folder)
     assert [sum(song.split == split for song in songs) for split in ("train", "valid", "test")] == [9, 3, 3]
     assert all(read_labels(song.labels) for song in songs)
+    for name in ("truth", "jamendo_free_trained", "jamendo_free_variants"):
+        config = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text(encoding="utf-8"))
+        assert read_corpus(folder, config["corpus"]["songs"]) == songs
+
+
+# --- Selected songs
+
+
+@pytest.mark.parametrize("kind", ["folder", "audio"])
+@pytest.mark.parametrize(
+    ("selection", "found"),
+    [
+        ({"train": ["01-a"], "test": ["02-b"]}, [("01-a", "train"), ("02-b", "test")]),
+        ({"test": ["0?-*"]}, [("01-a", "test"), ("02-b", "test"), ("03-c", "test")]),
+        ({"test": ["03 - C.mp3", "01*"]}, [("03-c", "test"), ("01-a", "test")]),
+    ],
+)
+def test_songs_are_selected_without_lists(tmp_path, kind, selection, found):
+    make_corpus(tmp_path, {}, audio=["01 - A.ogg", "02 - B.ogg", "03 - C.mp3", "cover.jpg"])
+    shutil.rmtree(tmp_path / "filelists")
+    folder = tmp_path if kind == "folder" else tmp_path / "audio"
+    assert [(song.name, song.split) for song in songs_of(kind, folder, selection)] == found
+
+
+@pytest.mark.parametrize("kind", ["folder", "audio"])
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"train": ["01-a", "02-bb", "x*"]}, r"corpus\.songs: not in .*, got '02-bb', 'x\*'\. Add .*\(did you mean '02-b'\?\)"),
+        ({"train": ["01-a"], "test": ["0*"]}, r"corpus\.songs\.test: already (listed|selected) for train, got '01 - A\.ogg'"),
+        ({"test": ["cover"]}, "corpus.songs: not in"),
+    ],
+)
+def test_selections_that_cannot_be_used(tmp_path, kind, selection, message):
+    make_corpus(tmp_path, {}, audio=["01 - A.ogg", "02 - B.ogg", "cover.jpg"])
+    with pytest.raises(CorpusError, match=message):
+        songs_of(kind, tmp_path if kind == "folder" else tmp_path / "audio", selection)
+
+
+def test_a_selected_song_needs_labels(tmp_path):
+    make_corpus(tmp_path, {}, audio=["01 - A.ogg"])
+    (tmp_path / "labels" / "01 - A.lab").unlink()
+    with pytest.raises(CorpusError, match=r"corpus\.songs\.test: no labels, got '01 - A\.ogg'\. Put '01 - A\.lab' into"):
+        read_corpus(tmp_path, {"test": ["01-a"]})
+
+
+def test_lists_may_have_a_suffix_and_their_lines_none(tmp_path):
+    make_corpus(tmp_path, {"train": ["a", "b.ogg", "c.trs"]}, audio=["a.mp3", "b.ogg", "c.ogg"])
+    for split in ("train", "valid", "test"):
+        path = tmp_path / "filelists" / split
+        path.rename(path.with_suffix(".txt"))
+    assert [song.audio.name for song in read_corpus(tmp_path)] == ["a.mp3", "b.ogg", "c.ogg"]
 
 
 @pytest.mark.parametrize(

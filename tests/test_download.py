@@ -2,6 +2,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import threading
 import zipfile
 from functools import partial
@@ -17,16 +18,43 @@ from veracity.songs.corpus import read_corpus
 from veracity.songs.download import fetch_archive
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class Handler(SimpleHTTPRequestHandler):
+    """Server that continues a file from a byte, and that can break off or ignore the range."""
+
+    breaks_after = None  # bytes
+    ignores_ranges = False
+    requested: list[str | None] = []  # noqa: RUF012 - the range of each request
+
     def log_message(self, *_):
         pass
+
+    def do_GET(self):
+        wanted = self.headers.get("Range")
+        self.requested.append(wanted)
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        first = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and not self.ignores_ranges else 0
+        if wanted and first >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(content) - first))
+        self.end_headers()
+        self.wfile.write(content[first:][: self.breaks_after])
 
 
 @pytest.fixture
 def server(tmp_path):
     """Serve tmp_path/served on this machine and return its address."""
     (tmp_path / "served").mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "served"))) as running:
+    Handler.breaks_after, Handler.ignores_ranges, Handler.requested = None, False, []
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "served"))) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
@@ -54,7 +82,8 @@ def test_fetches_and_unpacks_a_corpus(server, tmp_path):
     folder = tmp_path / "data" / "jamendo"
     fetch_archive(f"{server}/corpus.zip", folder, sha256=digest)
     assert [song.name for song in read_corpus(folder)] == ["05-ete-chanson"]
-    assert [path.name for path in folder.parent.iterdir()] == ["jamendo"]
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["jamendo", "jamendo.sha256"]
+    assert (folder.parent / "jamendo.sha256").read_text() == f"{digest}  corpus.zip\n"
 
 
 def test_does_nothing_where_a_corpus_is(tmp_path):
@@ -67,6 +96,55 @@ def test_leaves_a_folder_with_something_else_alone(tmp_path):
     with pytest.raises(CorpusError, match="no folder audio/"):
         fetch_archive("http://127.0.0.1:9/none.zip", tmp_path)
     assert (tmp_path / "thesis.tex").is_file()
+
+
+@pytest.mark.parametrize("changed", ["same", "ranges ignored"])
+def test_an_interrupted_download_is_resumed(server, tmp_path, monkeypatch, changed):
+    pack(tmp_path / "served" / "corpus.zip", CORPUS)
+    folder = tmp_path / "data" / "jamendo"
+    monkeypatch.setattr(download, "CHUNK", 50)
+    monkeypatch.setattr(Handler, "breaks_after", 100)
+    for after in (100, 200):
+        with pytest.raises(CorpusError, match=r"cannot be fetched .* Run the same command again, which continues after 0\.0 MB"):
+            fetch_archive(f"{server}/corpus.zip", folder)
+        assert [path.stat().st_size for path in folder.parent.iterdir()] == [after]
+    monkeypatch.setattr(Handler, "breaks_after", None)
+    monkeypatch.setattr(Handler, "ignores_ranges", changed == "ranges ignored")
+    fetch_archive(f"{server}/corpus.zip", folder)
+    assert Handler.requested == [None, "bytes=100-", "bytes=200-"]
+    assert len(read_corpus(folder)) == 1
+    assert not (folder.parent / ".jamendo.part").exists()
+
+
+def test_a_complete_part_is_unpacked_and_a_longer_one_is_replaced(server, tmp_path):
+    pack(tmp_path / "served" / "corpus.zip", CORPUS)
+    whole = (tmp_path / "served" / "corpus.zip").read_bytes()
+    (tmp_path / "data").mkdir()
+    for name, part in (("complete", whole), ("longer", whole + b"of another file")):
+        (tmp_path / "data" / f".{name}.part").write_bytes(part)
+        fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / name)
+        assert len(read_corpus(tmp_path / "data" / name)) == 1
+
+
+def test_a_part_of_another_archive_is_refused_and_removed(server, tmp_path):
+    pack(tmp_path / "served" / "corpus.zip", CORPUS)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / ".jamendo.part").write_bytes(bytes(300))
+    refused(server, tmp_path, "not an intact zip archive")
+    fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / "jamendo")
+
+
+def test_an_archive_that_has_changed_since_the_first_download(server, tmp_path):
+    folder = tmp_path / "data" / "jamendo"
+    first = pack(tmp_path / "served" / "corpus.zip", CORPUS)
+    fetch_archive(f"{server}/corpus.zip", folder)
+    shutil.rmtree(folder)
+    second = pack(tmp_path / "served" / "corpus.zip", CORPUS | {"more": "x"})
+    with pytest.raises(CorpusError, match=rf"first download, {first}, got {second}\. .* remove .*jamendo\.sha256"):
+        fetch_archive(f"{server}/corpus.zip", folder)
+    assert not folder.exists()
+    fetch_archive(f"{server}/corpus.zip", folder, sha256=second.upper())  # the configured digest is newer
+    assert (folder.parent / "jamendo.sha256").read_text().startswith(second)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +300,7 @@ def test_a_failing_write_leaves_nothing(server, tmp_path, monkeypatch, code):
     monkeypatch.setattr(Path, "open", failing)
     with pytest.raises(CorpusError, match=rf"data/jamendo: cannot be written \({os.strerror(code)}\)\. Free some space"):
         fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / "jamendo")
-    assert list((tmp_path / "data").iterdir()) == []
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [".jamendo.part"]  # it need not be downloaded again
 
 
 def test_a_file_where_the_folder_shall_lie(server, tmp_path):
@@ -235,9 +313,9 @@ def test_a_file_where_the_folder_shall_lie(server, tmp_path):
     assert (tmp_path / "data").read_text() == "mine"
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "corpus.zip", "sftp://somewhere/corpus.zip", "doi:10.1/x", ""])
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "corpus.zip", "sftp://somewhere/corpus.zip", "doi:10.1/x", "ftp://somewhere/corpus.zip", ""])
 def test_other_addresses(tmp_path, url):
-    with pytest.raises(CorpusError, match=r"corpus.url: must begin with http://, https:// or ftp://"):
+    with pytest.raises(CorpusError, match=r"corpus.url: must begin with http:// or https://"):
         fetch_archive(url, tmp_path / "data" / "jamendo")
 
 

@@ -33,14 +33,14 @@ def test_the_paper_at_full_scale_is_the_paper():
     ("names", "changes", "reason"),
     [
         ([], {}, "a synthetic corpus"),
-        (["jamendo_free.yaml"], {}, "9 / 3 / 3 songs, not 61 / 16 / 16"),
+        (["jamendo_free_trained.yaml"], {}, "9 / 3 / 3 songs, not 61 / 16 / 16"),
         (["jamendo.yaml"], {"lime": {"fill": "min"}}, "LIME has fill min"),
         (["jamendo.yaml"], {"attacks": {"waveform": {"max_updates": 500}}}, "the waveform attack has max_updates 500"),
         (["jamendo.yaml"], {"attacks": {"seconds": 30}}, "parts of songs are attacked, not whole songs"),
         (["jamendo.yaml"], {"model": {"build": "a:b"}}, "another model, a:b"),
         (["jamendo.yaml"], {"attacks": {"waveform": {"update_rule": "sign"}}}, "the waveform attack has update_rule sign"),
         (["jamendo.yaml", "bfloat16.yaml"], {}, "the waveform attack has precision bfloat16"),
-        (["jamendo.yaml"], {"detector": {"checkpoint": "a.pt"}}, "a user-supplied checkpoint, a.pt"),
+        (["jamendo.yaml"], {"detector": {"checkpoint": "a.pt"}}, "the supplied detector a.pt"),
         (["jamendo.yaml"], {"detector": {"architecture": {"layers": "ismir2016"}}}, f"the architecture {OTHER}"),
         (["jamendo.yaml"], {"detector": {"threshold": 0.9}}, "the configured threshold 0.9"),
         (["jamendo.yaml"], {"frontend": {"excerpt_frames": 133}}, "the front end has excerpt_frames 133"),
@@ -48,7 +48,7 @@ def test_the_paper_at_full_scale_is_the_paper():
     ],
 )
 def test_what_differs_is_said(names, changes, reason):
-    songs = {"train": 9, "valid": 3, "test": 3} if names == ["jamendo_free.yaml"] else published.SONGS
+    songs = {"train": 9, "valid": 3, "test": 3} if names == ["jamendo_free_trained.yaml"] else published.SONGS
     assert reason in published.differences(configured(*names, **changes), songs)
 
 

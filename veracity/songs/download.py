@@ -105,8 +105,8 @@ def _fetch(url: str, part: Path, progress: TextIO | None) -> None:
                 raise requests.ConnectionError("connection closed")
     except requests.RequestException as error:
         cure = "Check the address, or download it by hand"
-        if part.exists():
-            cure = f"Run the same command again, which continues after {part.stat().st_size / 1e6:.1f} MB"
+        if done:
+            cure = f"Run the same command again, which continues after {done / 1e6:.1f} MB"
         raise CorpusError(f"{url}: cannot be fetched ({shortened(str(error))}). {cure}.") from None
 
 
