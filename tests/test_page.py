@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_with_the_cure(tmp_path, fold
 
 @pytest.fixture
 def page(session, song, tmp_path):
-    return Page(lambda: (session, song), drawings=tmp_path / "drawings", synthetic=("song", "detector"))
+    return Page(lambda: (session, song), drawings=tmp_path / "drawings", is_synthetic=True)
 
 
 @pytest.fixture
@@ -310,10 +310,10 @@ def test_what_nobody_has_foreseen_is_answered_too_and_told_in_the_terminal(capfd
 
 def test_every_page_keeps_its_own_song(client, page, session, song, tmp_path):
     mine = client.get("/song").json()
-    assert mine["note"].startswith("Synthetic song and detector:")
+    assert mine["note"].startswith("Synthetic song:")
     soundfile.write(tmp_path / "other.wav", 0.2 * np.sin(np.arange(3 * 22050) / 9), 22050)
     other = client.put("/upload?name=other.wav", data=(tmp_path / "other.wav").read_bytes()).json()
-    assert client.get("/song?song=" + other["song"]).json()["note"].startswith("Synthetic detector:")
+    assert client.get("/song?song=" + other["song"]).json()["note"] == ""
     asked = {"start": 20, "coverage": sent(half_drawn()), "strength": 6, "page": "a page"}
     expected = {one.identity: session.explain(one, PlacedDrawing(20, half_drawn(), 6))["p_clean"] for one in (song, page.song)}
     assert len(set(expected.values())) == 2

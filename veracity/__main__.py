@@ -7,6 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from .detector.pretrained import PRETRAINED, checkpoint_path
 from .errors import ConfigError, VeracityError
 
 EXAMPLE = Path("results/example")
@@ -18,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     page = commands.add_parser("page", help="open the drawing page", description=_page.__doc__)
     page.add_argument("song", nargs="?", type=Path, help="audio file; by default a synthetic song")
-    page.add_argument("--checkpoint", "--detector", type=Path, help="detector; by default that of the run, or a small one")
+    page.add_argument("--checkpoint", "--detector", type=Path, help="detector; by default that of the run, or the pretrained one")
     page.add_argument("--run", type=Path, metavar="results/RUN", help="finished run whose adversarial excerpts are shown")
     page.add_argument("--corpus", type=Path, help="folder of the run's songs, to play its excerpts")
     page.add_argument("--drawings", type=Path, default=Path("drawings"), help="folder of saved drawings (default: %(default)s)")
@@ -65,18 +66,13 @@ def _page(options: argparse.Namespace) -> int:
     run_song = run.song() if run else None
 
     def prepare() -> tuple[Session, Song]:
-        song, checkpoint, threshold = options.song or run_song, options.checkpoint, None
-        if run and not checkpoint:
+        checkpoint, threshold = options.checkpoint or PRETRAINED, None
+        if run and not options.checkpoint:
             checkpoint, threshold = run.checkpoint, run.threshold
-        if song is None or checkpoint is None:
-            example_song, example_checkpoint = notebook.example(EXAMPLE)
-            song, checkpoint = song or example_song, checkpoint or example_checkpoint
         session = Session(checkpoint, threshold=threshold)
-        return session, session.song(song)
+        return session, session.song(options.song or run_song or notebook.example(EXAMPLE))
 
-    sources = {"song": options.song or run_song, "detector": options.checkpoint or run}
-    synthetic = tuple(name for name, source in sources.items() if source is None)
-    page = Page(prepare, drawings=options.drawings, run=run, synthetic=synthetic)
+    page = Page(prepare, drawings=options.drawings, run=run, is_synthetic=not (options.song or run_song))
     config = uvicorn.Config(application(page), log_level="warning", server_header=False)
     listening = _listening(options.port)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
@@ -98,7 +94,7 @@ def _check(options: argparse.Namespace) -> None:
             f"--corpus: folder is missing, got {options.corpus}. Give the folder of the run's songs, or leave it out "
             "(excerpts then have no sound)."
         )
-    for path in (options.song, options.checkpoint):
+    for path in (options.song, options.checkpoint and checkpoint_path(options.checkpoint)):
         if path is not None and not path.is_file():
             raise ConfigError(f"{path}: file is missing. Correct its name, or leave it out for an example.")
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from .attacks.settings import PAPER, AttackSettings, Domain
 from .detector.decisions import flipped, is_sing, probability
+from .detector.pretrained import PRETRAINED
 from .errors import ConfigError, quoted, within
 from .experiments.perturbation_games import mask_index
 from .explainers import lime
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     Audio = str | os.PathLike | np.ndarray | Tensor
 
 ATTACKED_SECONDS = 3.0
-EXAMPLE_UPDATES, EXAMPLE_BATCH = 480, 8  # training takes about a minute on two cores
 HALF = 0.5  # threshold for a checkpoint without one
 
 
@@ -230,7 +230,7 @@ class Explained:
 
 def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keywords than in a dataclass
     audio: Audio,
-    detector: str | os.PathLike | Checkpoint | OneLabel,
+    detector: str | os.PathLike | Checkpoint | OneLabel = PRETRAINED,
     *,
     at: float,
     label: Label | None = None,
@@ -250,8 +250,8 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
     audio : path-like, ndarray or Tensor
         Audio file, or samples at the sample rate of the detector (22 050 Hz in the paper), shape (n_samples,).
     detector : path-like, Checkpoint or OneLabel
-        Checkpoint of a detector, or a user-supplied classifier. For a classifier, only the excerpt is attacked instead of three
-        seconds.
+        Checkpoint of a detector, by default "pretrained" (``veracity/detector/pretrained.md``), or a user-supplied classifier.
+        For a classifier, only the excerpt is attacked instead of three seconds.
     at : float
         Start of the excerpt in seconds. `p_sing` refers to it by its centre, half an excerpt later.
     label : {"sing", "nosing"}, optional
@@ -326,7 +326,7 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
     )
 
 
-def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.ndarray, np.ndarray]:
+def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint = PRETRAINED) -> tuple[np.ndarray, np.ndarray]:
     """Predict P(sing) over time.
 
     Parameters
@@ -334,7 +334,7 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
     audio : path-like, ndarray or Tensor
         Audio file, or samples at the sample rate of the detector, shape (n_samples,).
     detector : path-like or Checkpoint
-        Checkpoint of a detector.
+        Checkpoint of a detector, by default "pretrained".
 
     Returns
     -------
@@ -357,67 +357,27 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint) -> tuple[np.n
     return np.arange(len(logits)) / frontend.frames_per_second, probability(logits)
 
 
-def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> tuple[Path, Path]:
-    """Create a synthetic song and a quickly trained detector; this takes one to two minutes on two cores.
+def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> Path:
+    """Synthesise a song for trying this out; an existing one of the same seed is replaced by the same bytes.
 
-    Existing files with the same settings are reused. The song contains no human singing, so its results are not evidence about
-    music.
+    The song contains no human singing, so its results are not evidence about music.
 
     Parameters
     ----------
     folder : path-like
-        Folder of the corpus and the checkpoint, "results/example" by default.
+        Folder of the song, "results/example" by default.
     seed : int
-        Seed of the corpus and of the training, 0 by default.
+        Seed of the song, 0 by default.
 
     Returns
     -------
-    song : Path
-        Path to the audio file of the song.
-    checkpoint : Path
-        Path to the checkpoint of the detector.
+    Path
+        Path to the audio file.
     """
-    import torch
-
-    from .detector.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-    from .detector.evaluation import smooth, tune_threshold
-    from .detector.settings import Architecture, TrainingSettings
-    from .detector.training import train
-    from .detector.training_data import TrainingData
-    from .songs.corpus import read_corpus
-    from .songs.frontend import FrontEnd
-    from .songs.spectrograms import compute_spectrogram
     from .songs.synthesis import SynthesisSettings, write_corpus
 
-    corpus, checkpoint = Path(folder, "corpus"), Path(folder, "detector.pt")
-    song = corpus / "audio" / "synthetic-test-01.flac"
-    size = SynthesisSettings(n_train=24, n_valid=6, n_test=1, seconds=20)
-    training = TrainingSettings(
-        n_updates=EXAMPLE_UPDATES,
-        batch=EXAMPLE_BATCH,
-        decay_every=max(1, EXAMPLE_UPDATES // 6),
-        stretch=0.1,
-        shift=0.1,
-    )
-    settings = {"seed": seed, "corpus": asdict(size), "training": asdict(training)}
-    if checkpoint.is_file() and song.is_file() and load_checkpoint(checkpoint).settings == settings:
-        return song, checkpoint
-    write_corpus(corpus, size, seed=seed)
-    songs = read_corpus(corpus)
-    spectrograms = [compute_spectrogram(song_of_corpus, FrontEnd()) for song_of_corpus in songs]
-    labelled = [(s.magnitude, s.is_sing) for s in spectrograms if s.split == "train" and s.is_sing is not None]
-    data = TrainingData(labelled, FrontEnd(), training)
-    detector, _ = train(data, Architecture(), seed=seed, device=torch.device("cpu"))
-    trained = Checkpoint(detector.eval())
-    valid = [
-        (song_of_corpus.audio, s.is_sing)
-        for song_of_corpus, s in zip(songs, spectrograms, strict=True)
-        if s.split == "valid" and s.is_sing is not None
-    ]
-    p = np.concatenate([smooth(p_sing(audio, trained)[1], frames=57) for audio, _ in valid])
-    threshold = tune_threshold(p, np.concatenate([is_sing for _, is_sing in valid]))
-    save_checkpoint(checkpoint, replace(trained, threshold=threshold, settings=settings))
-    return song, checkpoint
+    write_corpus(folder, SynthesisSettings(n_train=0, n_valid=0, n_test=1, seconds=20), seed=seed)
+    return Path(folder, "audio", "synthetic-test-01.flac")
 
 
 def plot(explained: Explained, k: int = 3) -> Figure:

@@ -29,7 +29,7 @@ def checkpoint_path(checkpoint: str | os.PathLike) -> Path:
     CheckpointError
         If the weights of the package are missing, or are not those that were published with it.
     """
-    if checkpoint != PRETRAINED:
+    if os.fspath(checkpoint) != PRETRAINED:
         return Path(checkpoint)
     if not WEIGHTS.is_file() or (digest := file_digest(WEIGHTS)) != DIGEST:
         got = digest if WEIGHTS.is_file() else "no file"

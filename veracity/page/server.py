@@ -53,8 +53,8 @@ class Page:
         Folder in which drawings are saved.
     run : FinishedRun, optional
         Finished run whose perturbations are shown.
-    synthetic : tuple of str
-        Which of "song" (the first one) and "detector" are synthetic, for a note on the page.
+    is_synthetic : bool
+        Whether the first song is synthetic, for a note on the page; false by default.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class Page:
         *,
         drawings: Path,
         run: FinishedRun | None = None,
-        synthetic: tuple[str, ...] = (),
+        is_synthetic: bool = False,
     ) -> None:
-        self.run, self.drawings, self.synthetic = run, drawings, synthetic
+        self.run, self.drawings, self.is_synthetic = run, drawings, is_synthetic
         self.session: Session | None = None
         self.song: Song | None = None  # the newest song, which new pages show
         self.failure = ""
@@ -144,8 +144,8 @@ class Page:
     def show_song(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the spectrogram of a song as bytes and its P(sing) over time; the newest song by default."""
         session, song = self._of_request(arguments) if arguments else self.ready()
-        synthetic = [what for what in self.synthetic if what != "song" or song.identity == self._first]
-        note = f"Synthetic {' and '.join(synthetic)}: an example that supports no conclusion about music." if synthetic else ""
+        is_synthetic = self.is_synthetic and song.identity == self._first
+        note = "Synthetic song: an example that supports no conclusion about music." if is_synthetic else ""
         return {
             "song": song.identity,
             "name": song.name,
