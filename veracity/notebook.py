@@ -398,6 +398,7 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
         decay_every=max(1, EXAMPLE_UPDATES // 6),
         stretch=0.1,
         shift=0.1,
+        batch_norms="final",
     )
     settings = {"seed": seed, "corpus": asdict(size), "training": asdict(training)}
     if checkpoint.is_file() and song.is_file() and load_checkpoint(checkpoint).settings == settings:
