@@ -105,7 +105,9 @@ def test_an_interrupted_download_is_resumed(server, tmp_path, monkeypatch, chang
     monkeypatch.setattr(download, "CHUNK", 50)
     monkeypatch.setattr(Handler, "breaks_after", 100)
     for after in (100, 200):
-        with pytest.raises(CorpusError, match=r"cannot be fetched .* Run the same command again, which continues after 0\.0 MB"):
+        with pytest.raises(
+            CorpusError, match=r"cannot be fetched .* Run the same command again, which continues after 0\.0 MB"
+        ):
             fetch_archive(f"{server}/corpus.zip", folder)
         assert [path.stat().st_size for path in folder.parent.iterdir()] == [after]
     monkeypatch.setattr(Handler, "breaks_after", None)
@@ -313,7 +315,9 @@ def test_a_file_where_the_folder_shall_lie(server, tmp_path):
     assert (tmp_path / "data").read_text() == "mine"
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "corpus.zip", "sftp://somewhere/corpus.zip", "doi:10.1/x", "ftp://somewhere/corpus.zip", ""])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "corpus.zip", "sftp://somewhere/corpus.zip", "doi:10.1/x", "ftp://somewhere/corpus.zip", ""]
+)
 def test_other_addresses(tmp_path, url):
     with pytest.raises(CorpusError, match=r"corpus.url: must begin with http:// or https://"):
         fetch_archive(url, tmp_path / "data" / "jamendo")

@@ -137,9 +137,9 @@ def loads(config):
 
 def test_work_of_the_default_configuration():
     assert loads(configured()) == {
-        "spectrograms": (20, 20),
-        "training": (300, 12 * 20),  # memory grows with the songs in memory
-        "predictions": (6 * 20, 6 * 20),
+        "spectrograms": (30, 30),
+        "training": (200, 12 * 30),  # memory grows with the songs in memory
+        "predictions": (6 * 30, 6 * 30),
         "perturbations": (10 * (50 + 2), 10),
         "excerpts": (10, 10),
         "explanations": (4 * 3, 4 * 3),  # two directions, two excerpts each, three fills
@@ -147,7 +147,7 @@ def test_work_of_the_default_configuration():
         "localised": (4 * 3, 4 * 3),  # three k
         "stability": (2 * (4 + 2), 2 * (4 + 2)),
         "drawings": (0, 0),
-        "synthetic_corpus": (18 * 20, 18 * 20),
+        "synthetic_corpus": (18 * 30, 18 * 30),
     }
 
 
@@ -310,10 +310,10 @@ def test_a_plan_follows_from_given_costs():
         Job("table1", outputs=("a.csv",)),
     ]
     table = by_stage(predict(jobs, runs, {"": _Same(), "wide": _Same()}))
-    training = 1 + 2 + 0.25 * 300
+    training = 1 + 2 + 0.25 * 200
     assert table.stage.tolist() == ["training", "flips", POOLED, "flips"]
     assert table.variant.tolist() == ["", "", "", "wide"]
-    assert table.iloc[0, 1:-1].tolist() == [2, training, training, 2 * training, 2.0, 300 + 2 * 240, 2 * (3 + 240 / 8)]
+    assert table.iloc[0, 1:-1].tolist() == [2, training, training, 2 * training, 2.0, 300 + 2 * 360, 2 * (3 + 360 / 8)]
     assert table.cpu_seconds.tolist()[1:] == [1 + 2 + 0.25 * 4, 1 + 2, 1 + 2 + 0.25 * 8]
 
 

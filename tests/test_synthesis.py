@@ -1,4 +1,4 @@
-"""The synthetic corpus: exact labels, the same bytes for the same seed, and no cue other than the voice."""
+"""The synthetic corpus: exact labels, the same bytes for the same seed, and loudness that does not reveal the voice."""
 
 import subprocess
 import sys

@@ -59,6 +59,7 @@ def test_defaults_are_the_paper_s():
     assert (settings.decay, settings.decay_every, settings.targets) == (0.85, 2000, (0.02, 0.98))
     assert (settings.stretch, settings.shift, settings.filter_db) == (0.3, 0.3, 10)
     assert settings.standardisation == "exact"
+    assert settings.batch_norms == "running"
 
 
 def test_targets_from_a_configuration_are_the_same_settings():
@@ -490,12 +491,62 @@ def test_standardisation(standardisation):
     assert detector.bn1.num_batches_tracked == 3
 
 
+@pytest.mark.parametrize("standardisation", ["exact", "running"])
+def test_final_batch_norms_change_statistics_only_and_standardise_clean_excerpts(standardisation):
+    settings = {**QUICK, "learning_rate": 0.03, "standardisation": standardisation}
+    data = data_of(*toy_songs(), **settings, batch_norms="final")
+    (running, _), (final, _) = run(data=data_of(*toy_songs(), **settings)), run(data=data)
+    assert not any(module.training for module in final.modules())
+    for (name, weight), (_, other) in zip(running.named_parameters(), final.named_parameters(), strict=True):
+        assert torch.equal(weight, other), name
+    assert torch.equal(running.freq_norm.running_mean, final.freq_norm.running_mean)
+    assert [norm.momentum for norm in final.norms] == [norm.momentum for norm in running.norms]
+
+    # The input of the last batch norm over all excerpts of the songs, each with the statistics of the earlier ones.
+    excerpts = log_mel(data.held[data.centres[:, None] + np.arange(-SMALL.half_excerpt, SMALL.half_excerpt + 1)].float(), SMALL)
+    errors = {}
+    for kind, detector in (("running", running), ("final", final)):
+        x = excerpts
+        with torch.no_grad():
+            for part in range(len(detector.norms) - 1):
+                x = detector.advance(part, x)
+        last = detector.norms[-1]
+        errors[kind] = float(((x.mean(dim=(0, 2, 3)) - last.running_mean) / x.std(dim=(0, 2, 3))).abs().mean())
+    assert errors["final"] < 0.15
+    assert errors["final"] < errors["running"] / 2
+
+
+def test_final_batch_norms_do_not_depend_on_the_number_of_threads(tmp_path):
+    data = data_of(*toy_songs(), **QUICK, batch_norms="final")
+    detectors = [train(data, Architecture(), seed=0, device=CPU, threads=n)[0] for n in (1, 2)]
+    for (name, value), other in zip(detectors[0].state_dict().items(), detectors[1].state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
+
+
+def test_clean_excerpts_lie_round_different_frames_of_the_songs():
+    data = data_of(*toy_songs(n_songs=1, n=150))
+    parts = list(data.clean_excerpts(np.random.default_rng(0), 1000))  # more than there are frames
+    assert [len(part) for part in parts] == [50, 50, 50]
+    whole = data._clean(torch.as_tensor(data.centres))
+    centre = torch.cat(parts)[:, SMALL.half_excerpt]
+    assert torch.equal(centre[np.lexsort(centre.numpy().T)], whole[np.lexsort(whole.numpy().T)])
+    assert [len(part) for part in data.clean_excerpts(np.random.default_rng(0), 10)] == [10]
+
+
 # --- resuming after a kill --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("killed_after", "changes"),
-    [(1, {}), (4, {}), (5, {}), (7, {}), (5, {"standardisation": "running"}), (5, {"precision": "bfloat16"})],
+    [
+        (1, {}),
+        (4, {}),
+        (5, {}),
+        (7, {}),
+        (5, {"standardisation": "running"}),
+        (5, {"precision": "bfloat16"}),
+        (5, {"batch_norms": "final"}),
+    ],
 )
 def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, undisturbed, killed_after, changes):
     def data():

@@ -19,7 +19,9 @@ def parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     page = commands.add_parser("page", help="open the drawing page", description=_page.__doc__)
     page.add_argument("song", nargs="?", type=Path, help="audio file; by default a synthetic song")
-    page.add_argument("--checkpoint", "--detector", type=Path, help="detector; by default that of the run, or the pretrained one")
+    page.add_argument(
+        "--checkpoint", "--detector", type=Path, help="detector; by default that of the run, or the pretrained one"
+    )
     page.add_argument("--run", type=Path, metavar="results/RUN", help="finished run whose adversarial excerpts are shown")
     page.add_argument("--corpus", type=Path, help="folder of the run's songs, to play its excerpts")
     page.add_argument("--drawings", type=Path, default=Path("drawings"), help="folder of saved drawings (default: %(default)s)")

@@ -10,6 +10,7 @@ from ..settings import between, settings
 
 Layers = Literal["ismir2015", "ismir2016"]
 Standardisation = Literal["exact", "running"]
+BatchNorms = Literal["running", "final"]
 Precision = Literal["float32", "bfloat16"]
 Batch = Annotated[int, between(2, 10_000)]
 DecayEvery = Annotated[int, between(1, 10**9)]
@@ -202,6 +203,10 @@ class TrainingSettings:
     standardisation : {"exact", "running"}
         Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of the
         augmented batches (its published implementation).
+    batch_norms : {"running", "final"}
+        Statistics of the batch norms: running averages over the training batches (the paper), or those of the final weights
+        over random training excerpts without augmentation and dropout. The averages lag behind weights that still change
+        fast, as in short trainings, which can shift all probabilities towards 0 or 1.
     precision : {"float32", "bfloat16"}
         Precision of the convolutions of the detector. Weights, statistics, loss and optimiser are always float32. A CPU without
         bfloat16 uses float32, with a warning.
@@ -221,6 +226,7 @@ class TrainingSettings:
     filter_min_semitones: Annotated[float, between(1e-3, 1200)] = 5.0
     filter_max_semitones: Annotated[float, between(1e-3, 1200)] = 7.0
     standardisation: Standardisation = "exact"
+    batch_norms: BatchNorms = "running"
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:

@@ -27,6 +27,8 @@ from .settings import Architecture
 from .shards import sharded_gradients
 from .training_data import TrainingData
 
+N_CLEAN = 256  # excerpts for the final statistics of the batch norms
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -82,7 +84,8 @@ def train(
     Returns
     -------
     detector : Detector
-        Detector in evaluation mode with the weights of the last update, as in the paper.
+        Detector in evaluation mode with the weights of the last update, as in the paper. `TrainingSettings.batch_norms` selects
+        the statistics of its batch norms.
     curve : list of CurvePoint
         Training curve.
 
@@ -109,6 +112,8 @@ def train(
                 run.update(excerpts, is_sing)
                 progress.advance()
                 saved.save_when_due(run.state)
+        if settings.batch_norms == "final":
+            run.finish_norms(data)
     return run.detector.eval(), run.curve
 
 
@@ -191,6 +196,19 @@ class _Training:
             self._check(loss)
             self.curve.append(CurvePoint(self.n_updates, learning_rate, loss, error))
             self.sums.zero_()
+
+    def finish_norms(self, data: TrainingData) -> None:
+        """Replace the running averages of the batch norms by the statistics of the final weights over clean excerpts."""
+        norms = self.detector.eval().norms[1:]  # the first one standardises the input
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.train().reset_running_stats()
+            norm.momentum = None  # plain mean over all batches
+        with torch.no_grad():
+            for excerpts in data.clean_excerpts(rng_for(self.seed, "batch norms"), N_CLEAN):
+                self.detector(excerpts)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):

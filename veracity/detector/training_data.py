@@ -18,6 +18,7 @@ from ..songs.frontend import FrontEnd, log_mel, mel_filterbank
 from .settings import SHARD_EXCERPTS, TrainingSettings
 
 DRAWN_AT_ONCE = 64  # number of batches whose random numbers are drawn at once (4 MB)
+CLEAN_AT_ONCE = 64  # number of excerpts without augmentation that are computed at once
 
 
 class TrainingData:
@@ -109,13 +110,35 @@ class TrainingData:
         """Return mean and variance of each mel band over all frames of all songs, without augmentation."""
         total = torch.zeros(2, self.frontend.n_mels, dtype=torch.float64)
         for start in range(0, len(self.centres), frames_at_once):
-            rows = torch.as_tensor(self.centres[start : start + frames_at_once], device=self.held.device)
-            magnitude = self.held[rows].float()
-            full = functional.pad(magnitude, (0, self.frontend.n_bins - magnitude.shape[1]))
-            values = log_mel(full, self.frontend).double()
+            values = self._clean(torch.as_tensor(self.centres[start : start + frames_at_once])).double()
             total += torch.stack([values.sum(dim=0), (values**2).sum(dim=0)]).cpu()
         mean, square = total / len(self.centres)
         return mean.float(), (square - mean**2).float()
+
+    def clean_excerpts(self, rng: np.random.Generator, n: int) -> Iterator[Tensor]:
+        """Yield random excerpts without augmentation, in batches of nearly equal size.
+
+        Parameters
+        ----------
+        rng : Generator
+            Source of the centre frames, which are all different.
+        n : int
+            Number of excerpts, at most that of frames.
+
+        Yields
+        ------
+        Tensor, shape (n_excerpts, excerpt_frames, n_mels)
+            Natural log of mel magnitude.
+        """
+        half = self.frontend.half_excerpt
+        centres = torch.as_tensor(rng.choice(self.centres, min(n, len(self.centres)), replace=False))
+        for part in centres.chunk(-(-len(centres) // CLEAN_AT_ONCE)):
+            yield self._clean(part[:, None] + torch.arange(-half, half + 1))
+
+    def _clean(self, rows: Tensor) -> Tensor:
+        """Return the log-mel frames at the given rows of `held`, shape (...) to (..., n_mels)."""
+        magnitude = self.held[rows.to(self.held.device)].float()
+        return log_mel(functional.pad(magnitude, (0, self.frontend.n_bins - magnitude.shape[-1])), self.frontend)
 
 
 def warp(source: Tensor, stretch: Tensor, shift: Tensor, *, n_frames: int, n_bins: int) -> Tensor:

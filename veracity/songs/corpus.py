@@ -202,7 +202,9 @@ def read_audio_folder(folder: str | os.PathLike, selection: Selection | None = N
         splits = {}
         for where, file, split in _selected(selection, files_of, root):
             if file in splits:
-                raise CorpusError(f"{where}: already selected for {splits[file]}, got {shortened(file)!r}. Keep one of the two.")
+                raise CorpusError(
+                    f"{where}: already selected for {splits[file]}, got {shortened(file)!r}. Keep one of the two."
+                )
             splits[file] = split
     names = _distinct_names(splits)
     return [

@@ -22,9 +22,7 @@ TIMEOUT_SECONDS = 60  # without any bytes from the server
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
-def fetch_archive(
-    url: str, folder: str | os.PathLike, *, sha256: str | None = None, progress: TextIO | None = None
-) -> Path:
+def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = None, progress: TextIO | None = None) -> Path:
     """Download a zip archive and unpack it to a folder, unless the folder already contains a corpus.
 
     An interrupted download is resumed from the file ``.<folder>.part`` next to the folder. The archive is unpacked next to the

@@ -1,10 +1,11 @@
 """Synthetic corpus with exact labels, generated in seconds, so that everything runs without a download.
 
 A song consists of an accompaniment (chords, pad, bass, drums), sung phrases, and lead instruments. Leads play in most rests of
-the voice and during some of its phrases. Voice and leads use the same synthesiser at the same levels: a harmonic source with
-glides and vibrato plus noise, filtered by resonances. They differ as singing differs from instruments. The voice moves its
-formants from vowel to vowel and has consonants. A lead keeps its resonances, which may equal those of a vowel, or shifts all of
-them together. Loudness, harmonics, glides, vibrato or bursts of noise alone do not distinguish them.
+the voice and during some of its phrases. Each phrase has another player. Voice and leads use the same synthesiser at similar
+levels: a harmonic source plus noise, filtered by resonances. They differ as singing differs from instruments. The voice glides
+from note to note, has vibrato, moves its formants from vowel to vowel and has consonants. A lead has steady pitches. It keeps
+its resonances, which may equal those of a vowel, or shifts all of them together. Loudness, harmonics or bursts of noise alone
+do not distinguish them.
 
 Audio is mono. "Frames" are control frames with a hop of `Clock.hop_samples`, the first of which is centred on sample 0. Pitches
 are MIDI numbers (69 is 440 Hz). A phrase is sung without a rest from the start to the end of its label, apart from stop gaps of
@@ -33,7 +34,7 @@ from ..settings import between, settings
 from .accompaniment import PROGRESSIONS, SCALES, accompany
 from .corpus import SPLITS
 from .label_files import Interval, write_labels
-from .voices import Clock, Key, Voice, at_level, draw_voice, play_phrase
+from .voices import Clock, Key, at_level, draw_voice, play_phrase
 
 Seconds = Annotated[float, between(4, 7200)]  # the shortest song has room for a phrase and a rest
 
@@ -104,34 +105,33 @@ def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, 
 
 
 def play_phrases(
-    rng: np.random.Generator, voices: list[Voice], key: Key, clock: Clock, spans: list[tuple[float, float]]
+    rng: np.random.Generator, key: Key, clock: Clock, spans: list[tuple[float, float]], *, sung: bool
 ) -> np.ndarray:
-    """Render a phrase in each span by a random player.
+    """Render a phrase in each span, each by another player.
 
     Parameters
     ----------
     rng : Generator
         Source of all random choices.
-    voices : list of Voice
-        Players to choose from.
     key : Key
         Tempo and harmony.
     clock : Clock
         Length and sample rate of the song.
     spans : list of (float, float)
         Start and end of each phrase in seconds.
+    sung : bool
+        Whether the players are singers rather than lead instruments.
 
     Returns
     -------
     ndarray, shape (n_samples,)
-        Stem whose RMS is 3 to 8 dB above 1 over its non-zero samples.
+        Stem whose RMS is 5 to 9 dB (voice) or 2 to 6 dB (leads) above 1 over its non-zero samples.
     """
     stem = np.zeros(clock.n_samples)
     for span in spans:
         start, stop = np.clip(np.round(np.array(span) * clock.sample_rate).astype(int), 0, clock.n_samples)
-        voice = voices[int(rng.integers(len(voices)))]
-        stem[start:stop] += play_phrase(rng, voice, key, Clock(int(stop - start), clock.sample_rate))
-    return at_level(stem, rng.uniform(3, 8))
+        stem[start:stop] += play_phrase(rng, draw_voice(rng, sings=sung), key, Clock(int(stop - start), clock.sample_rate))
+    return at_level(stem, rng.uniform(5, 9) if sung else rng.uniform(2, 6))
 
 
 def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: int) -> SyntheticSong:
@@ -157,14 +157,14 @@ def synthesise_song(rng: np.random.Generator, *, seconds: float, sample_rate: in
     intervals = plan_intervals(rng, clock.n_samples / sample_rate)
 
     sung = [(start, end) for start, end, label in intervals if label == "sing"]
-    voice = play_phrases(rng, [draw_voice(rng, sings=True)], key, clock, sung)
+    voice = play_phrases(rng, key, clock, sung, sung=True)
     # Leads start and end near the bounds of phrases but not at them, so that they do not reveal the bounds of the voice.
     led = [
         (start + rng.uniform(-0.3, 0.3), end + rng.uniform(-0.3, 0.3))
         for start, end, label in intervals
         if rng.random() < {"nosing": 0.9, "sing": 0.3}[label]
     ]
-    leads = play_phrases(rng, [draw_voice(rng, sings=False) for _ in range(2)], key, clock, led)
+    leads = play_phrases(rng, key, clock, led, sung=False)
 
     mix = accompany(rng, key, clock) + leads + voice
     scale = rng.uniform(0.5, 0.95) / np.abs(mix).max()

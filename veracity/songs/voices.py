@@ -132,13 +132,13 @@ class Voice:
 
 
 def draw_voice(rng: np.random.Generator, *, sings: bool) -> Voice:
-    """Draw a singer or a lead instrument from the same ranges, so that a single sound does not distinguish them."""
+    """Draw a singer, or a lead instrument, which differs in the movements of its pitch and resonances."""
     low = int(rng.integers(44, 62))
     return Voice(
         low=low,
-        glide_seconds=rng.uniform(0.012, 0.05),
+        glide_seconds=rng.uniform(0.03, 0.06) if sings else rng.uniform(0.004, 0.01),
         vibrato_hz=rng.uniform(4.8, 6.8),
-        vibrato_semitones=rng.uniform(0.05, 0.7),
+        vibrato_semitones=rng.uniform(0.4, 1) if sings else rng.uniform(0, 0.05),
         tilt_db=rng.uniform(-9, -5),
         noise=rng.uniform(0.005, 0.06),
         formant_scale=0.98 + 0.2 * (low - 44) / 17 + rng.uniform(-0.04, 0.04),

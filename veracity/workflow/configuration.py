@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ..attacks.settings import AttackSettings, Step, Weight
 from ..classifiers.building import ModelSettings
-from ..detector.settings import Architecture, Batch, Change, DecayEvery, TrainingSettings
+from ..detector.settings import Architecture, Batch, BatchNorms, Change, DecayEvery, TrainingSettings
 from ..detector.shortcut import ShortcutSettings
 from ..errors import ConfigError, shortened
 from ..explainers.lime import LimeSettings
@@ -94,7 +94,7 @@ class Synthetic:
     n_train: Annotated[Songs, about("Number of training songs.")] = 12
     n_valid: Annotated[Songs, about("Number of validation songs.")] = 3
     n_test: Annotated[Songs, about("Number of test songs.")] = 3
-    seconds: Annotated[Seconds, about("Length of each song in seconds.")] = 20
+    seconds: Annotated[Seconds, about("Length of each song in seconds.")] = 30
 
 
 @settings("corpus.songs")
@@ -129,18 +129,21 @@ class Corpus:
 class Training(TrainingSettings):
     """Training of the detectors."""
 
-    n_updates: Annotated[int, between(1, 10**8)] = 300
+    n_updates: Annotated[int, between(1, 10**8)] = 200
     batch: Batch = 16
-    decay_every: DecayEvery = 50
+    decay_every: DecayEvery = 40
     stretch: Change = 0.1
     shift: Change = 0.1
+    batch_norms: BatchNorms = "final"
 
 
 @settings("detector")
 class DetectorKeys:
     """Singing voice detector."""
 
-    checkpoint: Annotated[FilePath | None, about("Path to a trained detector (.pt), or pretrained; null: detectors are trained.")] = None
+    checkpoint: Annotated[
+        FilePath | None, about("Path to a trained detector (.pt), or pretrained; null: detectors are trained.")
+    ] = None
     threshold: Annotated[
         Probability | None, about("Threshold of P(sing) for a decision; null: tuned on the validation songs.")
     ] = None
