@@ -7,9 +7,9 @@
 # The excerpt of 1.64 s is divided into 5 x 4 segments. All 2^20 subsets of the 20 segments of the perturbation are evaluated.
 # The answer is therefore known exactly, and an explanation can be checked against it.
 #
-# The detector was trained on 32 real songs and is part of the package ([model card](model.md)). The song below is synthesised by
-# the notebook and contains no singing, so **the results support no conclusion about music.** To use your own, set
-# `song = "my song.mp3"` and `detector = "detector.pt"`. [Custom models](model.md) lists the supported models;
+# The detector was trained on 32 real songs and is part of the package ([pretrained detector](model.md)). The song below is
+# synthesised by the notebook and contains no singing, so **the results support no conclusion about music.** To use your own,
+# set `song = "my song.mp3"` and `detector = "detector.pt"`. [Custom models](model.md) lists the supported models;
 # `notebook.explain` takes any classifier.
 #
 # This page is `docs/tour.py`. VS Code and PyCharm open it directly, Jupyter after `pip install jupytext`.

@@ -152,7 +152,8 @@ def _selected(selection: Selection, files: Iterable[str], folder: Path) -> Itera
     if missing := [pattern for (_, pattern), matching in found.items() if not matching]:
         shown = ", ".join(repr(shortened(pattern)) for pattern in missing)
         raise CorpusError(
-            f"corpus.songs: not in {folder}, got {shown}. Add the audio files, or remove the names{hint(missing[0], named.values())}."
+            f"corpus.songs: not in {folder}, got {shown}. Add the audio files, or remove the names"
+            f"{hint(missing[0], named.values())}."
         )
     for (split, _), matching in found.items():
         yield from ((f"corpus.songs.{split}", file, split) for file in matching)

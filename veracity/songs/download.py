@@ -87,7 +87,7 @@ def _fetch(url: str, part: Path, progress: TextIO | None) -> None:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:  # nothing is left to download
                 if response.headers.get("Content-Range") == f"bytes */{done}":
-                    return
+                    return None
                 part.unlink()  # a part of another file
                 return _fetch(url, part, progress)
             response.raise_for_status()
@@ -116,8 +116,8 @@ def _unpack_checked(url: str, archive: Path, folder: Path, sha256: str | None, r
         raise CorpusError(f"{url}: digest does not match corpus.sha256, got {digest}. Check both.")
     if not sha256 and record.is_file() and (expected := record.read_text(encoding="utf-8").partition(" ")[0]) != digest:
         raise CorpusError(
-            f"{url}: digest differs from that of the first download, {expected}, got {digest}. If the archive has a new version, "
-            f"remove {record}."
+            f"{url}: digest differs from that of the first download, {expected}, got {digest}. If the archive has a new "
+            f"version, remove {record}."
         )
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as temporary:
         unpacked = Path(temporary, "corpus")
