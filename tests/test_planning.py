@@ -120,7 +120,7 @@ def test_a_variant_has_the_songs_of_its_own_corpus():
     runs = runs_of(
         configured({"variants": {"long": {"corpus": {"synthetic": {"seconds": 40}}}, "wide": {"lime": {"fill": "min"}}}})
     )
-    assert {name: lengths_of(run)["synthetic-test-01"] for name, run in runs.items()} == {"": 20, "long": 40, "wide": 20}
+    assert {name: lengths_of(run)["synthetic-test-01"] for name, run in runs.items()} == {"": 30, "long": 40, "wide": 30}
 
 
 # --- work -------------------------------------------------------------------------------------------------------------
