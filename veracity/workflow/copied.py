@@ -39,7 +39,7 @@ def refuse_copied(run: Run) -> None:
     stale = set() if is_own else set(UNPROVEN)
     for stage in run.stages:
         artefacts = {Path(run.path(stage, **names)): names for names in run.artefacts(stage)}
-        for path in (folder / stage).rglob("*.*"):
+        for path in (folder / stage).rglob("[!.]*.*"):
             if path in artefacts and _came_since(path, folder, since):
                 is_stale = _differs(path, run.settings_of(stage, **artefacts[path]), unreadable=not is_own)
             else:  # in a copy, also what this run does not read now, because it may do so later
