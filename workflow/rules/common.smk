@@ -16,6 +16,7 @@ from veracity.songs.corpus import SPLITS
 from veracity.workflow.code import code_digest
 from veracity.workflow.configuration import check_files
 from veracity.workflow.copied import mark, refuse_copied
+from veracity.workflow.digests import save_memories
 from veracity.workflow.runs import COMPARED, runs_of
 from veracity.workflow.stages import above
 from veracity.workflow.threads import threads_of
