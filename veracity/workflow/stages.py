@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..experiments.controlled import KNOWN_CAUSE
+from ..experiments.controlled import KNOWN_CAUSE, SHORTCUT
 
 GIVEN = "checkpoint"  # name of a detector that is supplied and not trained
+BUILT = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))  # keys of a custom classifier
 
 
 @dataclass(frozen=True)
@@ -40,65 +41,73 @@ class Stage:
 
 def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
     """Return the stages of a run with the given configuration, by name."""
-    build, predict = config["model"]["build"], config["model"]["predict"]
-    synthetic, given = config["corpus"]["kind"] == "synthetic", bool(config["detector"]["checkpoint"])
-    corpus = ("corpus.synthetic",) if synthetic else ()
-    if build:  # no detector depends on the songs, so the attack depends on them directly
-        model = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))
-        attacked = (*model, *((*corpus, "frontend.sample_rate") if synthetic else ()))
-    else:
-        model = ("frontend", "model.build", "model.predict", *(["model.threshold"] if predict else []))
-        attacked = ("frontend", "model.build", "detector.attacked")
-    explained = (*model, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
-    fitted = (*explained, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
-    detector = () if build else ("predictions",)
-    own = ("model", "explainer")
+    detector = "imported" if config["detector"]["checkpoint"] else "training"
+    corpus, made_from = (("corpus.synthetic",), ("synthetic_corpus",)) if _is_synthetic(config) else ((), ())
     return {
         "synthetic_corpus": Stage(("corpus.synthetic", "frontend.sample_rate"), named_by=(), file="filelists/train"),
-        "spectrograms": Stage(
-            ("frontend", "corpus.words", *corpus),
-            ("synthetic_corpus",) if synthetic else (),
-            ("audio", "labels"),
-            named_by=("song",),
-        ),
+        "spectrograms": Stage(("frontend", "corpus.words", *corpus), made_from, ("audio", "labels"), ("song",)),
         "training": Stage(
             ("frontend", "detector.architecture", "detector.training"),
             ("spectrograms",),
             named_by=("detector",),
             file="{detector}.pt",
         ),
-        "imported": Stage(("frontend", "detector.architecture"), reads=("checkpoint",), named_by=(), file=f"{GIVEN}.pt"),
+        "imported": Stage(("frontend", "detector.architecture"), (), ("checkpoint",), (), f"{GIVEN}.pt"),
         "predictions": Stage(
             ("frontend", "detector.median_frames", "detector.threshold"),
-            ("imported" if given else "training", "spectrograms"),
+            (detector, "spectrograms"),
             named_by=("detector",),
         ),
-        "perturbations": Stage(
-            (*attacked, "attacks.scope", "attacks.seconds", "attacks.candidates", "attacks.{domain}"),
-            detector,
-            ("audio", "model") if build else ("audio",),
-        ),
+        **_attacks(config),
+        **_explanations(config),
+    }
+
+
+def _is_synthetic(config: Mapping[str, Any]) -> bool:
+    return config["corpus"]["kind"] == "synthetic"
+
+
+def _attacks(config: Mapping[str, Any]) -> dict[str, Stage]:
+    """Return the stages that attack songs."""
+    build = config["model"]["build"]
+    corpus = ("corpus.synthetic", "frontend.sample_rate") if _is_synthetic(config) else ()
+    # No custom classifier depends on the songs, so the attack depends on them directly.
+    attacked = (*BUILT, *corpus) if build else ("frontend", "model.build", "detector.attacked")
+    detector, reads = () if build else ("predictions",), ("audio", "model") if build else ("audio",)
+    scope = ("attacks.scope", "attacks.seconds", "attacks.candidates")
+    return {
+        "perturbations": Stage((*attacked, *scope, "attacks.{domain}"), detector, reads),
         "tuning_runs": Stage(
-            ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), named_by=("domain", "setting", "song")
+            ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), ("domain", "setting", "song")
         ),
+        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), (), "shortcut.pt"),
+    }
+
+
+def _explanations(config: Mapping[str, Any]) -> dict[str, Stage]:
+    """Return the stages that explain the model."""
+    build, predict = config["model"]["build"], config["model"]["predict"]
+    model = BUILT if build else ("frontend", "model.build", "model.predict", *(["model.threshold"] if predict else []))
+    explained = (*model, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
+    fitted = (*explained, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
+    filled, drawn = (*fitted, "lime.fill"), ("spectrograms",) if build else ("predictions", "spectrograms")
+    by_explainer = ("explainer", "domain", "song")
+    return {
         "excerpts": Stage((*model, "excerpts"), ("perturbations",), ("model",)),
         "explanations": Stage((*fitted, "lime.fills"), ("excerpts",), ("model",)),
         "flips": Stage((*fitted, "flips"), ("explanations",), ("model",)),
-        "localised": Stage((*fitted, "lime.fill", "localised.k"), ("flips",), ("model",)),
-        "stability": Stage((*fitted, "lime.fill", "stability"), ("excerpts",), ("model",)),
-        "drawings": Stage(
-            (*fitted, "lime.fill", "drawings"), (*detector, "spectrograms"), ("model", "drawings"), named_by=("song",)
-        ),
-        "attributions": Stage(explained, ("excerpts",), own, named_by=("explainer", "domain", "song")),
-        "localised_attributions": Stage(explained, ("localised",), own, named_by=("explainer", "domain", "song")),
-        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), named_by=(), file="shortcut.pt"),
+        "localised": Stage((*filled, "localised.k"), ("flips",), ("model",)),
+        "stability": Stage((*filled, "stability"), ("excerpts",), ("model",)),
+        "drawings": Stage((*filled, "drawings"), drawn, ("model", "drawings"), ("song",)),
+        "attributions": Stage(explained, ("excerpts",), ("model", "explainer"), by_explainer),
+        "localised_attributions": Stage(explained, ("localised",), ("model", "explainer"), by_explainer),
         "controlled": Stage(
-            (*fitted, "lime.fill", "controls.per_direction"),
-            ("predictions", "excerpts", "flips", "shortcut_detector"),  # not all of them for each control
+            (*filled, "controls.per_direction"),
+            ("predictions", "excerpts", "flips", "shortcut_detector"),  # one of them for each control
             ("audio", "explainers"),
-            named_by=("control", "domain", "song"),
+            ("control", "domain", "song"),
         ),
-        "classifier": Stage((*explained, "stability", "explainers", "attacks.seconds"), reads=("model",), named_by=()),
+        "classifier": Stage((*explained, "stability", "explainers", "attacks.seconds"), (), ("model",), ()),
     }
 
 
@@ -112,3 +121,5 @@ OF_CONTROL: dict[str, tuple[str, ...]] = {
     **{name: ("attacks.seconds", "controls.candidates", "controls.explainers", f"controls.{name}") for name in KNOWN_CAUSE},
     "random_weights": ("controls.explainers",),
 }
+#: Stage from which a control is made; all others are made from excerpts.
+CONTROL_MADE_FROM = {"confined": "predictions", SHORTCUT: "shortcut_detector", "random_weights": "flips"}
