@@ -219,10 +219,12 @@ class Run:
 
         The artefact is named by the values of its wildcards, such as ``domain="waveform", song="a"``; others are ignored.
         """
-        return f"{self.owner(stage, **names)}/{stage}/{self.stages[stage].path(**names)}"
+        return f"{self.owner(stage, **names)}/{stage}/{self.stages[stage].pattern.format(**names)}"
 
     def artefacts(self, stage: str) -> list[dict[str, str]]:
         """Return the names of all artefacts of a stage that tables and figures read."""
+        if stage == "tuning_runs":
+            return self._tuning_runs()
         values = {
             "domain": DOMAINS,
             "song": self.decoded if stage == "spectrograms" else self.explained,
@@ -235,6 +237,15 @@ class Run:
             dict(zip(named_by, each, strict=True)) for each in itertools.product(*(values.get(name, ()) for name in named_by))
         )
         return [names for names in every if self._is_read(stage, **names)]
+
+    def _tuning_runs(self) -> list[dict[str, str]]:
+        """Return the names of the artefacts with all settings of the attacks on all validation songs."""
+        return [
+            {"domain": domain, "setting": f"eps{eps}_eta{eta}_alpha{alpha}", "song": song}
+            for domain in DOMAINS
+            for eps, eta, alpha in itertools.product(*(self.config["tuning"][domain][name] for name in ("eps", "eta", "alpha")))
+            for song in self.names("valid")
+        ]
 
     def _is_read(
         self, stage: str, *, domain: str = "", song: str = "", explainer: str = "", control: str = "", **_: str
@@ -333,7 +344,7 @@ class Run:
         waiting = [(stage, names) for stage in COMPARED for names in self.artefacts(stage)]
         while waiting:
             stage, names = waiting.pop()
-            place = self.owner(stage, **names), f"{stage}/{self.stages[stage].path(**names)}"
+            place = self.owner(stage, **names), f"{stage}/{self.stages[stage].pattern.format(**names)}"
             if stage != "synthetic_corpus" and place not in found:
                 found.add(place)
                 waiting += self._made_from(stage, names)

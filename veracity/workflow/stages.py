@@ -7,6 +7,7 @@ from typing import Any
 from ..experiments.controlled import KNOWN_CAUSE, SHORTCUT
 
 GIVEN = "checkpoint"  # name of a detector that is supplied and not trained
+SETTING = "{domain}/{setting}/{song}.json"  # path of a run of the target `tuning`
 BUILT = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_seconds"))  # keys of a custom classifier
 
 
@@ -34,9 +35,10 @@ class Stage:
     named_by: tuple[str, ...] = ("domain", "song")
     file: str = ""
 
-    def path(self, **names: str) -> str:
-        """Return the path of the artefact with the given names in the folder of the stage."""
-        return self.file.format(**names) if self.file else "/".join(names[name] for name in self.named_by) + ".h5"
+    @property
+    def pattern(self) -> str:
+        """Path of an artefact in the folder of the stage, with wildcards."""
+        return self.file or "/".join(f"{{{name}}}" for name in self.named_by) + ".h5"
 
 
 def stages_of(config: Mapping[str, Any]) -> dict[str, Stage]:
@@ -78,7 +80,7 @@ def _attacks(config: Mapping[str, Any]) -> dict[str, Stage]:
     return {
         "perturbations": Stage((*attacked, *scope, "attacks.{domain}"), detector, reads),
         "tuning_runs": Stage(
-            ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), ("domain", "setting", "song")
+            ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), ("domain", "setting", "song"), SETTING
         ),
         "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), (), "shortcut.pt"),
     }
@@ -111,9 +113,9 @@ def _explanations(config: Mapping[str, Any]) -> dict[str, Stage]:
     }
 
 
-def above(stages: Mapping[str, Stage], name: str) -> set[str]:
+def upstream(stages: Mapping[str, Stage], name: str) -> set[str]:
     """Return the stages from which a stage is made, directly or through others."""
-    return {one for other in stages[name].made_from for one in ({other} | above(stages, other))}
+    return {one for other in stages[name].made_from for one in ({other} | upstream(stages, other))}
 
 
 #: Keys that a control uses in addition to those of its stage.

@@ -1,6 +1,42 @@
-# Tables and figures, with one rule for each line of the table in page_table.smk. Rule, script and module in veracity/results
-# have the same name.
-for page, (read, outputs, params) in PAGES.items():
+# Tables and figures, with one rule for each line of the table in page_table.smk.
+
+
+def pages_behind(page):
+    """Return the other pages that a page reads, directly or through others."""
+    return {one for name in PAGES[page].reads if name in PAGES for one in (name, *pages_behind(name))}
+
+
+def stages_behind(page):
+    """Return the stages whose artefacts a page reads, directly or through other pages."""
+    return {name for one in (page, *pages_behind(page)) for name in PAGES[one].reads if name not in PAGES}
+
+
+def code_of_page(page):
+    """Return a parameter with digests of the scripts of a page and of all pages and stages upstream; see `code_of`."""
+    stages = {one for name in stages_behind(page) for one in (name, *upstream(RUN.stages, name))}
+    return code(page, *sorted(pages_behind(page)), *sorted(stages))
+
+
+def settings_behind(page):
+    """Return a parameter with digests of the settings of all artefacts that a page reads; see `code_of`."""
+    return lambda wildcards: [run.digest_of_stages(stages_behind(page)) for run in PAGES[page].runs]
+
+
+def inputs_of(page):
+    """Return the inputs of a page by the name of the stage or page: all artefacts of the stage, or the first output."""
+
+    def artefacts_of(stage):
+        return lambda wildcards: list(dict.fromkeys(path for run in PAGES[page].runs for path in run.paths(stage)))
+
+    reads = PAGES[page].reads
+    return {name: outputs_of(name)[0] if name in PAGES else artefacts_of(name) for name in reads} | PAGES[page].inputs
+
+
+def outputs_of(page):
+    return [f"{RESULTS}/{path.format(page)}" for path in PAGES[page].outputs.values()]
+
+
+for page, row in PAGES.items():
 
     rule:
         name:
@@ -8,48 +44,29 @@ for page, (read, outputs, params) in PAGES.items():
         input:
             **inputs_of(page),
         output:
-            **{kind: f"{RESULTS}/{path.format(page)}" for kind, path in outputs.items()},
+            **{kind: directory(path) if kind == "sounds" else path for kind, path in zip(row.outputs, outputs_of(page))},
         log:
             log_of(page),
         benchmark:
             benchmark_of(page)
-        localrule: page not in ("corpus", "scores", "truths")  # these take long
+        # The classifier is checked first. It is not an input of attacks, because a change of explanation settings would then
+        # re-run all attacks.
+        priority: 1000 if page == "classifier" else 0
+        localrule: page not in ("classifier", "corpus", "listening", "scores", "truths")  # these take long
         params:
-            **params,
-            note=as_it_is(note_of_comparison() if page == "compare" else RUN.note),
-            label_name=as_it_is(RUN.label_name),
+            **as_they_are({"note": RUN.note, "label_name": RUN.label_name, **row.params}),
             page=page,
-            above=decided_by(page),
-            code=code(page, *sorted(pages_above(page))),
+            settings_behind=settings_behind(page),
+            code=code_of_page(page),
         script:
             "../scripts/{params.page}.py"  # from params, because `page` has its last value when the job runs
 
 
-rule tuning:
-    input:
-        tuning_runs_of_all,
-    output:
-        table=f"{RESULTS}/tables/tuning.csv",
-        page=f"{RESULTS}/tables/tuning.md",
-    log:
-        log_of("tuning"),
-    benchmark:
-        benchmark_of("tuning")
-    localrule: True
-    params:
-        note=as_it_is(RUN.note),
-        code=code("tuning", "tuning_runs"),
-    script:
-        "../scripts/tuning.py"
-
-
 rule report:
     input:
-        **({"sounds": f"{RESULTS}/listening"} if "listening" in TABLES else {}),
-        figures=[f"{RESULTS}/figures/{name}.png" for name in [*FIGURES, "costs"]],
-        tables=[
-            f"{RESULTS}/tables/{name}.md" for name in [*TABLES, "costs", *(["variant_costs"] if config["variants"] else [])]
-        ],
+        **({"sounds": f"{RESULTS}/listening"} if PAGES["listening"].when else {}),
+        figures=[f"{RESULTS}/figures/{name}.png" for name in REPORTED if "png" in PAGES[name].outputs],
+        tables=[f"{RESULTS}/tables/{name}.md" for name in REPORTED if "page" in PAGES[name].outputs],
     output:
         f"{RESULTS}/report.html",
     log:
@@ -57,7 +74,7 @@ rule report:
     localrule: True
     params:
         configuration=as_it_is(config),
-        above=decided_by("costs"),
-        code=code("report", *sorted(pages_above("costs"))),
+        settings_behind=settings_behind("costs"),
+        code=lambda wildcards: code("report")(wildcards) + code_of_page("costs")(wildcards),
     script:
         "../scripts/report.py"
