@@ -40,21 +40,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Readers never see an incomplete file. If the writer fails or is killed, the previous file is unchanged. If several processes
     write to the same path, the last one to end wins. A killed writer leaves its temporary file, whose name starts with a dot.
 
-    Parameters
-    ----------
-    path : path-like
-        File to be written. Its folder is created if necessary.
-
-    Yields
-    ------
-    Path
-        Temporary path in the same folder, with the suffix of `path`, because libraries choose formats by the suffix.
-
-    Raises
-    ------
-    ArtefactError
-        If the disk is full or read-only, a quota or limit is reached, permission is missing, the name is too long, or another
-        file blocks the path.
+    The temporary path has the suffix of `path`, because libraries choose formats by the suffix. The folder is created if
+    necessary. ArtefactError is raised if the disk is full or read-only, a quota or limit is reached, permission is missing, the
+    name is too long, or another file blocks the path.
     """
     path = Path(path)
     temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}{path.suffix[:16]}")
