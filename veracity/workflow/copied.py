@@ -20,18 +20,9 @@ def mark(run: Run) -> None:
 
 
 def refuse_copied(run: Run) -> None:
-    """Check that files not written by Snakemake in this folder were computed with the current settings.
+    """Raise ArtefactError if files not written by Snakemake in the folder of a run were computed with other settings.
 
-    Parameters
-    ----------
-    run : Run
-        Run whose folder is checked.
-
-    Raises
-    ------
-    ArtefactError
-        If a file was computed with other settings. The message lists the folders to remove, whose files would be recomputed in
-        any case.
+    The message lists the folders to remove, whose files would be recomputed in any case.
     """
     folder, mark = Path(run.folder), Path(run.folder, MARK)
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
