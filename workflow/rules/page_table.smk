@@ -13,30 +13,14 @@ BY_EXCERPT = {"excerpts": "tables/{}_by_excerpt.csv"}
 
 @dataclass
 class Page:
-    """Table or figure.
+    """Table or figure."""
 
-    Attributes
-    ----------
-    reads : list of str
-        Stages and other pages that the job reads.
-    outputs : dict
-        Paths of the outputs by name.
-    params : dict
-        Parameters in addition to those in pages.smk.
-    when : bool
-        Whether the page is part of the target `all`.
-    inputs : dict
-        Inputs in addition to those of `reads`.
-    runs : list of Run
-        Runs whose artefacts the job reads.
-    """
-
-    reads: list
-    outputs: dict
-    params: dict = field(default_factory=dict)
-    when: bool = True
-    inputs: dict = field(default_factory=dict)
-    runs: list = field(default_factory=lambda: [RUN])
+    reads: list  # stages and other pages
+    outputs: dict  # paths by name
+    params: dict = field(default_factory=dict)  # parameters in addition to those in pages.smk
+    when: bool = True  # whether the page is part of the target `all`
+    inputs: dict = field(default_factory=dict)  # inputs in addition to those of `reads`
+    runs: list = field(default_factory=lambda: [RUN])  # runs whose artefacts the job reads
 
 
 EXACT = config["lime"]["exact"]  # all masks are evaluated, so that explainers can be scored

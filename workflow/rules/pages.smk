@@ -1,39 +1,41 @@
 # Tables and figures, with one rule for each line of the table in page_table.smk.
 
 
-def pages_behind(page):
+def upstream_pages(page):
     """Return the other pages that a page reads, directly or through others."""
-    return {one for name in PAGES[page].reads if name in PAGES for one in (name, *pages_behind(name))}
+    return {one for name in PAGES[page].reads if name in PAGES for one in (name, *upstream_pages(name))}
 
 
-def stages_behind(page):
+def stages_read(page):
     """Return the stages whose artefacts a page reads, directly or through other pages."""
-    return {name for one in (page, *pages_behind(page)) for name in PAGES[one].reads if name not in PAGES}
+    return {name for one in (page, *upstream_pages(page)) for name in PAGES[one].reads if name not in PAGES}
 
 
 def code_of_page(page):
     """Return a parameter with digests of the scripts of a page and of all pages and stages upstream; see `code_of`."""
-    stages = {one for name in stages_behind(page) for one in (name, *upstream(RUN.stages, name))}
-    return code(page, *sorted(pages_behind(page)), *sorted(stages))
+    stages = {one for name in stages_read(page) for one in (name, *upstream(RUN.stages, name))}
+    return code(page, *sorted(upstream_pages(page)), *sorted(stages))
 
 
-def settings_behind(page):
+def settings_read(page):
     """Return a parameter with digests of the settings of all artefacts that a page reads; see `code_of`."""
-    return lambda wildcards: [run.digest_of_stages(stages_behind(page)) for run in PAGES[page].runs]
-
-
-def inputs_of(page):
-    """Return the inputs of a page by the name of the stage or page: all artefacts of the stage, or the first output."""
-
-    def artefacts_of(stage):
-        return lambda wildcards: list(dict.fromkeys(path for run in PAGES[page].runs for path in run.paths(stage)))
-
-    reads = PAGES[page].reads
-    return {name: outputs_of(name)[0] if name in PAGES else artefacts_of(name) for name in reads} | PAGES[page].inputs
+    return lambda wildcards: [run.digest_of_stages(stages_read(page)) for run in PAGES[page].runs]
 
 
 def outputs_of(page):
-    return [f"{RESULTS}/{path.format(page)}" for path in PAGES[page].outputs.values()]
+    return {name: f"{RESULTS}/{path.format(page)}" for name, path in PAGES[page].outputs.items()}
+
+
+def all_of(stage, runs):
+    """Return an input function for all artefacts of a stage of the given runs, which may share some."""
+    return lambda wildcards: list(dict.fromkeys(path for run in runs for path in run.paths(stage)))
+
+
+def inputs_of(page):
+    """Return the inputs of a page: all artefacts of the stages and the first output of the pages that it reads."""
+    row = PAGES[page]
+    read = {name: next(iter(outputs_of(name).values())) if name in PAGES else all_of(name, row.runs) for name in row.reads}
+    return read | row.inputs
 
 
 for page, row in PAGES.items():
@@ -44,7 +46,7 @@ for page, row in PAGES.items():
         input:
             **inputs_of(page),
         output:
-            **{kind: directory(path) if kind == "sounds" else path for kind, path in zip(row.outputs, outputs_of(page))},
+            **{name: directory(path) if name == "sounds" else path for name, path in outputs_of(page).items()},
         log:
             log_of(page),
         benchmark:
@@ -56,7 +58,7 @@ for page, row in PAGES.items():
         params:
             **as_they_are({"note": RUN.note, "label_name": RUN.label_name, **row.params}),
             page=page,
-            settings_behind=settings_behind(page),
+            settings_read=settings_read(page),
             code=code_of_page(page),
         script:
             "../scripts/{params.page}.py"  # from params, because `page` has its last value when the job runs
@@ -74,7 +76,7 @@ rule report:
     localrule: True
     params:
         configuration=as_it_is(config),
-        settings_behind=settings_behind("costs"),
+        settings_read=settings_read("costs"),
         code=lambda wildcards: code("report")(wildcards) + code_of_page("costs")(wildcards),
     script:
         "../scripts/report.py"
