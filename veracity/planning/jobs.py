@@ -13,15 +13,13 @@ from typing import Any
 
 from ..errors import VeracityError
 from ..songs.audio import claimed_length
+from ..workflow.configuration import defaults
 from ..workflow.runs import Run
+from ..workflow.stages import stages_of
 
 POOLED = "tables and figures"
 #: Rules of computations; all other rules write tables and figures.
-STAGES = (
-    *("synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts", "explanations"),
-    *("flips", "localised", "stability", "drawings", "attributions", "localised_attributions"),
-    *("shortcut_detector", "controlled"),
-)
+STAGES = tuple(name for name in stages_of(defaults()) if name not in ("classifier", "tuning_runs"))
 PASSES = 2  # work of an attack beyond its updates, in updates: the last gradient and the predictions
 # Patterns of a job in the output of a dry run, and of one of its lines.
 BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.MULTILINE)

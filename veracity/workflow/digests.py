@@ -13,14 +13,9 @@ from ..jobs.provenance import file_digest
 
 
 class FileMemory:
-    """Values computed from files, kept by size and times of the files, because every start of Snakemake requires them.
+    """Values that a function computes from files, kept in a JSON file by size and times of the files.
 
-    Parameters
-    ----------
-    path : path-like
-        JSON file of the values. If it is missing or damaged, no value is known.
-    compute : callable
-        Function from the path of a file to its value, which JSON can represent.
+    Every start of Snakemake requires them. If the JSON file is missing or damaged, no value is known.
     """
 
     def __init__(self, path: str | os.PathLike, compute: Callable[[Path], Any]) -> None:

@@ -82,7 +82,6 @@ def _attacks(config: Mapping[str, Any]) -> dict[str, Stage]:
         "tuning_runs": Stage(
             ("frontend", "attacks.seconds", "attacks.{domain}"), detector, ("audio",), ("domain", "setting", "song"), SETTING
         ),
-        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), (), "shortcut.pt"),
     }
 
 
@@ -92,7 +91,7 @@ def _explanations(config: Mapping[str, Any]) -> dict[str, Stage]:
     model = BUILT if build else ("frontend", "model.build", "model.predict", *(["model.threshold"] if predict else []))
     explained = (*model, *(f"lime.{key}" for key in ("n_time", "n_band", "exact", "evaluator")))
     fitted = (*explained, *(f"lime.{key}" for key in ("n_samples", "kernel_width", "alpha")))
-    filled, drawn = (*fitted, "lime.fill"), ("spectrograms",) if build else ("predictions", "spectrograms")
+    filled, detector = (*fitted, "lime.fill"), () if build else ("predictions",)
     by_explainer = ("explainer", "domain", "song")
     return {
         "excerpts": Stage((*model, "excerpts"), ("perturbations",), ("model",)),
@@ -100,9 +99,10 @@ def _explanations(config: Mapping[str, Any]) -> dict[str, Stage]:
         "flips": Stage((*fitted, "flips"), ("explanations",), ("model",)),
         "localised": Stage((*filled, "localised.k"), ("flips",), ("model",)),
         "stability": Stage((*filled, "stability"), ("excerpts",), ("model",)),
-        "drawings": Stage((*filled, "drawings"), drawn, ("model", "drawings"), ("song",)),
+        "drawings": Stage((*filled, "drawings"), (*detector, "spectrograms"), ("model", "drawings"), ("song",)),
         "attributions": Stage(explained, ("excerpts",), ("model", "explainer"), by_explainer),
         "localised_attributions": Stage(explained, ("localised",), ("model", "explainer"), by_explainer),
+        "shortcut_detector": Stage(("frontend", "controls.shortcut"), detector, ("taught",), (), "shortcut.pt"),
         "controlled": Stage(
             (*filled, "controls.per_direction"),
             ("predictions", "excerpts", "flips", "shortcut_detector"),  # one of them for each control

@@ -136,13 +136,13 @@ def benchmark_of(rule):
     return f"{RESULTS}/benchmarks/{names_of(rule)}.tsv"
 
 
-def made(stage, **names):
-    """Return an input function for the artefact of a stage with the wildcards of the job, some replaced by `names`.
+def made(stage):
+    """Return an input function for the artefact of a stage with the wildcards of the job.
 
     `Run.path` returns the path in the folder of the first run with equal settings of the artefact. A variant thus reads the
     file of the base run or of an earlier variant, whose rules compute it.
     """
-    return lambda wildcards: RUN.path(stage, **{**dict(wildcards.items()), **names})
+    return lambda wildcards: RUN.path(stage, **dict(wildcards.items()))
 
 
 def spectrograms_of(names):
