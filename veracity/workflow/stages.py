@@ -13,27 +13,13 @@ BUILT = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_sec
 
 @dataclass(frozen=True)
 class Stage:
-    """Stage whose artefacts are in the folder of its name.
+    """Stage whose artefacts are in the folder of its name."""
 
-    Attributes
-    ----------
-    uses : tuple of str
-        Configuration keys on which the artefacts depend; ``{domain}`` stands for the domain of the attack.
-    made_from : tuple of str
-        Stages whose artefacts the jobs read.
-    reads : tuple of str
-        External files that the jobs read: names of `veracity.workflow.runs.Run.outside`.
-    named_by : tuple of str
-        Wildcards in the names of the artefacts.
-    file : str
-        Path of an artefact in the folder of the stage, by default the wildcards as folders and name of an HDF5 file.
-    """
-
-    uses: tuple[str, ...]
-    made_from: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    named_by: tuple[str, ...] = ("domain", "song")
-    file: str = ""
+    uses: tuple[str, ...]  # configuration keys; {domain} stands for the domain of the attack
+    made_from: tuple[str, ...] = ()  # stages whose artefacts the jobs read
+    reads: tuple[str, ...] = ()  # external files that the jobs read: names of `veracity.workflow.runs.Run.outside`
+    named_by: tuple[str, ...] = ("domain", "song")  # wildcards in the names of the artefacts
+    file: str = ""  # path in the folder of the stage, by default the wildcards as folders and name of an HDF5 file
 
     @property
     def pattern(self) -> str:
