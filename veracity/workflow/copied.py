@@ -28,7 +28,7 @@ def refuse_copied(run: Run) -> None:
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
     since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the modification time of a file, but not the change time
     stale = set() if is_own else set(UNPROVEN)
-    for stage in run.stages:
+    for stage in (stage for stage in run.stages if (folder / stage).is_dir()):
         artefacts = {Path(run.path(stage, **names)): names for names in run.artefacts(stage)}
         for path in (folder / stage).rglob("[!.]*.*"):
             if path in artefacts and _came_since(path, folder, since):
