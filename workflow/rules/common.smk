@@ -7,6 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from veracity.errors import VeracityError
+from veracity.experiments.controlled import KNOWN_CAUSE, SHORTCUT
 from veracity.jobs.usage import warnings_of
 from veracity.labels import BASE
 from veracity.songs.corpus import SPLITS
@@ -125,7 +126,7 @@ def artefact(stage):
 def names_of(rule):
     """Return the name of a rule and the wildcards of its jobs as a path, such as flips/{domain}/{song}."""
     named_by = RUN.stages[rule].named_by if rule in RUN.stages else ()
-    return "/".join([rule, *(f"{{{name}}}" for name in named_by)])
+    return str(Path(rule, *(f"{{{name}}}" for name in named_by)))
 
 
 def log_of(rule):
@@ -170,6 +171,17 @@ DETECTOR = {
     "predictions": lambda wildcards: RUN.path("predictions", detector=RUN.attacked),
 }
 ATTACKED = {} if BUILD else DETECTOR
+
+
+def read_by_control(wildcards):
+    """Return the named inputs of a control: songs if it plants a cause, otherwise excerpts of the study."""
+    model = {name: path(wildcards) for name, path in ATTACKED.items()}
+    if wildcards.control in KNOWN_CAUSE:
+        trained = {"shortcut_detector": RUN.path("shortcut_detector")} if wildcards.control == SHORTCUT else {}
+        return model | trained | {"audio": song_files(wildcards)["audio"]}
+    stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
+    return model | {stage: made(stage)(wildcards) for stage in stages}
+
 
 # Resources
 

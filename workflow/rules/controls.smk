@@ -1,15 +1,4 @@
 # Controls, where the correct answer or the chance level is known by construction (target `controls`).
-from veracity.experiments.controlled import KNOWN_CAUSE, SHORTCUT
-
-
-def read_by_control(wildcards):
-    """Return the named inputs of a control: songs if it plants a cause, otherwise excerpts of the study."""
-    model = {name: path(wildcards) for name, path in ATTACKED.items()}
-    if wildcards.control in KNOWN_CAUSE:
-        trained = {"shortcut_detector": RUN.path("shortcut_detector")} if wildcards.control == SHORTCUT else {}
-        return model | trained | {"audio": song_files(wildcards)["audio"]}
-    stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
-    return model | {stage: made(stage)(wildcards) for stage in stages}
 
 
 rule shortcut_detector:
