@@ -38,6 +38,7 @@ for variant in config["variants"]:
 
 onstart:
     mark_all()
+    save_memories()
 
 
 onsuccess:

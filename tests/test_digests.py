@@ -1,6 +1,9 @@
 """Digests of external files depend on the content, not on its time, and are cached until it changes."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,8 +41,30 @@ def test_unchanged_file_is_read_once_by_this_start_and_the_next(tmp_path):
     path, memory = tmp_path / "a.wav", tmp_path / "memory.json"
     path.write_text("one")
     first = FileMemory(memory, compute)
-    assert first.of(path) == first.of(path) == FileMemory(memory, compute).of(path) == "one"
+    assert first.of(path) == first.of(path) == "one"
+    first.save()
+    assert FileMemory(memory, compute).of(path) == "one"
     assert read == [path]
+
+
+def test_values_of_many_files_are_written_once(tmp_path, monkeypatch):
+    written, rename = [], Path.replace
+    monkeypatch.setattr(Path, "replace", lambda self, target: written.append(target) or rename(self, target))
+    memory = FileMemory(tmp_path / "memory.json", file_digest)
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+        memory.of(tmp_path / name)
+    assert written == []
+    for _ in range(2):
+        memory.save()
+    assert written == [tmp_path / "memory.json"]
+
+
+def test_a_process_that_ends_has_written_its_values_also_if_it_fails(tmp_path):
+    (tmp_path / "a.wav").write_text("one")
+    script = "from veracity.workflow.digests import digest_of_path; digest_of_path('a.wav'); raise SystemExit(1)"
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False)
+    assert file_digest(tmp_path / "a.wav") in (tmp_path / ".snakemake" / "veracity-contents.json").read_text()
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]"])
@@ -47,7 +72,9 @@ def test_damaged_memory_begins_empty(tmp_path, damage):
     path, memory = tmp_path / "a.wav", tmp_path / "memory.json"
     path.write_text("one")
     memory.write_text(damage)
-    assert FileMemory(memory, file_digest).of(path) == file_digest(path)
+    known = FileMemory(memory, file_digest)
+    assert known.of(path) == file_digest(path)
+    known.save()
     assert str(path) in memory.read_text()
 
 

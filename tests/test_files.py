@@ -79,12 +79,40 @@ def test_long_names_that_differ_in_the_end_have_temporary_names_of_their_own(tmp
     assert [(tmp_path / name).read_text() for name in names] == ["1", "2"]
 
 
-# --- files left by killed writers
+# --- several writers, and killed ones
+
+
+def test_two_writers_at_once_share_no_file_and_the_last_to_end_wins(tmp_path):
+    path = tmp_path / "a.txt"
+    with replacing(path) as first, replacing(path) as second:
+        assert first != second
+        first.write_text("first, which is longer")
+        second.write_text("second")
+    assert path.read_text() == "first, which is longer"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_processes_that_write_at_once_install_no_mixture(tmp_path):
+    path = tmp_path / "a.txt"
+    script = f"""
+import sys
+from veracity.jobs.files import replacing
+for _ in range(100):
+    with replacing({str(path)!r}) as temporary, temporary.open("w") as file:
+        for _ in range(20):
+            file.write(sys.argv[1] * 1000)
+            file.flush()
+"""
+    writers = [subprocess.Popen([sys.executable, "-c", script, letter]) for letter in "ab"]
+    while any(writer.poll() is None for writer in writers):
+        assert not path.exists() or path.read_text() in ("a" * 20000, "b" * 20000)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["song.h5", "seed0.state.pt", "a" * 250, "[x]*(y).csv", "no suffix"])
-def test_the_file_of_a_killed_writer_is_replaced_by_its_successor(tmp_path, name):
-    path = tmp_path / name
+def test_the_file_of_a_killed_writer_is_hidden_disturbs_no_successor_and_can_be_removed(tmp_path, name):
+    path, other = tmp_path / name, tmp_path / "x.csv"
     script = f"""
 import os, signal
 from veracity.jobs.files import replacing
@@ -94,9 +122,15 @@ with replacing({str(path)!r}) as temporary:
 """
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert len(list(tmp_path.iterdir())) == 1
+    (orphan,) = tmp_path.iterdir()
+    assert orphan.name.startswith(".")
     write(path)
-    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (path.read_text(), orphan.read_text()) == ("new", "half")
+    with replacing(other) as temporary:
+        temporary.write_text("new")
+        files.remove_temporaries(path)
+        assert temporary.exists()
+    assert set(tmp_path.iterdir()) == {path, other}
 
 
 # --- obstacles to writing

@@ -47,6 +47,7 @@ def test_what_a_run_has_read_from_outside(tmp_path):
         (run / stage).mkdir(parents=True)
         told = provenance.describe(settings={}, seed=0, inputs=list(map(str, inputs)))
         store.write(run / stage / "a-song.h5", Numbers(numbers=np.arange(3.0)), told)
+    (run / "excerpts" / ".a-song-0123456789abcdef-01234567.h5").write_bytes(b"half, of a killed writer")
     found = origins.inputs_of(run)
     assert list(found) == ["corpus/audio/a song.ogg"]  # artefacts of the run itself are not external inputs
     assert len(found["corpus/audio/a song.ogg"]) == 16

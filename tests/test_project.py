@@ -118,12 +118,10 @@ def test_every_rule_has_a_script_of_its_name():
     explicit = re.findall(r"^rule (\w+):", text, re.MULTILINE)
     for name in explicit:
         assert f'"../scripts/{name}.py"' in text.split(f"rule {name}:")[1].split("\nrule ")[0]
-    tables = [
-        re.search(rf"^{name} = {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)[1] for name in ("ATTACKS", "EXPLAINING", "PAGES")
-    ]
-    looped = re.findall(r'^    "(\w+)": ', "".join(tables), re.MULTILINE) + re.findall(
-        r'^ *PAGES\["(\w+)"\]', text, re.MULTILINE
-    )
+    tables = [re.search(rf"^{name} = {{\n(.*?)^}}", text, re.MULTILINE | re.DOTALL)[1] for name in ("EXPLAINING", "PAGES")]
+    looped = re.findall(r'^    "(\w+)": ', "".join(tables), re.MULTILINE)
+    looped += re.findall(r'^ *PAGES\["(\w+)"\]', text, re.MULTILINE)
+    looped += re.findall(r'"(\w+)"', re.search(r"^for stage in \((.*)\):", text, re.MULTILINE)[1])
     assert len(looped) > 40
     assert {*explicit, *looped} == scripts
 

@@ -1,6 +1,8 @@
 """Saved states of unfinished work: loaded if intact, renamed if damaged."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 import torch
 
 from veracity.errors import CheckpointError
-from veracity.jobs.files import temporary_of
+from veracity.jobs.files import replacing
 from veracity.jobs.resuming import SavedState
 from veracity.jobs.tensors import load_tensors, save_tensors
 
@@ -151,10 +153,24 @@ def test_the_state_of_other_work_stays_where_it_is_and_is_not_gone_on_from(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["a.state.pt"]
 
 
-def test_what_a_killed_process_was_writing_is_removed_with_the_state(tmp_path):
-    kept = saved(tmp_path / "a.state.pt")
-    temporary_of(tmp_path / "a.state.pt").write_bytes(b"half")
-    kept.remove()
+def test_what_killed_processes_were_writing_is_removed_with_the_state(tmp_path):
+    kept, other = saved(tmp_path / "a.state.pt"), saved(tmp_path / "b.state.pt")
+    script = f"""
+import os, signal
+from veracity.jobs.files import replacing
+with replacing({str(tmp_path / "a.state.pt")!r}) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script], check=False)
+    assert len(list(tmp_path.iterdir())) == 4
+    with replacing(tmp_path / "b.state.pt") as temporary:
+        temporary.write_text("half")
+        kept.remove()
+        assert set(tmp_path.iterdir()) == {tmp_path / "b.state.pt", temporary}
+        temporary.write_bytes((tmp_path / "b.state.pt").read_bytes())
+    other.remove()
     assert not list(tmp_path.iterdir())
 
 

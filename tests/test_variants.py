@@ -21,7 +21,7 @@ from veracity.page.runs import FinishedRun as PageRun
 from veracity.results import compare
 from veracity.results.compare import BASE, FIDELITY, MEASURES, Variant
 from veracity.workflow.runs import configurations, runs_of
-from veracity.workflow.stages import above, stages_of
+from veracity.workflow.stages import stages_of, upstream
 
 TWO_SEEDS = {"detector": {"n_seeds": 2}}
 VARIANTS = {
@@ -128,7 +128,7 @@ def test_stages_are_made_from_what_the_rules_read(empty):
     for rule, inputs, _ in planned(done.stdout):
         if rule in stages and rule != "synthetic_corpus":
             read = {Path(path).relative_to(RESULTS).parts[0] for path in inputs}
-            assert set(stages[rule].made_from) <= read <= above(stages, rule), rule
+            assert set(stages[rule].made_from) <= read <= upstream(stages, rule), rule
             seen.add(rule)
     unseen = {"synthetic_corpus", "imported", "tuning_runs", "shortcut_detector", "controlled", "classifier"}
     assert seen == stages.keys() - unseen

@@ -46,6 +46,14 @@ def test_a_run_that_is_killed_twice_resumes_on_one_core_to_the_bytes_of_an_undis
     assert {f"{RESULTS}/figures/figure1.png", f"{RESULTS}/tables/table1.csv"} <= made.keys()
 
 
+def test_a_first_run_that_is_killed_after_a_table_resumes_without_removing_it(tmp_path):
+    """The mark of the folder is there from the first start, so that its tables do not count as copied."""
+    workspace = Workspace(tmp_path)
+    workspace.configure("small", SMALL)
+    workspace.kill_when((tmp_path / RESULTS / "tables" / "corpus.csv").exists, "corpus", "figure2")
+    assert "figure2" in jobs_of(workspace.snakemake("-n", "figure2"))
+
+
 def test_a_song_without_flips_is_named_and_stops_nothing(copy):
     (song,) = (path.name for path in (copy.folder / RESULTS / "excerpts" / "waveform").glob("*.h5"))
     copy.configure("small", SMALL, {"attacks": {"waveform": {"max_updates": 1, "eps": 1e-9}}})

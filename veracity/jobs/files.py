@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,27 +37,15 @@ KINDS = {
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Provide a temporary path, which is renamed to `path` if the block ends without an error.
 
-    Readers never see an incomplete file. If the writer fails or is killed, the previous file is unchanged. The next writer of
-    the same path uses the same temporary path. There must not be two writers at once, which the lock of Snakemake ensures.
+    Readers never see an incomplete file. If the writer fails or is killed, the previous file is unchanged. If several processes
+    write to the same path, the last one to end wins. A killed writer leaves its temporary file, whose name starts with a dot.
 
-    Parameters
-    ----------
-    path : path-like
-        File to be written. Its folder is created if necessary.
-
-    Yields
-    ------
-    Path
-        Temporary path in the same folder, with the suffix of `path`, because libraries choose formats by the suffix.
-
-    Raises
-    ------
-    ArtefactError
-        If the disk is full or read-only, a quota or limit is reached, permission is missing, the name is too long, or another
-        file blocks the path.
+    The temporary path has the suffix of `path`, because libraries choose formats by the suffix. The folder is created if
+    necessary. ArtefactError is raised if the disk is full or read-only, a quota or limit is reached, permission is missing, the
+    name is too long, or another file blocks the path.
     """
     path = Path(path)
-    temporary = temporary_of(path)
+    temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}{path.suffix[:16]}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -74,9 +64,15 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def temporary_of(path: Path) -> Path:
-    """Return the temporary path of a file. Its name is short, because names are limited to 255 bytes."""
-    return path.with_name(f".{path.stem[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{path.suffix[:16]}")
+def remove_temporaries(path: Path) -> None:
+    """Remove the temporary files that killed writers of a path have left; nothing may be writing to the path."""
+    for temporary in path.parent.glob(f"{glob.escape(_prefix(path))}*"):
+        temporary.unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    """Return the start of the names of temporary files of a path. It is short, because names are limited to 255 bytes."""
+    return f".{path.stem[:20]}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
 
 
 def kind_of(path: str | os.PathLike) -> str | None:

@@ -33,7 +33,7 @@ def inputs_of(run: str | os.PathLike) -> dict[str, str]:
     External inputs are files from which an artefact of the run was computed and which are not artefacts themselves.
     """
     digests = {}
-    for path in sorted(Path(run).rglob("*.h5")):
+    for path in sorted(Path(run).rglob("[!.]*.h5")):  # without temporary files of killed writers
         made_from = json.loads(read_attributes(path).get("inputs", "{}"))
         digests.update(
             {name: digest for name, digest in made_from.items() if not name.endswith(".h5")}

@@ -24,20 +24,8 @@ def file_digest(path: str | os.PathLike) -> str:
 def describe(*, settings: Mapping[str, Any], seed: int, inputs: Iterable[str | os.PathLike] = ()) -> dict[str, Any]:
     """Return the provenance of an artefact for `veracity.jobs.store.write`.
 
-    Parameters
-    ----------
-    settings : mapping
-        Configuration keys on which the artefact depends.
-    seed : int
-        Seed of the run.
-    inputs : iterable of path-like
-        Files from which the artefact is computed; their digests are recorded.
-
-    Returns
-    -------
-    dict
-        ``settings``, ``seed``, ``versions`` and ``inputs``. Times and absolute paths are excluded, so that equal computations
-        write equal bytes.
+    It consists of the configuration keys on which the artefact depends, the seed of the run, versions, and the digests of all
+    inputs. Times and absolute paths are excluded, so that equal computations write equal bytes.
     """
     return {
         "settings": json.dumps(settings, sort_keys=True),
@@ -52,17 +40,9 @@ def _input_name(path: str | os.PathLike) -> str:
 
 
 def check_inputs(inputs: Iterable[str | os.PathLike]) -> None:
-    """Check that each artefact was computed from the current version of the other inputs.
+    """Raise ArtefactError if an input of a job was computed from another version of another input.
 
-    Parameters
-    ----------
-    inputs : iterable of path-like
-        Inputs of a job. Files other than HDF5 are checked only if an artefact was computed from them.
-
-    Raises
-    ------
-    ArtefactError
-        If an artefact was computed from a different version of another input.
+    Files other than HDF5 are checked only if an artefact was computed from them.
     """
     from .store import read_attributes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
-from .files import temporary_of
+from .files import remove_temporaries
 from .tensors import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
@@ -72,8 +72,9 @@ class SavedState:
     def remove(self) -> None:
         """Remove the state, also a damaged one; to be called when the result of the computation has been written."""
         if self.path is not None:
-            for path in (self.path, temporary_of(self.path), self._aside(self.path)):
+            for path in (self.path, self._aside(self.path)):
                 path.unlink(missing_ok=True)
+            remove_temporaries(self.path)  # only this job writes to the path
 
     def _put_aside(self, error: CheckpointError) -> None:
         assert self.path is not None

@@ -50,31 +50,13 @@ def array(*axes: str, unit: str, doc: str, of: type = float, optional: bool = Fa
         as floats.
     optional : bool
         Whether the field may be None, False by default. Such a field is omitted from the file.
-
-    Returns
-    -------
-    dataclasses.Field
-        The field.
     """
     metadata = {"axes": axes, "unit": unit, "doc": doc, "of": of}
     return dataclasses.field(metadata=metadata, default=None) if optional else dataclasses.field(metadata=metadata)
 
 
 def note(doc: str, **kwargs: Any) -> Any:
-    """Declare a dataclass field that contains a number, a text or a group.
-
-    Parameters
-    ----------
-    doc : str
-        Description of the field in one line, part of the documentation.
-    **kwargs
-        Further arguments of `dataclasses.field`, such as the default.
-
-    Returns
-    -------
-    dataclasses.Field
-        The field.
-    """
+    """Declare a dataclass field that contains a number, a text or a group; `kwargs` are those of `dataclasses.field`."""
     return dataclasses.field(metadata={"doc": doc}, **kwargs)
 
 
@@ -86,7 +68,7 @@ def write(path: str | os.PathLike, artefact: Any, provenance: Mapping[str, Any] 
     path : path-like
         HDF5 file.
     artefact : dataclass instance
-        Artefact to be written.
+        Artefact, whose fields are declared by `array` and `note`.
     provenance : mapping, optional
         Provenance of the artefact; see `veracity.jobs.provenance.describe`. Values other than texts are stored as JSON.
 
@@ -118,22 +100,18 @@ def _write_group(group: h5py.Group, artefact: Any) -> None:
     group.attrs["artefact"] = type(artefact).__name__
     for field in dataclasses.fields(artefact):
         value = getattr(artefact, field.name)
-        if dataclasses.is_dataclass(value):
-            _write_group(_described_group(group, field), value)
-        elif isinstance(value, Mapping):
-            subgroup = _described_group(group, field)
-            for key, member in value.items():
-                _write_group(subgroup.create_group(key), member)
+        if dataclasses.is_dataclass(value) or isinstance(value, Mapping):
+            subgroup = group.create_group(field.name)
+            subgroup.attrs["description"] = field.metadata.get("doc", "")
+            if dataclasses.is_dataclass(value):
+                _write_group(subgroup, value)
+            else:
+                for key, member in value.items():
+                    _write_group(subgroup.create_group(key), member)
         elif value is not None and "axes" in field.metadata:
             _write_dataset(group, field, np.asarray(value))
         elif value is not None:
             group.attrs[field.name] = value
-
-
-def _described_group(group: h5py.Group, field: dataclasses.Field) -> h5py.Group:
-    subgroup = group.create_group(field.name)
-    subgroup.attrs["description"] = field.metadata.get("doc", "")
-    return subgroup
 
 
 def _write_dataset(group: h5py.Group, field: dataclasses.Field, value: np.ndarray) -> None:
@@ -152,47 +130,15 @@ def _described(field: dataclasses.Field) -> dict[str, str]:
 
 
 def read(path: str | os.PathLike, kind: type[T]) -> T:
-    """Read an artefact.
-
-    Parameters
-    ----------
-    path : path-like
-        File written by `write`.
-    kind : type
-        Dataclass of the artefact.
-
-    Returns
-    -------
-    dataclass instance
-        The artefact.
-
-    Raises
-    ------
-    ArtefactError
-        If the file is missing, damaged, modified, or does not contain an artefact of this dataclass.
-    """
+    """Read an artefact of a dataclass; raise ArtefactError if the file is missing, damaged, modified or of another class."""
     with _opened(path) as file:
-        return _read_group(file, kind)
+        artefact = _read_group(file, kind)
+        check(artefact)
+        return artefact
 
 
 def read_attributes(path: str | os.PathLike) -> dict[str, Any]:
-    """Return the attributes of an artefact: numbers, texts and provenance.
-
-    Parameters
-    ----------
-    path : path-like
-        File written by `write`.
-
-    Returns
-    -------
-    dict
-        Attributes by name.
-
-    Raises
-    ------
-    ArtefactError
-        If the file is missing, damaged or modified.
-    """
+    """Return the numbers, texts and provenance of an artefact; raise ArtefactError as `read` does."""
     with _opened(path) as file:
         return dict(file.attrs)
 
@@ -224,9 +170,7 @@ def _read_group(group: h5py.Group, *kinds: type[T]) -> T:
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)  # type: ignore[arg-type]
     if unknown := sorted(set(group) - {field.name for field in fields}):
         raise MisfitError(f"unknown field {unknown[0]}")
-    artefact = kind(**{field.name: _read_value(group, field, hints[field.name]) for field in fields})
-    check(artefact)
-    return artefact
+    return kind(**{field.name: _read_value(group, field, hints[field.name]) for field in fields})
 
 
 def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
@@ -245,18 +189,7 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
 
 
 def layout(kind: type) -> list[tuple[str, str, str, str]]:
-    """Return the fields of an artefact for the documentation.
-
-    Parameters
-    ----------
-    kind : type
-        Dataclass of the artefact.
-
-    Returns
-    -------
-    list of tuple of str
-        Name, axes, unit and description of each field.
-    """
+    """Return name, axes, unit and description of each field of an artefact, for the documentation."""
     rows = []
     for field in dataclasses.fields(kind):
         hint = typing.get_type_hints(kind)[field.name]

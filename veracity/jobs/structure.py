@@ -20,20 +20,9 @@ class MisfitError(ValueError):
 
 
 def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
-    """Check an artefact against its dataclass.
+    """Raise MisfitError if a value of an artefact is missing or has a wrong type, or if axes do not match.
 
-    Parameters
-    ----------
-    artefact : dataclass instance
-        Artefact to be checked.
-    lengths : dict of str to int, optional
-        Lengths of axes by name, which nested artefacts share. New axes are added to it.
-
-    Raises
-    ------
-    MisfitError
-        If a value is missing or has a wrong type, or if an array has wrong axes or inconsistent lengths of axes with the same
-        name.
+    `lengths` contains the lengths of axes by name, which nested artefacts share. New axes are added to it.
     """
     hints = typing.get_type_hints(type(artefact))
     lengths = {} if lengths is None else lengths

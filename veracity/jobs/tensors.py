@@ -24,22 +24,10 @@ def save_tensors(path: str | os.PathLike, content: dict[str, Any]) -> None:
 
 
 def load_tensors(path: str | os.PathLike) -> Any:
-    """Load a file saved by torch without executing code from it.
+    """Load a file in either format of torch to the CPU, without executing code from it.
 
-    Parameters
-    ----------
-    path : path-like
-        File in either format of torch. The checksums of a zip archive are verified, which torch does not do.
-
-    Returns
-    -------
-    object
-        Content of the file, on the CPU.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is missing, unreadable or damaged, or contains anything except tensors and plain values.
+    The checksums of a zip archive are verified, which torch does not do. CheckpointError is raised if the file is missing,
+    unreadable or damaged, or contains anything except tensors and plain values.
     """
     if not Path(path).is_file():
         raise CheckpointError(f"{path}: is not a file. Give the path to a checkpoint (.pt).")

@@ -13,15 +13,13 @@ from typing import Any
 
 from ..errors import VeracityError
 from ..songs.audio import claimed_length
+from ..workflow.configuration import defaults
 from ..workflow.runs import Run
+from ..workflow.stages import stages_of
 
 POOLED = "tables and figures"
 #: Rules of computations; all other rules write tables and figures.
-STAGES = (
-    *("synthetic_corpus", "spectrograms", "imported", "training", "predictions", "perturbations", "excerpts", "explanations"),
-    *("flips", "localised", "stability", "drawings", "attributions", "localised_attributions"),
-    *("shortcut_detector", "controlled"),
-)
+STAGES = tuple(name for name in stages_of(defaults()) if name not in ("classifier", "tuning_runs"))
 PASSES = 2  # work of an attack beyond its updates, in updates: the last gradient and the predictions
 # Patterns of a job in the output of a dry run, and of one of its lines.
 BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", re.MULTILINE)
@@ -59,10 +57,7 @@ class Job:
 def snakemake(config: Mapping[str, Any], snakefile: Path, *arguments: str, folder: Path = Path()) -> str:
     """Run Snakemake with a complete configuration in a working directory, by default this one, and return its output.
 
-    Raises
-    ------
-    VeracityError
-        If Snakemake fails. The message contains that of the failed job if there is one.
+    VeracityError is raised if Snakemake fails. The message contains that of the failed job if there is one.
     """
     modules = [os.path.abspath(part) for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]  # noqa: PTH100
     # The profile of the user is ignored, so that jobs run on this machine.
@@ -129,22 +124,9 @@ def load(
 ) -> tuple[float, float]:
     """Return the work of a job, which determines its time, and its size, which determines its memory and files.
 
-    Parameters
-    ----------
-    job : Job
-        Job of a run.
-    run : Run
-        Run or variant of the job.
-    lengths : mapping of str to float
-        Lengths of the songs in seconds, by name.
-    excerpts, updates : int, optional
-        Numbers of explained excerpts and of updates of an attack, by default the maxima of the configuration.
-
-    Returns
-    -------
-    work, size : float
-        Seconds of audio, excerpts or games. The work of an attack is the length in seconds times the number of updates, that of
-        training is the number of updates.
+    Both are seconds of audio, excerpts or games. The work of an attack is the length in seconds times the number of updates,
+    that of training the number of updates. `lengths` are those of the songs in seconds. `excerpts` and `updates` are numbers of
+    explained excerpts and of updates of an attack, by default the maxima of the configuration.
     """
     config, attacks, controls = run.config, run.config["attacks"], run.config["controls"]
     controlled = 2 * controls["per_direction"]

@@ -32,30 +32,11 @@ JAMENDO = {"n_train": 61, "n_valid": 16, "n_test": 16, "seconds": 240.0}  # assu
 
 
 def plan(config: Mapping[str, Any], snakefile: Path, *, cores: Sequence[int], processes: int) -> tuple[pd.DataFrame, list[str]]:
-    """Predict the cost of a run.
+    """Predict the cost of a run with a complete configuration; raise VeracityError if a job fails with it.
 
-    Parameters
-    ----------
-    config : mapping
-        Complete configuration. If its corpus has not been downloaded, number and length of the songs are those of Jamendo.
-    snakefile : Path
-        Path to the Snakefile.
-    cores : sequence of int
-        Numbers of cores for which the wall time is predicted.
-    processes : int
-        Number of processes that measure, at most 2.
-
-    Returns
-    -------
-    table : DataFrame
-        Result of `by_stage`; numbers of threads are those on the first number of cores.
-    words : list of str
-        Summary for each number of cores, with limits and assumptions.
-
-    Raises
-    ------
-    VeracityError
-        If a job fails with this configuration.
+    If its corpus has not been downloaded, number and length of the songs are those of Jamendo. At most two processes measure.
+    The result is that of `by_stage`, with the numbers of threads on the first number of cores, and a summary for each number of
+    cores.
     """
     is_assumed = not runs_of(config)[""].songs
     config = as_jamendo(config) if is_assumed else config
@@ -147,21 +128,10 @@ def wall_seconds(jobs: Sequence[Job], predicted: pd.DataFrame, *, cores: int, gp
 
 
 def compare(plan: pd.DataFrame, costs: pd.DataFrame) -> pd.DataFrame:
-    """Compare the plan of a run with its measured costs.
+    """Compare the plan of a run with its measured costs, the result of `veracity.results.costs.table`.
 
-    Parameters
-    ----------
-    plan : DataFrame
-        First result of `plan`.
-    costs : DataFrame
-        Result of `veracity.results.costs.table`.
-
-    Returns
-    -------
-    DataFrame
-        One row per stage of either table. ``jobs``, ``cpu_seconds``, ``peak_memory_mb`` and ``disk_mb`` have the suffixes
-        ``_planned`` and ``_measured`` (NaN if the stage is missing). ``cpu_ratio``, ``memory_ratio`` and ``disk_ratio`` are
-        planned over measured values.
+    The result has one row per stage of either table. ``jobs``, ``cpu_seconds``, ``peak_memory_mb`` and ``disk_mb`` have the
+    suffixes ``_planned`` and ``_measured`` (NaN if the stage is missing), and the ratios are planned over measured values.
     """
     columns = {"jobs": "sum", "cpu_seconds": "sum", "peak_memory_mb": "max", "disk_mb": "sum"}
     costs = costs[~costs.stage.isin(OTHER_TARGETS)]

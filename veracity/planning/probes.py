@@ -6,15 +6,16 @@ updates, and later stages have no excerpts. In the second, whose song is longer,
 
 import math
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
+from scipy.optimize import nnls
 
 from ..attacks.settings import DOMAINS
 from ..experiments.controlled import KNOWN_CAUSE
@@ -185,28 +186,19 @@ def _length(path: Path, name: str) -> int:
 
 def fit(points: Sequence[Point]) -> dict[str, Cost]:
     """Return the cost of each kind of job, fitted by lines with non-negative coefficients."""
-    by_kind: defaultdict[str, list[Point]] = defaultdict(list)
-    for point in points:
-        by_kind[point.kind].append(point)
     costs = {}
-    for kind, own in by_kind.items():
-        memory = [point.memory_mb for point in own]
-        costs[kind] = Cost(
-            float(np.mean([point.startup for point in own])),
-            *_line([point.work for point in own], [point.seconds for point in own]),
-            *(_line([point.size for point in own], memory) if kind.split()[0] in OF_SONG else (max(memory), 0.0)),
-            *_line([point.size for point in own], [point.disk_mb for point in own]),
-        )
+    for kind, own in pd.DataFrame(points, columns=[field.name for field in fields(Point)]).groupby("kind"):
+        is_of_song = str(kind).split()[0] in OF_SONG
+        memory = _line(own["size"], own.memory_mb) if is_of_song else (float(own.memory_mb.max()), 0.0)
+        costs[str(kind)] = Cost(own.startup.mean(), *_line(own.work, own.seconds), *memory, *_line(own["size"], own.disk_mb))
     if {"training", "spectrograms"} <= costs.keys():  # training keeps the spectrograms of all songs in memory
         costs["training"] = replace(costs["training"], memory_per_size=costs["spectrograms"].disk_per_size)
     return costs
 
 
-def _line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+def _line(x: pd.Series, y: pd.Series) -> tuple[float, float]:
     """Return intercept and slope of a line, both non-negative."""
-    if max(x) == min(x):
-        return float(np.mean(y)), 0.0
-    slope, fixed = np.polyfit(x, y, 1)
-    if slope < 0:
-        return float(np.mean(y)), 0.0
-    return (float(fixed), float(slope)) if fixed >= 0 else (0.0, float(np.dot(x, y) / np.dot(x, x)))
+    if x.nunique() == 1:
+        return float(y.mean()), 0.0
+    (fixed, slope), _ = nnls(np.column_stack([np.ones(len(x)), x]), y.to_numpy())
+    return float(fixed), float(slope)

@@ -19,7 +19,6 @@ import soundfile
 from . import mpeg
 
 BLOCK = 2**20  # number of samples of all channels in a decoded block
-FORMATS = ("WAV", "WAVEX", "AIFF", "FLAC", "OGG", "MP3")  # truncation is not detected in other formats
 UNKNOWN_BYTES = 2**31 - 4096  # smallest size in headers of streams of unknown size
 UNKNOWN_FRAMES = 2**36 - 1  # largest length in a FLAC header
 BEYOND_ANY_FILE = 2**40  # bytes
@@ -27,33 +26,15 @@ BEYOND_ANY_FILE = 2**40  # bytes
 
 @dataclass
 class Decoder:
-    """Open audio file, with the properties of its length and its end.
-
-    Attributes
-    ----------
-    file : SoundFile
-        Open file.
-    claimed_seconds : float
-        Length in seconds according to the header, or to the size of the file if the header claims less; NaN if unknown.
-    stream_seconds : float
-        Total length of the frames of an MP3 file in seconds; NaN, the default, for other formats.
-    skipped_bytes : int
-        Number of bytes between the frames of an MP3 file.
-    cut_off : bool
-        Whether the stream lacks its end mark or ends inside a frame.
-    n_samples : int
-        Number of samples decoded so far.
-    source : file object or None
-        File object of uncompressed audio, whose reader stops at the length in the header.
-    """
+    """Open audio file, with the properties of its length and its end."""
 
     file: soundfile.SoundFile
-    claimed_seconds: float
-    stream_seconds: float = np.nan
-    skipped_bytes: int = 0
-    cut_off: bool = False
-    n_samples: int = 0
-    source: BinaryIO | None = None
+    claimed_seconds: float  # according to the header, or to the size of the file if the header claims less; NaN if unknown
+    stream_seconds: float = np.nan  # total length of the frames of an MP3 file; NaN for other formats
+    skipped_bytes: int = 0  # between the frames of an MP3 file
+    cut_off: bool = False  # whether the stream lacks its end mark or ends inside a frame
+    n_samples: int = 0  # decoded so far
+    source: BinaryIO | None = None  # of uncompressed audio, whose reader stops at the length in the header
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the remaining audio in blocks, shape (n_samples, n_channels), float32; the last block may be shorter."""
@@ -82,47 +63,32 @@ class Decoder:
 def opened(path: Path) -> Iterator[Decoder]:
     """Open an audio file such that it is decoded to its end, regardless of the length in its header.
 
-    Parameters
-    ----------
-    path : Path
-        Audio file.
-
-    Yields
-    ------
-    Decoder
-        The open file.
-
-    Raises
-    ------
-    soundfile.SoundFileError
-        If the file cannot be opened or has an unsupported format. Decoding may also raise it.
+    SoundFileError is raised if the file cannot be opened or decoded, or has an unsupported format.
     """
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_Sequential(path))
-        if file.format not in FORMATS:
-            raise soundfile.SoundFileRuntimeError(f"format {file.format} is not supported")
         claimed = file.frames / file.samplerate if file.frames < UNKNOWN_FRAMES else np.nan
         if file.format in ("WAV", "WAVEX", "AIFF"):
             source = stack.enter_context(path.open("rb"))
             claimed *= _times_as_long(source.read(8), path.stat().st_size)
             source.seek(0)
             yield Decoder(stack.enter_context(_Sequential(source)), claimed, source=source)
-            return
-        content = path.read_bytes()
-        frames = mpeg.walk(content) if file.subtype == "MPEG_LAYER_III" else None
-        if file.format == "OGG":
-            second = re.search(rb"OggS\0[\4-\7].*?(?=OggS\0[\2\3])", content, re.DOTALL)  # start of a second stream
-            if second:
+        elif file.format == "OGG":
+            content = path.read_bytes()
+            if second := re.search(rb"OggS\0[\4-\7].*?(?=OggS\0[\2\3])", content, re.DOTALL):  # start of a second stream
                 claimed *= len(content) / second.end()
             yield Decoder(file, claimed, cut_off="Last page lacks an end-of-stream bit" in file.extra_info)
         elif file.format == "FLAC":
-            yield Decoder(stack.enter_context(_Sequential(_without_total(content))), claimed)
-        elif frames is None:
-            yield Decoder(file, claimed)
-        else:
-            if not frames.has_count:
+            yield Decoder(stack.enter_context(_Sequential(_without_total(path.read_bytes()))), claimed)
+        elif file.format == "MP3":
+            content = path.read_bytes()
+            frames = mpeg.walk(content) if file.subtype == "MPEG_LAYER_III" else None
+            if frames and not frames.has_count:
                 claimed, file = np.nan, stack.enter_context(_Sequential(_Endless(content[frames.start :])))
-            yield Decoder(file, claimed, frames.seconds, frames.skipped_bytes, frames.cut_off)
+            of_stream = (frames.seconds, frames.skipped_bytes, frames.cut_off) if frames else ()
+            yield Decoder(file, claimed, *of_stream)
+        else:  # truncation is not detected
+            raise soundfile.SoundFileRuntimeError(f"format {file.format} is not supported")
 
 
 def reason(error: soundfile.SoundFileError) -> str:

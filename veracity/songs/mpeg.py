@@ -15,44 +15,20 @@ RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8
 
 
 class Frames(NamedTuple):
-    """Frames of an MP3 file.
+    """Frames of an MP3 file."""
 
-    Attributes
-    ----------
-    start : int
-        Start of the first frame in bytes.
-    seconds : float
-        Total length of all frames in seconds.
-    has_count : bool
-        Whether the file contains the number of its frames.
-    skipped_bytes : int
-        Number of bytes between frames.
-    cut_off : bool
-        Whether the file ends inside a frame.
-    """
-
-    start: int
-    seconds: float
-    has_count: bool
-    skipped_bytes: int
-    cut_off: bool
+    start: int  # of the first frame in bytes
+    has_count: bool  # whether the file contains the number of its frames
+    seconds: float  # total length of all frames
+    skipped_bytes: int  # between frames
+    cut_off: bool  # whether the file ends inside a frame
 
 
 def walk(data: bytes) -> Frames | None:
-    """Count the frames of an MP3 file.
+    """Count the frames of an MP3 file; return None if it does not contain two consecutive frames of layer III.
 
     Frames are counted if they have the version and sample rate of the first frame. After a gap, counting continues at the next
     two consecutive frames.
-
-    Parameters
-    ----------
-    data : bytes
-        Content of the file.
-
-    Returns
-    -------
-    Frames or None
-        Properties of the frames; None if the file does not contain two consecutive frames of layer III.
     """
     at = behind_tags(data)
     start, end, n_samples, skipped, rate = -1, -1, 0, 0, 0
@@ -74,7 +50,7 @@ def walk(data: bytes) -> Frames | None:
     tag = max(head.find(b"Xing"), head.find(b"Info"))
     if tag > 0:
         n_samples -= _frame(data, start)[1]  # the header is a separate frame, which is not played
-    return Frames(start, n_samples / rate, tag > 0 and bool(head[tag + 7] & 1), skipped, end > len(data))
+    return Frames(start, tag > 0 and bool(head[tag + 7] & 1), n_samples / rate, skipped, end > len(data))
 
 
 def behind_tags(data: bytes) -> int:

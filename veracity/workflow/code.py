@@ -13,21 +13,11 @@ from .digests import FileMemory
 
 @functools.cache
 def code_digest(source: str | os.PathLike) -> str:
-    """Return the digest of a Python file and the modules that it imports.
+    """Return the digest of a script of the workflow or a module of the user, and of the modules that it imports.
 
     Modules of this package, of the folder of the file and of ``PYTHONPATH`` are included. Of a user's package, all modules are
     included. Comments, docstrings and formatting are ignored. Installed packages are excluded, because artefacts record their
-    versions.
-
-    Parameters
-    ----------
-    source : path-like
-        Script of the workflow, or module of the user.
-
-    Returns
-    -------
-    str
-        Digest of 16 hexadecimal digits.
+    versions. The digest has 16 hexadecimal digits.
     """
     reached: dict[Path, str] = {}
     waiting = [Path(source).resolve()]

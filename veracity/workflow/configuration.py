@@ -382,24 +382,10 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
-    """Validate a configuration and return it as an instance of the model.
+    """Validate a configuration, in which keys may be missing, and return it as an instance of the model.
 
-    Parameters
-    ----------
-    config : mapping
-        Configuration, in which keys may be missing.
-    within : str
-        Prefix of the keys in error messages, such as ``variants.eps_small``; empty by default.
-
-    Returns
-    -------
-    Configuration
-        The configuration.
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown or has an invalid value. The message names the first such key.
+    ConfigError is raised for the first key that is unknown or has an invalid value. `within` is a prefix of its name, such as
+    ``variants.eps_small``.
     """
     prefix = f"{within}." if within else ""
     try:
@@ -410,18 +396,20 @@ def checked(config: Mapping[str, Any], *, within: str = "") -> Configuration:
         raise ConfigError(f"{prefix}{error}") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """Loader that rejects duplicate keys, of which Snakemake silently uses the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        for n, (key, _) in enumerate(node.value):
+            if key.value != "<<" and key.value in (other.value for other, _ in node.value[:n]):
+                line = f"{self.name}, line {key.start_mark.line + 1}"
+                raise ConfigError(f"{line}: duplicate key, got {shortened(key.value)}. Remove one of them.")
+        return node
+
+
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Raise ConfigError if a configuration file contains a key twice, of which Snakemake silently uses the last."""
+    """Raise ConfigError if a configuration file contains a key twice."""
     for path in paths:
-        nodes = [yaml.compose(Path(path).read_text(encoding="utf-8"), yaml.SafeLoader)]
-        for node in nodes:
-            if isinstance(node, yaml.SequenceNode):
-                nodes += [one for one in node.value if one not in nodes]
-            elif isinstance(node, yaml.MappingNode):
-                seen = set[str]()
-                for key, _ in node.value:
-                    if key.value in seen - {"<<"}:
-                        line = f"{path}, line {key.start_mark.line + 1}"
-                        raise ConfigError(f"{line}: duplicate key, got {shortened(key.value)}. Remove one of them.")
-                    seen.add(key.value)
-                nodes += [value for _, value in node.value if value not in nodes]  # anchors lead to the same node
+        with Path(path).open(encoding="utf-8") as file:
+            yaml.compose(file, _Loader)

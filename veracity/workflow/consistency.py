@@ -38,23 +38,13 @@ def _refused(key: str, problem: str, value: object, cure: str) -> ConfigError:
 
 
 def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) -> None:
-    """Check the keys of a configuration against each other.
+    """Raise ConfigError if keys of a validated configuration contradict each other, with the name of a key and the cure.
 
-    Parameters
-    ----------
-    config : Configuration
-        Configuration whose keys have been validated separately.
-    n_songs : mapping of str to int, or None
-        Number of songs of each split; None if the corpus has not been downloaded.
-
-    Raises
-    ------
-    ConfigError
-        If keys contradict each other. The message names a key and the cure.
+    `n_songs` is the number of songs of each split, or None if the corpus has not been downloaded.
     """
-    frontend, detector, words = config.frontend, config.detector, config.corpus.words
+    frontend, words = config.frontend, config.corpus.words
     if not config.model.build:  # a user-supplied classifier replaces the detector
-        detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
+        config.detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
     if frontend.hop_samples > frontend.frame_samples:
         problem = f"larger than frontend.frame_samples {frontend.frame_samples}, so frames would skip some audio"
         raise _refused("frontend.hop_samples", problem, frontend.hop_samples, "Lower it")
@@ -77,14 +67,12 @@ def _check_attacked(config: Configuration) -> None:
     key, attacked, n = "detector.attacked", config.detector.attacked, config.detector.n_seeds
     if config.detector.checkpoint:
         if attacked != "seed0":
-            raise _refused(
-                key, "detector.checkpoint has no seeds", attacked, "Leave it out, or set detector.checkpoint to null"
-            )
+            cure = "Leave it out, or set detector.checkpoint to null"
+            raise _refused(key, "detector.checkpoint has no seeds", attacked, cure)
     elif attacked not in (names := [f"seed{seed}" for seed in range(n)]):
         trained = names[0] + (f" to {names[-1]}" if n > 1 else "")
-        raise _refused(
-            key, f"detector.n_seeds {n} trains {trained}", attacked, "Raise detector.n_seeds, or attack one of these"
-        )
+        cure = "Raise detector.n_seeds, or attack one of these"
+        raise _refused(key, f"detector.n_seeds {n} trains {trained}", attacked, cure)
 
 
 def _check_lengths(config: Configuration) -> None:
@@ -104,10 +92,7 @@ def _check_lengths(config: Configuration) -> None:
 
 
 def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
-    """Return the shortest length in samples that contains an excerpt and exceeds the reflected samples at the ends.
-
-    If `apart` is true, all windows of the excerpt must be inside the audio.
-    """
+    """Return the smallest number of samples with an excerpt, which is entirely inside the audio if `apart` is true."""
     if apart:
         return excerpt_samples(first_inner_frame(frontend), frontend).stop
     return max(frontend.excerpt_frames * frontend.hop_samples, frontend.frame_samples // 2 + 1)
@@ -115,10 +100,9 @@ def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
 
 def _check_lime(config: Configuration) -> None:
     """Check the grid of segments and the computations that depend on it."""
-    lime = config.lime
-    shape = (config.frontend.excerpt_frames, config.frontend.n_mels)
-    if config.model.build:  # the shape of its representation is unknown before it is built
-        shape = (lime.n_time, lime.n_band)
+    lime, frontend = config.lime, config.frontend
+    # The shape of the representation of a user-supplied classifier is unknown before it is built.
+    shape = (lime.n_time, lime.n_band) if config.model.build else (frontend.excerpt_frames, frontend.n_mels)
     grid = lime.grid(*shape)
     n = grid.n_segments
     if lime.exact:
@@ -126,8 +110,8 @@ def _check_lime(config: Configuration) -> None:
     checked_for_sets(n)
     weighted = effective_samples(lime.n_samples, n, lime.kernel_width)
     if weighted < n + 1:
-        equal = f"with lime.kernel_width {plain(lime.kernel_width)} equivalent to {weighted:.2g} masks"
-        problem = f"{equal}, too few for the weights of {n} segments"
+        width = plain(lime.kernel_width)
+        problem = f"with lime.kernel_width {width} equivalent to {weighted:.2g} masks, too few for the weights of {n} segments"
         raise _refused("lime.n_samples", problem, lime.n_samples, "Raise it, or lime.kernel_width")
     if max(config.localised.k) > n:
         problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
@@ -141,45 +125,27 @@ def _check_lime(config: Configuration) -> None:
 
 def _check_truth(config: Configuration) -> None:
     """Check that the explainers of the contrasts are evaluated."""
-    explainers = explainers_of(config.explainers)
-    known = {
-        *EXACT_BASELINES,
-        *(f"{one.name}{REQUESTED_SUFFIX}" if one.name in EXACT_BASELINES else one.name for one in explainers),
-    }
+    fills_of = {name: {"mean", "zero", "min", CLEAN} for name in EXACT_BASELINES}
+    for one in explainers_of(config.explainers):
+        fills_of[f"{one.name}{REQUESTED_SUFFIX}" if one.name in EXACT_BASELINES else one.name] = {str(one.fill)}
     for key in ("tested", "against"):
         for name in getattr(config.truth, key):
             explainer, _, fill = name.partition(":")
-            if explainer not in known and not (key == "against" and name == "random"):
-                near = hint(explainer, known | READY.keys())
-                raise _refused(f"truth.{key}", "not among explainers", quoted(name), f"Add it to explainers{near}")
-            fills = {one.fill for one in explainers if one.name == explainer}
-            if explainer in EXACT_BASELINES:
-                fills = {"mean", "zero", "min", CLEAN}
-            if fill and fill not in fills:
-                raise _refused(
-                    f"truth.{key}", "not evaluated with this fill", quoted(name), f"Choose {', '.join(sorted(fills))}"
-                )
-            if fill not in ("", CLEAN, *config.lime.fills):
-                raise _refused(f"truth.{key}", f"lime.fills does not contain {fill}", quoted(name), "Add it")
+            if key == "against" and name == "random":
+                continue
+            if explainer not in fills_of:
+                problem, cure = "not among explainers", f"Add it to explainers{hint(explainer, fills_of.keys() | READY.keys())}"
+            elif fill and fill not in fills_of[explainer]:
+                problem, cure = "not evaluated with this fill", f"Choose {', '.join(sorted(fills_of[explainer]))}"
+            elif fill not in ("", CLEAN, *config.lime.fills):
+                problem, cure = f"lime.fills does not contain {fill}", "Add it"
+            else:
+                continue
+            raise _refused(f"truth.{key}", problem, quoted(name), cure)
 
 
 def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
-    """Return the reason why not all masks of a grid can be evaluated, or an empty string if they can.
-
-    A user-supplied classifier is not built for this check.
-
-    Parameters
-    ----------
-    config : Configuration
-        Configuration of the run.
-    n_time, n_band : int, optional
-        Numbers of segments along time and frequency, by default those of the configuration.
-
-    Returns
-    -------
-    str
-        Reason as a clause, or an empty string.
-    """
+    """Return why not all masks of a grid, by default that of the run, can be evaluated; an empty string if they can."""
     lime = config.lime
     if not lime.exact:
         return "lime.exact is false"
@@ -203,16 +169,15 @@ def _check_model(config: Configuration) -> None:
     elif not model.build and model.threshold is not None:
         cure = "Set detector.threshold instead"
         raise _refused("model.threshold", "there is no model.build or model.predict", model.threshold, cure)
-    if not model.build:
-        if model.label:
-            raise _refused("model.label", "requires model.build", quoted(model.label), "Set both, or set it to null")
-        return
-    if not model.label:
+    if model.label and not model.build:
+        raise _refused("model.label", "requires model.build", quoted(model.label), "Set both, or set it to null")
+    if model.build and not model.label:
         raise _refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
-    _check_callable(model.build, "model.build")
-    for domain in DOMAINS:
-        if (precision := getattr(config.attacks, domain).precision) != "float32":
-            raise _refused(f"attacks.{domain}.precision", "requires the paper's detector", precision, "Set it to float32")
+    if model.build:
+        _check_callable(model.build, "model.build")
+        for domain in DOMAINS:
+            if (precision := getattr(config.attacks, domain).precision) != "float32":
+                raise _refused(f"attacks.{domain}.precision", "requires the paper's detector", precision, "Set it to float32")
 
 
 def _check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
@@ -266,12 +231,8 @@ def _check_controls(config: Configuration) -> None:
         cure = f"Set it to false, or model.{'build' if model.build else 'predict'} to null"
         raise _refused("controls.all", "controls require the paper's detector", "true", cure)
     if controls.confined.segments > (n := lime.n_time * lime.n_band):
-        raise _refused(
-            "controls.confined.segments",
-            f"must be at most {n}, the number of segments of the grid",
-            controls.confined.segments,
-            "Lower it",
-        )
+        problem = f"must be at most {n}, the number of segments of the grid"
+        raise _refused("controls.confined.segments", problem, controls.confined.segments, "Lower it")
     controls.shortcut.n_samples(frontend, n_time=lime.n_time)
     for name in (name for name in controls.names if "x" in name):
         n_time, n_band = map(int, name.removeprefix("grid_").split("x"))
@@ -284,9 +245,8 @@ def _check_controls(config: Configuration) -> None:
     check_needs(explainers, {"the values of all masks": why} if (why := lacks_masks(config)) else {})
     for one in explainers:
         if one.stored:
-            raise _refused(
-                "controls.explainers", "stored attributions are for the excerpts of the study", one.name, "Leave it out"
-            )
+            problem = "stored attributions are for the excerpts of the study"
+            raise _refused("controls.explainers", problem, one.name, "Leave it out")
         if one.name in ALWAYS_EVALUATED:
             raise _refused("controls.explainers", "always evaluated", one.name, "Leave it out")
         _check_callable(str(one.call), f"controls.explainers.{one.name}.call", one.options)

@@ -20,26 +20,17 @@ def mark(run: Run) -> None:
 
 
 def refuse_copied(run: Run) -> None:
-    """Check that files not written by Snakemake in this folder were computed with the current settings.
+    """Raise ArtefactError if files not written by Snakemake in the folder of a run were computed with other settings.
 
-    Parameters
-    ----------
-    run : Run
-        Run whose folder is checked.
-
-    Raises
-    ------
-    ArtefactError
-        If a file was computed with other settings. The message lists the folders to remove, whose files would be recomputed in
-        any case.
+    The message lists the folders to remove, whose files would be recomputed in any case.
     """
     folder, mark = Path(run.folder), Path(run.folder, MARK)
     is_own = mark.is_file() and mark.read_text(encoding="utf-8") == run.folder and Path(".snakemake/metadata").is_dir()
     since = mark.stat().st_ctime_ns if is_own else 0  # a copy may keep the modification time of a file, but not the change time
     stale = set() if is_own else set(UNPROVEN)
-    for stage in run.stages:
+    for stage in (stage for stage in run.stages if (folder / stage).is_dir()):
         artefacts = {Path(run.path(stage, **names)): names for names in run.artefacts(stage)}
-        for path in (folder / stage).rglob("*.*"):
+        for path in (folder / stage).rglob("[!.]*.*"):
             if path in artefacts and _came_since(path, folder, since):
                 is_stale = _differs(path, run.settings_of(stage, **artefacts[path]), unreadable=not is_own)
             else:  # in a copy, also what this run does not read now, because it may do so later

@@ -1,30 +1,28 @@
 """Digests of files named in the configuration, so that replaced files are detected regardless of their times."""
 
+import atexit
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..jobs.files import replacing
 from ..jobs.provenance import file_digest
 
 
 class FileMemory:
-    """Values computed from files, kept by size and times of the files, because every start of Snakemake requires them.
+    """Values that a function computes from files, kept in a JSON file by size and times of the files.
 
-    Parameters
-    ----------
-    memory : path-like
-        JSON file of the values. If it is missing or damaged, no value is known.
-    compute : callable
-        Function from the path of a file to its value, which JSON can represent.
+    Every start of Snakemake requires them. If the JSON file is missing or damaged, no value is known.
     """
 
-    def __init__(self, memory: str | os.PathLike, compute: Callable[[Path], Any]) -> None:
-        self.memory, self.compute = Path(memory), compute
+    def __init__(self, path: str | os.PathLike, compute: Callable[[Path], Any]) -> None:
+        self.path, self.compute = Path(path).absolute(), compute
         self._known: dict[str, list[Any]] | None = None
+        self._is_saved = True
+        MEMORIES.append(self)
 
     def of(self, path: Path) -> Any:
         """Return the value of a file."""
@@ -34,17 +32,31 @@ class FileMemory:
         state = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
         if self._known.get(key, [""])[0] != state:
             self._known[key] = [state, self.compute(path)]
-            temporary = self.memory.with_suffix(f".{secrets.token_hex(4)}")  # jobs on a cluster may write at the same time
-            self.memory.parent.mkdir(exist_ok=True)
-            temporary.write_text(json.dumps(self._known), encoding="utf-8")
-            temporary.replace(self.memory)
+            self._is_saved = False
         return self._known[key][1]
+
+    def save(self) -> None:
+        """Write the values if there are new ones."""
+        if not self._is_saved:
+            with replacing(self.path) as temporary:
+                temporary.write_text(json.dumps(self._known), encoding="utf-8")
+            self._is_saved = True
 
     def _read(self) -> dict[str, list[Any]]:
         try:
-            return dict(json.loads(self.memory.read_text(encoding="utf-8")))
+            return dict(json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return {}
+
+
+MEMORIES: list[FileMemory] = []
+
+
+@atexit.register
+def save_memories() -> None:
+    """Write all new values; called before the first job, so that the processes of jobs know them, and at the end."""
+    for memory in MEMORIES:
+        memory.save()
 
 
 FILES = FileMemory(".snakemake/veracity-contents.json", file_digest)

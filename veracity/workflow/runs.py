@@ -28,7 +28,7 @@ from .code import code_digest
 from .configuration import checked, complete
 from .consistency import check_together, lacks_masks
 from .digests import digest_of_path
-from .stages import GIVEN, OF_CONTROL, stages_of
+from .stages import CONTROL_MADE_FROM, GIVEN, OF_CONTROL, stages_of
 
 FOLDER = "variants"  # subfolder of the base run
 # Keys that variants cannot change: those of the whole run, and those that do not affect results.
@@ -37,22 +37,9 @@ COMPARED = ("excerpts", "explanations", "flips")  # stages whose artefacts the t
 
 
 def runs_of(config: Mapping[str, Any]) -> dict[str, "Run"]:
-    """Return the base run and its variants with validated configurations.
+    """Return the base run, named "", and its variants by name, given a configuration in which keys may be missing.
 
-    Parameters
-    ----------
-    config : mapping
-        Configuration, in which keys may be missing.
-
-    Returns
-    -------
-    dict of str to Run
-        Runs by name, the base run first and named "".
-
-    Raises
-    ------
-    VeracityError
-        If a key is unknown or invalid, or songs are missing. The message names the variant.
+    VeracityError is raised if a key is unknown or invalid, or songs are missing. The message names the variant.
     """
     return _runs_of(json.dumps(config, default=str))  # cached, because each module of the Snakefile calls this function
 
@@ -74,10 +61,9 @@ def _runs_of(config: str) -> dict[str, "Run"]:
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the configurations of all variants by name: those of the base run with changes, in which lists are replaced.
+    """Return the validated configurations of all variants by name: that of the base run with changes, which replace lists.
 
-    The key ``run`` is the folder of the variant below ``results``. ConfigError is raised if a variant has no changes, a name
-    that is reserved, or a key that is unknown or cannot differ.
+    The key ``run`` is the folder of the variant below ``results``.
     """
     found = {}
     for name, changes in config[FOLDER].items():
@@ -106,45 +92,31 @@ def _part(config: Any, key: str) -> dict[str, Any]:
 
 
 class Run:
-    """Base run or variant.
+    """Base run or variant; VeracityError is raised if keys contradict each other, or a file is missing.
 
     Parameters
     ----------
     name : str
         Name of the variant; "" for the base run.
     config : mapping
-        Complete configuration.
+        Complete and validated configuration.
     before : sequence of Run
-        Base run and previous variants, whose stages this run may share; empty by default.
+        Base run and previous variants, whose artefacts this run may share; empty by default.
 
     Attributes
     ----------
-    folder : str
-        Folder of the results of this run.
     songs : dict of str to Song
         Songs of the corpus by name; empty if the corpus has not been downloaded.
-    detectors : list of str
-        Names of trained or supplied detectors; empty if a user-supplied classifier is attacked.
     checkpoint : str or None
-        Path of the supplied detector; None if detectors are trained.
-    attacked : str
-        Name of the attacked detector.
-    explainers : dict of str to ExplainerSettings
-        Explainers of the key ``explainers`` by name.
-    controls : list of str
-        Controls that can be computed.
-    controls_left_out : dict of str to str
-        Reasons why other controls cannot be computed, by name.
+        Path to the supplied detector; None if detectors are trained.
+    detectors, attacked : list of str, str
+        Names of all detectors, and of the attacked one; an empty list if a user-supplied classifier is attacked.
+    controls, controls_left_out : list of str, dict of str to str
+        Controls that can be computed, and the reasons why others cannot.
     label_name : str
         Display name of the explained label in tables and figures.
     note : str
-        Description of the data and, if it is not the attacked detector, of the explained model. It is displayed with every
-        table and figure.
-
-    Raises
-    ------
-    VeracityError
-        If keys contradict each other, or a file is missing.
+        Description of the data and, if it is not the attacked detector, of the explained model, for all tables and figures.
     """
 
     def __init__(self, name: str, config: Mapping[str, Any], before: Sequence["Run"] = ()) -> None:
@@ -194,8 +166,7 @@ class Run:
         return {song.name: song for song in songs_of(corpus["kind"], corpus["folder"], selection)}
 
     def _check(self) -> None:
-        within = f"{FOLDER}.{self.name}" if self.name else ""
-        self.settings = checked({**self.config, "run": self.name or self.config["run"]}, within=within)
+        self.settings = checked({**self.config, "run": self.name or self.config["run"]})
         n_songs = {split: len(self.names(split)) for split in SPLITS}
         check_together(self.settings, n_songs=n_songs if self.songs else None)
         for song in self.config["truth"]["groups"] if self.songs else ():
@@ -250,19 +221,17 @@ class Run:
         own = self.settings_of(stage, **names) if self.before else {}
         return next((run.folder for run in self.before if run.settings_of(stage, **names) == own), self.folder)
 
-    def place(self, stage: str, **names: str) -> tuple[str, str]:
-        """Return the folder of the run that computes an artefact, and the path of the artefact in this folder.
+    def path(self, stage: str, **names: str) -> str:
+        """Return the path of an artefact in the folder of the run that computes it.
 
         The artefact is named by the values of its wildcards, such as ``domain="waveform", song="a"``; others are ignored.
         """
-        return self.owner(stage, **names), f"{stage}/{self.stages[stage].path(**names)}"
-
-    def path(self, stage: str, **names: str) -> str:
-        """Return the path of an artefact; parameters as for `place`."""
-        return "/".join(self.place(stage, **names))
+        return f"{self.owner(stage, **names)}/{stage}/{self.stages[stage].pattern.format(**names)}"
 
     def artefacts(self, stage: str) -> list[dict[str, str]]:
         """Return the names of all artefacts of a stage that tables and figures read."""
+        if stage == "tuning_runs":
+            return self._tuning_runs()
         values = {
             "domain": DOMAINS,
             "song": self.decoded if stage == "spectrograms" else self.explained,
@@ -275,6 +244,15 @@ class Run:
             dict(zip(named_by, each, strict=True)) for each in itertools.product(*(values.get(name, ()) for name in named_by))
         )
         return [names for names in every if self._is_read(stage, **names)]
+
+    def _tuning_runs(self) -> list[dict[str, str]]:
+        """Return the names of the artefacts with all settings of the attacks on all validation songs."""
+        return [
+            {"domain": domain, "setting": f"eps{eps}_eta{eta}_alpha{alpha}", "song": song}
+            for domain in DOMAINS
+            for eps, eta, alpha in itertools.product(*(self.config["tuning"][domain][name] for name in ("eps", "eta", "alpha")))
+            for song in self.names("valid")
+        ]
 
     def _is_read(
         self, stage: str, *, domain: str = "", song: str = "", explainer: str = "", control: str = "", **_: str
@@ -297,43 +275,25 @@ class Run:
         return self.path("imported") if name == GIVEN else self.path("training", detector=name)
 
     def settings_of(self, stage: str, **names: str) -> dict[str, Any]:
-        """Return all settings that determine an artefact. The artefact stores them, and a change re-runs the job.
+        """Return all settings that determine an artefact, named as for `path`. It stores them, and a change re-runs the job.
 
-        The settings of upstream stages are included. Otherwise an artefact would seem up to date after an upstream job has
-        failed: Snakemake removes the output of that job, and does not recompute it while the artefacts made from it exist.
-
-        Parameters
-        ----------
-        stage : str
-            Name of the stage.
-        **names : str
-            Names of the artefact, as for `place`.
-
-        Returns
-        -------
-        dict
-            Part of the configuration. The key ``outside`` contains digests of external files and code, the key ``made_from``
-            a digest of the names and settings of the artefacts from which this one is made.
+        They are part of the configuration. The key ``outside`` contains digests of external files and code, the key
+        ``made_from`` a digest of the names and settings of the artefacts from which this one is made. Without the latter, an
+        artefact would seem up to date after an upstream job has failed: Snakemake removes the output of that job, and does not
+        recompute it while the artefacts made from it exist.
         """
         names = {name: names[name] for name in self.stages[stage].named_by if name in names}
         key = (stage, *names.items())
         if key not in self._settings_of:
             own = self._own_settings(stage, **names)
-            above = [
-                [other, of_other, self.settings_of(other, **of_other)] for other, of_other in self._made_from(stage, names)
-            ]
+            above = [[other, named, self.settings_of(other, **named)] for other, named in self._made_from(stage, names)]
             self._settings_of[key] = {**own, "made_from": digest_of(above)} if above else own
         return self._settings_of[key]
 
     def _made_from(self, stage: str, names: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
         """Return the stages and names of the artefacts from which an artefact is made."""
-        found = []
-        for above in self.stages[stage].made_from:
-            control = names.get("control", "")
-            if stage == "controlled" and above not in {SHORTCUT: ["shortcut_detector"], "random_weights": ["flips"]}.get(
-                control, ["predictions" if control in KNOWN_CAUSE else "excerpts"]
-            ):
-                continue
+        found, control = [], names.get("control", "")
+        for above in [CONTROL_MADE_FROM.get(control, "excerpts")] if stage == "controlled" else self.stages[stage].made_from:
             if above == "spectrograms" and stage in ("training", "predictions"):
                 songs = self.names(*(("train",) if stage == "training" else ("valid", "test")))
                 found += [(above, {"song": song}) for song in songs]
@@ -367,7 +327,7 @@ class Run:
     def outside(self, name: str, **names: str) -> Any:
         """Return the digest of an external file or of user code, or digests by name for several files; None if there is none.
 
-        `name` is one of `veracity.workflow.stages.Stage.reads`. The artefact that depends on it is named as for `place`.
+        `name` is one of `veracity.workflow.stages.Stage.reads`. The artefact that depends on it is named as for `path`.
         """
         song, one = self.songs.get(names.get("song", "")), self.explainers.get(names.get("explainer", ""))
         if name == "model":
@@ -386,12 +346,13 @@ class Run:
         return digest_of_path(path) if (path := files.get(name)) else None
 
     def needed(self) -> list[tuple[str, str]]:
-        """Return folder and path of all artefacts of this run that the comparison of variants requires; see `place`."""
+        """Return all artefacts of this run that `compare` requires, as folder of the run that computes it and path there."""
         found: set[tuple[str, str]] = set()
         waiting = [(stage, names) for stage in COMPARED for names in self.artefacts(stage)]
         while waiting:
             stage, names = waiting.pop()
-            if stage != "synthetic_corpus" and (place := self.place(stage, **names)) not in found:
+            place = self.owner(stage, **names), f"{stage}/{self.stages[stage].pattern.format(**names)}"
+            if stage != "synthetic_corpus" and place not in found:
                 found.add(place)
                 waiting += self._made_from(stage, names)
         return sorted(found)

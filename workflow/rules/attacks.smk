@@ -1,32 +1,15 @@
-# Adversarial attacks on songs.
+# Adversarial attacks on songs: those of the run, and with each setting of the grid of the target `tuning`.
+import os
 
 
-rule classifier:
-    output:
-        table=f"{RESULTS}/tables/classifier.csv",
-        page=f"{RESULTS}/tables/classifier.md",
-    log:
-        log_of("classifier"),
-    benchmark:
-        benchmark_of("classifier")
-    # This rule runs first, because it checks the classifier. It is not an input of attacks, because a change of explanation
-    # settings would then re-run all attacks.
-    priority: 1000
-    params:
-        settings=uses("classifier"),
-        note=as_it_is(RUN.note),
-        code=code_of("classifier"),
-    script:
-        "../scripts/classifier.py"
+def longest_first(wildcards):
+    """Return a priority from 1 to 2 that increases with the size of the audio file, so that long attacks start first."""
+    song = RUN.songs.get(wildcards.song)
+    size = os.path.getsize(song.audio) if song and os.path.isfile(song.audio) else 0
+    return 2 - 1 / (1 + size / 1e7)
 
 
-# Attacks of the run, and with each setting of the grid of `tuning`.
-ATTACKS = {
-    "perturbations": "h5",
-    "tuning_runs": "json",
-}
-
-for stage, kind in ATTACKS.items():
+for stage in ("perturbations", "tuning_runs"):
 
     rule:
         name:
@@ -35,11 +18,11 @@ for stage, kind in ATTACKS.items():
             unpack(song_files),
             **ATTACKED,
         output:
-            f"{RESULTS}/{names_of(stage)}.{kind}",
+            artefact(stage),
         log:
-            log_of(names_of(stage)),
+            log_of(stage),
         benchmark:
-            benchmark_of(names_of(stage))
+            benchmark_of(stage)
         priority: longest_first
         threads: threads_for(stage)
         resources:

@@ -1,13 +1,11 @@
 # Definitions for all rules: the validated configuration, paths of artefacts, and parameters whose change re-runs a job.
-import itertools
-import os
+import functools
 import sys
 import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from veracity.attacks.settings import DOMAINS
 from veracity.detector.pretrained import PRETRAINED
 from veracity.errors import VeracityError
 from veracity.experiments.controlled import KNOWN_CAUSE, SHORTCUT
@@ -17,8 +15,9 @@ from veracity.songs.corpus import SPLITS
 from veracity.workflow.code import code_digest
 from veracity.workflow.configuration import check_files
 from veracity.workflow.copied import mark, refuse_copied
+from veracity.workflow.digests import save_memories
 from veracity.workflow.runs import COMPARED, runs_of
-from veracity.workflow.stages import above
+from veracity.workflow.stages import upstream
 from veracity.workflow.threads import threads_of
 
 STARTED = time.time()
@@ -40,13 +39,12 @@ except VeracityError as error:
 config = RUN.config  # complete: with the defaults of keys that are not given
 # Folder of the run, and the function that builds a custom classifier, if any.
 RESULTS, BUILD = RUN.folder, RUN.build
-SHORTCUT_DETECTOR = f"{RESULTS}/shortcut_detector/shortcut.pt"
 
 
 def mark_all():
     """Record in the folders of all runs that Snakemake has written their files here; called before and after a run."""
     for run in RUNS.values():
-        if Path(run.folder).is_dir():
+        if run is RUN or Path(run.folder).is_dir():
             mark(run)
 
 
@@ -66,14 +64,27 @@ wildcard_constraints:
     setting="eps[0-9.e-]+_eta[0-9.e-]+_alpha[0-9.e-]+",
 
 
+# Parameters. Snakemake re-runs a job if one of its parameters differs from that of the last run.
+
+
 def as_it_is(value):
     """Return a parameter that Snakemake does not format, even if it contains braces."""
     return lambda wildcards: value
 
 
+def as_they_are(values):
+    """Return parameters by name that Snakemake does not format; functions remain functions."""
+    return {name: value if callable(value) else as_it_is(value) for name, value in values.items()}
+
+
 def untracked(value):
     """Return a parameter whose change re-runs nothing: Snakemake does not compare parameters that depend on outputs."""
     return lambda wildcards, output: value
+
+
+def keys(*names):
+    """Return the values of keys of the configuration, by the last part of their names."""
+    return {name.rpartition(".")[2]: functools.reduce(lambda part, key: part[key], name.split("."), config) for name in names}
 
 
 def code(*scripts):
@@ -82,48 +93,58 @@ def code(*scripts):
 
 
 def code_of(stage):
-    """Return the parameter `code` of a stage: digests of its script and of those of the stages above.
+    """Return the parameter `code` of a stage: digests of its script and of those of the stages upstream.
 
-    Those above are included because Snakemake removes the output of a failed job, and does not recompute it while the files
+    Those upstream are included because Snakemake removes the output of a failed job, and does not recompute it while the files
     made from it exist.
     """
-    return code(stage, *sorted(above(RUN.stages, stage)))
+    return code(stage, *sorted(upstream(RUN.stages, stage)))
 
 
 def uses(stage):
     """Return a parameter with everything except code that determines an artefact of a stage.
 
-    These are the keys of the stage, digests of files from outside, and the same of the stages above (for the reason in
+    These are the keys of the stage, digests of files from outside, and the same of the stages upstream (for the reason in
     `code_of`).
     """
     return lambda wildcards: RUN.settings_of(stage, **dict(wildcards.items()))
 
 
-def names_of(stage):
-    """Return the pattern for the names of the artefacts of a stage, such as flips/{domain}/{song}."""
-    return str(Path(stage, *(f"{{{name}}}" for name in RUN.stages[stage].named_by)))
+# Parameters of jobs that save their state next to the result until they are finished.
+RESUMED = {
+    "state": lambda wildcards, output: str(Path(output[0]).with_suffix(".state.pt")),
+    "save_every_seconds": untracked(config["save_every_seconds"]),
+}
+
+# Paths
 
 
-def log_of(names):
-    return f"{RESULTS}/logs/{names}.log"
+def artefact(stage):
+    """Return the path of the artefacts of a stage with wildcards, such as results/synthetic/flips/{domain}/{song}.h5."""
+    return f"{RESULTS}/{stage}/{RUN.stages[stage].pattern}"
 
 
-def benchmark_of(names):
-    return f"{RESULTS}/benchmarks/{names}.tsv"
+def names_of(rule):
+    """Return the name of a rule and the wildcards of its jobs as a path, such as flips/{domain}/{song}."""
+    named_by = RUN.stages[rule].named_by if rule in RUN.stages else ()
+    return str(Path(rule, *(f"{{{name}}}" for name in named_by)))
 
 
-def made(stage, **names):
-    """Return an input function for the artefact of a stage with the wildcards of the job, some replaced by `names`.
+def log_of(rule):
+    return f"{RESULTS}/logs/{names_of(rule)}.log"
+
+
+def benchmark_of(rule):
+    return f"{RESULTS}/benchmarks/{names_of(rule)}.tsv"
+
+
+def made(stage):
+    """Return an input function for the artefact of a stage with the wildcards of the job.
 
     `Run.path` returns the path in the folder of the first run with equal settings of the artefact. A variant thus reads the
     file of the base run or of an earlier variant, whose rules compute it.
     """
-    return lambda wildcards: RUN.path(stage, **{**dict(wildcards.items()), **names})
-
-
-def all_of(stage):
-    """Return an input function for all artefacts of a stage that tables and figures read."""
-    return lambda wildcards: RUN.paths(stage)
+    return lambda wildcards: RUN.path(stage, **dict(wildcards.items()))
 
 
 def spectrograms_of(names):
@@ -145,24 +166,25 @@ def audio_of(names):
     return [str(RUN.songs[name].audio) for name in names if name in RUN.songs]
 
 
+# Inputs for the attacked model: detector and predictions (for its threshold). A custom classifier is built in each job.
+DETECTOR = {
+    "detector": lambda wildcards: RUN.detector_path(RUN.attacked),
+    "predictions": lambda wildcards: RUN.path("predictions", detector=RUN.attacked),
+}
+ATTACKED = {} if BUILD else DETECTOR
+
+
 def read_by_control(wildcards):
-    """Return the named inputs of a control."""
-    read = {name: path(wildcards) for name, path in ATTACKED.items()}
+    """Return the named inputs of a control: songs if it plants a cause, otherwise excerpts of the study."""
+    model = {name: path(wildcards) for name, path in ATTACKED.items()}
     if wildcards.control in KNOWN_CAUSE:
-        read["audio"] = song_files(wildcards)["audio"]
-        return read | ({"shortcut_detector": SHORTCUT_DETECTOR} if wildcards.control == SHORTCUT else {})
+        trained = {"shortcut_detector": RUN.path("shortcut_detector")} if wildcards.control == SHORTCUT else {}
+        return model | trained | {"audio": song_files(wildcards)["audio"]}
     stages = ("excerpts", "flips") if wildcards.control == "random_weights" else ("excerpts",)
-    return read | {stage: RUN.path(stage, domain=wildcards.domain, song=wildcards.song) for stage in stages}
+    return model | {stage: made(stage)(wildcards) for stage in stages}
 
 
-def tuning_runs_of_all(wildcards):
-    """Return the paths of the results of all attack settings on all validation songs."""
-    return [
-        f"{RESULTS}/tuning_runs/{domain}/eps{eps}_eta{eta}_alpha{alpha}/{song}.json"
-        for domain in DOMAINS
-        for eps, eta, alpha in itertools.product(*(config["tuning"][domain][name] for name in ("eps", "eta", "alpha")))
-        for song in RUN.names("valid")
-    ]
+# Resources
 
 
 def gpus(device):
@@ -177,26 +199,3 @@ def growing(amount):
 
 def threads_for(stage):
     return lambda wildcards: threads_of(RUN, stage, workflow.cores or 1)
-
-
-def longest_first(wildcards):
-    """Return a priority from 1 to 2 that increases with the size of the audio file, so that long attacks start first."""
-    song = RUN.songs.get(wildcards.song)
-    size = os.path.getsize(song.audio) if song and os.path.isfile(song.audio) else 0
-    return 2 - 1 / (1 + size / 1e7)
-
-
-# Inputs for the attacked model: detector and predictions (for its threshold). A custom classifier is built in each job.
-ATTACKED = (
-    {}
-    if BUILD
-    else {
-        "detector": lambda wildcards: RUN.detector_path(RUN.attacked),
-        "predictions": lambda wildcards: RUN.path("predictions", detector=RUN.attacked),
-    }
-)
-# Parameters of jobs that save their state next to the result until they are finished.
-RESUMED = {
-    "state": lambda wildcards, output: str(Path(output[0]).with_suffix(".state.pt")),
-    "save_every_seconds": untracked(config["save_every_seconds"]),
-}

@@ -3,10 +3,10 @@
 
 rule shortcut_detector:
     input:
-        detector=lambda wildcards: RUN.detector_path(RUN.attacked),
+        detector=DETECTOR["detector"],
         audio=audio_of(RUN.names("train")),
     output:
-        SHORTCUT_DETECTOR,
+        artefact("shortcut_detector"),
     log:
         log_of("shortcut_detector"),
     benchmark:
@@ -27,11 +27,11 @@ rule controlled:
     input:
         unpack(read_by_control),
     output:
-        f"{RESULTS}/controlled/{{control}}/{{domain}}/{{song}}.h5",
+        artefact("controlled"),
     log:
-        log_of("controlled/{control}/{domain}/{song}"),
+        log_of("controlled"),
     benchmark:
-        benchmark_of("controlled/{control}/{domain}/{song}")
+        benchmark_of("controlled")
     resources:
         gpu=gpus("explaining_device"),
         mem_mb=growing(3000),

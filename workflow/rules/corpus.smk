@@ -14,7 +14,7 @@ rule synthetic_corpus:
     params:
         settings=uses("synthetic_corpus"),
         folder=lambda wildcards, output: str(Path(output.lists[0]).parents[1]),
-        code=code("synthetic_corpus"),
+        code=code_of("synthetic_corpus"),
     script:
         "../scripts/synthetic_corpus.py"
 
@@ -26,7 +26,7 @@ rule download:
         benchmark_of("download")
     localrule: True
     params:
-        **{key: as_it_is(config["corpus"][key]) for key in ("url", "folder", "sha256")},
+        **as_they_are(keys("corpus.url", "corpus.folder", "corpus.sha256")),
     script:
         "../scripts/download.py"
 
@@ -35,11 +35,11 @@ rule spectrograms:
     input:
         unpack(song_files),
     output:
-        f"{RESULTS}/spectrograms/{{song}}.h5",
+        artefact("spectrograms"),
     log:
-        log_of("spectrograms/{song}"),
+        log_of("spectrograms"),
     benchmark:
-        benchmark_of("spectrograms/{song}")
+        benchmark_of("spectrograms")
     resources:
         serial=1,
         runtime=growing(5),

@@ -5,12 +5,12 @@ rule training:
     input:
         spectrograms_of(RUN.names("train")),
     output:
-        checkpoint=f"{RESULTS}/training/{{detector}}.pt",
+        checkpoint=artefact("training"),
         curve=f"{RESULTS}/training/{{detector}}.csv",
     log:
-        log_of("training/{detector}"),
+        log_of("training"),
     benchmark:
-        benchmark_of("training/{detector}")
+        benchmark_of("training")
     wildcard_constraints:
         detector="seed[0-9]+",
     priority: lambda wildcards: 1000 if wildcards.detector == RUN.attacked else 100  # most jobs depend on the attacked detector
@@ -33,7 +33,7 @@ rule imported:
     input:
         RUN.checkpoint if config["detector"]["checkpoint"] not in (None, PRETRAINED) else [],
     output:
-        f"{RESULTS}/imported/checkpoint.pt",
+        artefact("imported"),
     log:
         log_of("imported"),
     benchmark:
@@ -51,11 +51,11 @@ rule predictions:
         detector=lambda wildcards: RUN.detector_path(wildcards.detector),
         spectrograms=spectrograms_of(RUN.names("valid", "test")),
     output:
-        f"{RESULTS}/predictions/{{detector}}.h5",
+        artefact("predictions"),
     log:
-        log_of("predictions/{detector}"),
+        log_of("predictions"),
     benchmark:
-        benchmark_of("predictions/{detector}")
+        benchmark_of("predictions")
     resources:
         gpu=gpus("device"),
     params:

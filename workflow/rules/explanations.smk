@@ -11,20 +11,20 @@ EXPLAINING = {
     "localised_attributions": ["excerpts", "flips", "localised"],
 }
 
-for stage, read in EXPLAINING.items():
+for stage, inputs in EXPLAINING.items():
 
     rule:
         name:
             stage
         input:
             **ATTACKED,
-            **{above: made(above) for above in read},
+            **{name: made(name) for name in inputs},
         output:
-            f"{RESULTS}/{names_of(stage)}.h5",
+            artefact(stage),
         log:
-            log_of(names_of(stage)),
+            log_of(stage),
         benchmark:
-            benchmark_of(names_of(stage))
+            benchmark_of(stage)
         resources:
             serial=1,
             gpu=gpus("explaining_device"),
@@ -36,30 +36,3 @@ for stage, read in EXPLAINING.items():
             code=code_of(stage),
         script:
             "../scripts/{params.stage}.py"  # from params, because `stage` has its last value when the job runs
-
-
-HEARD = ("perturbations", "excerpts", "explanations", "flips")
-
-
-rule listening:
-    input:
-        **ATTACKED,
-        **{stage: all_of(stage) for stage in HEARD},
-        audio=audio_of(RUN.explained),
-    output:
-        table=f"{RESULTS}/tables/listening.csv",
-        page=f"{RESULTS}/tables/listening.md",
-        sounds=directory(f"{RESULTS}/listening"),
-    log:
-        log_of("listening"),
-    benchmark:
-        benchmark_of("listening")
-    params:
-        settings=RUN.part("frontend", "attacks.seconds", "lime.n_time", "lime.n_band", "lime.fill", "listening"),
-        above=lambda wildcards: RUN.digest_of_stages(HEARD),
-        songs=RUN.explained,
-        audio_digests=lambda wildcards: [RUN.outside("audio", song=name) for name in RUN.explained],
-        note=as_it_is(RUN.note),
-        code=code("listening", *HEARD),
-    script:
-        "../scripts/listening.py"

@@ -10,6 +10,7 @@ include: "controls.smk"
 include: "compare.smk"
 include: "page_table.smk"
 include: "pages.smk"
+include: "report.smk"
 
 
 if not VARIANT:  # one plan for the run and all of its variants

@@ -69,22 +69,10 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_pickle(data: bytes) -> Any:
-    """Read arrays, numbers and texts in lists, tuples and dictionaries.
+    """Read arrays, numbers and texts in lists, tuples and dictionaries from a pickle of any protocol, Python and NumPy.
 
-    Parameters
-    ----------
-    data : bytes
-        Pickle of any protocol, written by Python 2 or 3 and NumPy 1 or 2.
-
-    Returns
-    -------
-    object
-        Content of the pickle, with a `PickledArray` for each array.
-
-    Raises
-    ------
-    RefusedError
-        If the pickle contains anything else or has too many opcodes. Damaged pickles may raise any exception.
+    The result contains a `PickledArray` for each array. RefusedError is raised if the pickle contains anything else or has too
+    many opcodes. Damaged pickles may raise any exception.
     """
     for n_steps, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if n_steps == MAX_STEPS or ("PUT" in opcode.name and (argument or 0) > MAX_STEPS):  # it allocates a memo of this size
