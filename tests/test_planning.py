@@ -190,8 +190,6 @@ def test_jobs_that_cost_the_same_by_work_are_of_one_kind():
 def test_a_probe_of_every_configuration_is_one_that_runs(name, flips):
     config = configured(name, {"variants": {}})
     if config["corpus"]["folder"] and not Path(config["corpus"]["folder"]).is_dir():
-        if not config["corpus"]["url"]:
-            pytest.skip(f"{config['corpus']['folder']} is absent")
         config = as_jamendo(config)
     probe = small(runs_of(config)[""], flips=flips)
     assert runs_of(probe)[""].folder == probes.RESULTS

@@ -68,7 +68,7 @@ MISTAKES = (
     (
         "all",
         {"corpus": {"kind": "folder", "folder": "nowhere"}},
-        "corpus.folder: folder is missing, got nowhere. Give the corpus",
+        "corpus.folder: folder is missing, got nowhere. Correct it, or download Jamendo",
     ),
     ("results/small/spectrograms/nobody.h5", {}, "song: not in the corpus, got nobody."),
 )
