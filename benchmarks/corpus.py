@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import torch
 import yaml
-from measure import SHARED, Row, best_seconds
+from measure import Row, best_seconds
 
 from veracity.songs.audio import load_audio
 from veracity.songs.frontend import FrontEnd, magnitudes
@@ -25,8 +25,7 @@ def decode_stft(device: torch.device, quick: bool) -> Row:
     """Decode a song and compute its magnitudes; value = multiple of real time, ratio = value of veracity / of librosa."""
     frontend = FrontEnd()
     with tempfile.TemporaryDirectory() as folder:
-        found = sorted((SHARED / "jamendo_free" / "audio").glob("*.ogg"))
-        path = found[-1] if found else _synthetic(Path(folder, "song.flac"), 60)
+        path = _synthetic(Path(folder, "song.flac"), 60)
         seconds = soundfile.info(path).duration
 
         def ours() -> torch.Tensor:

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,11 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from veracity.detector.checkpoints import load_checkpoint
 from veracity.detector.model import Detector
-from veracity.songs.audio import load_audio
+from veracity.detector.pretrained import PRETRAINED
 from veracity.songs.frontend import FrontEnd, log_mel, magnitudes
 from veracity.songs.synthesis import synthesise_song
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"  # next to the project, not part of it
 
 
 @dataclass(frozen=True)
@@ -83,21 +80,10 @@ class BenchmarkFixture:
 
 
 def fixture(device: torch.device) -> BenchmarkFixture:
-    """Return the detector and songs in `SHARED` or, if they are missing, an untrained detector and synthetic songs."""
-    weights, audio = SHARED / "detector-jamendo44.pt", sorted((SHARED / "mini_jamendo" / "audio").glob("*.flac"))
-    if weights.is_file() and audio:
-        songs = [load_audio(path, sample_rate=FrontEnd().sample_rate) for path in audio]
-        return BenchmarkFixture(load_checkpoint(weights).detector.to(device), songs, "trained detector, real songs")
-    frontend = FrontEnd()
-    songs = [synthesise_song(np.random.default_rng(i), seconds=20, sample_rate=frontend.sample_rate).audio for i in range(3)]
-    torch.manual_seed(0)
-    detector = Detector(frontend=frontend).eval()
-    with torch.no_grad():  # standardised inputs and no ties between decisions, so that differences are visible
-        frames = torch.cat([log_mel(magnitudes(torch.as_tensor(song), frontend), frontend) for song in songs])
-        detector.freq_norm.running_mean.copy_(frames.mean(dim=0))
-        detector.freq_norm.running_var.copy_(frames.var(dim=0))
-        detector.fc3.weight.mul_(30)
-    return BenchmarkFixture(detector.to(device), songs, "random detector, synthetic songs")
+    """Return the pretrained detector and three synthetic songs."""
+    rate = FrontEnd().sample_rate
+    songs = [synthesise_song(np.random.default_rng(i), seconds=20, sample_rate=rate).audio for i in range(3)]
+    return BenchmarkFixture(load_checkpoint(PRETRAINED).detector.to(device), songs, "pretrained detector, synthetic songs")
 
 
 def best_seconds(*works: Callable[[], object], device: torch.device, repeats: int, warm_up: bool = True) -> list[float]:

@@ -13,6 +13,7 @@ from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+COPIED["pretrained.md"] = "veracity/detector/pretrained.md"
 ROOMS = sorted(path.parent.name for path in (ROOT / "veracity").glob("*/__init__.py"))
 ALONE = ["notebook", "labels", "errors", "settings"]
 

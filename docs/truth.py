@@ -9,22 +9,33 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
+from veracity.experiments.drawings import DrawnExcerpt
+from veracity.explainers.lime import LimeSettings
+from veracity.jobs import store
 from veracity.results import (
     controls,
     faithfulness_to_own_game,
     fidelity_vs_correctness,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
     figure_explainers,
     figure_leaderboard,
+    figure_stability,
     gap,
     truths,
 )
 from veracity.results.canvas import save
 from veracity.results.pooling import read_table
+from veracity.songs.settings import FrontEnd, band_hz
 from veracity.workflow.configuration import defaults
 
 FOLDER = Path(__file__).with_suffix("")
+DRAWN = ("04-inside", "04-you-are", "05-dance")  # songs in figure1.png
 #: Files in the folder tables/ of a run.
 TABLES = {
     "scores.csv": "scores of each explanation: 15 scores, the score of a random ranking, the flip curve; 15 digits",
@@ -39,6 +50,11 @@ TABLES = {
     "truths_by_excerpt.csv": "the same for each excerpt; data of truths.png",
     "controls.csv": "expectation, measurement and verdict of each control; data of controls.png",
     "controls_by_excerpt.csv": "the same for each excerpt",
+    "table1.csv": "label flips with three segments (paper Table 1), for all explainers",
+    "table2.csv": "label flips with all segments of positive weight (paper Table 2)",
+    "localisation.csv": "perturbed segments that LIME identifies, of perturbations confined to k segments",
+    "fidelity.csv": "fidelity of LIME on clean and adversarial excerpts, by fill",
+    "detector.csv": "scores of the detector on the songs of the lists valid and test",
     "sampling_error.csv": "sampled against exact LIME from 512 to 32 768 samples",
     "attacks.csv": "excerpts that the attacks flip, by panel",
     "explainer_costs.csv": "model queries and seconds, by explainer",
@@ -46,12 +62,22 @@ TABLES = {
 }
 #: Files in the folder figures/ of a run.
 FIGURE_DATA = {
+    "figure1.csv": "drawings that flip the label (paper Figure 1); figure1.png shows three of them",
+    "figure2.csv": "label flips by number of segments (paper Figure 2); figure2.png shows the paper's curves and bounds",
+    "figure3.csv": "number of perturbed segments that LIME identifies (paper Figure 3)",
+    "figure4.csv": "fidelity and correctness of explanations (paper Figure 4)",
     "figure_leaderboard.csv": "normalised AUFC of each explainer; figure_leaderboard.png shows the best of each query budget",
     "figure_explainers.csv": "flip curves of each explainer; figure_explainers.png shows the best of each kind",
 }
 FILL, MARGIN = {"fill": defaults()["lime"]["fill"]}, {"margin": defaults()["controls"]["margin"]}
 #: Figures, as functions of a reader of tables and of the footnote.
 FIGURES: dict[str, Callable[..., Figure]] = {
+    "figure2": lambda read, **shown: figure2.plot(_without_explainers(read("figure2")), **shown),
+    "figure3": lambda read, **shown: figure3.plot(read("figure3"), **shown),
+    "figure4": lambda read, **shown: figure4.plot(read("figure4"), **shown),
+    "figure_stability": lambda read, **shown: figure_stability.plot(
+        read("sampling_error"), n_segments=20, paper_n_samples=8192, **shown
+    ),
     "gap": lambda read, **shown: gap.plot(read("gap"), **shown),
     "faithfulness_to_own_game": lambda read, **shown: faithfulness_to_own_game.plot(
         read("faithfulness_to_own_game"), read("faithfulness_to_own_game_agreement"), **FILL, **shown
@@ -66,7 +92,13 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     ),
     "figure_explainers": lambda read, **shown: figure_explainers.plot(read("figure_explainers"), **shown),
 }
-PACKED = ("scores.csv", "leaderboard.csv", "controls_by_excerpt.csv", "figure_explainers.csv")  # large; pandas reads them
+PACKED = (
+    "scores.csv",
+    "leaderboard.csv",
+    "controls_by_excerpt.csv",
+    "figure2.csv",
+    "figure_explainers.csv",
+)  # large; pandas reads them
 INTRODUCTION = """# Tables and figures of the truth study
 
 The tables are those of one run of `snakemake --cores 2 all costs --configfile config/truth.yaml` at commit fc59224, copied by
@@ -103,6 +135,20 @@ def copy(run: Path, folder: Path = FOLDER) -> None:
             shutil.copyfile(path, folder / name)
 
 
+def draw_figure1(drawn: list[tuple[str, DrawnExcerpt]], *, footnote: str) -> Figure:
+    """Draw Figure 1, which requires the drawings of a run, with the paper's settings."""
+    frontend, lime = FrontEnd(), LimeSettings()
+    grid = lime.grid(frontend.excerpt_frames, frontend.n_mels)
+    return figure1.plot(
+        drawn, grid=grid, frames_per_second=frontend.frames_per_second, footnote=footnote, hertz=band_hz(frontend)
+    )
+
+
+def _without_explainers(rates: pd.DataFrame) -> pd.DataFrame:
+    """Return the flip rates of the paper's selections and their bounds."""
+    return rates[rates.selection.isin(figure2.CURVES)]
+
+
 def draw(folder: Path = FOLDER) -> None:
     """Draw all figures from the tables in a folder."""
 
@@ -122,6 +168,8 @@ def describe(folder: Path = FOLDER) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        copy(Path(sys.argv[1]))
+        copy(run := Path(sys.argv[1]))
+        drawn = [(song, store.read(run / "drawings" / f"{song}.h5", DrawnExcerpt)) for song in DRAWN]
+        save(draw_figure1(drawn, footnote=read_table(FOLDER / "gap.csv").corpus[0]), FOLDER / "figure1.png")
     draw()
     describe()
