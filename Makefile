@@ -10,12 +10,22 @@ LOWEST := .venv-lowest
 LIBRARY_TESTS := $(addprefix tests/test_,$(addsuffix .py,attacks convolution evaluation experiments explainers feedforward frontend games grid lime \
 	notebook searching seeds solution_concepts store summaries tables))
 
-.PHONY: all page test test-all fast-tests all-tests test-lowest check docs setup bench clean
+.PHONY: all reproduce page test test-all fast-tests all-tests test-lowest check docs setup bench clean
 
 all: setup
 	$(BIN)/snakemake --cores $(CORES) all
 
-# Drawing page in a browser, with a synthetic song and a small detector, which is trained on first use.
+# Results of README and docs that take no more than an hour each; docs/reproduction.md lists the others. The runs on real songs
+# need the Jamendo corpus, which the first of them downloads.
+reproduce: all
+	$(BIN)/snakemake --cores $(CORES) compare variant_costs --configfile config/variants.yaml
+	$(BIN)/python docs/truth.py
+	$(BIN)/python docs/findings.py
+	$(BIN)/snakemake --cores 1 download --configfile config/jamendo.yaml
+	$(BIN)/snakemake --cores $(CORES) all --configfile config/silero.yaml
+	$(BIN)/snakemake --cores $(CORES) compare variant_costs --configfile config/jamendo_free_variants.yaml
+
+# Drawing page in a browser, with a synthetic song and the pretrained detector.
 page: $(if $(wildcard $(VENV)/ready),setup,$(VENV)/page)
 	$(BIN)/veracity page
 
