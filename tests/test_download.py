@@ -2,6 +2,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import shutil
 import threading
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from workspaces import Workspace
 
 from veracity.errors import CorpusError
 from veracity.songs import download
@@ -326,3 +328,30 @@ def test_other_addresses(tmp_path, url):
 def test_nobody_answers(tmp_path):
     with pytest.raises(CorpusError, match="cannot be fetched"):
         fetch_archive("http://127.0.0.1:9/corpus.zip", tmp_path / "data" / "jamendo")
+
+
+@pytest.mark.slow
+def test_two_commands_lead_from_the_archive_to_the_jobs_of_the_truth_study(server, tmp_path, shared):
+    """The archive has the layout of Jamendo, with the fifteen songs that are here."""
+    songs = shared / "data" / "jamendo_free"
+    with zipfile.ZipFile(tmp_path / "served" / "jamando.zip", "w") as archive:
+        for path in sorted(path for path in songs.rglob("*") if path.is_file()):
+            part = path.relative_to(songs)
+            name = Path("filelist", f"{part.name}.txt") if part.parts[0] == "filelists" else part
+            archive.write(path, Path("jamendo", name))
+            archive.writestr(str(Path("__MACOSX", "jamendo", name.parent, f"._{name.name}")), "")
+    (tmp_path / "checkout").mkdir()
+    workspace = Workspace(tmp_path / "checkout")
+    url = f"corpus={{url: {server}/jamando.zip}}"
+    done = workspace.run(f"snakemake --cores 1 download --configfile config/jamendo.yaml --config '{url}'")
+    assert done.returncode == 0, done.stdout + done.stderr
+    figure = "snakemake -n --cores 2 results/truth/figures/gap.png --configfile config/truth.yaml"
+    done = workspace.run(figure)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^perturbations +30$", done.stdout, re.MULTILINE)
+    assert re.search(r"^imported +1$", done.stdout, re.MULTILINE)
+    for name in ("05 - Dance.ogg", "04 - Inside.mp3"):
+        (workspace.folder / "data" / "jamendo" / "jamendo" / "audio" / name).unlink()
+    refused = workspace.run(figure)
+    said = refused.stdout + refused.stderr
+    assert "corpus.songs: not in data/jamendo/jamendo/audio, got '04-inside', '05-dance'. Add the audio files" in said
