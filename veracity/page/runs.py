@@ -80,7 +80,7 @@ class FinishedRun:
         self.paths: dict[tuple[str, str], Path] = {
             (domain, path.stem): path
             for domain in DOMAINS
-            for path in sorted(self.folder.glob(f"excerpts/{domain}/*.h5"))
+            for path in sorted(self.folder.glob(f"excerpts/{domain}/[!.]*.h5"))
             if (self.folder / "flips" / domain / path.name).is_file()
         }
         attacked = self._attacked()
