@@ -389,7 +389,7 @@ LOOKALIKES = {
     "pickle": (lambda path: path.write_bytes(pickle.dumps({"conv1.weight": [1.0]})), "cannot be loaded"),
     "harmful pickle": (lambda path: path.write_bytes(b"cos\nsystem\n(S'touch executed'\ntR."), "cannot be loaded"),
     "cut off": (_cut_off, "truncated"),
-    "one bit": (_one_bit_of_a_weight, "is damaged, because its checksums do not match. Get it again."),
+    "one bit": (_one_bit_of_a_weight, "is damaged, because its checksums do not match. Download or save it again."),
     "list": (lambda path: torch.save([1, 2], path), "no dictionary of weights"),
     "tensor": (lambda path: torch.save(torch.zeros(3), path), "no dictionary of weights"),
     "empty dictionary": (lambda path: torch.save({}, path), "no dictionary of weights"),

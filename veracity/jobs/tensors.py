@@ -36,7 +36,7 @@ def load_tensors(path: str | os.PathLike) -> Any:
         if kind == "a zip archive":
             with zipfile.ZipFile(path) as archive:
                 if any(info.CRC for info in archive.infolist()) and archive.testzip():  # torch can omit all checksums
-                    raise CheckpointError(f"{path}: is damaged, because its checksums do not match. Get it again.")
+                    raise CheckpointError(f"{path}: is damaged, because its checksums do not match. Download or save it again.")
         elif kind:
             raise CheckpointError(f"{path}: is {kind}. Give the .pt file itself, or {ALONE}.")
         with warnings.catch_warnings():
@@ -45,11 +45,11 @@ def load_tensors(path: str | os.PathLike) -> Any:
     except CheckpointError:
         raise
     except PermissionError:
-        raise CheckpointError(f"{path}: cannot be read, because permission is missing. Change its permissions.") from None
+        raise CheckpointError(f"{path}: cannot be read (permission denied). Change its permissions.") from None
     except Exception as error:  # damaged files can raise any error, and the message of torch suggests unsafe loading
         raise CheckpointError(
             f"{path}: cannot be loaded as weights, because it is truncated or damaged, or is in another format (a whole "
-            f"model, TorchScript, safetensors). Get it again, or {ALONE}."
+            f"model, TorchScript, safetensors). Download or save it again, or {ALONE}."
         ) from error
     if isinstance(content, dict):
         content.pop("veracity digest", None)  # written by earlier versions
