@@ -451,6 +451,9 @@ def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finishe
     assert run.threshold is None
     session = Session(run.checkpoint, threshold=run.threshold)
     song = session.song(run.song())
+    browser.set_window_size(1300, 1700)
+    browser.get("about:blank")
+    browser.get_log("browser")  # requests of the previous page to a server that has ended
     with serving(Page(lambda: (session, song), drawings=drawings, run=run)) as client:
         browser.get(client.address)
         until(browser, lambda: source_of(browser, "sound-after"))
