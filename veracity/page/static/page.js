@@ -238,7 +238,7 @@ function showFound(found) {
   $("sets-figure").hidden = !found.touched.length;
   table($("sets"), count.map((c) => (n ? c / n : 0)), (v, i) => (found.touched.includes(i) ? (n ? Math.round(100 * v) + " %" : "·") : ""), "70 110 190");
   $("sets-summary").textContent = n
-    ? `${describeSets(n, sets[0].length)}. Table: percentage of these sets that contain each segment. ${n > 1 ? "The first" : "It"}: {${sets[0].join(", ")}}.`
+    ? `${describeSets(n, sets[0].length)}. Table: percentage of these sets that contain each segment. ${n > 1 ? "The first" : "The set"}: {${sets[0].join(", ")}}.`
     : "No part of the drawing flips the label. Dots: segments that contain part of the drawing.";
 }
 
