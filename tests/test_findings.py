@@ -243,6 +243,24 @@ def test_the_tables_of_a_run_are_copied_whole_or_not_at_all(tmp_path):
         exported["copy"](run, folder)
 
 
+def test_the_tables_of_real_songs_are_those_of_the_run():
+    text = (DOCS / "real_songs.md").read_text(encoding="utf-8").partition("## Detectors trained on nine songs")[0]
+    arrows = {"nosing": "no sing → sing", "sing": "sing → no sing"}
+    for number, columns in ((1, ["lime", "lime_exact", "norm", "best"]), (2, ["lime_positive", "norm_as_many"])):
+        rows = pd.read_csv(DOCS / "truth" / f"table{number}.csv")
+        for (domain, original), part in rows.groupby(["domain", "original"]):
+            one = part.set_index("selection")
+            shown = [f"{one.percent[name]:.0f} % ({one.flipped[name]:.0f})" for name in columns]
+            shown[0] = shown[0].replace(")", f" of {one.n[columns[0]]})")
+            if number == 1:
+                shown.append(f"{one.percent['random']:.0f} %")
+            assert f"| {domain} | {arrows[original]} | {' | '.join(shown)} |" in text
+    detector = pd.read_csv(DOCS / "truth" / "attacks.csv").query("original == 'all'").set_index("domain")
+    for domain in ("waveform", "spectrogram"):
+        assert f"{detector.percent[domain]:.1f} %" in text
+        assert f"{detector.mean_snr_db[domain]:.0f} dB" in text
+
+
 @pytest.mark.slow
 def test_the_figures_are_drawn_from_the_tables(tmp_path):
     exported = runpy.run_path(str(DOCS / "truth.py"))
