@@ -1,6 +1,7 @@
 """Checkpoints of veracity, checkpoints of other programs, and files that are mistaken for checkpoints."""
 
 import gzip
+import hashlib
 import os
 import pickle
 import warnings
@@ -9,11 +10,16 @@ from collections import OrderedDict
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from networks import random_detector
+from workspaces import SMALL as SMALL_RUN
+from workspaces import Workspace, write_corpus_of_one_song
 
+from veracity.detector import pretrained
 from veracity.detector.checkpoints import CONTAINERS, FORMAT, Checkpoint, load_checkpoint, save_checkpoint
+from veracity.detector.pretrained import PRETRAINED
 from veracity.detector.settings import Architecture
 from veracity.errors import CheckpointError, ConfigError
 from veracity.songs.frontend import FrontEnd
@@ -432,3 +438,48 @@ def test_random_damage_is_refused_or_harmless(tmp_path, detector, state, seed):
     except CheckpointError:
         return
     assert_same_weights(detector, back)
+
+
+# --- the detector of the package
+
+
+def test_the_pretrained_detector_is_the_published_one(tmp_path):
+    checkpoint = load_checkpoint(PRETRAINED)
+    assert (checkpoint.threshold, checkpoint.detector.frontend) == (0.56, FrontEnd())
+    assert not checkpoint.detector.training
+    card = pretrained.WEIGHTS.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"`{hashlib.sha256(pretrained.WEIGHTS.read_bytes()).hexdigest()}`" in card
+    save_checkpoint(tmp_path / "again.pt", checkpoint)
+    assert (tmp_path / "again.pt").read_bytes() == pretrained.WEIGHTS.read_bytes()
+
+
+def test_pretrained_weights_that_are_damaged_or_missing_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "pretrained.pt"
+    content = bytearray(pretrained.WEIGHTS.read_bytes())
+    monkeypatch.setattr(pretrained, "WEIGHTS", path)
+    with pytest.raises(
+        CheckpointError, match=r"pretrained\.pt: must have the digest \w{16}, got no file\. Install veracity again"
+    ):
+        load_checkpoint(PRETRAINED)
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"must have the digest \w{16}, got \w{16}\. Install veracity again"):
+        load_checkpoint(PRETRAINED)
+
+
+@pytest.mark.slow
+def test_the_pretrained_detector_enters_a_run_with_its_threshold(tmp_path):
+    write_corpus_of_one_song(tmp_path / "corpus")
+    (tmp_path / "workspace").mkdir()
+    workspace = Workspace(tmp_path / "workspace")
+    own = {
+        "run": "known",
+        "corpus": {"kind": "folder", "folder": str(tmp_path / "corpus")},
+        "detector": {"checkpoint": PRETRAINED, "threshold": None},
+        "attacks": {"splits": ["test"]},
+    }
+    done = workspace.snakemake("detector", config=workspace.configure("known", SMALL_RUN, own))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = workspace.folder / "results" / "known"
+    assert_same_weights(load_checkpoint(results / "imported" / "checkpoint.pt").detector, load_checkpoint(PRETRAINED).detector)
+    assert set(pd.read_csv(results / "tables" / "detector.csv").threshold) == {0.56}

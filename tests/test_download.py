@@ -136,6 +136,7 @@ def test_a_part_of_another_archive_is_refused_and_removed(server, tmp_path):
     (tmp_path / "data" / ".jamendo.part").write_bytes(bytes(300))
     refused(server, tmp_path, "not an intact zip archive")
     fetch_archive(f"{server}/corpus.zip", tmp_path / "data" / "jamendo")
+    assert len(read_corpus(tmp_path / "data" / "jamendo")) == 1
 
 
 def test_an_archive_that_has_changed_since_the_first_download(server, tmp_path):

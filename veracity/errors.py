@@ -16,23 +16,23 @@ class VeracityError(Exception):
 
 
 class ConfigError(VeracityError):
-    """Error of a configuration key that is unknown, missing or out of range, or of the models and explainers that it names."""
+    """Raised for a configuration key that is unknown or out of range, or for an invalid model or explainer that it names."""
 
 
 class CorpusError(VeracityError):
-    """Error of audio, labels or file lists of a corpus."""
+    """Raised for invalid audio, labels or file lists of a corpus."""
 
 
 class CheckpointError(VeracityError):
-    """Error of a file that does not contain the weights of a supported detector."""
+    """Raised if a file does not contain the weights of a supported detector."""
 
 
 class ArtefactError(VeracityError):
-    """Error of an artefact of an earlier stage that cannot be read."""
+    """Raised if an artefact of an earlier stage cannot be read."""
 
 
 class NumericalError(VeracityError):
-    """Error of a value that is not finite and on which later results depend."""
+    """Raised if a value on which later results depend is not finite."""
 
 
 class AuditError(VeracityError):
@@ -84,7 +84,7 @@ def one_of(value: object, allowed: Collection[str], what: str) -> Any:
 
 
 def hint(value: object, allowed: Collection[str]) -> str:
-    """Return a question that suggests the most similar allowed word, or an empty text if none is similar."""
+    """Return a question that suggests the most similar allowed word, or an empty string if none is similar."""
     near = difflib.get_close_matches(str(value)[:80].lower(), list(allowed), n=1) if isinstance(value, str) else []
     return f" (did you mean '{near[0]}'?)" if near else ""
 
@@ -125,5 +125,5 @@ def plain(number: float) -> str:
 
 
 def quoted(value: object) -> str:
-    """Return user input as it is quoted in a message: shortened, and text in quotation marks."""
+    """Return user input for quoting in a message: shortened, with quotation marks around text."""
     return f"'{shortened(value)}'" if isinstance(value, str) else shortened(value)

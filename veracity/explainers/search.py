@@ -1,7 +1,7 @@
 """Direct search for segments that yield the explained label, as a baseline for attributions with the same budget.
 
 Each function returns a ranking as weights. A set of segments *decides* if it yields the label. The segments of the smallest
-deciding set found rank first, in order of their importance to the search.
+known deciding set rank first, in order of their importance to the search.
 
 References
 ----------

@@ -32,7 +32,7 @@ from ..songs.resynthesis import redrawn
 from ..songs.settings import excerpt_samples
 
 MAX_SECONDS = 900.0  # largest length of a song
-AROUND_SECONDS = 0.5  # audio before and after an excerpt in the sounds
+AROUND_SECONDS = 0.5  # context before and after an excerpt in the returned audio
 MAX_PAGES = 64  # largest number of open pages whose newest drawings are tracked
 MAX_STRENGTH = 20.0  # natural logarithm units; covers the range from the floor to beyond full scale
 SMALLEST, LARGEST = 0.01, 1.0  # limits of the size of a shape as a fraction of the excerpt
@@ -40,7 +40,7 @@ AUDIBLE = 1 / 32768  # quantisation step of the 16-bit audio
 
 
 class SupersededError(VeracityError):
-    """Error of a request that is obsolete because the same page has sent a newer drawing."""
+    """Raised if a request is obsolete because the same page has sent a newer drawing."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class PlacedDrawing:
 
 
 class Session:
-    """Detector with its explained model, which processes songs and drawings.
+    """Processing of songs and drawings with one detector.
 
     Parameters
     ----------
@@ -123,7 +123,8 @@ class Session:
         self.model = explained_model(self.network, self.grid, exact=True)
         if not self.model.exact:
             raise ConfigError(
-                f"lime: the page requires all masks, which are missing ({self.model.evaluator.reason}). Use a coarser grid."
+                f"lime: the page requires all masks, which cannot be evaluated ({self.model.evaluator.reason}). "
+                "Use a coarser grid."
             )
         self._working, self._counting, self._count = threading.Lock(), threading.Lock(), 0
         self._newest: OrderedDict[str, int] = OrderedDict()  # number of the newest drawing of each page
@@ -241,7 +242,7 @@ class Session:
         return self._shown(explained)
 
     def _clean(self, song: Song, drawing: PlacedDrawing) -> np.ndarray:
-        """Return the excerpt without the drawing after checking the latter."""
+        """Check the drawing, and return the excerpt without it."""
         within(drawing.strength, 0, MAX_STRENGTH, "level above the mean of the excerpt")
         return self.excerpt(song, drawing.start)
 

@@ -16,12 +16,12 @@ KICK, SNARE, HAT = range(3)
 def draw_instrument(
     rng: np.random.Generator, sample_rate: int, *, decay_seconds: float, attack_seconds: float, length_seconds: float
 ) -> Callable[[int], np.ndarray]:
-    """Draw a plucked, struck or sustained instrument.
+    """Choose the timbre of a plucked, struck or sustained instrument at random.
 
     Parameters
     ----------
     rng : Generator
-        Source of the timbre.
+        Random number generator that determines the timbre.
     sample_rate : int
         Sample rate in Hz.
     decay_seconds, attack_seconds, length_seconds : float
@@ -49,7 +49,7 @@ def draw_instrument(
 
 
 def draw_drums(rng: np.random.Generator, sample_rate: int) -> Callable[[int], np.ndarray]:
-    """Draw a drum kit, and return a function that renders `KICK`, `SNARE` or `HAT`."""
+    """Choose a drum kit at random, and return a function that renders `KICK`, `SNARE` or `HAT`."""
     seconds = np.arange(int(0.3 * sample_rate)) / sample_rate
     noise = rng.standard_normal(len(seconds))
     drop = rng.uniform(15, 35)

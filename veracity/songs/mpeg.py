@@ -1,4 +1,4 @@
-"""Counting the frames of an MP3 file, because decoders use an estimate if the file does not contain their number.
+"""Frame count of an MP3 file. Decoders only estimate it if the file does not contain it.
 
 References
 ----------
@@ -17,7 +17,7 @@ RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8
 class Frames(NamedTuple):
     """Frames of an MP3 file."""
 
-    start: int  # of the first frame in bytes
+    start: int  # position of the first frame in bytes
     has_count: bool  # whether the file contains the number of its frames
     seconds: float  # total length of all frames
     skipped_bytes: int  # between frames

@@ -20,7 +20,7 @@ def mark(run: Run) -> None:
 
 
 def refuse_copied(run: Run) -> None:
-    """Raise ArtefactError if files not written by Snakemake in the folder of a run were computed with other settings.
+    """Raise ArtefactError if a folder of results contains files of other settings that Snakemake did not write there.
 
     The message lists the folders to remove, whose files would be recomputed in any case.
     """
@@ -33,14 +33,14 @@ def refuse_copied(run: Run) -> None:
         for path in (folder / stage).rglob("[!.]*.*"):
             if path in artefacts and _came_since(path, folder, since):
                 is_stale = _differs(path, run.settings_of(stage, **artefacts[path]), unreadable=not is_own)
-            else:  # in a copy, also what this run does not read now, because it may do so later
+            else:  # in a copy, files that this run does not read now are stale too, because it may read them later
                 is_stale = not is_own and path.suffix in (".h5", ".pt") and not path.name.endswith(".state.pt")
             stale |= {stage} if is_stale else set()
     if "spectrograms" in stale:
         stale.add("synthetic_corpus")  # whose settings only the spectrograms record
     if found := sorted(name for name in stale if (folder / name).is_file() or any((folder / name).rglob("*.*"))):
         cure = f"Remove them to compute them again: rm -r {' '.join(str(folder / name) for name in found)}"
-        raise ArtefactError(f"{run.folder}: contains files of other settings, copied or left by a killed run. {cure}")
+        raise ArtefactError(f"{run.folder}: contains results of other settings, copied or left by a killed run. {cure}")
 
 
 def _came_since(path: Path, folder: Path, since: int) -> bool:

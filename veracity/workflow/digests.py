@@ -13,9 +13,9 @@ from ..jobs.provenance import file_digest
 
 
 class FileMemory:
-    """Values that a function computes from files, kept in a JSON file by size and times of the files.
+    """Cache in a JSON file of values computed from files; a value is valid while size and times of its file are the same.
 
-    Every start of Snakemake requires them. If the JSON file is missing or damaged, no value is known.
+    Snakemake requires the values at every start. If the JSON file is missing or damaged, they are computed again.
     """
 
     def __init__(self, path: str | os.PathLike, compute: Callable[[Path], Any]) -> None:
@@ -54,7 +54,7 @@ MEMORIES: list[FileMemory] = []
 
 @atexit.register
 def save_memories() -> None:
-    """Write all new values; called before the first job, so that the processes of jobs know them, and at the end."""
+    """Write all new values; called before the first job, so that job processes can read them, and at the end."""
     for memory in MEMORIES:
         memory.save()
 
