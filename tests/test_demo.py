@@ -13,7 +13,7 @@ from veracity.jobs import store
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     workspace = Workspace(tmp_path_factory.mktemp("demo"))
-    configured = workspace.configure("demo", {"device": "cpu", "detector": {"n_seeds": 1}})
+    configured = workspace.configure("demo", {"device": "cpu"})
     done = workspace.snakemake(
         "results/synthetic/tables/detector.csv", "results/synthetic/figures/figure1.csv", config=configured
     )

@@ -148,7 +148,7 @@ class DetectorKeys:
         Probability | None, about("Threshold of P(sing) for a decision; null: tuned on the validation songs.")
     ] = None
     median_frames: Annotated[Few, about("Length in frames of the median filter of predictions, for scores only.")] = 56
-    n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 2
+    n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 1
     attacked: Annotated[Seed, about("Trained detector that is attacked and explained.")] = "seed0"
     architecture: Architecture = Architecture()
     training: Training = Training()
