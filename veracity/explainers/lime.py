@@ -65,7 +65,7 @@ class LimeSettings:
     kernel_width: Annotated[float, between(0.01, 1000)] = 0.25
     alpha: Annotated[float, between(1e-12, 1e12)] = 1.0
     fill: Fill = "mean"
-    fills: Several[Fill] = ("mean", "zero", "min")
+    fills: Several[Fill] = ("mean", "min")
     exact: Annotated[bool, Field(strict=True)] = True
     evaluator: Literal["auto", "direct"] = "auto"
 

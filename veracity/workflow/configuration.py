@@ -331,7 +331,7 @@ class Stability:
     n_samples: Annotated[Distinct[Masks], about("Numbers of sampled masks; empty: no study.")] = tuple(
         2**n for n in range(6, 16)
     )
-    n_repeats: Annotated[Few, about("Number of fits for each number of masks.")] = 4
+    n_repeats: Annotated[Few, about("Number of fits for each number of masks.")] = 2
     per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
 
 
