@@ -7,13 +7,14 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from veracity.errors import CorpusError
+from veracity.errors import ConfigError, CorpusError
 from veracity.songs import audio as audio_module
 from veracity.songs import decoding, mpeg
-from veracity.songs.audio import claimed_length, load_audio, load_audio_and_stats
+from veracity.songs.audio import claimed_length, load_audio, load_audio_and_stats, one_channel
 
 RATE = 22050
 
@@ -347,3 +348,35 @@ def test_a_data_chunk_that_claims_less_than_follows_is_told(tmp_path):
     (tmp_path / "b.wav").write_bytes(content)
     audio_stats = facts_of(tmp_path / "b.wav")
     assert (audio_stats.seconds, audio_stats.claimed_seconds) == pytest.approx((3.6, 6), abs=0.01)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint8, np.uint16])
+def test_integers_in_an_array_are_scaled_by_their_type(dtype):
+    samples, limits = music(1, channels=1)[:, 0], np.iinfo(dtype)
+    half = (int(limits.max) - int(limits.min) + 1) / 2
+    integers = np.round(samples * (half - 1) + (half if limits.min == 0 else 0)).astype(dtype)
+    np.testing.assert_allclose(one_channel(integers), samples, atol=2 / half)
+    np.testing.assert_array_equal(one_channel(torch.as_tensor(integers)), one_channel(integers))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_tensor_of_any_precision_is_read(dtype):
+    samples = torch.as_tensor(music(1, channels=1)[:, 0])
+    np.testing.assert_allclose(one_channel(samples.to(dtype)), samples, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (1000 * np.ones(10), "the peak is much larger than full scale .*got 1000. Divide the samples by the largest integer"),
+        (np.array([0.1, np.nan, np.inf]), "samples must be finite, got 2 that are not"),
+        (np.ones(10, dtype=complex), "must be real numbers or integers, got complex128"),
+        (np.ones(10, dtype=bool), "must be real numbers or integers, got bool"),
+        (np.array(["a"]), "must be real numbers or integers"),
+        (np.ones((10, 2)), r"must be one channel, got shape \(10, 2\)"),
+        (np.ones(0), "must be one channel, got shape"),
+    ],
+)
+def test_arrays_that_are_not_audio_are_refused(samples, message):
+    with pytest.raises(ConfigError, match=f"audio: {message}"):
+        one_channel(samples)

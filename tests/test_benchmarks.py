@@ -9,7 +9,7 @@ from workspaces import ROOT
 
 pytestmark = pytest.mark.slow
 
-SOME = ["lime_memory", "attack_waveform", "attack_threads", "training_update", "training_threads", "decode_stft"]
+SOME = ["lime_memory", "attack_threads", "training_threads", "decode_stft"]
 
 
 def test_some_benchmarks_run_quickly_and_agree_with_the_plain_way(tmp_path):

@@ -17,7 +17,7 @@ from veracity.attacks.perturbations import WindowAttack, read_attack
 from veracity.attacks.settings import AttackSettings
 from veracity.attacks.windows import attack_windows
 from veracity.classifiers.adapters import MelClassifier, WaveformClassifier
-from veracity.classifiers.building import ModelSettings, built
+from veracity.classifiers.building import ModelSettings, built, trial_excerpts
 from veracity.classifiers.protocol import ARG_MAX, Classifier, OneLabel
 from veracity.errors import ConfigError
 from veracity.experiments import attributions, explanations, flips, localised
@@ -125,7 +125,7 @@ def test_attacks_turn_decisions_round_in_both_scopes_and_domains(make, domain, s
     audio = song()
     starts = range(0, len(audio) - classifier.excerpt_samples, 2000)
     windows = torch.stack([torch.as_tensor(audio[s : s + classifier.excerpt_samples]) for s in starts])
-    middle = float(torch.sigmoid(probe.logit(classifier.representation(windows))).median())
+    middle = float(torch.sigmoid(probe.logit(classifier.representation(windows))).detach().median())
     one = OneLabel(classifier, classifier.labels[0], middle)
     large = domain == "spectrogram" and make is wave_model  # spectra are not scaled to 1
     settings = AttackSettings(eps=5.0 if large else 0.5, eta=0.2 if large else 0.02, alpha=1e4 if large else 50, max_updates=60)
@@ -142,7 +142,7 @@ def test_attacks_turn_decisions_round_in_both_scopes_and_domains(make, domain, s
     if domain == "waveform":
         perturbed = torch.as_tensor(audio[: classifier.excerpt_samples] + first[: classifier.excerpt_samples])
         logit = one.logit(classifier.representation(perturbed[None]))
-        assert float(logit[0]) == pytest.approx(float(found.adversarial_logit[0]), abs=1e-3)
+        assert logit[0].item() == pytest.approx(float(found.adversarial_logit[0]), abs=1e-3)
 
     excerpts = pick_excerpts(found, one.logit, None, threshold=one.decision, n_per_direction=1, seed=0, song="s")
     assert len(excerpts.original) >= 1
@@ -213,8 +213,49 @@ class NotDifferentiable(nn.Module):
         return audio.detach().mean(dim=1).round()
 
 
-def of(module):
-    return WaveformClassifier(module, labels=["x"], sample_rate=RATE, excerpt_samples=4096)
+class BatchStatistics(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(1, 8, 5), nn.BatchNorm1d(8, track_running_stats=False))
+
+    def forward(self, audio):
+        return self.layers(audio[:, None]).square().mean(dim=(1, 2))
+
+
+class PeakOfBatch(nn.Module):
+    def forward(self, audio):
+        return (audio / audio.abs().max()).square().sum(dim=1)
+
+
+class Remembering(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.past = 0.0
+
+    def forward(self, audio):
+        logits = 100 * audio.square().mean(dim=1) + self.past
+        self.past = float(logits.detach().mean())
+        return logits
+
+
+class ByPosition(nn.Module):
+    def forward(self, audio):
+        return 100 * audio.square().mean(dim=1) + torch.arange(len(audio))
+
+
+class NamedResult(nn.Module):
+    """Module that returns a mapping, as those of transformers do."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def forward(self, audio):
+        return {self.name: 100 * audio.square().mean(dim=1)}
+
+
+def of(module, n_labels=1):
+    return WaveformClassifier(module, labels=["x", "y"][:n_labels], sample_rate=RATE, excerpt_samples=4096)
 
 
 @pytest.fixture
@@ -239,8 +280,17 @@ def named(monkeypatch):
         (lambda: mel_cnn(3), {"label": "musik"}, "got 'musik'. Choose from speech, music, noise .did you mean 'music'"),
         (lambda: mel_cnn(1), {"threshold": "arg max"}, "must be a number for a classifier with one label"),
         (lambda: mel_cnn(1), {"threshold": 2.0}, "model.threshold: out of range, got 2"),
-        (lambda: of(NotDifferentiable()), {}, "fails on two excerpts of noise"),
-        (lambda: of(InTraining()), {}, "different logits for an excerpt alone|evaluation mode"),
+        (lambda: of(NotDifferentiable()), {}, "does not provide gradients .*Make the classifier differentiable"),
+        (lambda: of(InTraining()), {}, "same logits for the same excerpts alone and in a batch, .*normalise each excerpt"),
+        (lambda: of(BatchStatistics()), {}, "alone and in a batch"),
+        (lambda: of(PeakOfBatch()), {}, "alone and in a batch"),
+        (lambda: of(Remembering()), {}, "when they are evaluated twice, .*reset its state"),
+        (lambda: of(ByPosition()), {}, "alone and in a batch|in another order"),
+        (lambda: of(NamedResult("answer")), {}, "must return a tensor, got dict"),
+        (lambda: of(nn.Conv1d(1, 1, 4096)), {}, r"fails to classify representations of shape .*adds or removes axes"),
+        (lambda: of(nn.Sequential(nn.Linear(4096, 1), nn.Sigmoid())), {}, "must return logits, got probabilities"),
+        (lambda: of(nn.Sequential(nn.Linear(4096, 1), nn.Sigmoid(), nn.Flatten(0))), {}, "Remove the last sigmoid"),
+        (lambda: of(nn.Sequential(nn.Linear(4096, 2), nn.Softmax(1)), 2), {"label": "x"}, "must return logits, got prob"),
         (lambda: of(lambda audio: audio), {}, "classifier.logits: must return the shape"),
         (lambda: of(lambda audio: audio.mean(dim=1) * float("nan")), {}, "not finite"),
     ],
@@ -248,6 +298,33 @@ def named(monkeypatch):
 def test_what_is_no_classifier_is_told_before_anything_runs(build, settings, message, named):
     with pytest.raises(ConfigError, match=message):
         built(ModelSettings(build=named(build), **settings))
+
+
+def test_logits_from_0_to_1_that_are_no_probabilities_are_accepted_with_a_warning(named, caplog):
+    built(ModelSettings(build=named(lambda: of(lambda audio: torch.exp(-audio.square().mean(dim=1))))))
+    assert "as if they were probabilities" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_module_in_any_precision_is_attacked_and_explained(named, dtype):
+    module = nn.Sequential(nn.Linear(4096, 1)).to(dtype)
+    one = built(ModelSettings(build=named(lambda: of(module))))
+    x = one.representation(torch.randn(2, 4096))
+    assert one.logit(x).dtype in (torch.float32, torch.float64)
+    explained = explained_classifier(one, SMALL.grid(*one.shape))
+    assert np.isfinite(explained.p_sing(x)).all()
+
+
+def test_the_field_logits_of_a_result_is_used(named):
+    one = built(ModelSettings(build=named(lambda: of(NamedResult("logits")))))
+    audio = torch.randn(2, 4096)
+    torch.testing.assert_close(one.logit(one.representation(audio)), 100 * audio.square().mean(dim=1), rtol=1e-4, atol=1e-4)
+
+
+def test_an_adapter_does_not_freeze_the_module():
+    module = nn.Linear(4096, 1)
+    of(module)
+    assert all(weight.requires_grad for weight in module.parameters())
 
 
 def test_a_classifier_is_built_by_its_name(named):
@@ -323,7 +400,7 @@ def test_an_attack_on_another_model_does_not_go_on(tmp_path):
     found = {}
     for name, shift in (("one", 0.0), ("other", 1.0)):
         classifier = mel_cnn()
-        classifier.module[-1].bias += shift
+        classifier.module[-1].bias.data += shift
         found[name] = windows._answers(OneLabel(classifier, "speech", 0.5))
     assert found["one"] != found["other"]
     assert windows._answers(OneLabel(mel_cnn(), "speech", 0.5)) == found["one"]
@@ -333,13 +410,13 @@ def test_a_model_that_answers_otherwise_than_when_it_was_attacked_is_refused():
     one, audio = OneLabel(mel_cnn(), "speech", 0.5), song()
     starts = range(0, len(audio) - one.classifier.excerpt_samples, 2000)
     heard = torch.stack([torch.as_tensor(audio[s : s + one.classifier.excerpt_samples]) for s in starts])
-    one = replace(one, threshold=float(torch.sigmoid(one.logit(one.representation(heard))).median()))
+    one = replace(one, threshold=torch.sigmoid(one.logit(one.representation(heard))).median().item())
     settings = AttackSettings(eps=0.5, eta=0.02, alpha=50, max_updates=60)
     found = attack_windows(audio, one, settings, name="m:f", domain="waveform", scope="song", hop_seconds=0.25)
     picking = {"threshold": one.decision, "n_per_direction": 2, "seed": 0, "song": "s"}
     excerpts = pick_excerpts(found, one.logit, None, **picking)
     other = OneLabel(mel_cnn(), "speech", 0.5)
-    other.classifier.module[-1].bias += 1.0
+    other.classifier.module[-1].bias.data += 1.0
     with pytest.raises(ConfigError, match=r"m:f: P\(sing\) of an excerpt must be .* as when it was attacked, got"):
         pick_excerpts(found, other.logit, None, **picking)
     model = explained_classifier(other, SMALL.grid(*excerpts.clean.shape[1:]))
@@ -377,6 +454,88 @@ def test_grad_cam_explains_one_label_of_several():
     )
     assert np.isfinite(answer.weights).all()
     assert np.ptp(answer.weights) > 0
+
+
+class Indexing(nn.Module):
+    """Module that takes layers of a sequence by their index, with an activation and a pool in different sequences."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
+        self.end = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 10 * 8, 1))
+
+    def forward(self, x):
+        x = x[:, None]
+        for i in range(0, 4, 2):
+            x = self.layers[i + 1](self.layers[i](x))
+        return self.end(x)
+
+
+class Backwards(nn.Sequential):
+    """Sequence that is executed in another order."""
+
+    def forward(self, x):
+        for layer in reversed(self):
+            x = layer(x)
+        return x
+
+
+def of_mel(module):
+    return OneLabel(MelClassifier(module, labels=["speech"], **MEL), "speech", 0.5)
+
+
+def ask(name, one):
+    torch.manual_seed(2)
+    x = one.representation(torch.randn(2, one.classifier.excerpt_samples)).detach()
+    grid = SMALL.grid(*one.shape)
+    (settings,) = explainers_of(["lime", name])
+    model = explained_classifier(one, grid)
+    rng = np.random.default_rng(0)
+    return x, evaluate.explain(settings, model, x[0], grid, "sing", threshold=0.5, rng=rng, clean=x[1])
+
+
+@pytest.mark.parametrize("module", [Indexing, lambda: mel_cnn().module])
+def test_deeplift_adds_up_to_the_change_of_the_model_itself(module):
+    torch.manual_seed(0)
+    one = of_mel(module())
+    x, answer = ask("deeplift", one)
+    mean = x[0].mean().expand(x[0].shape)
+    with torch.no_grad():
+        change = float(torch.diff(one.logit(torch.stack([mean, x[0]]))))
+    assert answer.weights.sum() == pytest.approx(change, abs=1e-4)
+
+
+def test_layers_that_are_another_function_than_the_model_are_refused():
+    one = of_mel(mel_cnn().module)
+    other = mel_cnn(1)
+    other.module[-1].bias.data += 0.1
+    one.classifier.layers = other.layers
+    for name in ("deeplift", "grad_cam"):
+        with pytest.raises(ConfigError, match=f"explainers.{name}: the layers of the model must return its logits, got a diff"):
+            ask(name, one)
+
+
+def test_a_subclass_of_sequential_is_no_sequence_for_grad_cam():
+    one = of_mel(Backwards(*reversed(mel_cnn().module)))
+    with pytest.raises(ConfigError, match="requires a model whose layers form a sequence"):
+        ask("grad_cam", one)
+
+
+def fails_on_batches(task):
+    raise ValueError("no such layer")
+
+
+def test_explainers_that_may_not_fit_a_model_are_tried_before_the_attacks(monkeypatch):
+    one = of_mel(Indexing())
+    grid = SMALL.grid(*one.shape)
+    model, x = explained_classifier(one, grid), one.representation(trial_excerpts(one.classifier.excerpt_samples)[2:]).detach()
+    evaluate.try_out(explainers_of(["lime", "saliency", "deeplift", "occlusion"]), model, x, grid, threshold=0.5)
+    for name, message in (
+        ("grad_cam", "requires a model whose layers form a sequence"),
+        (f"{__name__}:fails_on_batches", "fails_on_batches: fails .ValueError.*no such layer"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            evaluate.try_out(explainers_of(["lime", name]), model, x, grid, threshold=0.5)
 
 
 def test_speech_of_espeak_is_speech_and_an_attack_undoes_it(tmp_path):

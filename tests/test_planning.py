@@ -142,10 +142,10 @@ def test_work_of_the_default_configuration():
         "predictions": (6 * 30, 6 * 30),
         "perturbations": (10 * (50 + 2), 10),
         "excerpts": (10, 10),
-        "explanations": (4 * 3, 4 * 3),  # two directions, two excerpts each, three fills
+        "explanations": (4 * 2, 4 * 2),  # two directions, two excerpts each, two fills
         "flips": (4, 4),
         "localised": (4 * 3, 4 * 3),  # three k
-        "stability": (2 * (4 + 2), 2 * (4 + 2)),
+        "stability": (2 * (2 + 2), 2 * (2 + 2)),
         "drawings": (0, 0),
         "synthetic_corpus": (18 * 30, 18 * 30),
     }
@@ -168,7 +168,7 @@ def test_work_follows_the_keys_that_change_it():
     assert (
         found["explanations"] == found["flips"] == found["localised"] == (3, 3)
     )  # at most the three existing excerpts are explained
-    assert loads(configured(change, {"attacks": {"candidates": 1}}))["stability"][0] == 1 * 6
+    assert loads(configured(change, {"attacks": {"candidates": 1}}))["stability"][0] == 1 * 4
 
 
 def test_jobs_that_cost_the_same_by_work_are_of_one_kind():

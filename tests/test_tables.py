@@ -156,3 +156,42 @@ def test_tables_of_one_game_are_built_once_until_its_contents_change(monkeypatch
     changed = next(evaluator.logits([Game(on, off, SegmentGrid(3, 2))], masks))
     assert len(built) == 2
     assert not np.array_equal(first, changed)
+
+
+class Brackets(SegmentGrid):
+    """Grid whose first two segments have exchanged a corner, so that they are not rectangles."""
+
+    def segment_map(self):
+        segments = super().segment_map()
+        corners = segments[:2, :2].copy()
+        segments[:2, :2], segments[-2:, -2:] = segments[-2:, -2:], corners
+        return segments
+
+
+class Interleaved(SegmentGrid):
+    """Grid whose segments along time alternate frame by frame."""
+
+    @property
+    def time_of_frame(self):
+        return np.arange(self.n_frames) % self.n_time
+
+
+@pytest.mark.parametrize("grid", [Brackets(3, 2), Interleaved(3, 2)])
+def test_segments_that_are_not_rectangles_are_evaluated_directly(grid):
+    network = network_of()
+    evaluator = network_evaluator(network, grid)
+    assert (evaluator.name, evaluator.reason) == ("direct", "the segments are not the rectangles of a grid")
+    plan, _ = plan_tables(feedforward_of(network).steps, SegmentGrid(3, 2))
+    with pytest.raises(ConfigError, match="its grid must be that of the tables"):
+        next(TableEvaluator(feedforward_of(network), plan).logits([random_game(grid)]))
+
+
+def test_a_game_with_its_own_inputs_is_refused_by_the_tables():
+    class Blurred(Game):
+        def inputs(self, masks):
+            return super().inputs(masks).mean(dim=1, keepdim=True).expand(-1, *self.on.shape)
+
+    network, grid = network_of(), SegmentGrid(3, 2)
+    game = random_game(grid)
+    with pytest.raises(ConfigError, match="exact tables require the inputs of Game, got those of Blurred"):
+        next(network_evaluator(network, grid).logits([Blurred(game.on, game.off, grid)]))

@@ -461,11 +461,13 @@ def _attacked(
 
 def _attacked_window(audio: Audio, detector: OneLabel, at: float, domain: Domain, settings: AttackSettings) -> _Attacked:
     from .attacks.windows import attack_windows
+    from .classifiers.building import check
     from .games.models import explained_classifier
 
     rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
     part = _cut(_samples(audio, rate), round(at * rate), size, rate)
     name = type(detector.classifier).__name__
+    check(detector, name)
     attack = attack_windows(part, detector, settings, name=name, domain=domain, scope="excerpt", hop_seconds=1.0)
     parts = {
         "clean": attack.clean[0],

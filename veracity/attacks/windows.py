@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..classifiers.building import noise
+from ..classifiers.building import trial_excerpts
 from ..classifiers.protocol import OneLabel
 from ..errors import ConfigError, one_of
 from ..jobs.devices import tf32
@@ -85,9 +85,10 @@ class _Windows(Attacked):
 
 
 def _answers(model: OneLabel) -> list[float]:
-    """Return the logits for two excerpts of noise, by which a saved state identifies the model."""
+    """Return the logits for the excerpts of a trial, by which a saved state identifies the model."""
+    audio = trial_excerpts(model.classifier.excerpt_samples)
     with torch.no_grad():
-        return [round(float(logit), 3) for logit in model.logit(model.representation(noise(model.classifier.excerpt_samples)))]
+        return [round(float(logit), 3) for logit in model.logit(model.representation(audio))]
 
 
 def attack_windows(

@@ -1,12 +1,13 @@
 """Adapters that turn a ``torch.nn.Module`` on log-mel spectrograms or on waveforms into a classifier."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import within
+from ..errors import ConfigError, within
 from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 
 
@@ -46,7 +47,7 @@ class MelClassifier:
     ) -> None:
         within(excerpt_frames, 1, 10**6, "excerpt_frames of a classifier", whole=True)
         self.frontend = frontend or FrontEnd()
-        self.module, self.labels, self.exclusive = module.eval().requires_grad_(False), tuple(labels), exclusive
+        self.module, self.labels, self.exclusive = module.eval(), tuple(labels), exclusive
         self.sample_rate = self.frontend.sample_rate
         self.excerpt_samples = (excerpt_frames - 1) * self.frontend.hop_samples + self.frontend.frame_samples
 
@@ -56,8 +57,7 @@ class MelClassifier:
 
     def logits(self, representation: Tensor) -> Tensor:
         """Return the logits of the module; the axis of a single label is removed."""
-        answer = self.module(representation)
-        return answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer
+        return _logits(self.module, representation)
 
     def layers(self) -> nn.Module:
         """Return a copy of the module."""
@@ -105,8 +105,6 @@ class WaveformClassifier:
         within(excerpt_samples, frame_samples, 2**26, "excerpt_samples of a classifier", whole=True)
         if isinstance(module, nn.Module):
             module.eval()
-            for parameter in module.parameters():
-                parameter.requires_grad_(False)
         self.module, self.labels, self.exclusive = module, tuple(labels), exclusive
         self.sample_rate, self.excerpt_samples = sample_rate, excerpt_samples
         self.frame_samples, self.hop_samples = frame_samples, hop_samples
@@ -132,8 +130,27 @@ class WaveformClassifier:
 
     def logits(self, representation: Tensor) -> Tensor:
         """Return the logits of the module for the waveforms of representations; the axis of a single label is removed."""
-        answer = self.module(self.waveform(representation))
-        return answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer
+        return _logits(self.module, self.waveform(representation))
 
     def _window(self, like: Tensor) -> Tensor:
         return torch.hann_window(self.frame_samples, dtype=like.dtype, device=like.device)
+
+
+def _logits(module: Any, x: Tensor) -> Tensor:
+    """Return the logits of a module for a batch, in float32 or float64; an axis of a single label is removed.
+
+    The batch is converted to the precision of the module's weights. Of results with a field ``logits``, as those of
+    transformers, this field is used.
+    """
+    weights = (weight for weight in module.parameters() if weight.is_floating_point()) if isinstance(module, nn.Module) else ()
+    if (weight := next(iter(weights), None)) is not None:
+        x = x.to(weight.dtype)
+    answer = module(x)
+    answer = answer.get("logits", answer) if isinstance(answer, Mapping) else getattr(answer, "logits", answer)
+    if not isinstance(answer, Tensor):
+        raise ConfigError(
+            f"classifier.logits: the module must return a tensor, got {type(answer).__name__}. Wrap it in a module "
+            "that returns only the logits."
+        )
+    answer = answer.float() if answer.dtype in (torch.float16, torch.bfloat16) else answer
+    return answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
 from ..jobs.callables import callable_source, describe_error, imported, preserve_global_state
-from ..labels import Label
-from .settings import CLEAN, ExplainerSettings, ready
+from ..labels import SING, Label
+from .settings import CLEAN, ExplainerSettings, need_of, ready
 from .task import Explainer, ExplanationTask, QueryBudget
 
 if TYPE_CHECKING:
@@ -117,6 +117,37 @@ def explain(
     weights = _weights(function, task, settings)
     ranking = np.lexsort((order_rng.random(len(weights)), -weights))
     return Attribution(weights, ranking, queries.n_queries, task.noted)
+
+
+def try_out(
+    explainers: Sequence[ExplainerSettings], model: ExplainedModel, excerpts: Tensor, grid: SegmentGrid, *, threshold: float
+) -> None:
+    """Run explainers that may not support a model on one excerpt, before any long computation.
+
+    These are the explainers that use gradients or layers, and those of users. All others only evaluate masks.
+
+    Parameters
+    ----------
+    explainers : sequence of ExplainerSettings
+        Explainers of the configuration.
+    model : ExplainedModel
+        The explained model.
+    excerpts : Tensor, shape (2, n_frames, n_bands)
+        Two unlike excerpts in the representation of the model, which stand for the adversarial and the clean excerpt.
+    grid : SegmentGrid
+        Segments of the excerpts.
+    threshold : float
+        Decision threshold of the model.
+
+    Raises
+    ------
+    ConfigError
+        If an explainer fails; see `explain`.
+    """
+    for explainer in explainers:
+        if explainer.call and (need_of(explainer) in ("gradients", "layers") or not explainer.call.startswith("veracity.")):
+            rng = np.random.default_rng(0)
+            explain(explainer, model, excerpts[0], grid, SING, threshold=threshold, rng=rng, clean=excerpts[1])
 
 
 @functools.lru_cache(maxsize=64)

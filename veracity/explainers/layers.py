@@ -102,27 +102,20 @@ def grad_cam(task: ExplanationTask, *, relu: bool = True) -> np.ndarray:
     return task.grid.sums(points)
 
 
-class _Apart(nn.Module):
-    """Layer that returns a copy of its input."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.clone()
-
-
 def _keep_apart(module: nn.Module) -> None:
-    """Insert a copy after each layer of every sequence.
+    """Let every layer receive a copy of its input.
 
     captum 0.9.0 hooks the tensor between two layers twice if both have a rule (an activation and a pool). The first layer then
     receives the gradient from before the second rule, and attributions no longer add up.
     """
-    for sequence in [part for part in module.modules() if isinstance(part, nn.Sequential)]:
-        for place in reversed(range(len(sequence))):
-            sequence.insert(place + 1, _Apart())
+    for layer in module.modules():
+        if not list(layer.children()):
+            layer.register_forward_pre_hook(lambda _, inputs: tuple(x.clone() if isinstance(x, Tensor) else x for x in inputs))
 
 
 def _in_a_row(module: nn.Module) -> list[nn.Module]:
     """Return the layers of nested sequences in the order of execution; any other module counts as a single layer."""
-    if not isinstance(module, nn.Sequential):
+    if type(module).forward is not nn.Sequential.forward:  # a subclass may use its layers in another way
         return [module]
     return [layer for part in module for layer in _in_a_row(part)]
 

@@ -150,6 +150,11 @@ READY: dict[str, dict[str, Any]] = {
 _NEEDS = {"exact": "the values of all masks", "gradients": "gradients", "layers": "layers"}
 
 
+def need_of(explainer: ExplainerSettings) -> str:
+    """Return the capability of the model that a built-in explainer needs, or an empty string."""
+    return _NEEDS.get((explainer.call or "").removeprefix("veracity.explainers.").partition(":")[0], "")
+
+
 def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, str]) -> None:
     """Reject built-in explainers that the explained model does not support.
 
@@ -166,9 +171,7 @@ def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, s
         If an explainer needs a missing capability. The message names the explainer.
     """
     for explainer in explainers:
-        module = (explainer.call or "").removeprefix("veracity.explainers.").partition(":")[0]
-        need = _NEEDS.get(module, "")
-        if need in missing:
+        if (need := need_of(explainer)) in missing:
             raise ConfigError(
                 f"explainers.{explainer.name}: requires {need}, but {missing[need]}. "
                 "Leave the explainer out, or change this key."

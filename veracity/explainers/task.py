@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from ..games.explained import ExplainedModel
 
 
+COPY_TOLERANCE = 1e-4  # largest difference in logits between a model and a copy of its layers
+
+
 class QueryBudget:
     """Counter of model queries that enforces the query budget of an explainer.
 
@@ -185,14 +188,16 @@ class ExplanationTask:
         Raises
         ------
         ConfigError
-            If the model has no such module.
+            If the model has no such module, or if its logits are not those of the model.
         """
         self._check_differentiable()
         if self._model.module is None:
             raise ConfigError(
                 f"explainers.{self.queries.explainer}: requires layers, which the model does not expose. Leave it out."
             )
-        return self._hooked(self._model.module())
+        module = self._model.module()
+        self._check_copy(module)
+        return self._hooked(module)
 
     @property
     def is_differentiable(self) -> bool:
@@ -213,6 +218,20 @@ class ExplanationTask:
             raise ConfigError(
                 f"explainers.{self.queries.explainer}: requires gradients, but the explained model provides only predictions. "
                 "Leave it out."
+            )
+
+    def _check_copy(self, module: nn.Module) -> None:
+        """Compare the copy with the model on three inputs; these passes do not count as queries."""
+        import torch
+
+        inputs = torch.stack([self.excerpt, self.off, self.excerpt.flip(0)])
+        with torch.no_grad():
+            copied, original = module(inputs), self._model.predict_logits(inputs)
+        difference = float((copied.cpu() - original.cpu()).abs().max())
+        if not difference <= COPY_TOLERANCE * max(1.0, float(original.abs().max())):
+            raise ConfigError(
+                f"explainers.{self.queries.explainer}: the layers of the model must return its logits, got a difference of "
+                f"{difference:.2g}. Correct the method layers of the classifier, or leave the explainer out."
             )
 
     def _metered(self, answer: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from ..classifiers.building import noise
+from ..classifiers.building import trial_excerpts
 from ..classifiers.protocol import HasLayers, OneLabel
 from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.modules import as_module
@@ -167,7 +167,7 @@ def classifier_evaluator(model: OneLabel, grid: SegmentGrid, *, exact_tables: bo
     try:
         if not isinstance(model.classifier, HasLayers):
             raise ConfigError("it does not expose its layers")
-        example = model.representation(noise(model.classifier.excerpt_samples))
+        example = model.representation(trial_excerpts(model.classifier.excerpt_samples))
         feedforward = feedforward_of_module(model.classifier.layers(), example, model.of_logits)
     except Exception as error:  # tables are optional, so any error of a user's module leads to direct evaluation
         why = str(error) if isinstance(error, ConfigError) else f"its layers cannot be traced ({type(error).__name__})"

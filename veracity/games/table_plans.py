@@ -149,6 +149,9 @@ def plan_tables(steps: Sequence[Step], grid: SegmentGrid) -> tuple[TablePlan | N
         Description of the tables, or the reason why there are none.
     """
     axes = (grid.time_of_frame, grid.band_of_mel)
+    of_axes = SegmentGrid.segment_map(grid)  # a subclass may define other segments
+    if not all((np.diff(axis) >= 0).all() for axis in axes) or not np.array_equal(grid.segment_map(), of_axes):
+        return None, "the segments are not the rectangles of a grid"
     repeats: tuple[int, int] = (0, 0)
     for n_trunk in range(len(steps), 0, -1):  # the deepest trunk whose number of patterns is allowed
         repeats = tuple(_widest(_spans(axes[axis], steps[:n_trunk], axis)) for axis in (0, 1))  # type: ignore[assignment]

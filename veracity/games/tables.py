@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..jobs.workers import workers
 from .evaluators import Evaluator, checked_for_all
 from .feedforward import FeedForward, Step, through
@@ -282,7 +283,12 @@ class TableEvaluator(Evaluator):
         self._kept: tuple[Tensor, Tensor, MaskTables] | None = None
 
     def logits(self, games: Sequence[Game], masks: np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """Yield the logits of each game in turn; see `Evaluator.logits`."""
+        """Yield the logits of each game in turn; see `Evaluator.logits`.
+
+        ConfigError is raised for a game on another grid, or with a method `inputs` of its own, which the plan does not cover.
+        """
+        for game in games:
+            self._check(game)
         n_segments = self.plan.grid.n_segments if masks is not None else checked_for_all(self.plan.grid)
         for start in range(0, len(games), self.games_at_once):
             some = games[start : start + self.games_at_once]
@@ -290,6 +296,15 @@ class TableEvaluator(Evaluator):
                 with torch.inference_mode():
                     values = tables.all_logits(n_segments) if masks is None else tables.logits(masks)
                 yield values.cpu().numpy()
+
+    def _check(self, game: Game) -> None:
+        if type(game).inputs is not Game.inputs:
+            raise ConfigError(
+                f"game: exact tables require the inputs of Game, got those of {type(game).__name__}. Use a DirectEvaluator."
+            )
+        planned, found = self.plan.grid, game.grid
+        if found != planned and not np.array_equal(found.segment_map(), planned.segment_map()):
+            raise ConfigError(f"game: its grid must be that of the tables, {planned}, got {found}. Create a model for it.")
 
     def _tables(self, game: Game) -> MaskTables:
         """Return the tables of a game, cached for the last game because a search evaluates the same game many times."""

@@ -60,7 +60,7 @@ def feedforward_of_module(module: nn.Module, example: Tensor, read_out: Callable
     module : nn.Module
         Module from (n, n_frames, n_bands) to (n,) or (n, n_labels), in evaluation mode. It is copied.
     example : Tensor, shape (n, n_frames, n_bands)
-        At least two excerpts of noise.
+        At least two excerpts that differ.
     read_out : callable
         Function from the output of the module to logits of shape (n,).
 

@@ -123,17 +123,42 @@ def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_ra
 def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
     """Return a copy of an array or tensor on any device as a float32 array, shape (n_samples,).
 
+    Integers are scaled by their type to full scale, -1 to 1.
+
     Raises
     ------
     ConfigError
-        If `audio` does not have one axis, or is empty.
+        If `audio` does not have one axis, is empty, is neither real nor integer, or has samples that are not finite or far
+        exceed full scale.
     """
-    samples = audio.detach().cpu().numpy() if hasattr(audio, "detach") else np.asarray(audio)
+    if hasattr(audio, "detach"):
+        audio = audio.detach().cpu()
+        audio = (audio.float() if audio.is_floating_point() else audio).numpy()
+    samples = np.asarray(audio)
     if samples.ndim != 1 or not len(samples):
         raise ConfigError(
             f"audio: must be one channel, got shape {samples.shape}. Give samples of shape (n_samples,), or a file."
         )
+    if samples.dtype.kind in "iu":
+        half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        samples = samples / half - (1 if samples.dtype.kind == "u" else 0)
+    if samples.dtype.kind != "f":
+        raise ConfigError(f"audio: must be real numbers or integers, got {samples.dtype}. Convert the samples.")
+    if problem := _implausible(samples):
+        raise ConfigError(f"audio: {problem}.")
     return samples.astype(np.float32)
+
+
+def _implausible(samples: np.ndarray) -> str:
+    """Return why samples cannot be audio at full scale -1 to 1, with the cure, or an empty string."""
+    if not np.isfinite(samples).all():
+        return f"samples must be finite, got {np.count_nonzero(~np.isfinite(samples))} that are not. Replace them"
+    if (peak := float(np.abs(samples).max())) > MAX_PEAK:
+        return (
+            f"the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
+            "Divide the samples by the largest integer (32768 for 16 bits)"
+        )
+    return ""
 
 
 def claimed_length(path: str | os.PathLike) -> tuple[float, int, int]:

@@ -1,5 +1,7 @@
 """Rule classifier: describe a user-supplied classifier, and check the configuration for it before long computations."""
 
+from veracity.classifiers.building import trial_excerpts
+from veracity.explainers.evaluate import try_out
 from veracity.explainers.settings import check_needs, explainers_of
 from veracity.results import classifier
 
@@ -15,6 +17,9 @@ with job(snakemake):
     classifier.check_length(one_label, settings["attacks"]["seconds"])
     if lime.exact:
         classifier.check_study(model, settings["stability"]["n_samples"])
-    check_needs(explainers_of(settings["explainers"]), classifier.missing(model))
-    table = classifier.table(settings["model"]["build"], one_label, model, lime.grid(*one_label.shape))
+    explainers, grid = explainers_of(settings["explainers"]), lime.grid(*one_label.shape)
+    check_needs(explainers, classifier.missing(model))
+    trial = one_label.representation(trial_excerpts(one_label.classifier.excerpt_samples)[2:]).detach()
+    try_out(explainers, model, trial, grid, threshold=one_label.decision)
+    table = classifier.table(settings["model"]["build"], one_label, model, grid)
     write_table(snakemake, table, title="The classifier that is attacked and explained")
