@@ -265,7 +265,7 @@ def test_keys_that_go_together_are_accepted():
 
 def test_splits_without_songs():
     splits = {"attacks": {"splits": ["test"]}}
-    assert "attacks.splits: the corpus has no songs in these splits, got ['test']. Name train." in refusal(
+    assert "attacks.splits: the corpus has no songs in these splits, got ['test']. Use train." in refusal(
         splits, n_songs={"train": 3, "valid": 0, "test": 0}
     )
     assert "got ['test']. Add songs" in refusal(splits, n_songs={"train": 0, "valid": 0, "test": 0})
@@ -326,10 +326,10 @@ def test_callables_that_can_be_imported_are_not_imported(on_path):
     )
     for name in ("predict", "Model", "other", "file", "first", "second", "third", "each", "late"):
         _check_callable(f"own.model:{name}", "model.predict")
-    assert "does not define predic, got 'own.model:predic'. Name what it defines (did you mean 'predict'?)." in said_of(
+    assert "does not define predic, got 'own.model:predic'. Give a name that it defines (did you mean 'predict'?)." in said_of(
         "own.model:predic"
     )
-    assert "does not define anything, got 'own:anything'. Name what it defines." in said_of("own:anything")
+    assert "does not define anything, got 'own:anything'. Give a name that it defines." in said_of("own:anything")
     assert "no module own.nothing, got 'own.nothing:predict'. Put its folder on PYTHONPATH." in said_of("own.nothing:predict")
     assert "no module own.model.deeper, got" in said_of("own.model.deeper:predict")
 

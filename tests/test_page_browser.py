@@ -404,7 +404,7 @@ def test_segments_of_a_perturbation_are_toggled_until_the_label_flips(finished, 
         row = run.listing()[0]
         chosen = run.excerpt(row["domain"], row["song"], 0)
         original = str(chosen.excerpts.original[0])
-        assert "the same" in text_of(browser, "run-outcome")
+        assert "not flipped" in text_of(browser, "run-outcome")
         mask = 0
         for segment in chosen.rankings["norm"]:
             browser.find_element(By.CSS_SELECTOR, f"[data-segment='{segment}']").click()

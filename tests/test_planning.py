@@ -443,9 +443,9 @@ def test_a_plan_in_words_tells_variants_and_what_is_assumed():
     runs = runs_of(configured({"variants": {"wide": {"lime": {"kernel_width": 0.5}}, "same": {"lime": {"fill": "min"}}}}))
     words = in_words(jobs, predicted, runs, cores=4, is_assumed=True)
     for part in (
-        *("2 jobs, 2 CPU hours, 100.0 % of it work; 2 h 0 min on 4 cores", "CPU time over cores: 30 min 0 s", "0.2 GB on disk"),
-        "Variant wide: 1 jobs of its own (1 flips), all others are shared.",
-        "Variant same: 0 jobs of its own, all others are shared.",
+        *("2 jobs, 2 CPU hours (100.0 % work); 2 h 0 min on 4 cores", "CPU time over cores: 30 min 0 s", "0.2 GB on disk"),
+        "Variant wide: 1 jobs of its own (1 flips); all others are shared.",
+        "Variant same: 0 jobs of its own; all others are shared.",
         "assumes songs of 240 s (61 train, 16 valid, 16 test), as in Jamendo",
     ):
         assert part in words
@@ -476,7 +476,7 @@ def test_the_rule_plans_what_a_run_costs_and_makes_nothing_else(finished_run, tm
     assert (table.cpu_seconds > table.startup_seconds).all()
     assert (table[["peak_memory_mb", "disk_mb"]] > 0).all(axis=None)
     for shown in (done.stdout, (results / "logs" / "plan.log").read_text(), (results / "tables" / "plan.md").read_text()):
-        assert "Variant wide: 4 jobs of its own (2 explanations, 2 flips), all others are shared." in shown
+        assert "Variant wide: 4 jobs of its own (2 explanations, 2 flips); all others are shared." in shown
         assert "| flips (wide) " in shown
         assert "upper bounds" in shown
     run = costs.table(finished_run.folder / "results" / "small")

@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="veracity", description="A test bench for explanations in audio classification.")
     commands = parser.add_subparsers(dest="command", required=True)
     page = commands.add_parser("page", help="open the drawing page", description=_page.__doc__)
-    page.add_argument("song", nargs="?", type=Path, help="audio file; by default a synthetic song")
+    page.add_argument("song", nargs="?", type=Path, help="audio file; by default a song of the run, or a synthetic song")
     page.add_argument(
         "--checkpoint", "--detector", type=Path, help="detector; by default that of the run, or the pretrained one"
     )
@@ -98,7 +98,7 @@ def _check(options: argparse.Namespace) -> None:
         )
     for path in (options.song, options.checkpoint and checkpoint_path(options.checkpoint)):
         if path is not None and not path.is_file():
-            raise ConfigError(f"{path}: file is missing. Correct its name, or leave it out for an example.")
+            raise ConfigError(f"{path}: file is missing. Correct its name, or leave it out for the default.")
 
 
 def _listening(port: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """Interface for notebooks: attack and explain one excerpt in a single call, then plot and play the results.
 
 `explain` attacks a few seconds of a song. It determines which segments of the perturbation flip the decision, exactly and
-according to LIME. `example` creates a song and a detector for trying this out. All weights refer to one *label*: positive
+according to LIME. `example` creates a song to try this with. All weights refer to one *label*: positive
 weights are evidence for it.
 """
 
@@ -219,7 +219,7 @@ class Explained:
         sets = self.smallest_sets
         flip_sets = "no part of the perturbation flips it"
         if sets:
-            flip_sets = f"{len(sets)} smallest sets of {len(sets[0])} segments flip it"
+            flip_sets = f"smallest flip sets: {len(sets)}, of size {len(sets[0])}"
         return (
             f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
             f"threshold {self.threshold:.2f}\n"
@@ -358,7 +358,7 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint = PRETRAINED) 
 
 
 def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> Path:
-    """Synthesise a song for trying this out; an existing one of the same seed is replaced by the same bytes.
+    """Synthesise an example song. An existing file is overwritten, with identical bytes for the same seed.
 
     The song contains no human singing, so its results are not evidence about music.
 
@@ -393,7 +393,7 @@ def plot(explained: Explained, k: int = 3) -> Figure:
     Returns
     -------
     Figure
-        Figure with four panels.
+        Figure with four subplots.
     """
     from .results.canvas import new_figure
     from .results.segments import plot_segments

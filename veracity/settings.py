@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses that reject invalid values with a message of one sentence, in notebooks and configurations.
+"""Settings: frozen dataclasses that reject invalid values with a one-line message, in notebooks and configurations.
 
 Each range is defined once, in the annotation of its field. `veracity.workflow.configuration` nests these classes. A
 configuration file, its JSON schema and its reference page therefore have the same ranges. The module requires neither torch nor
@@ -151,7 +151,7 @@ def sentence(error: ValidationError, cls: Any, given: Mapping[str, Any], key: st
     given : mapping
         Values passed to the class.
     key : str
-        Configuration key of the settings, by default empty for a whole configuration.
+        Configuration key of the settings; empty, the default, for a whole configuration.
 
     Returns
     -------

@@ -87,7 +87,7 @@ def path_of_jobs() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def preserve_global_state() -> Iterator[None]:
-    """Run user code and restore the working directory and the global settings of NumPy and torch afterwards.
+    """Restore the working directory and the global settings of NumPy and torch after user code has run in the block.
 
     The settings are NumPy's handling of floating-point errors, and the default dtype and gradient mode of torch.
     """

@@ -1,4 +1,4 @@
-"""Atomic writing of files, and recognition of files of a wrong type by their first bytes."""
+"""Atomic writing of files, and recognition of files of the wrong type by their first bytes."""
 
 import contextlib
 import errno
@@ -15,10 +15,10 @@ CURES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space or raise the limit"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Choose a folder that you may write to"),
     **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP), "Move the file or folder that blocks the path"),
-    errno.ENAMETOOLONG: "Shorten the names of file and folders",
+    errno.ENAMETOOLONG: "Shorten the names of the file and its folders",
     errno.EIO: "Check the disk",
 }
-#: Common files of a wrong type: offset and content of their first bytes, in lower case.
+#: Common files of the wrong type: offset and content of their first bytes, in lower case.
 KINDS = {
     (0, b"version https://git-lfs"): "a git-lfs pointer instead of the file",
     (0, b"<"): "a web page",

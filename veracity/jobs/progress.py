@@ -19,7 +19,7 @@ class Progress:
     description : str
         Description of the computation.
     done : int
-        Number of steps completed before, 0 by default.
+        Number of steps already completed, 0 by default.
     """
 
     def __init__(self, total: int, description: str, *, done: int = 0) -> None:

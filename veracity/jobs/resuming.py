@@ -70,7 +70,7 @@ class SavedState:
             self._saved_at = time.monotonic()
 
     def remove(self) -> None:
-        """Remove the state, also a damaged one; to be called when the result of the computation has been written."""
+        """Remove the state, including a damaged one; call it after the result of the computation has been written."""
         if self.path is not None:
             for path in (self.path, self._aside(self.path)):
                 path.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def array(*axes: str, unit: str, doc: str, of: type = float, optional: bool = Fa
         Description of the field in one line, stored in the file.
     of : {float, int, bool, complex}
         Type of the values, float by default. Values of other types are rejected, except that integers and booleans are accepted
-        as floats.
+        as floats, and real numbers as complex ones.
     optional : bool
         Whether the field may be None, False by default. Such a field is omitted from the file.
     """

@@ -20,7 +20,7 @@ class MisfitError(ValueError):
 
 
 def check(artefact: Any, lengths: dict[str, int] | None = None) -> None:
-    """Raise MisfitError if a value of an artefact is missing or has a wrong type, or if axes do not match.
+    """Raise MisfitError if a value of an artefact is missing or has the wrong type, or if axes do not match.
 
     `lengths` contains the lengths of axes by name, which nested artefacts share. New axes are added to it.
     """

@@ -39,8 +39,8 @@ def process_mb(kind: str) -> float:
 def give_back_free_memory() -> None:
     """Return freed memory to the operating system if the C library is glibc.
 
-    Loops that allocate and free tensors of many sizes fragment the heap of glibc. An attack grew by 10 MB per update without
-    this call, which takes 20 ms. Separate mappings for large blocks would be a third slower.
+    Loops that allocate and free tensors of many sizes fragment the heap of glibc. Without this call, which takes 20 ms, the
+    memory of an attack grew by 10 MB per update. Separate mappings for large blocks would be a third slower.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)

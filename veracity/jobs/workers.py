@@ -50,7 +50,7 @@ def workers(n: int | None, device: torch.device) -> Iterator[Workers]:
         Number of threads. None is the default of torch, which follows ``OMP_NUM_THREADS``; Snakemake sets it to the threads of
         a job.
     device : torch.device
-        Device of the computation. A GPU always has one thread.
+        Device of the computation. For a GPU, the pool always has one thread.
 
     Yields
     ------

@@ -39,7 +39,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 Endpoint = Callable[[Request], Awaitable[Response]]
-LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of a song's log-mel values that are displayed as white and black
+LOUDEST, QUIETEST = 99.9, 2.0  # percentiles of log-mel values with the lightest and the darkest colour
 
 
 class Page:
@@ -362,7 +362,7 @@ def _scaled(log_mel: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _image(log_mel: np.ndarray, song: Song) -> str:
-    """Return log-mel frames as bytes, with black and white at the lowest and highest levels of the song."""
+    """Return log-mel frames as bytes, scaled between a low and a high percentile of the song."""
     low, high = np.percentile(song.log_mel, [QUIETEST, LOUDEST])
     return _bytes(_scaled(log_mel, low, high))
 

@@ -124,9 +124,10 @@ def load(
 ) -> tuple[float, float]:
     """Return the work of a job, which determines its time, and its size, which determines its memory and files.
 
-    Both are seconds of audio, excerpts or games. The work of an attack is the length in seconds times the number of updates,
-    that of training the number of updates. `lengths` are those of the songs in seconds. `excerpts` and `updates` are numbers of
-    explained excerpts and of updates of an attack, by default the maxima of the configuration.
+    Both are seconds of audio, excerpts or games. The work of an attack is the length in seconds times the number of updates;
+    that of training and of the shortcut detector is the number of updates. `lengths` are those of the songs in seconds.
+    `excerpts` and `updates` are numbers of explained excerpts and of updates of an attack, by default the maxima of the
+    configuration.
     """
     config, attacks, controls = run.config, run.config["attacks"], run.config["controls"]
     controlled = 2 * controls["per_direction"]
@@ -149,7 +150,7 @@ def load(
         "explanations": n * len(config["lime"]["fills"]),
         "flips": n,
         "localised": n_games,
-        "stability": min(n, 2 * stability["per_direction"]) * (stability["n_repeats"] + 2),  # all masks take as long as two
+        "stability": min(n, 2 * stability["per_direction"]) * (stability["n_repeats"] + 2),  # all masks: as long as two fits
         "attributions": n,
         "localised_attributions": n_games,
         "shortcut_detector": controls["shortcut"]["n_updates"],

@@ -7,7 +7,7 @@ work (`veracity.planning.jobs`). The coefficients are measured (`veracity.planni
   have fewer flipped excerpts. The cost of a drawing is that in the probes.
 - The songs of the probes are synthetic FLAC files. Those of the run may take longer to decode.
 - Memory is that of one thread. Each further thread of an attack requires a quarter of a GB for its chunk.
-- The cost of all tables is that of some short ones, and the cost of all figures that of Figure 1.
+- Each table is assumed to cost as much as a few short tables, and each figure as much as Figure 1.
 - CPU time is that of one thread. The wall time is simulated with the loss of speed measured for two threads. The time of
   Snakemake is not included. For jobs on a GPU, seconds are wall time, and memory is that of the host.
 """
@@ -28,15 +28,14 @@ from .probes import Cost, measure, n_gpus
 
 OTHER_TARGETS = ("download", "tuning_runs", "tuning")  # rules that are not part of the target `all`
 THREAD_LOSS = 1.09  # relative cost of two threads of training that wait and share caches (benchmarks, row training_threads)
-JAMENDO = {"n_train": 61, "n_valid": 16, "n_test": 16, "seconds": 240.0}  # assumed songs of a corpus that is not there
+JAMENDO = {"n_train": 61, "n_valid": 16, "n_test": 16, "seconds": 240.0}  # assumed songs if the corpus is missing
 
 
 def plan(config: Mapping[str, Any], snakefile: Path, *, cores: Sequence[int], processes: int) -> tuple[pd.DataFrame, list[str]]:
     """Predict the cost of a run with a complete configuration; raise VeracityError if a job fails with it.
 
-    If its corpus has not been downloaded, number and length of the songs are those of Jamendo. At most two processes measure.
-    The result is that of `by_stage`, with the numbers of threads on the first number of cores, and a summary for each number of
-    cores.
+    If its corpus has not been downloaded, the songs are as many and as long as those of Jamendo. Costs are measured in at
+    most two processes. The result is that of `by_stage` for the first number of cores, and a summary for each number of cores.
     """
     is_assumed = not runs_of(config)[""].songs
     config = as_jamendo(config) if is_assumed else config
@@ -180,17 +179,17 @@ def in_words(
     seconds = predicted.seconds.sum()
     chain = wall_seconds(jobs, predicted, cores=sum(job.threads for job in jobs))
     words = (
-        f"{len(jobs)} jobs, {seconds / 3600:.3g} CPU hours, {100 * (1 - predicted.startup.sum() / seconds):.1f} % of it work; "
+        f"{len(jobs)} jobs, {seconds / 3600:.3g} CPU hours ({100 * (1 - predicted.startup.sum() / seconds):.1f} % work); "
         f"{as_time(wall_seconds(jobs, predicted, cores=cores, gpus=gpus))} on {cores} cores"
         f"{f' and {gpus} GPUs' if gpus else ''}, simulated with the jobs' threads and priorities (the longest chain of jobs: "
         f"{as_time(chain)}; CPU time over cores: {as_time(seconds / cores)}); {predicted.disk_mb.sum() / 1000:.3g} GB on disk; "
         f"{predicted.memory_mb.max() / 1000:.3g} GB of memory for the largest job. Updates and excerpts are upper bounds: "
-        "attacks stop when everything has flipped, songs may have fewer excerpts. The wall time excludes Snakemake itself."
+        "attacks stop when everything has flipped, and songs may have fewer excerpts. The wall time excludes Snakemake itself."
     )
     for name in list(runs)[1:]:
         own = Counter(job.rule for job in jobs if job.variant == name)
         made = f" ({', '.join(f'{n} {rule}' for rule, n in own.items())})" if own else ""
-        words += f" Variant {name}: {own.total()} jobs of its own{made}, all others are shared."
+        words += f" Variant {name}: {own.total()} jobs of its own{made}; all others are shared."
     if is_assumed:
         counts = ", ".join(f"{JAMENDO[f'n_{split}']} {split}" for split in SPLITS)
         words += " The corpus has not been downloaded: the plan assumes "

@@ -96,7 +96,7 @@ def n_gpus(jobs: Iterable[Job]) -> int:
 
 
 def small(run: Run, *, flips: bool) -> dict[str, Any]:
-    """Return the complete configuration of a probe of a run, in which excerpts flip or not."""
+    """Return the complete configuration of a probe of a run; `flips` is whether excerpts flip in it."""
     config = run.config
     attacks, detector, training = config["attacks"], config["detector"], config["detector"]["training"]
     longest = min(max(lengths_of(run).values()), MAX_SECONDS)
@@ -170,7 +170,7 @@ def _point(folder: Path, job: Job, run: Run, lengths: Mapping[str, float], *, is
         done = {"excerpts": _length(excerpts, "original"), "updates": _length(attack, "loss_history") - 1}
     work, size = load(job, run, lengths, **done)
     n_bytes = sum(path.stat().st_size for path in (folder / output for output in job.outputs) if path.is_file())
-    if job.rule == "perturbations":  # after few equal steps they compress too well
+    if job.rule == "perturbations":  # perturbations after few equal steps compress too well
         with h5py.File(attack, "r") as file:
             n_bytes = sum(array.nbytes for array in file.values() if isinstance(array, h5py.Dataset))
     seconds = (cost.s if is_wall else cost.cpu_time) - cost.startup

@@ -1,4 +1,4 @@
-"""Digests of code, so that an edit re-runs all dependent jobs, and a change of comments none."""
+"""Digests of code, so that an edit re-runs all dependent jobs, except an edit of comments only."""
 
 import ast
 import functools
@@ -15,7 +15,7 @@ from .digests import FileMemory
 def code_digest(source: str | os.PathLike) -> str:
     """Return the digest of a script of the workflow or a module of the user, and of the modules that it imports.
 
-    Modules of this package, of the folder of the file and of ``PYTHONPATH`` are included. Of a user's package, all modules are
+    Modules of this package, of the folder of the file and of ``PYTHONPATH`` are included. All modules of a user's package are
     included. Comments, docstrings and formatting are ignored. Installed packages are excluded, because artefacts record their
     versions. The digest has 16 hexadecimal digits.
     """

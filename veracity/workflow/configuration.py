@@ -2,7 +2,7 @@
 
 ``config/config.yaml`` contains the same defaults with comments, for users who edit them. ``python docs/configuration.py``
 writes the JSON schema and the reference page from the model. Ranges of library settings are defined in their classes. Upper
-limits are generous, because larger values are usually typing errors. `veracity.workflow.consistency` checks keys against each
+limits are generous; they only catch typing errors. `veracity.workflow.consistency` checks keys against each
 other.
 """
 
@@ -180,7 +180,7 @@ class Attacks:
 
     scope: Annotated[Literal["song", "excerpt"], about("One perturbation per song or per excerpt.")] = "song"
     splits: Annotated[Several[Split], about("Splits whose songs are attacked and explained.")] = ("test",)
-    seconds: Annotated[PartSeconds | None, about("Length of the attacked central part of a song in seconds; null: all.")] = 10
+    seconds: Annotated[PartSeconds | None, about("Length of the attacked centre of a song in seconds; null: whole song.")] = 10
     chunk_frames: Annotated[Frames | None, about("Frames processed at once; null: chosen for the device.")] = None
     candidates: Annotated[int, between(1, 1_000_000), about("Number of attacked excerpts per song if scope is excerpt.")] = 40
     waveform: Waveform = Waveform()
@@ -227,7 +227,7 @@ class Model(ModelSettings):
     build: Target | None = None
     predict: Annotated[
         Target | None,
-        about("Black box, a function from log-mel excerpts (n, frames, bands) to P(sing) (n,); null: none."),
+        about("Black box: function from log-mel excerpts, shape (n, frames, bands), to P(sing), shape (n,)."),
     ] = None
 
 
@@ -255,7 +255,7 @@ class Truth:
     n_rankings: Annotated[int, between(100, 10**7), about("Number of random rankings, for the chance level.")] = 10_000
     groups: Annotated[
         dict[str, Word],
-        about("Artist of each song, for the table sensitivity; a song without an entry is an artist by itself."),
+        about("Artist of each song, for the table sensitivity; a song without an entry counts as its own artist."),
     ] = field(default_factory=dict)
 
 
@@ -341,8 +341,8 @@ class Configuration:
 
     run: Annotated[RunName, about("Name of the run; its results go to `results/<run>`.")] = "synthetic"
     seed: Annotated[int, between(0, 2**53 - 1), about("Seed from which every random number derives.")] = 0
-    device: Annotated[Device, about("Device that trains, predicts and attacks; `auto`: a GPU if there is one.")] = "auto"
-    explaining_device: Annotated[Device, about("Device of all other jobs.")] = "cpu"
+    device: Annotated[Device, about("Device for training, predictions and attacks; `auto`: a GPU if there is one.")] = "auto"
+    explaining_device: Annotated[Device, about("Device for all other jobs.")] = "cpu"
     variants: Annotated[Variants, about("Names of variants, each with the keys that differ from this run.")] = field(
         default_factory=dict
     )

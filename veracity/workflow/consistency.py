@@ -92,7 +92,7 @@ def _check_lengths(config: Configuration) -> None:
 
 
 def _samples_needed(frontend: FrontEnd, *, apart: bool) -> int:
-    """Return the smallest number of samples with an excerpt, which is entirely inside the audio if `apart` is true."""
+    """Return the number of samples needed for an excerpt, which must be entirely inside the audio if `apart` is true."""
     if apart:
         return excerpt_samples(first_inner_frame(frontend), frontend).stop
     return max(frontend.excerpt_frames * frontend.hop_samples, frontend.frame_samples // 2 + 1)
@@ -145,7 +145,7 @@ def _check_truth(config: Configuration) -> None:
 
 
 def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int | None = None) -> str:
-    """Return why not all masks of a grid, by default that of the run, can be evaluated; an empty string if they can."""
+    """Return why not all masks of a grid, by default that of the run, can be evaluated; an empty string if all can."""
     lime = config.lime
     if not lime.exact:
         return "lime.exact is false"
@@ -196,7 +196,7 @@ def _check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
         raise _refused(key, problem, quoted(target), "Correct it") from None
     words = set(re.findall(r"\w+|(?<=import )[*]", source.read_text(encoding="utf-8", errors="replace")))
     if name not in words and not words & {"*", "__getattr__", "globals", "exec", "vars", "setattr"}:
-        cure = f"Name what it defines{hint(name, words)}"
+        cure = f"Give a name that it defines{hint(name, words)}"
         raise _refused(key, f"{source} does not define {shortened(name)}", quoted(target), cure)
     defines = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
     if len(defines) != 1 or defines[0].decorator_list or defines[0].args.kwarg:
@@ -274,7 +274,7 @@ def _check_songs(config: Configuration, n_songs: Mapping[str, int]) -> None:
     splits, detector = config.attacks.splits, config.detector
     if not any(n_songs.get(split) for split in splits):
         having = [split for split, n in n_songs.items() if n]
-        cure = f"Name {' or '.join(having)}" if having else "Add songs to the filelists of the corpus"
+        cure = f"Use {' or '.join(having)}" if having else "Add songs to the filelists of the corpus"
         raise _refused("attacks.splits", "the corpus has no songs in these splits", list(splits), cure)
     if detector.checkpoint or config.model.build:
         return  # no training, and the checkpoint may contain a threshold

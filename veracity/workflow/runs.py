@@ -1,7 +1,7 @@
 """A run and its variants: configurations, songs, and the folder of each artefact.
 
-An artefact is computed once for all runs with equal settings of it (`Run.settings_of`). The first of these runs owns it: the
-artefact is in the folder of that run, and its rules compute it for the others.
+An artefact is computed once for all runs in which its settings are equal (`Run.settings_of`). The first of these runs owns it:
+the artefact is in the folder of that run, and the rules of that run compute it for the others.
 """
 
 import functools
@@ -61,9 +61,9 @@ def _runs_of(config: str) -> dict[str, "Run"]:
 
 
 def configurations(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the validated configurations of all variants by name: that of the base run with changes, which replace lists.
+    """Return the validated configurations of all variants by name: the base configuration with the variant's changes.
 
-    The key ``run`` is the folder of the variant below ``results``.
+    Lists are replaced, not merged. The key ``run`` is the folder of the variant below ``results``.
     """
     found = {}
     for name, changes in config[FOLDER].items():
@@ -211,13 +211,13 @@ class Run:
 
     @property
     def decoded(self) -> list[str]:
-        """Names of the songs whose spectrograms are computed; training songs are included only if a detector is trained."""
+        """Names of the songs whose spectrograms are computed; training songs only if they are trained on or attacked."""
         if self.build or not self.songs:
             return self.explained
         return self.names("valid", "test", *self.config["attacks"]["splits"], *(() if self.checkpoint else ("train",)))
 
     def owner(self, stage: str, **names: str) -> str:
-        """Return the folder of the run that computes an artefact, the first with equal settings of it."""
+        """Return the folder of the run that computes an artefact: the first run in which its settings are equal."""
         own = self.settings_of(stage, **names) if self.before else {}
         return next((run.folder for run in self.before if run.settings_of(stage, **names) == own), self.folder)
 
@@ -275,12 +275,12 @@ class Run:
         return self.path("imported") if name == GIVEN else self.path("training", detector=name)
 
     def settings_of(self, stage: str, **names: str) -> dict[str, Any]:
-        """Return all settings that determine an artefact, named as for `path`. It stores them, and a change re-runs the job.
+        """Return all settings that determine an artefact, named as for `path`; a change of them re-runs the job.
 
-        They are part of the configuration. The key ``outside`` contains digests of external files and code, the key
-        ``made_from`` a digest of the names and settings of the artefacts from which this one is made. Without the latter, an
-        artefact would seem up to date after an upstream job has failed: Snakemake removes the output of that job, and does not
-        recompute it while the artefacts made from it exist.
+        The artefact stores them. They are the seed and part of the configuration. The key ``outside`` contains digests of
+        external files and code; the key ``made_from`` contains a digest of the names and settings of the artefacts from which
+        this one is made. Without the latter, an artefact would seem up to date after an upstream job has failed: Snakemake
+        removes the output of that job, and does not recompute it while the artefacts made from it exist.
         """
         names = {name: names[name] for name in self.stages[stage].named_by if name in names}
         key = (stage, *names.items())
@@ -346,7 +346,7 @@ class Run:
         return digest_of_path(path) if (path := files.get(name)) else None
 
     def needed(self) -> list[tuple[str, str]]:
-        """Return all artefacts of this run that `compare` requires, as folder of the run that computes it and path there."""
+        """Return all artefacts that `compare` requires, as pairs: folder of the run that computes the artefact, path there."""
         found: set[tuple[str, str]] = set()
         waiting = [(stage, names) for stage in COMPARED for names in self.artefacts(stage)]
         while waiting:

@@ -13,11 +13,11 @@ BUILT = tuple(f"model.{key}" for key in ("build", "label", "threshold", "hop_sec
 
 @dataclass(frozen=True)
 class Stage:
-    """Stage whose artefacts are in the folder of its name."""
+    """Stage, with its artefacts in the folder of the same name."""
 
     uses: tuple[str, ...]  # configuration keys; {domain} stands for the domain of the attack
     made_from: tuple[str, ...] = ()  # stages whose artefacts the jobs read
-    reads: tuple[str, ...] = ()  # external files that the jobs read: names of `veracity.workflow.runs.Run.outside`
+    reads: tuple[str, ...] = ()  # external files that the jobs read, by their names in `veracity.workflow.runs.Run.outside`
     named_by: tuple[str, ...] = ("domain", "song")  # wildcards in the names of the artefacts
     file: str = ""  # path in the folder of the stage, by default the wildcards as folders and name of an HDF5 file
 

@@ -1,4 +1,4 @@
-# Adversarial attacks on songs: those of the run, and with each setting of the grid of the target `tuning`.
+# Adversarial attacks on songs: those of the run, and those of the target `tuning` with each setting of its grid.
 import os
 
 

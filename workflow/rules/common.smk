@@ -73,7 +73,7 @@ def as_it_is(value):
 
 
 def as_they_are(values):
-    """Return parameters by name that Snakemake does not format; functions remain functions."""
+    """Return parameters by name that Snakemake does not format; functions are returned unchanged."""
     return {name: value if callable(value) else as_it_is(value) for name, value in values.items()}
 
 
@@ -102,10 +102,10 @@ def code_of(stage):
 
 
 def uses(stage):
-    """Return a parameter with everything except code that determines an artefact of a stage.
+    """Return a parameter with everything that determines an artefact of a stage, except the code of the workflow.
 
-    These are the keys of the stage, digests of files from outside, and the same of the stages upstream (for the reason in
-    `code_of`).
+    It contains the keys of the stage, digests of external files and user code, and the same for the stages upstream (for the
+    reason in `code_of`).
     """
     return lambda wildcards: RUN.settings_of(stage, **dict(wildcards.items()))
 
@@ -175,7 +175,7 @@ ATTACKED = {} if BUILD else DETECTOR
 
 
 def read_by_control(wildcards):
-    """Return the named inputs of a control: songs if it plants a cause, otherwise excerpts of the study."""
+    """Return the named inputs of a control: a song if the control plants a cause, otherwise excerpts of the run."""
     model = {name: path(wildcards) for name, path in ATTACKED.items()}
     if wildcards.control in KNOWN_CAUSE:
         trained = {"shortcut_detector": RUN.path("shortcut_detector")} if wildcards.control == SHORTCUT else {}

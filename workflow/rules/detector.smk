@@ -30,7 +30,7 @@ rule training:
 
 
 rule imported:
-    input:  # `pretrained` is none, because its path changes with the checkout; its digest is in the settings
+    input:  # except `pretrained`, whose path changes with the checkout; its digest is in the settings
         RUN.checkpoint if config["detector"]["checkpoint"] not in (None, PRETRAINED) else [],
     output:
         artefact("imported"),

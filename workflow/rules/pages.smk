@@ -54,7 +54,7 @@ for page, row in PAGES.items():
         # The classifier is checked first. It is not an input of attacks, because a change of explanation settings would then
         # re-run all attacks.
         priority: 1000 if page == "classifier" else 0
-        localrule: page not in ("classifier", "corpus", "listening", "scores", "truths")  # these take long
+        localrule: page not in ("classifier", "corpus", "listening", "scores", "truths")  # these are slow
         params:
             **as_they_are({"note": RUN.note, "label_name": RUN.label_name, **row.params}),
             page=page,

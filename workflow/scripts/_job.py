@@ -1,6 +1,6 @@
-"""Functions of all scripts: log, error messages, provenance, and reading of artefacts.
+"""Functions for all scripts: log, error messages, provenance, and reading of artefacts.
 
-Imports of this module are part of the code digests of all rules. The modules `_attacked`, `_explained`, `_resumed` and
+The code digests of all rules include this module and its imports. The modules `_attacked`, `_explained`, `_resumed` and
 `_tables` contain functions that fewer rules need.
 """
 
@@ -21,7 +21,7 @@ from veracity.jobs.usage import startup_line, usage_lines
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Redirect all output to the log of the job, and report user errors in one sentence without a traceback.
+    """Redirect all output to the log of the job, and report user errors in one line without a traceback.
 
     The log also contains total CPU time, CPU time of start-up, and peak memory, which `veracity.results.costs` reads.
     """

@@ -1,4 +1,4 @@
-"""Rule controlled: explain excerpts of one song in a control, where the correct answer or chance is known."""
+"""Rule controlled: explain excerpts of one song in a control, where the correct answer or the chance level is known."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.attacks.perturbed import central

@@ -1,4 +1,4 @@
-"""Rule figure3: number of k perturbed segments that LIME identifies (paper Figure 3)."""
+"""Rule figure3: how many of the k perturbed segments LIME identifies (paper Figure 3)."""
 
 from veracity.results import figure3
 from veracity.results.canvas import save

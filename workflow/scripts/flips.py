@@ -1,4 +1,4 @@
-"""Rule flips: flips of the label by segments of one song's perturbations: those of LIME, of the norm, and all sets."""
+"""Rule flips: label flips by segments of one song's perturbations: those chosen by LIME, by the norm, and all sets."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import flips

@@ -1,4 +1,4 @@
-"""Rule sensitivity: estimates of the study with alternative declared methods."""
+"""Rule sensitivity: estimates of the truth study with alternative, declared methods."""
 
 from veracity.results import sensitivity
 from veracity.results.pooling import NO_TRUTH, read_table

@@ -1,4 +1,4 @@
-"""Rule table2: label flips by all segments of positive weight, and by the same number by norm (paper Table 2)."""
+"""Rule table2: label flips by all segments of positive weight, and by as many segments of largest norm (paper Table 2)."""
 
 from veracity.results import table2
 from veracity.results.pooling import read_table

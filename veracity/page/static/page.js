@@ -424,7 +424,7 @@ async function fetchExcerpt(row) {
 
 const pOf = (mask) => run.chosen.p_sing[mask];
 const labelOf = (mask) => (pOf(mask) > run.chosen.threshold ? "sing" : "nosing");
-const verdict = (mask) => (labelOf(mask) === run.chosen.original ? "the same" : "flipped");
+const verdict = (mask) => (labelOf(mask) === run.chosen.original ? "not flipped" : "flipped");
 const segmentsOf = (mask) => [...Array(run.chosen.n).keys()].filter((i) => mask & (1 << i));
 
 function toggle(mask) {
