@@ -242,4 +242,4 @@ def test_compare_figure_has_paired_differences_with_intervals():
     differences = figure.axes[-4]
     ends = [list(line.get_xdata()) for line in differences.lines if len(line.get_xdata()) == 2]
     assert ends[0] == pytest.approx([-10, 30])
-    assert texts_of(figure).count("no song in both") == 3
+    assert texts_of(figure).count("no song in both runs") == 3

@@ -36,7 +36,7 @@ class NumericalError(VeracityError):
 
 
 class AuditError(VeracityError):
-    """Error of an audit: values differ from direct evaluation by more than the tolerance."""
+    """Raised if audited values differ from direct evaluation by more than the tolerance."""
 
 
 def shortened(text: object, n: int = 80) -> str:

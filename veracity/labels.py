@@ -1,6 +1,6 @@
 """The two labels "sing" and "nosing", and how they are displayed.
 
-Code and artefacts use ``sing`` and ``nosing``, as the paper does, also for a user-supplied classifier. There, ``sing`` stands
+Code and artefacts use ``sing`` and ``nosing``, as the paper does, even for a user-supplied classifier. There, ``sing`` stands
 for the selected label of the classifier, and displayed texts contain the name of that label.
 """
 
@@ -10,8 +10,8 @@ from .errors import one_of
 
 Label = Literal["sing", "nosing"]
 SING = "sing"
-BASE, TOTAL = "base", "all"  # names in tables of the base run among its variants, and of all variants together
-LABELS: tuple[Label, Label] = ("nosing", "sing")  # order of rows as in the paper: originally "no sing" first
+BASE, TOTAL = "base", "all"  # reserved names in tables: the base run, and the total over it and its variants
+LABELS: tuple[Label, Label] = ("nosing", "sing")  # order of rows as in the paper: original label "no sing" first
 
 
 def label(sing: bool) -> Label:
@@ -25,7 +25,7 @@ def opposite(name: Label) -> Label:
 
 
 def towards(name: Label) -> int:
-    """Return 1 if larger P(sing) is evidence for a label, otherwise -1."""
+    """Return 1 if a larger P(sing) is evidence for the label, otherwise -1."""
     return 1 if one_of(name, LABELS, "label") == "sing" else -1
 
 

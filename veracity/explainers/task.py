@@ -146,7 +146,7 @@ class ExplanationTask:
         if not self._model.exact:
             raise ConfigError(
                 f"explainers.{self.queries.explainer}: requires the values of all masks, which are not available "
-                f"({self._model.evaluator.reason or 'lime.exact is false'}). Leave it out."
+                f"({self._model.lacks_masks}). Leave it out."
             )
         self.queries.add(1 << checked_for_all(self.grid))
         game = Game(self.excerpt, self.off, self.grid)

@@ -39,6 +39,8 @@ class ExplainedModel:
     module : callable or None
         Function without arguments that returns the model as a module of torch layers, from (n, n_frames, n_mels) to (n,). None
         if the model has no such form.
+    wants_exact : bool
+        Whether the evaluation of all masks is configured (``lime.exact``), True by default.
     """
 
     evaluator: Evaluator
@@ -46,6 +48,14 @@ class ExplainedModel:
     exact: bool
     differentiable: bool = False
     module: Callable[[], nn.Module] | None = None
+    wants_exact: bool = True
+
+    @property
+    def lacks_masks(self) -> str:
+        """Reason why not all masks are evaluated; empty if they are."""
+        if self.exact:
+            return ""
+        return self.evaluator.reason if self.wants_exact else "lime.exact is false"
 
     def p_sing(self, excerpts: np.ndarray | Tensor) -> np.ndarray:
         """Return P(sing) of excerpts, shape (n, n_frames, n_mels) to (n,), in float64."""

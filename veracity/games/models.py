@@ -67,10 +67,10 @@ def explained_model(
 
         if isinstance(evaluator, DirectEvaluator):
             evaluator.predict_logits = predict_logits
-    exact = _can_be_exact(evaluator, grid, exact)
+    can = _can_be_exact(evaluator, grid, exact)
     if predict:
-        return ExplainedModel(evaluator, predict_logits, exact)
-    return ExplainedModel(evaluator, predict_logits, exact, True, lambda: as_module(network))
+        return ExplainedModel(evaluator, predict_logits, can, wants_exact=exact)
+    return ExplainedModel(evaluator, predict_logits, can, True, lambda: as_module(network), exact)
 
 
 def explained_classifier(
@@ -96,7 +96,7 @@ def explained_classifier(
     """
     evaluator = classifier_evaluator(model, grid, exact_tables=exact_tables)
     module = (lambda: _one_label(model)) if isinstance(model.classifier, HasLayers) else None
-    return ExplainedModel(evaluator, model.logit, _can_be_exact(evaluator, grid, exact), True, module)
+    return ExplainedModel(evaluator, model.logit, _can_be_exact(evaluator, grid, exact), True, module, exact)
 
 
 def _can_be_exact(evaluator: Evaluator, grid: SegmentGrid, wanted: bool) -> bool:

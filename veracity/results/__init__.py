@@ -1,4 +1,4 @@
-"""Tables, figures and the report from the artefacts of songs; each module is named after its table or figure."""
+"""Tables, figures and the report of a run; modules of single tables or figures are named after them."""
 
 import pkgutil
 

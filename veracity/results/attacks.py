@@ -26,8 +26,9 @@ def table(attacks: Keyed, excerpts: Keyed) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per domain, model and original label, and one for all labels, with mean SNR, norm and updates over songs. Models
-        are the attacked detector and, if it is different, the explained model; both success rates are reported.
+        One row per domain, model and original label, and one for all labels. SNR, norm and largest value of the perturbation,
+        and the number of updates, are means over songs. Models are the attacked detector and, if it is different, the explained
+        model; both success rates are reported.
     """
     effort = pd.DataFrame([{"song": song, "domain": domain, **_effort(attack)} for song, domain, attack in attacks])
     counts = pd.DataFrame([row for song, domain, item in excerpts for row in _counts(song, domain, item)])

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from ..jobs.files import replacing
 
-# Palette "colorblind" and style "ticks" for "paper" of seaborn, written out because importing it takes as long as drawing.
+# Seaborn's palette "colorblind" and style "ticks" in the context "paper", copied because importing it takes as long as drawing.
 PALETTE = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"]
-STYLE: Any = {  # its type is a literal of all keys of matplotlib
+STYLE: Any = {  # Any, because matplotlib's types allow only literal keys
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"), ".15"),
     **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize", "legend.title_fontsize"), 9.6),
     **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 8.8),
@@ -49,7 +49,7 @@ class Picture(Figure):
 
 
 def save(figure: Figure, *paths: str | os.PathLike) -> None:
-    """Write a figure to files in the formats of their suffixes; equal figures give equal bytes."""
+    """Write a figure to files in the formats given by their suffixes; equal figures give identical files."""
     for path in map(Path, paths):
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}
         with replacing(path) as temporary:
@@ -101,6 +101,6 @@ def put_footnote(figure: Figure, text: str) -> None:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """Return a number with its sign as text; a number that is rounded to zero has no sign."""
+    """Return a number with its sign as text; a number that rounds to zero has no sign."""
     text = f"{value:+.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}") if text.strip("+-0.") else text[1:]

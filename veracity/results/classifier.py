@@ -51,7 +51,7 @@ def missing(model: ExplainedModel) -> dict[str, str]:
     """Return the reason for each capability that the model lacks; see `veracity.explainers.settings.check_needs`."""
     reasons = {}
     if not model.exact:
-        reasons["the values of all masks"] = model.evaluator.reason or "lime.exact is false"
+        reasons["the values of all masks"] = model.lacks_masks
     if model.module is None:
         reasons["layers"] = "the classifier does not expose them"
     return reasons
@@ -71,5 +71,5 @@ def check_study(model: ExplainedModel, n_samples: list[int]) -> None:
     if n_samples and not model.exact:
         raise ConfigError(
             "stability.n_samples: requires all masks, which are not available "
-            f"({model.evaluator.reason or 'lime.exact is false'}), got {n_samples}. Set it to [], or use at most 12 segments."
+            f"({model.lacks_masks}), got {n_samples}. Set it to [], or use at most 12 segments."
         )

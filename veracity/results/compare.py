@@ -91,10 +91,10 @@ def rows(variant: Variant) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``song, domain, original, excerpt, measure, k, value, n, searched``, with one row per excerpt and measure and
-        one per attacked song. ``value`` is the measured value, at most 1. ``n`` is the number of excerpts: 1, except for attack
-        success, which refers to a whole song (``excerpt`` -1). ``searched`` is True for values that replace the exact ones
-        (`STAND_IN`).
+        Columns ``song, domain, original, excerpt, measure, k, value, n, searched``, with one row per excerpt,
+        measure and k, and for attack success one per song and original label (``excerpt`` -1). ``value`` is the measured value,
+        at most 1. ``n`` is the number of excerpts: 1, except for attack success, which refers to a whole song. ``searched`` is
+        True for values that replace the exact ones (`STAND_IN`).
     """
     flips = rows_of(variant.flips)
     flips = flips[(flips.fill.isin(["", variant.fill])) & (flips.k > 0)]
@@ -164,7 +164,7 @@ def table(variants: Sequence[Variant], measured: Sequence[pd.DataFrame], *, seed
     DataFrame
         One row per panel (domain and original label), measure and variant. ``value`` is the mean over songs with a 95 %
         interval. ``difference`` is the mean difference from the base with its interval, over the songs, or excerpts of songs,
-        that both have.
+        that both runs have.
     """
     panels = [(domain, original, name) for original in LABELS for domain in DOMAINS for name in MEASURES]
     compared = [rows[(rows.k == 0) | (rows.k == TOP_SEGMENTS)] for rows in measured]
@@ -268,8 +268,8 @@ def plot(
     Returns
     -------
     Figure
-        One row of flip curves per variant, with LIME in the base run behind each, and one row of differences; one column per
-        panel of the study.
+        One row of flip curves per variant, each with the curve of LIME in the base run behind it, and one row of differences;
+        one column per panel of the study.
     """
     n, others = len(names), [name for name in names if name != BASE]
     below = 0.6 + 0.5 * len(others)  # height of the differences in inches
@@ -333,7 +333,7 @@ def _draw_differences(ax: Axes, part: pd.DataFrame, names: Sequence[str]) -> Non
             ax.plot([100 * row.difference_low, 100 * row.difference_high], [y, y], color=colour, lw=1)
             ax.plot(100 * row.difference, y, marker, color=colour, ms=4)
     if part.empty:
-        say_empty(ax, "no song in both")
+        say_empty(ax, "no song in both runs")
     ax.axvline(0, color="0.5", lw=0.8, ls="--")
     ax.set_yticks(range(len(names)), [in_figure(name) for name in names], fontsize=7)
     ax.set_ylim(max(len(names), 1) - 0.5, -0.5)

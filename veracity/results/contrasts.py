@@ -44,7 +44,7 @@ def table(
     fill : str
         Default fill, the paper's.
     margin : float
-        Equivalence margin: two explainers do not differ if the interval of their difference is within it.
+        Equivalence margin: the verdict is "no difference" if the test is not significant and the interval is within the margin.
     seed : int
         Seed of bootstrap and tests.
 
@@ -104,7 +104,7 @@ def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows with the fill of the name. For a name without a fill and no such rows, those with any other fill.
+        Rows with the fill in the name, or with the default fill. If there are none for the default fill, rows with any fill.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Table and figure ``controls``: scores of explainers where the correct result, or chance, is known by construction.
 
 `expected_of` states the expectation for each control before the measurement. Intervals over songs then show whether it holds.
-At a nominal 95 %, one in 20 correct expectations appears not to hold.
+At a nominal 95 %, up to one in 20 correct expectations appears to fail by chance.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,8 +46,9 @@ TITLES = {
 def expected_of(control: str, explainer: str, fill: str, *, privileged: bool, reads_model: bool) -> str:
     """Return the expected score of an explainer in a control.
 
+    - All controls: explainers that use neither the model nor the excerpt are at chance.
     - Confined attacks: the norm of the perturbation finds the attacked segments, and explainers of the perturbation game find
-      them more often than chance. Explainers with access to only the adversarial excerpt need not.
+      them more often than chance. There is no expectation for the others.
     - Shortcut: explainers that use the model find the tone more often than chance, and so does the norm.
     - Random weights: explainers that use the model and have no access to the perturbation are at chance.
 
@@ -127,8 +128,8 @@ def table(measured: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping
     -------
     DataFrame
         One row per control, domain and explainer, over both directions. Controls with a known cause have an additional row
-        for differences outside them. Grids have an additional row for exact Shapley values of the perturbation game minus those
-        of the fill game.
+        for differences outside the segments with the cause. Grids have an additional row for the score of exact Shapley values
+        of the perturbation game minus that of the fill game.
     """
     rows: list[dict[str, object]] = []
     for (control, domain), part in measured.groupby(["control", "domain"], sort=False):
@@ -228,7 +229,7 @@ def page(rows: pd.DataFrame) -> pd.DataFrame:
             "domain": words.domain,
             "explainer (*: privileged)": explainers,
             "score": words.score,
-            "expected": words.expected.replace(NONE, "nothing"),
+            "expected": words.expected.replace(NONE, "no expectation"),
             "chance": rows.chance,
             "measured": rows["mean"],
             "95 % interval": interval_words(rows),

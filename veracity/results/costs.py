@@ -24,7 +24,7 @@ def table(results: Path) -> pd.DataFrame:
     -------
     DataFrame
         One row per stage, in order of decreasing wall time: number of jobs, total and largest wall time, total CPU time, CPU
-        time of start-up, share of work in per cent, peak memory, and size of the files of the stage.
+        time of start-up, share of CPU time after it in per cent, peak memory, and size of the files of the stage.
 
     Raises
     ------

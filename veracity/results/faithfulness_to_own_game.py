@@ -31,7 +31,7 @@ COLUMNS += ["own_game", "own_game_low", "own_game_high", "truth", "truth_low", "
 
 
 def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """Combine the agreement of explainers with the Shapley values of their own game and their scores against the ground truth.
+    """List for each explainer its agreement with the Shapley values of its own game and its score against the ground truth.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
-    """Correlate the agreement of explainers with their own game and their scores against the ground truth.
+    """Return the rank correlation between explainers' agreement with their own game and their scores against the ground truth.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def agreement(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     -------
     DataFrame
         Spearman's rank correlation over the unprivileged explainers of the fill game, for the default fill and for all fills.
-        One row is for all explainers and one for those that use the model. Intervals are bootstraps over songs, NaN for few
-        songs.
+        One row is for all explainers and one for those that use the model. Intervals are from a bootstrap over songs, NaN
+        for few songs.
     """
     rows = []
     judged = scores[~scores.explainer.isin(BOUNDS) & ~scores.privileged.astype(bool)] if len(scores) else scores
@@ -151,7 +151,7 @@ def plot(rows: pd.DataFrame, agreed: pd.DataFrame, *, fill: str, footnote: str, 
         figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     put_footnote(
         figure,
-        f"{footnote}. A point is an explainer with a fill, the mean over songs; the table has the intervals. Privileged: has "
+        f"{footnote}. Points are means over songs for an explainer and fill; the table has the intervals. Privileged: has "
         f"access to the clean excerpt. Rank correlation: Spearman's, over the unprivileged explainers of the fill game with "
         f"the fill {fill}, with a 95 % bootstrap interval over songs (none below {MIN_SONGS_BOOTSTRAP} songs).",
     )

@@ -1,4 +1,4 @@
-"""Table ``fidelity``: fidelity of LIME's surrogates by content of switched-off segments."""
+"""Table ``fidelity``: fidelity of LIME's surrogates by fill."""
 
 import numpy as np
 import pandas as pd

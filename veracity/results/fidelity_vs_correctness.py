@@ -17,7 +17,7 @@ from .study import PANEL, PANELS
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")
 TITLES = {"fidelity": "fidelity (R²)", "additive_share": "share that any additive surrogate explains"}
-#: Excerpts that are compared: all, or those with a flip set of at most three segments, which have a correct explanation.
+#: Excerpts that are compared: all, or those with a flip set of at most three segments, which can be explained correctly.
 ANSWERABLE = "some three segments flip"
 COLUMNS = [*PANEL, "explainer", "fill", "predictor", "among", "n_songs", "n_right", "n_wrong", "n_wrong_unanswerable"]
 COLUMNS += ["pairs", "auc", "low", "high"]
@@ -38,8 +38,8 @@ def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``auc`` is the share of ``pairs`` of a correct and a wrong explanation in which the correct one has the larger
-        predictor, where ties count half. Its interval is over songs, and 0.5 is chance. Predictors are the fidelity and the
+        ``auc`` is the share of ``pairs`` of a correct and a wrong explanation in which the correct one has the larger value of
+        the predictor, where ties count half. Its interval is over songs, and 0.5 is chance. Predictors are the fidelity and the
         share of variance, under LIME's kernel, that the best additive surrogate explains. The panel "all" pools the pairs of
         all panels. ``n_wrong_unanswerable`` counts wrong explanations of excerpts without a flip set of at most three segments;
         rows among `ANSWERABLE` exclude these excerpts.
@@ -159,7 +159,7 @@ LIMES = (("lime", "LIME", -0.16, "^", PALETTE[0]), ("lime_exact", "LIME, exact (
 def _draw(ax: Axes, part: pd.DataFrame, *, counts: bool) -> None:
     """Draw the AUC of a fill and predictor, and write the counts beside the axes."""
     if part.auc.notna().sum() == 0:
-        say_empty(ax, "no song has correct and wrong explanations")
+        say_empty(ax, "no song has both correct and wrong explanations")
     for explainer, _, offset, marker, colour in LIMES:
         for y, (domain, original) in enumerate((*PANELS, (ALL, ALL))):
             for row in part[(part.explainer == explainer) & (part.domain == domain) & (part.original == original)].itertuples():

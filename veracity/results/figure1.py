@@ -98,7 +98,7 @@ def plot(
 
 
 def decision_title(p: float, threshold: float) -> str:
-    """Return P(sing) with the threshold and the decision, with two digits more as long as both look equal and are not."""
+    """Return P(sing), the threshold and the decision, with more digits if rounding makes unequal values look equal."""
     digits = 2
     while p != threshold and f"{p:.{digits}f}" == f"{threshold:.{digits}f}" and digits < MAX_DIGITS:
         digits += 2

@@ -1,4 +1,4 @@
-"""Figure 3: number of k perturbed segments that LIME identifies; table and plot."""
+"""Figure 3: number of the k perturbed segments that LIME identifies; table and plot."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def table(long: pd.DataFrame, *, k_tried: Sequence[int], n_segments: int) -> pd.
 
 
 def plot(counts: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
-    """Plot the number of k perturbed segments that LIME identifies (paper Figure 3), with the counts expected by chance.
+    """Plot the number of the k perturbed segments that LIME identifies (paper Figure 3), with the counts expected by chance.
 
     Parameters
     ----------

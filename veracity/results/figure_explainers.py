@@ -17,7 +17,7 @@ CURVES = {
     "random_set": ("random ranking", "0.5", "-."),
 }
 ALWAYS = ("lime", "norm")  # explainers that are shown in any case: the paper's
-LIKE_LIME = ("lime_exact", "lime_logit")  # explainers whose curves are nearly LIME's, in the table only
+LIKE_LIME = ("lime_exact", "lime_logit")  # explainers whose fill-game curves are nearly LIME's; these are in the table only
 #: Number of further explainers of each kind. With `ALWAYS` and the bounds, a panel has at most eight curves.
 N_BEST = dict(zip(KINDS, (2, 1, 1), strict=True))
 #: Colours and markers of the explainers in drawing order.
@@ -25,7 +25,7 @@ LOOKS = [(PALETTE[0], "^"), (PALETTE[1], "o"), (PALETTE[9], "s"), (PALETTE[5], "
 
 
 def table(scores: pd.DataFrame, *, fill: str) -> pd.DataFrame:
-    """Return mean flip curves over the excerpts of each song, then over songs, in per cent.
+    """Return flip curves in per cent, averaged over the excerpts of each song and then over songs.
 
     For explainers with several fills, only the default fill and the perturbation game are shown.
 
@@ -96,9 +96,9 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
     put_footnote(
         figure,
         f"{footnote}. Means over songs, without intervals (figure_leaderboard has those of the area). Shown are {len(chosen)} "
-        f"of {n} explainers: LIME, the norm and, by mean area over panels, the two best of the fill game (without exact LIME), "
-        "the best privileged one of it and the best of the perturbation game; the table has the others. Dashed: privileged, "
-        "with access to the clean excerpt.",
+        f"of {n} explainers and fills: LIME, the norm and, by mean area over panels, the two best of the fill game (without "
+        "exact LIME), its best privileged one and the best of the perturbation game; the table has the others. Dashed: "
+        "privileged, with access to the clean excerpt.",
     )
     return figure
 
@@ -106,7 +106,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
 def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the explainers to show: those of the paper, and the best others of each kind by mean area over panels.
 
-    Explainers without scores in a panel are not compared with the others.
+    Explainers without scores in one of the panels are omitted.
     """
     judged = rows[~rows.explainer.isin(BOUNDS)]
     n_panels = judged.drop_duplicates([*EXPLAINER, *PANEL]).groupby(EXPLAINER, sort=False).size()

@@ -12,7 +12,7 @@ from .panels import panels
 from .study import BOUNDS, BUDGETS, EXPLAINER, PRIVILEGED, by_song, named, with_fill
 
 SCORE = "aufc_normalised"
-N_BEST = 2  # explainers of each query budget that are shown, with and without access to the clean excerpt
+N_BEST = 2  # number of explainers shown for each query budget, both with and without access to the clean excerpt
 ALWAYS = ("lime",)  # explainers that are shown in any case
 #: Marker, colour and title of explainers, by access to the clean excerpt.
 LOOKS = {
@@ -22,7 +22,7 @@ LOOKS = {
 
 
 def table(leaderboard: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the leaderboard for a single score: the data of the figure, with explainers that it does not show."""
+    """Return the rows of the leaderboard for a single score: the data of the figure, and explainers that it does not show."""
     return leaderboard[leaderboard.score == SCORE].reset_index(drop=True)
 
 
@@ -36,7 +36,7 @@ def plot(rows: pd.DataFrame, scores: pd.DataFrame, *, fill: str, footnote: str, 
     scores : DataFrame
         Result of `veracity.results.scores.table`, for the values of single songs.
     fill : str
-        Default fill, the paper's. Other fills are in the table only.
+        Default fill, the paper's. Other constant fills are in the table only.
     footnote : str
         Text at the foot of the figure.
     label_name : str
@@ -91,7 +91,7 @@ def _draw(ax: Axes, part: pd.DataFrame, songs: pd.DataFrame) -> None:
 
 
 def _name_lines(ax: Axes, order: pd.DataFrame) -> None:
-    """Label the lines by explainer, and the line above each query budget by the budget."""
+    """Label the lines by explainer, with a heading above each query budget."""
     headings = order.groupby("budget", sort=False).y.min() - 1
     titles = [f"query budget: {'none' if name == BUDGETS[0] else name}" for name in headings.index]
     words = [*(named(row.explainer, row.fill) for row in order.itertuples()), *titles]

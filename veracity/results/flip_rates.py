@@ -25,8 +25,8 @@ def rows_of(flips: Keyed, attributions: Keyed = ()) -> pd.DataFrame:
     DataFrame
         Columns ``song, domain, excerpt, original, selection, fill, k, flipped``. ``k`` is the number of segments, or 0 for "all
         segments with a positive weight" and for the same number of segments by norm. The selections are then "lime_positive"
-        and "norm_as_many", or "<name>_positive" and "<name>_as_many" for an explainer. ``flipped`` is 0 or 1; for ``random`` it
-        is the share of all sets of k segments.
+        and "norm_as_many", or "<name>_positive" and "<name>_as_many" for an explainer. ``flipped`` is 0 or 1; for ``random``
+        and ``random_sampled`` it is the share of sets of k segments that flip the label.
     """
     parts = []
     for song, domain, item in flips:

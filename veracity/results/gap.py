@@ -4,7 +4,7 @@ The first part, *sampling*, is the difference between sampled and exact LIME. Up
 
 - *surrogate*: from LIME's weighted ridge regression to Shapley values,
 - *scale*: from probability to logit,
-- *locality*: from all masks to switching off one segment at a time (occlusion, whose ranking does not depend on surrogate and
+- *locality*: from all masks to switching off one segment at a time (occlusion, whose ranking does not depend on surrogate or
   scale),
 - *privilege*: access to the clean excerpt, by subtracting its weights from those of the adversarial excerpt, both in the fill
   game,
@@ -57,7 +57,7 @@ TITLES = {
     "remains": "remainder",
     "gap": "the whole gap",
 }
-#: Single changes of exact LIME that are not parts: explainer and fill (None: the default fill).
+#: Single changes to exact LIME that are not parts: explainer and fill (None: the default fill).
 INSTEAD = {
     "surrogate: Banzhaf values": ("banzhaf", None),
     "locality: occlusion": ("occlusion", None),
@@ -88,9 +88,9 @@ def table(scores: pd.DataFrame, *, fill: str, seed: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        For each panel, rows of kind "part" that add up to the row of kind "gap". The row of kind "sum" is that of privilege and
-        question. Rows of kind "instead" are the effects of single changes of exact LIME that are not parts. ``largest`` marks
-        the largest part.
+        For each panel, rows of kind "part" that add up to the row of kind "gap". The row of kind "sum" is the sum of privilege
+        and question. Rows of kind "instead" are the effects of single changes to exact LIME that are not parts. ``largest``
+        marks the largest part.
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():
@@ -164,12 +164,12 @@ def explainer_of(changed: Sequence[str], fill: str) -> tuple[str, str]:
 
 
 def _factors(cells: pd.DataFrame, fill: str) -> tuple[str, ...]:
-    """Return the largest set of changes of which every allowed combination has scores."""
+    """Return the largest set of changes whose allowed combinations all have scores."""
     for left_out in ((), ("privilege",), ("locality",), ("locality", "privilege")):
         factors = tuple(name for name in CHANGED if name not in left_out)
         if all(explainer_of(some, fill) in cells for some in _combinations(factors)):
             return factors
-    raise ValueError("the rows of the games are missing. Compute the scores with veracity.results.scores.")
+    raise ValueError("scores: rows of exact explainers are missing. Compute the scores with veracity.results.scores.")
 
 
 def _combinations(factors: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -240,7 +240,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
 
 
 def _draw(ax: Axes, part: pd.DataFrame, names: Sequence[str]) -> None:
-    """Draw the bar of LIME and a marker with an interval for each part; numbers are beside the axes, so they cross nothing."""
+    """Draw the bar of LIME and a marker with an interval for each part; numbers are beside the axes, to avoid overlap."""
     gap = part.loc["gap"]
     beside: dict[str, Any] = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
     ax.axvline(0, color="0.4", lw=0.8)

@@ -1,4 +1,4 @@
-"""Table ``leaderboard``: scores of each explainer against the ground truth, over songs, with chance."""
+"""Table ``leaderboard``: scores of each explainer against the ground truth, over songs, with chance levels."""
 
 from collections.abc import Iterator
 
@@ -35,8 +35,8 @@ def table(scores: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     -------
     DataFrame
         One row per panel, explainer and score in `ESTIMATED`. ``n_songs`` and ``n`` are the numbers of songs and excerpts that
-        have the score. ``low`` and ``high`` are its 95 % interval over songs (`veracity.results.over_songs.estimate`), NaN if
-        all songs agree.
+        have the score. ``low`` and ``high`` are its 95 % interval over songs (`veracity.results.over_songs.estimate`), NaN for
+        a single song or if all songs agree.
     """
     judged = scores[~scores.explainer.isin(BOUNDS)] if len(scores) else scores
     rows = pd.DataFrame(list(_rows(judged, seed)) if len(judged) else [], columns=COLUMNS)
@@ -102,6 +102,7 @@ def _line(first: dict[str, str], explainer: tuple, part: pd.DataFrame) -> dict[s
 def _cell(row: pd.Series) -> str:
     if np.isnan(row["mean"]):
         return "none"
-    interval = f"all {row.n_songs} songs" if np.isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}"
+    agree = "one song" if row.n_songs == 1 else f"all {row.n_songs} songs"
+    interval = agree if np.isnan(row.low) else f"{row.low:.2f} to {row.high:.2f}"
     beside = "" if np.isnan(row.chance) else f"; chance {row.chance:.2f}"
     return f"{row['mean']:.2f} ({interval}{beside})"

@@ -5,8 +5,8 @@ fewer, they are t intervals, whose coverage at a nominal 95 % was 94, 94 and 95 
 77, 91 and 94 %).
 
 Scores take few distinct values, so resampled statistics are often tied with the observed one. Sums of the same numbers differ
-in their last digits with the order of summation. Statistics are therefore compared after rounding to `DIGITS` digits, which
-preserves true ties.
+in their last digits depending on the order of summation. Statistics are therefore compared after rounding to `DIGITS`
+digits, which preserves true ties.
 
 References
 ----------
@@ -90,7 +90,7 @@ def _tied(values: np.ndarray, scale: float) -> np.ndarray:
 
 
 def interval_words(rows: pd.DataFrame) -> list[str]:
-    """Return the interval in each row with ``low``, ``high`` and ``n_songs`` as text, or a note if all songs agree."""
+    """Return the interval of each row as text, from ``low``, ``high`` and ``n_songs``, or a note if there is none."""
     agree = [f"all {row.n_songs:.0f} songs" if row.n_songs > 1 else "none" for row in rows.itertuples()]
     intervals = [f"{row.low:.3g} to {row.high:.3g}" for row in rows.itertuples()]
     return [words if np.isnan(low) else shown for words, shown, low in zip(agree, intervals, rows.low, strict=True)]
@@ -227,7 +227,7 @@ def sign_flip_tests(differences: np.ndarray, rng: np.random.Generator) -> Tests:
     Parameters
     ----------
     differences : ndarray, shape (m, n_songs)
-        Paired differences. NaN, for a song without one of both scores, counts as no difference in its row.
+        Paired differences. NaN, for a song that lacks one of the two scores, counts as no difference in its row.
     rng : Generator
         Source of random sign flips for more than `EXACT_FLIPS` songs.
 
@@ -245,7 +245,7 @@ def sign_flip_tests(differences: np.ndarray, rng: np.random.Generator) -> Tests:
     sums = np.abs(_signs(rows.shape[1], rng) @ rows.T)  # (n_flips, m); the first row is the observed statistic
     scales = np.abs(rows).sum(axis=1)
     sums = np.round(sums / np.where(scales > 0, scales, 1), DIGITS)
-    # Number of flips whose sum reaches that of each flip, its p-value as a count. The minimum over rows is the null of min-P.
+    # For each flip, the number of flips with at least its sum: its p-value as a count. Minima over rows are the null of min-P.
     ordered = np.sort(sums, axis=0)
     reach = np.stack([len(sums) - np.searchsorted(a, b) for a, b in zip(ordered.T, sums.T, strict=True)])
     p[enough] = reach[:, 0] / len(sums)

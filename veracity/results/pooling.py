@@ -52,7 +52,7 @@ def as_paper_table(table: pd.DataFrame, selections: Mapping[str, str]) -> pd.Dat
     Returns
     -------
     DataFrame
-        Table of text. With more than `WIDE` selections, it is transposed.
+        Table of formatted values. With more than `WIDE` selections, rows are selections and columns are domains and directions.
     """
     rows = []
     for direction, part in table.groupby("direction", sort=False):
@@ -97,7 +97,7 @@ def read_table(path: str | os.PathLike, label_name: str = SING) -> pd.DataFrame:
     path : path-like
         Path to the CSV file.
     label_name : str
-        Display name of "sing" in the file, which is replaced by "sing" and "nosing".
+        Display name of "sing" in the file. Display names of both labels are replaced by "sing" and "nosing".
 
     Returns
     -------

@@ -2,8 +2,8 @@
 
 References
 ----------
-V. Praher, K. Prinz, A. Flexer, G. Widmer, ISMIR 2021: Tables 1 and 2; Figures 2, 3 and 4, read off with an error of up to 1 in
-counts.
+V. Praher, K. Prinz, A. Flexer, G. Widmer, ISMIR 2021: Tables 1 and 2; Figures 2, 3 and 4, read from the plots with an error of
+up to 1 in counts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -135,11 +135,11 @@ def _flips(rates: pd.DataFrame, fill: str) -> Iterator[dict[str, Any]]:
         yield row("Table 1", panel, "lime", 3, "flips with LIME's first 3 [%]", TABLE1[panel])
         for selection, what, published in zip(
             ("lime_positive", "norm_as_many"),
-            ("all of positive LIME weight", "the same number by norm"),
+            ("all segments of positive LIME weight", "the same number of segments by norm"),
             TABLE2[panel],
             strict=True,
         ):
-            yield row("Table 2", panel, selection, 0, f"flips with segments: {what} [%]", published)
+            yield row("Table 2", panel, selection, 0, f"flips with {what} [%]", published)
         for k, published in zip((1, 3, 5), FIGURE2[panel], strict=True):
             yield row("Figure 2", panel, "norm", k, f"flips with the {k} of highest norm [%]", published)
 

@@ -52,7 +52,7 @@ CAPTIONS = {
     "fidelity": "Fidelity of LIME by fill.",
     "sampling_error": "Sampling error of LIME against the number of samples.",
     "leaderboard": "Scores of each explainer against the flip sets, over songs, with chance levels.",
-    "sensitivity": "The same estimates as ratios of sums, as unnormalised areas, and with intervals over artists.",
+    "sensitivity": "Estimates of other tables as ratios of sums, as unnormalised areas, and with intervals over artists.",
     "contrasts": "Contrasts that were declared before the run, tested over songs in all panels.",
     "explainer_costs": "Number of model queries and duration of the jobs of each explainer.",
     "audits": "Tabulated values compared with direct evaluation of random masks.",
@@ -101,7 +101,7 @@ pre { background: #f5f5f5; padding: 1rem; overflow-x: auto; font-size: 0.8rem; }
 {% endfor -%}
 {% if sounds -%}
 <h2 id="listening">Listening</h2>
-<p>Headphones are recommended. The label of each player gives P(sing) and the decision for these segments in the detector's
+<p>Headphones are recommended. The label of each player gives P(sing) and the decision for its segments in the detector's
 input (f(x)) and for the resynthesised sound. A perturbation of magnitudes has no phase; it is played with that of the
 original.</p>
 {% for title, group in sounds -%}
@@ -181,7 +181,7 @@ def write_report(
     figures : mapping
         PNG file of each figure; names are keys of `CAPTIONS`.
     tables : mapping
-        Formatted table (Markdown) of each table; names are keys of `CAPTIONS`.
+        Markdown file of each formatted table; names are keys of `CAPTIONS`.
     configuration : mapping
         Complete configuration of the run, including ``run`` and ``corpus.note``.
     warnings : sequence of str

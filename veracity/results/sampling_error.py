@@ -18,8 +18,9 @@ def table(studies: Keyed) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per domain and N_s: mean relative error of the weights with its 5 % and 95 % quantiles over excerpts and
-        repeats, mean overlap of the top three segments, and percentage of fits with the same top segment as exact LIME.
+        One row per domain and number of samples: mean relative error of the weights with its 5 % and 95 % quantiles over
+        excerpts and repeats, mean overlap of the top three segments, and percentage of fits with the same top segment as exact
+        LIME.
     """
     parts = []
     for _, domain, item in studies:

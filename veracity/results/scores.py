@@ -23,7 +23,7 @@ from .leaderboard import LOG_ODDS
 from .pooling import Keyed
 from .study import ALL_MASKS, BOUNDS, CLEAN, EXPLAINER, STORED, budget_of
 
-#: Exact solutions of the fill games, named as the fields of `Explanations` that contain them.
+#: Exact solutions of the fill games, named after the fields of `Explanations` that contain them.
 EXACT = ("shapley", "banzhaf")
 LOGIT = ("lime_logit", "shapley_logit", "banzhaf_logit")
 KEYS = ["song", "domain", "excerpt", "original", *EXPLAINER, "n_queries"]
@@ -82,7 +82,7 @@ def table(
     n_samples : int
         Number of masks of sampled LIME.
     n_rankings : int
-        Number of random rankings for the chance of two scores.
+        Number of random rankings for the chance levels of two scores.
 
     Returns
     -------

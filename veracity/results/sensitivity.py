@@ -1,4 +1,4 @@
-"""Table ``sensitivity``: estimates of the truth study under alternative, declared methods.
+"""Table ``sensitivity``: estimates of the truth study with alternative methods that were declared before the run.
 
 The normalised area under the flip curve divides by the difference between the best and a random ranking, so it is unstable if
 that difference is small. Songs of one artist are not independent. Each estimate of the other tables (``songs``) is therefore
@@ -46,7 +46,7 @@ def table(
     tested, against : sequence of str
         Explainers of the contrasts, as in `veracity.results.contrasts.table`.
     fill : str
-        Default fill, the paper's. Explainers with other fills are omitted.
+        Default fill, the paper's. Explainers with other constant fills are omitted.
     groups : mapping of str to str
         Artist of each song. A song without an entry counts as a separate artist.
     seed : int

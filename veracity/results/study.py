@@ -40,7 +40,7 @@ def kind_of(fill: str, *, privileged: bool) -> str:
 
 
 def with_fill(rows: pd.DataFrame, fill: str) -> pd.DataFrame:
-    """Select the rows of one fill and of the perturbation game from those of explainers with several fills."""
+    """Keep only one fill and the perturbation game for explainers that have either, and all rows of other explainers."""
     if rows.empty:
         return rows
     shown = rows.fill.isin(["", fill, CLEAN])

@@ -105,7 +105,7 @@ def page(rows: pd.DataFrame, label_name: str = SING) -> pd.DataFrame:
 
 
 def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure:
-    """Plot the sizes of smallest flip sets, the numbers of minimal flip sets, and the shares of non-monotone flips.
+    """Plot the sizes of smallest flip sets, the numbers of minimal flip sets, and the shares of non-monotone flip sets.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ AXES = (
 
 
 def _draw(column: np.ndarray, part: pd.DataFrame, i: int, rng: np.random.Generator) -> None:
-    """Draw the three quantities of one attack, the i-th."""
+    """Draw the three quantities of the i-th attack."""
     colour, domain = PALETTE[i], DOMAINS[i]
     sizes = np.arange(1, int(part.smallest_size.max()) + 1)
     shares = [100 * (part.smallest_size == size).mean() for size in sizes]

@@ -1,4 +1,4 @@
-"""Table ``variant_costs``: computing time of the variants of a run, and of each without shared stages."""
+"""Table ``variant_costs``: computing time of the variants of a run, with and without sharing of stages."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,8 +17,8 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Parameters
     ----------
     runs : iterable of mapping
-        Base run and variants, each with its ``name`` and with ``needed``, all required artefacts as (folder of the run that
-        creates it, path).
+        Base run and variants, each with its ``name`` and its required artefacts ``needed``, each of them as (folder of the run
+        that creates it, path).
 
     Returns
     -------
