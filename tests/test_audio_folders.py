@@ -9,7 +9,7 @@ import soundfile
 from veracity.detector.predictions import Predictions, SongPrediction, score_split
 from veracity.errors import CorpusError
 from veracity.results import corpus, detector
-from veracity.songs.corpus import read_audio_folder, read_corpus
+from veracity.songs.corpus import read_audio_folder, read_corpus, unused_labels
 from veracity.songs.frontend import FrontEnd
 from veracity.songs.label_files import Interval, check_extent, find_labels, read_labels, to_the_end
 from veracity.songs.spectrograms import compute_spectrogram
@@ -32,6 +32,26 @@ def test_any_folder_is_searched_to_its_depths(tmp_path):
     assert len({song.name for song in songs}) == 3
     assert {song.split for song in songs} == {"test"}
     assert {song.labels for song in songs} == {None}
+
+
+def test_songs_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for name in ("de/a.wav", "en/a.wav", "en/b.wav", "x/e n/a.wav", "x-e/n/a.wav"):
+        sound(tmp_path / name)
+    names = [song.name for song in read_audio_folder(tmp_path)]
+    assert names[:3] == ["de-a", "en-a", "b"]
+    assert all(name.startswith("a-") for name in names[3:])  # with a digest, because their folders would give one name
+    assert len(set(names)) == 5
+
+
+def test_files_that_may_be_labels_and_are_not_used_are_listed(tmp_path):
+    for name in ("a.wav", "de/b.wav"):
+        sound(tmp_path / name)
+    for name in ("a.csv", "labels.csv", "de/b.TextGrid", "de/notes.txt", ".git/x.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("0,1,sing\n")
+    used = [song.labels for song in read_audio_folder(tmp_path)]
+    assert unused_labels(tmp_path, used) == ["de/b.TextGrid", "labels.csv"]
+    assert unused_labels(tmp_path, []) == ["a.csv", "de/b.TextGrid", "labels.csv"]
 
 
 def test_links_are_followed_once_and_pipes_left_alone(tmp_path):

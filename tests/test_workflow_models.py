@@ -47,6 +47,7 @@ def own_everything(tmp_path_factory):
     times = np.arange(8000 * 4) / 8000
     sound = 0.2 * np.abs(np.sin(np.pi * times)) * np.random.default_rng(0).standard_normal(len(times))
     soundfile.write(folder / "a song.wav", sound, 8000)
+    (folder / "labels.csv").write_text("path,label\na song.wav,loud\n")
     attack = {"max_updates": 40, "eps": 0.3, "eta": 0.02, "alpha": 100}
     workspace.configure(
         "own",
@@ -79,6 +80,7 @@ def test_a_classifier_an_explainer_and_audio_of_ones_own_go_through_the_dag(own_
     assert set(attacks.model) == {"custom_classifier:loud"}
     assert (own_everything.results / "figures" / "figure2.png").is_file()
     assert not (own_everything.results / "figures" / "figure1.png").exists()
+    assert "1 files that may contain labels are not used (labels.csv)" in own_everything.done.stderr
     assert "Nothing to be done" in own_everything.workspace.snakemake("-n", "all", config="own.yaml").stdout
 
 

@@ -29,6 +29,7 @@ MAX_NAME = 80  # artefacts add suffixes to names, and file systems allow 255 byt
 DIGITS = 8  # number of hexadecimal digits of a digest in a name
 MISSING = ("nan", "null")
 REPETITIVE = re.compile(r"(.+?)\1{15,}$")  # Snakemake rejects 20 repetitions
+UNUSED_SUFFIXES = (".lab", ".csv", ".tsv", ".json", ".jams", ".textgrid", ".xml")  # of files that may contain labels
 AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order of search for names that end in .trs
 
 
@@ -76,8 +77,11 @@ def song_name(file: str | os.PathLike) -> str:
 
 
 def _distinct_names(files: Iterable[str]) -> dict[str, str]:
-    """Return a name for each file; names shared by several files get a digest that is long enough to distinguish them."""
+    """Return a name for each file; names shared by several files get the names of their folders or, if necessary, a digest."""
     names = {file: song_name(file) for file in files}
+    counts = Counter(names.values())
+    with_folders = {file: song_name(file.replace("/", " ")) for file, name in names.items() if counts[name] > 1}
+    names |= {file: name for file, name in with_folders.items() if Counter(with_folders.values())[name] == 1}
     digits = dict.fromkeys(names, 0)
     while shared := {name for name, count in Counter(names.values()).items() if count > 1}:
         for file in [file for file, name in names.items() if name in shared]:
@@ -212,6 +216,17 @@ def read_audio_folder(folder: str | os.PathLike, selection: Selection | None = N
         Song(names[file], path := files_of[file], find_labels(path, in_folder[path.parent]), split)
         for file, split in splits.items()
     ]
+
+
+def unused_labels(folder: str | os.PathLike, used: Iterable[Path | None]) -> list[str]:
+    """Return the paths of files in a folder that look like labels of songs but are not among those that are used.
+
+    Text files are not included, because they may contain anything.
+    """
+    known, root = {str(path) for path in used if path}, Path(folder)
+    paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in UNUSED_SUFFIXES and str(path) not in known)
+    inside = [path.relative_to(root) for path in paths if path.is_file()]
+    return [path.as_posix() for path in inside if not any(part.startswith(".") for part in path.parts)]
 
 
 def songs_of(kind: str, folder: str | os.PathLike, selection: Selection | None = None) -> list[Song]:

@@ -11,7 +11,7 @@ from veracity.errors import VeracityError
 from veracity.experiments.controlled import KNOWN_CAUSE, SHORTCUT
 from veracity.jobs.usage import warnings_of
 from veracity.labels import BASE
-from veracity.songs.corpus import SPLITS
+from veracity.songs.corpus import SPLITS, unused_labels
 from veracity.workflow.code import code_digest
 from veracity.workflow.configuration import check_files
 from veracity.workflow.copied import mark, refuse_copied

@@ -35,9 +35,12 @@ HEARD = {
     "songs": RUN.explained,
     "audio_digests": lambda wildcards: [RUN.outside("audio", song=name) for name in RUN.explained],
 }
+USED_LABELS = [] if BUILD else [song.labels for song in RUN.songs.values()]
+MAY_HAVE_UNUSED_LABELS = RUN.songs and not RUN.is_synthetic and (BUILD or config["corpus"]["kind"] == "audio")
+UNUSED_LABELS = unused_labels(config["corpus"]["folder"], USED_LABELS) if MAY_HAVE_UNUSED_LABELS else []
 CONTRASTS = keys("truth.score", "truth.tested", "truth.against", "truth.margin")
 PAGES = {
-    "corpus": Page(["spectrograms"], TABLE),
+    "corpus": Page(["spectrograms"], TABLE, {"unused_labels": UNUSED_LABELS}),
     "classifier": Page([], TABLE, {"settings": uses("classifier")}, when=bool(BUILD)),
     "detector": Page(["predictions"], TABLE, when=not BUILD),
     "attacks": Page(["perturbations", "excerpts"], TABLE),
@@ -53,7 +56,7 @@ PAGES = {
     "figure4": Page(["localised_rows"], FIGURE),
     # beyond the paper
     "smallest_sets": Page(["flips"], TABLE),
-    "localisation": Page(["localised_rows"], TABLE),
+    "localisation": Page(["localised_rows"], TABLE, {"stored": [one.name for one in RUN.explainers.values() if one.stored]}),
     "fidelity": Page(["explanations"], TABLE),
     "sampling_error": Page(["stability"], TABLE, when=HAS_STUDY),
     "figure_stability": Page(["sampling_error"], FIGURE, {**keys("lime.n_samples"), **N_SEGMENTS}, when=HAS_STUDY),

@@ -8,4 +8,7 @@ from _tables import write_table
 
 with job(snakemake):
     table = localisation.table(read_table(snakemake.input[0], snakemake.params.label_name))
-    write_table(snakemake, table, title="Localised perturbations: identified segments and needed segments")
+    stored = ", ".join(snakemake.params.stored)
+    preface = f"Without {stored}, because stored attributions exist only for complete perturbations." if stored else ""
+    title = "Localised perturbations: identified segments and needed segments"
+    write_table(snakemake, table, title=title, preface=preface)
