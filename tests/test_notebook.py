@@ -22,7 +22,7 @@ from veracity.explainers import lime
 from veracity.games import solution_concepts
 from veracity.games.game import Game
 from veracity.games.models import explained_model
-from veracity.songs.audio import load_audio, write_audio
+from veracity.songs.audio import load_audio, resampled, write_audio
 
 RATE = 22050
 STRONG = {
@@ -135,11 +135,66 @@ def test_pictures_name_the_labels(found):
         ({"at": 4.0}, "at: the excerpt ends after the audio, got 4.00 s. Give at most 3.36."),
         ({"at": -1}, "at: must be a number from 0 to 1000000, got -1."),
         ({"at": 1, "label": "no sing"}, "label: must be sing or nosing, got 'no sing'."),
+        ({"at": 1, "domain": "mel"}, "domain: must be waveform or spectrogram, got 'mel'"),
+        ({"at": 1, "fill": "median"}, "fill: must be .*, got 'median'"),
+        ({"at": 1, "n_time": 0}, "lime.n_time: out of range, got 0"),
+        ({"at": 1, "n_samples": 1}, "lime.n_samples: out of range, got 1"),
+        ({"at": 1, "n_time": 400}, "must be at most 115 frames"),
+        ({"at": 1, "n_time": 9, "n_band": 9}, "too many masks"),
     ],
 )
-def test_what_cannot_be_explained_is_told(song, checkpoint, settings, message):
+def test_what_cannot_be_explained_is_told_before_the_attack(song, checkpoint, settings, message, monkeypatch):
+    monkeypatch.setattr("veracity.attacks.song_scope.attack_song", None)
     with pytest.raises(ConfigError, match=message):
         notebook.explain(song, checkpoint, **settings)
+
+
+def test_audio_shorter_than_an_excerpt_is_refused(song, checkpoint):
+    with pytest.raises(ConfigError, match=r"audio: shorter than one excerpt of 1.64 s, got 1.00 s. Give more."):
+        notebook.explain(song[:RATE], checkpoint, at=0)
+
+
+def test_samples_with_their_rate_are_resampled(song, checkpoint):
+    (_, of_samples), (_, of_pair) = notebook.p_sing(song, checkpoint), notebook.p_sing((song, RATE), checkpoint)
+    np.testing.assert_array_equal(of_pair, of_samples)
+    slow = resampled(song, RATE, 16000)
+    _, of_slow = notebook.p_sing((slow, 16000), checkpoint)
+    assert len(of_slow) == len(of_samples)
+    with pytest.raises(ConfigError, match="sample rate of the audio"):
+        notebook.p_sing((song, 0), checkpoint)
+
+
+def test_an_open_file_is_refused(tmp_path, song, checkpoint):
+    write_audio(tmp_path / "a.wav", song, RATE)
+    with (
+        (tmp_path / "a.wav").open("rb") as file,
+        pytest.raises(ConfigError, match="got an open file"),
+    ):
+        notebook.p_sing(file, checkpoint)
+
+
+def test_a_grid_of_two_segments_is_printed_and_plotted(song, checkpoint):
+    found = notebook.explain(song, checkpoint, at=1, n_time=2, n_band=1, n_samples=64, attack=STRONG["waveform"])
+    assert "LIME's first 2 for" in str(found)
+    assert len(found.top()) == 2
+    assert notebook.plot(found).axes[2].get_title() == "LIME's first 2"
+
+
+def test_the_text_of_an_explanation_is_ascii(found):
+    assert str(found).isascii()
+
+
+def test_a_classifier_is_tried_before_it_is_attacked(song):
+    class Remembering(torch.nn.Module):
+        past = 0.0
+
+        def forward(self, audio):
+            self.past += 1.0
+            return audio.square().mean(dim=1) + self.past
+
+    one = OneLabel(WaveformClassifier(Remembering(), labels=["x"], sample_rate=RATE, excerpt_samples=8192), "x", 0.5)
+    with pytest.raises(ConfigError, match="same logits for the same excerpts when they are evaluated twice"):
+        notebook.explain(song, one, at=0.7, n_time=3, n_band=2)
 
 
 def test_audio_of_several_channels_is_refused(checkpoint):
@@ -199,7 +254,7 @@ def test_the_attacked_part_is_told(song, found):
     np.testing.assert_array_equal(found.audio, song[start : start + len(found.audio)])
     noise = found.adversarial_audio.astype(float) - found.audio
     assert found.snr_db == pytest.approx(10 * np.log10((found.audio.astype(float) ** 2).sum() / (noise**2).sum()))
-    assert f"for “{found.after}”" in str(found)
+    assert f'for "{found.after}"' in str(found)
 
 
 def test_segments_of_a_perturbation_can_be_heard(song, checkpoint, found):

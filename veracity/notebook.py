@@ -12,15 +12,16 @@ import os
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from .attacks.settings import PAPER, AttackSettings, Domain
+from .attacks.settings import DOMAINS, PAPER, AttackSettings, Domain
 from .detector.decisions import flipped, is_sing, probability
 from .detector.pretrained import PRETRAINED
-from .errors import ConfigError, quoted, within
+from .errors import ConfigError, one_of, quoted, within
 from .experiments.perturbation_games import mask_index
 from .explainers import lime
 from .games import solution_concepts
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
 
     from .classifiers.protocol import OneLabel
     from .detector.checkpoints import Checkpoint
+    from .detector.network import Network
     from .games.explained import ExplainedModel
     from .songs.settings import FrontEnd
 
-    Audio = str | os.PathLike | np.ndarray | Tensor
+    Audio = str | os.PathLike | np.ndarray | Tensor | tuple[np.ndarray | Tensor, int]
 
 ATTACKED_SECONDS = 3.0
 HALF = 0.5  # threshold for a checkpoint without one
@@ -190,13 +192,13 @@ class Explained:
         within(segment, 0, self.grid.n_segments - 1, "segment", whole=True)
         return int(segment)
 
-    def top(self, k: int = 3, by: str = "lime") -> tuple[int, ...]:
+    def top(self, k: int | None = None, by: str = "lime") -> tuple[int, ...]:
         """Return the segments with the largest weights for the label.
 
         Parameters
         ----------
-        k : int
-            Number of segments, 3 by default.
+        k : int, optional
+            Number of segments, by default 3, or all if there are fewer.
         by : {"lime", "lime_exact", "shapley"}
             Weights that determine the ranking, "lime" by default.
 
@@ -212,6 +214,7 @@ class Explained:
         """
         if by not in ("lime", "lime_exact", "shapley"):
             raise ConfigError(f"by: must be one of lime, lime_exact or shapley, got {quoted(by)}.")
+        k = min(3, self.grid.n_segments) if k is None else k
         within(k, 1, self.grid.n_segments, "k", whole=True)
         return tuple(lime.ranking(getattr(self, by), "sing")[:k].tolist())  # weights are already signed for the label
 
@@ -221,9 +224,9 @@ class Explained:
         if sets:
             flip_sets = f"smallest flip sets: {len(sets)}, of size {len(sets[0])}"
         return (
-            f"“{self.before}” ({self.p_clean:.3f}) → “{self.after}” ({self.p_adversarial:.3f}), "
+            f'"{self.before}" ({self.p_clean:.3f}) -> "{self.after}" ({self.p_adversarial:.3f}), '
             f"threshold {self.threshold:.2f}\n"
-            f"{flip_sets}\nLIME's first three for “{title(self.label, self.label_name)}” {self.top()} "
+            f'{flip_sets}\nLIME\'s first {len(self.top())} for "{title(self.label, self.label_name)}" {self.top()} '
             f"{'flip it' if self.flip(self.top()) else 'do not flip it'}"
         )
 
@@ -247,8 +250,9 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
 
     Parameters
     ----------
-    audio : path-like, ndarray or Tensor
-        Audio file, or samples at the sample rate of the detector (22 050 Hz in the paper), shape (n_samples,).
+    audio : path-like, ndarray, Tensor or tuple
+        Audio file; samples at the sample rate of the detector (22 050 Hz in the paper), shape (n_samples,); or samples and
+        their sample rate, as `librosa.load` returns them. Full scale is -1 to 1; integers are scaled by their type.
     detector : path-like, Checkpoint or OneLabel
         Checkpoint of a detector, by default "pretrained" (``veracity/detector/pretrained.md``), or a user-supplied classifier.
         For a classifier, only the excerpt is attacked instead of three seconds.
@@ -287,31 +291,35 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
     """
     if label not in (None, *LABELS):
         raise ConfigError(f"label: must be sing or nosing, got {quoted(label)}.")
+    within(at, 0, 1e6, "at")
+    one_of(domain, DOMAINS, "domain")
+    one_of(fill, get_args(Fill), "fill")
+    of_lime = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples, fill=fill, fills=(fill,))
     settings = attack or replace(PAPER[domain], max_updates=200)
-    attacked = _attacked(audio, detector, at, domain, settings, threshold)
-    clean, adversarial, threshold = attacked.parts["clean"], attacked.parts["adversarial"], attacked.threshold
-    grid = SegmentGrid(n_time, n_band, *clean.shape)
-    explained = attacked.model(grid)
+    model = _model(detector, threshold)
+    grid = of_lime.grid(*model.shape)
+    explained = model.explained(grid)
     if not explained.exact:
         raise ConfigError(
             f"n_time, n_band: too many masks ({explained.evaluator.reason}), got {grid.n_segments} segments. Use at most 12."
         )
+    parts, threshold = model.attack(_samples(audio, model.sample_rate), at, domain, settings), model.threshold
+    clean, adversarial = parts["clean"], parts["adversarial"]
     p_clean, p_adversarial = explained.p_sing(np.stack([clean, adversarial]))
     of = label or label_of(bool(is_sing(p_adversarial, threshold)))
     games = [fill_game(adversarial, grid, fill), Game(adversarial, clean, grid)]
     filled, perturbed = explained.values(games)
     assert filled.all_values is not None
     assert perturbed.all_values is not None
-    of_lime = lime.LimeSettings(n_time=n_time, n_band=n_band, n_samples=n_samples)
     sampled, exact = lime.fits(filled, of_lime, rng_for(seed, "notebook"))
     assert sampled is not None
     assert exact is not None
     sign = towards(of)
     return Explained(
         label=of,
-        label_name=attacked.label_name,
+        label_name=model.label_name,
         seconds=at,
-        **attacked.parts,
+        **parts,
         p_clean=float(p_clean),
         p_adversarial=float(p_adversarial),
         threshold=threshold,
@@ -331,8 +339,8 @@ def p_sing(audio: Audio, detector: str | os.PathLike | Checkpoint = PRETRAINED) 
 
     Parameters
     ----------
-    audio : path-like, ndarray or Tensor
-        Audio file, or samples at the sample rate of the detector, shape (n_samples,).
+    audio : path-like, ndarray, Tensor or tuple
+        Audio, as for `explain`.
     detector : path-like or Checkpoint
         Checkpoint of a detector, by default "pretrained".
 
@@ -380,15 +388,15 @@ def example(folder: str | os.PathLike = "results/example", *, seed: int = 0) -> 
     return Path(folder, "audio", "synthetic-test-01.flac")
 
 
-def plot(explained: Explained, k: int = 3) -> Figure:
+def plot(explained: Explained, k: int | None = None) -> Figure:
     """Plot the excerpt before and after the attack, the top k segments of LIME, and a smallest flip set.
 
     Parameters
     ----------
     explained : Explained
         Result of `explain`.
-    k : int
-        Number of top segments of LIME, 3 by default.
+    k : int, optional
+        Number of top segments of LIME, by default 3, or all if there are fewer.
 
     Returns
     -------
@@ -405,7 +413,7 @@ def plot(explained: Explained, k: int = 3) -> Figure:
     shown = [
         (f"“{explained.before}”, {explained.p_clean:.2f}", magnitudes[0], None),
         (f"“{explained.after}”, {explained.p_adversarial:.2f}", magnitudes[1], None),
-        (f"LIME's first {k}", magnitudes[1], explained.top(k)),
+        (f"LIME's first {len(explained.top(k))}", magnitudes[1], explained.top(k)),
         ("a smallest flip set", magnitudes[1], sets[0] if sets else ()),
     ]
     for ax, (heading, image, segments) in zip(axes[0], shown, strict=True):
@@ -423,53 +431,66 @@ def _checkpoint(detector: str | os.PathLike | Checkpoint) -> Checkpoint:
 
 
 def _samples(audio: Audio, sample_rate: int) -> np.ndarray:
-    from .songs.audio import load_audio, one_channel
+    from .songs.audio import load_audio, one_channel, resampled
 
     if isinstance(audio, str | os.PathLike):
         return load_audio(audio, sample_rate=sample_rate)
+    if isinstance(audio, tuple) and len(audio) == 2:  # samples and sample rate
+        return resampled(one_channel(audio[0]), audio[1], sample_rate)
+    if hasattr(audio, "read"):
+        raise ConfigError(f"audio: must be a path or samples, got an open file ({type(audio).__name__}). Give its path.")
     return one_channel(audio)
 
 
 @dataclass(frozen=True)
-class _Attacked:
-    """Attacked excerpt, and the model to explain."""
+class _Model:
+    """Model to attack and explain."""
 
-    parts: dict[str, Any]  # fields of `Explained` that describe audio and excerpts
-    model: Callable[[SegmentGrid], ExplainedModel]
+    shape: tuple[int, int]  # of its representation of an excerpt
+    sample_rate: int  # Hz
+    explained: Callable[[SegmentGrid], ExplainedModel]
+    attack: Callable[[np.ndarray, float, Domain, AttackSettings], dict[str, Any]]  # fields of `Explained` about the excerpt
     threshold: float
     label_name: str = SING
 
 
-def _attacked(
-    audio: Audio,
-    detector: str | os.PathLike | Checkpoint | OneLabel,
-    at: float,
-    domain: Domain,
-    settings: AttackSettings,
-    threshold: float | None,
-) -> _Attacked:
-    """Attack an excerpt and the audio around it."""
+def _model(detector: str | os.PathLike | Checkpoint | OneLabel, threshold: float | None) -> _Model:
+    """Return a detector or a classifier, which is tried first, as the model to attack and explain."""
     from .classifiers.protocol import OneLabel
 
-    within(at, 0, 1e6, "at")
-    if not isinstance(detector, OneLabel):
-        return _attacked_song(audio, _checkpoint(detector), at, domain, settings, threshold)
-    if threshold is not None:
-        raise ConfigError(f"threshold: must be that of the OneLabel, got {quoted(threshold)}. Leave it out.")
-    return _attacked_window(audio, detector, at, domain, settings)
+    if isinstance(detector, OneLabel):
+        from .classifiers.building import check
+        from .games.models import explained_classifier
+
+        if threshold is not None:
+            raise ConfigError(f"threshold: must be that of the OneLabel, got {quoted(threshold)}. Leave it out.")
+        check(detector, type(detector.classifier).__name__)
+        attack = partial(_attacked_window, detector)
+        explained = partial(explained_classifier, detector)
+        return _Model(detector.shape, detector.classifier.sample_rate, explained, attack, detector.decision, detector.label)
+    from .games.models import explained_model
+
+    checkpoint = _checkpoint(detector)
+    network, frontend = checkpoint.detector.network(), checkpoint.detector.frontend
+    threshold = checkpoint.threshold if threshold is None else threshold
+    if threshold is None:
+        warnings.warn(f"threshold: missing in the checkpoint, so {HALF} is used. Set threshold.", stacklevel=3)
+        threshold = HALF
+    shape = frontend.excerpt_frames, frontend.n_mels
+    attack = partial(_attacked_song, network, frontend, threshold)
+    return _Model(shape, frontend.sample_rate, partial(explained_model, network), attack, threshold)
 
 
-def _attacked_window(audio: Audio, detector: OneLabel, at: float, domain: Domain, settings: AttackSettings) -> _Attacked:
+def _attacked_window(
+    detector: OneLabel, samples: np.ndarray, at: float, domain: Domain, settings: AttackSettings
+) -> dict[str, Any]:
     from .attacks.windows import attack_windows
-    from .classifiers.building import check
-    from .games.models import explained_classifier
 
     rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
-    part = _cut(_samples(audio, rate), round(at * rate), size, rate)
+    part = _cut(samples, round(at * rate), size, rate)
     name = type(detector.classifier).__name__
-    check(detector, name)
     attack = attack_windows(part, detector, settings, name=name, domain=domain, scope="excerpt", hop_seconds=1.0)
-    parts = {
+    return {
         "clean": attack.clean[0],
         "adversarial": attack.adversarial[0],
         "audio": part,
@@ -478,23 +499,21 @@ def _attacked_window(audio: Audio, detector: OneLabel, at: float, domain: Domain
         "sample_rate": rate,
         "excerpt_seconds": size / rate,
     }
-    return _Attacked(parts, lambda grid: explained_classifier(detector, grid), detector.decision, detector.label)
 
 
 def _attacked_song(
-    audio: Audio, checkpoint: Checkpoint, at: float, domain: Domain, settings: AttackSettings, threshold: float | None
-) -> _Attacked:
+    network: Network,
+    frontend: FrontEnd,
+    threshold: float,
+    samples: np.ndarray,
+    at: float,
+    domain: Domain,
+    settings: AttackSettings,
+) -> dict[str, Any]:
     from .attacks.detector import AttackedDetector
     from .attacks.song_scope import attack_song
-    from .games.models import explained_model
 
-    network, frontend = checkpoint.detector.network(), checkpoint.detector.frontend
-    threshold = checkpoint.threshold if threshold is None else threshold
-    if threshold is None:
-        warnings.warn(f"threshold: missing in the checkpoint, so {HALF} is used. Set threshold.", stacklevel=4)
-        threshold = HALF
-    samples, rate, hop = _samples(audio, frontend.sample_rate), frontend.sample_rate, frontend.hop_samples
-    n_frames = frontend.excerpt_frames
+    rate, hop, n_frames = frontend.sample_rate, frontend.hop_samples, frontend.excerpt_frames
     margin = max(0, round((ATTACKED_SECONDS - frontend.excerpt_seconds) / 2 * frontend.frames_per_second))
     first = round(at * frontend.frames_per_second)
     before = min(first, margin)
@@ -503,7 +522,7 @@ def _attacked_song(
     part = samples[first_sample - before * hop : first_sample + (n_frames + margin) * hop]
     attack = attack_song(part, AttackedDetector(network, frontend, threshold), settings, domain=domain)
     start = frontend.half_excerpt + before  # skip the silence before the song
-    parts = {
+    return {
         "clean": attack.clean_log_mel[start : start + n_frames],
         "adversarial": attack.adversarial_log_mel[start : start + n_frames],
         "audio": part,
@@ -513,12 +532,13 @@ def _attacked_song(
         "excerpt_seconds": frontend.excerpt_seconds,
         "frontend": frontend,
     }
-    return _Attacked(parts, lambda grid: explained_model(network, grid), threshold)
 
 
 def _cut(samples: np.ndarray, start: int, n: int, rate: int) -> np.ndarray:
     part = samples[start : start + n]
+    if len(samples) < n:
+        raise ConfigError(f"audio: shorter than one excerpt of {n / rate:.2f} s, got {len(samples) / rate:.2f} s. Give more.")
     if len(part) < n:
-        latest = max(0, (len(samples) - n) / rate)
+        latest = (len(samples) - n) / rate
         raise ConfigError(f"at: the excerpt ends after the audio, got {start / rate:.2f} s. Give at most {latest:.2f}.")
     return part

@@ -153,7 +153,7 @@ class Session:
         try:
             audio = load_audio(path, sample_rate=self.frontend.sample_rate)
         except CorpusError as error:  # the advice about file lists does not apply
-            message = str(error).replace(str(path), title).replace(", or remove its line from the lists", "")
+            message = str(error).replace(str(path), title).replace(", or remove the song from the corpus", "")
             raise CorpusError(message) from None
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
         if seconds < least:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ConfigError, CorpusError
+from ..errors import ConfigError, CorpusError, within
 from ..jobs.files import kind_of, replacing
 from .audio_stats import AudioStats
 
@@ -83,13 +83,19 @@ def load_audio_and_stats(
     if audio_stats.seconds < min_seconds:
         raise CorpusError(
             f"{path}: shorter than one excerpt of {min_seconds:.2f} s, got {audio_stats.seconds:.2f} s. "
-            "Remove its line from the lists."
+            "Remove the song from the corpus."
         )
-    if audio_stats.sample_rate != sample_rate:
-        import soxr  # librosa.resample also calls soxr, but importing librosa takes longer than decoding a song
+    return resampled(mono, int(audio_stats.sample_rate), sample_rate), audio_stats
 
-        mono = soxr.resample(mono, int(audio_stats.sample_rate), sample_rate, quality="HQ")
-    return mono, audio_stats
+
+def resampled(mono: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """Resample audio from one sample rate to another, in Hz, shape (n_samples,)."""
+    if rate == sample_rate:
+        return mono
+    within(rate, MIN_RATE, MAX_RATE, "sample rate of the audio")
+    import soxr  # librosa.resample also calls soxr, but importing librosa takes longer than decoding a song
+
+    return soxr.resample(mono, rate, sample_rate, quality="HQ")
 
 
 def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_rate: int) -> None:
@@ -200,7 +206,7 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
     from . import decoding
 
     if not path.is_file():
-        raise CorpusError(f"{path}: audio file is missing. Add it, or remove its line from the lists.")
+        raise CorpusError(f"{path}: audio file is missing. Add it, or remove the song from the corpus.")
     where = ""
     try:
         if kind := kind_of(path):
@@ -265,7 +271,7 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
 def _check_samples(path: Path, n_samples: int, peak: float) -> None:
     """Reject files without samples and samples that are not finite or far exceed full scale."""
     if not n_samples:
-        raise CorpusError(f"{path}: no samples. Replace it, or remove its line from the lists.")
+        raise CorpusError(f"{path}: no samples. Replace it, or remove the song from the corpus.")
     if not isfinite(peak):
         raise CorpusError(f"{path}: samples are not finite (NaN or infinite). Export the audio again.")
     if peak > MAX_PEAK:
