@@ -1,5 +1,6 @@
 """Write docs/artefacts.md from the declarations of the artefacts: python docs/artefacts.py."""
 
+import inspect
 from pathlib import Path
 
 from veracity.attacks.excerpts import Excerpts
@@ -102,7 +103,7 @@ def page() -> str:
         ]
         table = ["| name | axes | unit | meaning |", "|---|---|---|---|", *rows]
         parts.append(
-            f"## {kind.__name__}\n\n`{where}`\n\n`{kind.__module__}`: {(kind.__doc__ or '').strip()}\n\n"
+            f"## {kind.__name__}\n\n`{where}`\n\n`{kind.__module__}`: {inspect.cleandoc(kind.__doc__ or '')}\n\n"
             + "\n".join(table)
             + "\n"
         )

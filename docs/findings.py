@@ -1,15 +1,15 @@
 """Write docs/findings.md, and the findings in README, from the tables of docs/truth: python docs/findings.py.
 
-The pages are written in docs/findings.in and docs/findings_readme.in, whose numbers are not typed but read:
+The text is in docs/findings.in and docs/findings_readme.in. Its numbers are placeholders, which this script replaces:
 
-- ``{gap kind=part part=sampling}``: the rows of gap.csv that agree, in the order of panels, as mean with interval;
+- ``{gap kind=part part=sampling}``: the matching rows of gap.csv, in the order of panels, as mean with interval;
   ``show=value`` omits the interval, ``show=range`` gives the range of the rows, ``column=`` and ``digits=`` select column and
   digits,
 - ``{= name}``: the result of a function in `NUMBERS`,
 - ``{holds name}``: nothing; the claim of this sentence or heading is a condition in `CLAIMS`; if it fails, nothing is written,
 - ``{defined}``: nothing; the sentence is a definition or a citation and makes no claim about the tables.
 
-A sentence with a digit or one of `QUANTIFIERS` needs a number that is read, ``{holds}`` or ``{defined}``.
+A sentence with a typed digit or one of `QUANTIFIERS` needs ``{holds}`` or ``{defined}``.
 """
 
 import re
@@ -153,7 +153,7 @@ def verdicts(tables: Tables, **wanted: object) -> pd.Series:
 
 
 def counted(tables: Tables, control: str) -> str:
-    """Return the number of expectations of a control that hold, and the number of all."""
+    """Return the number of expectations of a control that hold, and their total number."""
     found = verdicts(tables, control=control)
     return f"{(found == 'as expected').sum()} of {len(found)}"
 
@@ -258,7 +258,7 @@ def _part(tables: Tables, name: str, column: str = "mean") -> np.ndarray:
 
 
 def _share_below(tables: Tables, score: float) -> str:
-    """Return the number of excerpts with a score of the gradient times the perturbation below a value, and of all."""
+    """Return how many excerpts score below a value with the gradient times the perturbation, and how many have a score."""
     rows = tables.rows("scores", explainer="gradient_x_perturbation").aufc_normalised.dropna()
     return f"{(rows < score).sum()} of {len(rows)}"
 
@@ -306,7 +306,7 @@ def _larger_part_depends(tables: Tables) -> bool:
 
 
 def _some_panels_are_above_chance(tables: Tables) -> bool:
-    """Return whether the intervals of LIME's fidelity are above chance in the named panels, and include it in all others."""
+    """Return whether intervals of the AUC of LIME's fidelity are above chance in the named panels only, and below in none."""
     above = []
     for fill in (MEAN, "min"):
         rows = _panels_of_fidelity(tables, fill)
@@ -317,7 +317,7 @@ def _some_panels_are_above_chance(tables: Tables) -> bool:
 
 
 def _signs_hold(tables: Tables) -> bool:
-    """Return whether intervals are above 0 with every method: of the question in each panel, of privilege in the last three."""
+    """Return whether every method has intervals above 0: for the question in each panel, for privilege in the last three."""
     question, privilege = (tables.rows("sensitivity", kind="part of the gap", what=name) for name in ("question", "privilege"))
     first = (privilege.domain == PANELS[0][0]) & (privilege.original == PANELS[0][1])
     return bool((question.low > 0).all() and (privilege[~first].low > 0).all())
@@ -359,7 +359,7 @@ def _correlated(tables: Tables) -> list[int]:
 
 
 def _nobody_closes_half(tables: Tables) -> bool:
-    """No explainer of a fill game without access to the clean excerpt closes half of the gap in any panel."""
+    """Return whether no explainer of a fill game without access to the clean excerpt closes half of the gap in any panel."""
     lime, rows = tables.scored("lime"), tables.unprivileged()
     best = [rows["mean"][(rows.domain == domain) & (rows.original == original)].max() for domain, original in PANELS]
     return bool((np.array(best) - lime < (1 - lime) / 2).all())
@@ -481,7 +481,7 @@ def render(template: str, tables: Tables) -> str:
     Raises
     ------
     SystemExit
-        When a claim does not hold, or a sentence counts and is bound to nothing.
+        If a claim does not hold, or a sentence with a typed number or a quantifier has no ``{holds}`` or ``{defined}``.
     """
     if loose := unbound(template):
         raise SystemExit(f"{loose[0]!r}: bound to no row. Read its number from a table, or add {{holds}} or {{defined}}.")
@@ -500,7 +500,7 @@ def render(template: str, tables: Tables) -> str:
 
 
 def value_of_marker(value: Callable[[re.Match], str]) -> Callable[[re.Match], str]:
-    """Return a replacement that takes the blanks before a marker away with it."""
+    """Return a replacement function that also removes the blanks before a marker."""
     return lambda match: value(PLACEHOLDER.search(match[0]))  # type: ignore[arg-type]
 
 
@@ -508,7 +508,7 @@ PLACEHOLDER_OF_NUMBERS = re.compile(r"\{(?!holds |defined\})([^{}]+)\}")
 
 
 def unbound(template: str) -> list[str]:
-    """Return the sentences and headings that count and are bound to nothing."""
+    """Return the sentences and headings with a typed number or a quantifier but without ``{holds}`` or ``{defined}``."""
     found = []
     text = template.partition("\n## References")[0]
     text = re.sub(r"```.*?```|!\[[^]]*\]\([^)]*\)|\]\([^)]*\)|`[^`{}]*`|<!--.*?-->", " ", text, flags=re.DOTALL)

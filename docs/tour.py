@@ -41,7 +41,7 @@ print(f"P(sing) of the excerpt around 5 s: {p[np.searchsorted(seconds, 5)]:.3f}"
 # %%
 result = notebook.explain(song, detector, at=5.0)
 print(result)
-print(f"signal over perturbation: {result.snr_db:.0f} dB")
+print(f"SNR: {result.snr_db:.0f} dB")
 
 # %%
 notebook.plot(result)

@@ -114,7 +114,7 @@ def test_formats_of_labels_say_the_same(tmp_path, name, text):
     ("name", "text", "message"),
     [
         ("a.txt", "1\t2\tsinging\n", "the label must be none or voice or v.*add words to corpus.words"),
-        ("a.txt", "2\t3\tvoice\n1\t2\tvoice\n", "unsorted or overlapping start before 3.0 s"),
+        ("a.txt", "2\t3\tvoice\n1\t2\tvoice\n", "unsorted or overlapping interval before 3.0 s"),
         ("a.csv", "begin,stop,label\n1,2,voice\n", "Write start and end in seconds"),
         ("a.csv", "1,2\n", "malformed"),
         ("a.csv", "", "no labels"),

@@ -185,6 +185,10 @@ IMPOSSIBLE_TOGETHER = [
         "explainers.shapley: requires the values of all masks, but lime.exact is false.",
     ),
     (
+        {"explainers": ["lime", "lime_perturbation_exact"], "lime": {"exact": False}},
+        "explainers.lime_perturbation_exact: requires the values of all masks, but lime.exact is false.",
+    ),
+    (
         {"explainers": ["lime", "grad_cam"], "model": {"predict": "json:loads"}, "stability": {"n_samples": []}},
         "explainers.grad_cam: requires layers, but",
     ),

@@ -26,7 +26,7 @@ from veracity.songs.label_files import (
         ("0 nan sing\n", "malformed"),
         ("1 0 sing\n", "end must be after the start"),
         ("0 1 sing\n2 3 nosing\n", "line 2: gap after 1.0 s, got '2 3 nosing'"),
-        ("0 2 sing\n1 3 nosing\n", "line 2: unsorted or overlapping start before 2.0 s, got '1 3 nosing'"),
+        ("0 2 sing\n1 3 nosing\n", "line 2: unsorted or overlapping interval before 2.0 s, got '1 3 nosing'"),
         ("0.5 1 sing\n", "gap after 0.0 s"),
         ("0 1_0 sing\n", "Write start and end in seconds"),
         ("0 \uff11 sing\n", "Write start and end in seconds"),
@@ -50,7 +50,7 @@ def test_labels_that_cannot_be_used(tmp_path, text, message):
 
 
 def test_missing_labels(tmp_path):
-    with pytest.raises(CorpusError, match=r"song.lab: file is missing in the corpus"):
+    with pytest.raises(CorpusError, match=r"song.lab: file is missing from the corpus"):
         read_labels(tmp_path / "song.lab")
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_text_is_told(tmp_path, content):
 
 def test_what_is_no_file_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "song.lab")
-    with pytest.raises(CorpusError, match=r"song.lab: file is missing in the corpus"):
+    with pytest.raises(CorpusError, match=r"song.lab: file is missing from the corpus"):
         read_labels(tmp_path / "song.lab")
 
 

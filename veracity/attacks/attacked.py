@@ -51,7 +51,7 @@ class Attacked(ABC):
 
     @abstractmethod
     def exact(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits of inputs in float32.
+        """Return the logits and the representation of inputs in float32.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ from .settings import CPU_EXCERPTS, DOMAINS, AttackSettings, Domain, Precision
 
 
 class AttackedExcerpts(Attacked):
-    """Excerpts of a song as the items of an attack; perturbations without a gradient remain 0.
+    """Excerpts of a song as the items of an attack; values with a zero gradient are not perturbed.
 
     Parameters
     ----------

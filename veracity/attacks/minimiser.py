@@ -174,7 +174,7 @@ def _step(sign: Tensor, moments: tuple[Tensor, Tensor], n_updates: int, settings
     """Return the step that is subtracted from the perturbation; it may overwrite `sign`."""
     if settings.update_rule == "sign":
         return sign.mul_(settings.eta)
-    # Adam with its default constants, not that of torch, because flipped perturbations must not change.
+    # Adam with the default constants; torch's Adam would also update items that are already flipped.
     mean, square = moments[0].lerp_(sign, 0.1), moments[1].lerp_(sign**2, 0.001)
     scale = (square / (1 - 0.999**n_updates)).sqrt_().add_(1e-8)
     return (mean / (1 - 0.9**n_updates)).mul_(settings.eta).div_(scale)

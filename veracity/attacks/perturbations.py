@@ -1,6 +1,6 @@
 """Results of attacks: one perturbation for a song or one for each excerpt (stage ``perturbations``).
 
-The module requires only NumPy and h5py, so that tables are computed without loading torch.
+The module requires only NumPy and h5py, so that tables can be computed without loading torch.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Perturbed quantities of a song (samples or magnitudes), and the computation of its log-mel frames in chunks.
 
-Frames are counted from the start of the silence of half an excerpt before the song. Excerpt ``i`` therefore consists of the
+Frame 0 is the first of the silence, half an excerpt long, before the song. Excerpt ``i`` therefore consists of the
 frames ``i : i + excerpt_frames``. Adjacent chunks overlap by one frame less than an excerpt, so that each excerpt is completely
 inside one chunk.
 """

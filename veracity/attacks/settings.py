@@ -10,10 +10,10 @@ UpdateRule = Literal["adam", "sign"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 Step = Annotated[float, between(1e-12, 1e6)]
 Weight = Annotated[float, between(1e-12, 1e12)]
-# Sizes of chunks. A chunk on a CPU thread should fit the cache: chunks of 1024 frames took a quarter less time than those of
+# Sizes of chunks. A chunk on a CPU thread should fit in the cache: chunks of 1024 frames took a quarter less time than those of
 # 4096. A chunk on a GPU should be large enough to use all of its units.
 CPU_CHUNK_FRAMES, GPU_CHUNK_FRAMES = 1024, 4096
-CPU_EXCERPTS = 8  # excerpts of a chunk in scope excerpt; a GPU processes all at once
+CPU_EXCERPTS = 8  # excerpts per chunk in scope excerpt; a GPU processes all at once
 
 
 def n_cpu_chunks(n_frames: int) -> int:

@@ -1,9 +1,9 @@
 """Attacks on user-supplied classifiers, which use only the interface `veracity.classifiers.protocol.Classifier`.
 
 The excerpts of a song are equidistant. In scope ``song`` they form the single item of an attack. On the waveform, overlapping
-excerpts share the perturbation of their common samples. Representations are computed for each excerpt, so that each has a
-separate perturbation. The attack then differs from scope ``excerpt`` only in that all excerpts are updated until all are
-flipped.
+excerpts share the perturbation of their common samples. In the domain ``spectrogram``, each excerpt has a
+separate perturbation. The attack then differs from scope ``excerpt`` in that all excerpts are updated until all are flipped,
+and in that `alpha` weights the mean of their losses instead of each loss.
 """
 
 import zlib
@@ -85,7 +85,7 @@ class _Windows(Attacked):
 
 
 def _answers(model: OneLabel) -> list[float]:
-    """Return the logits for the excerpts of a trial, by which a saved state identifies the model."""
+    """Return the logits of the trial excerpts, which identify the model of a saved state."""
     audio = trial_excerpts(model.classifier.excerpt_samples)
     with torch.no_grad():
         return [round(float(logit), 3) for logit in model.logit(model.representation(audio))]
@@ -185,7 +185,7 @@ def _starts(n_samples: int, model: OneLabel, hop_seconds: float, name: str) -> n
     starts = np.arange(0, n_samples - size + 1, max(1, round(hop_seconds * rate)))
     if not len(starts):
         raise ConfigError(
-            f"attacks.seconds: shorter than an excerpt of {name} of {size / rate:.2f} s, got {n_samples / rate:.2f} s. "
+            f"attacks.seconds: shorter than an excerpt of {name} ({size / rate:.2f} s), got {n_samples / rate:.2f} s. "
             "Raise it, or leave the song out."
         )
     return starts

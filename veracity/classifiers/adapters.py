@@ -1,4 +1,4 @@
-"""Adapters that turn a ``torch.nn.Module`` on log-mel spectrograms or on waveforms into a classifier."""
+"""Adapters that turn a ``torch.nn.Module`` for log-mel spectrograms or waveforms into a classifier."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from ..songs.frontend import FrontEnd, excerpt_magnitudes, log_mel
 
 
 class MelClassifier:
-    """Classifier from a module on log-mel spectrograms, (n, excerpt_frames, n_mels) to (n,) or (n, n_labels).
+    """Classifier from a module that maps log-mel spectrograms, (n, excerpt_frames, n_mels), to logits, (n,) or (n, n_labels).
 
     The spectrogram is the natural logarithm of mel magnitudes.
 
@@ -65,16 +65,16 @@ class MelClassifier:
 
 
 class WaveformClassifier:
-    """Classifier from a module on waveforms, (n, excerpt_samples) to (n,) or (n, n_labels).
+    """Classifier from a module that maps waveforms, (n, excerpt_samples), to logits, (n,) or (n, n_labels).
 
     The segmented representation is the complex short-time Fourier transform of the excerpt. Masks act on it, and the inverse
-    transform gives the masked waveform for the module. The fill "zero" is silence. The fills "mean" and "min" replace all
+    transform gives the masked waveform for the module. The fill "zero" is silence. The fills "mean" and "min" replace
     magnitudes by the mean or minimum magnitude of the excerpt and keep the phase.
 
     Parameters
     ----------
     module : nn.Module or callable
-        Model on waveforms. A module is put into evaluation mode.
+        Model for waveforms, which is put into evaluation mode if it is a module.
     labels : sequence of str
         Names of the labels, in the order of the logits.
     sample_rate : int
@@ -139,8 +139,8 @@ class WaveformClassifier:
 def _logits(module: Any, x: Tensor) -> Tensor:
     """Return the logits of a module for a batch, in float32 or float64; an axis of a single label is removed.
 
-    The batch is converted to the precision of the module's weights. Of results with a field ``logits``, as those of
-    transformers, this field is used.
+    The batch is converted to the precision of the module's weights. If the result has a field ``logits``, as in
+    transformers, that field is used.
     """
     weights = (weight for weight in module.parameters() if weight.is_floating_point()) if isinstance(module, nn.Module) else ()
     if (weight := next(iter(weights), None)) is not None:

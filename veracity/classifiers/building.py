@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
-# Names of gradient functions of rearrangements and conversions.
+# Names of gradient functions that only rearrange or convert values.
 MOVES = re.compile("Select|Squeeze|Unsqueeze|View|Reshape|Slice|Index|Unsafe|Alias|ToCopy|Clone|Transpose")
 
 
@@ -47,7 +47,7 @@ class ModelSettings:
 
 
 def trial_excerpts(n_samples: int) -> "Tensor":
-    """Return four unlike excerpts for trying classifiers, shape (4, n_samples); always the same values.
+    """Return four different excerpts for testing classifiers, shape (4, n_samples); always the same values.
 
     They are quiet noise, loud noise, a loud chord that decays, and bursts of noise.
     """
@@ -138,7 +138,7 @@ def check(model: OneLabel, named: str, source: Path | None = None) -> None:
     named : str
         Name of the classifier in error messages.
     source : Path, optional
-        File of the classifier, whose lines error messages name.
+        File of the classifier, for line numbers in error messages.
 
     Raises
     ------
@@ -156,8 +156,7 @@ def check(model: OneLabel, named: str, source: Path | None = None) -> None:
     if not isinstance(x, torch.Tensor) or x.ndim != 3 or len(x) != len(audio):
         found = f"shape {tuple(x.shape)}" if isinstance(x, torch.Tensor) else type(x).__name__
         raise ConfigError(
-            f"{named} must represent {len(audio)} excerpts in the shape ({len(audio)}, n_frames, n_bands), got {found}. "
-            "Return this shape."
+            f"{named} must return representations of shape ({len(audio)}, n_frames, n_bands), got {found}. Return this shape."
         )
     cure = "Accept batches of excerpts; if the module expects another shape, wrap it in a module that adds or removes axes"
     with _reported(f"{named} fails to classify representations of shape {tuple(x.shape)}", cure, source):
@@ -197,7 +196,7 @@ def _check_logits(raw: "Tensor", named: str) -> None:
 
 
 def _last_function(result: "Tensor") -> str:
-    """Return the name of the function that computed a tensor, without rearrangements and conversions."""
+    """Return the name of the function that computed a tensor, ignoring rearrangements and conversions."""
     node = result.grad_fn
     while node is not None and MOVES.match(node.name()):
         node = node.next_functions[0][0]

@@ -1,7 +1,7 @@
 """Interface of user-supplied classifiers: from audio to a segmented representation, and from there to logits.
 
 A classifier is any object with the attributes and methods of `Classifier`. `veracity.classifiers.adapters` creates one from a
-``torch.nn.Module``. All methods take batches of excerpts of one length and must be differentiable.
+``torch.nn.Module``. All methods take batches of excerpts of equal length and must be differentiable.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class OneLabel:
 
     @property
     def decision(self) -> float:
-        """Decision threshold for the probability of `logit`."""
+        """Decision threshold for the sigmoid of `logit`."""
         return 0.5 if self.threshold == ARG_MAX else float(self.threshold)
 
     @property

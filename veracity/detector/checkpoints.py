@@ -182,7 +182,7 @@ def _found_weights(content: Any, path: str | os.PathLike) -> dict[Any, Any]:
             )
         weights = weights[keys[0]] if keys else None
     if not isinstance(weights, dict) or not weights:
-        raise CheckpointError(f"{path}: contains no dictionary of weights. Give a .pt with the detector's state dictionary.")
+        raise CheckpointError(f"{path}: contains no dictionary of weights. Give a .pt file with the state dictionary.")
     first = next((name for name in weights if isinstance(name, str) and name.endswith("conv1.weight")), "")
     prefix = first.removesuffix("conv1.weight")
     if all(isinstance(name, str) and name.startswith(prefix) for name in weights):
@@ -207,12 +207,10 @@ def _detector(
 def _check_fit(state: dict[Any, Any], expected: dict[str, Tensor], architecture: Architecture, path: str | os.PathLike) -> None:
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise CheckpointError(
-                f"{path}: contains no dictionary of weights with names, got {quoted(name)}. Give another file."
-            )
+            raise CheckpointError(f"{path}: must contain a dictionary of named weights, got {quoted(name)}. Give another file.")
         if (kind := _strange_kind(name, tensor)) is not None:
             raise CheckpointError(
-                f"{path}: weights must be dense floating-point numbers, got {kind} in {shortened(name)}. Save those of the "
+                f"{path}: weights must be dense floating-point tensors, got {shortened(name)} ({kind}). Save those of the "
                 "trained detector in this form."
             )
     used = {name for name in expected if architecture.layers == "ismir2016" or "_16" not in name}
@@ -243,7 +241,7 @@ def _strange_kind(name: str, tensor: Tensor) -> str | None:
 
 
 def _converted(name: str, tensor: Tensor, expected: Tensor, path: str | os.PathLike) -> Tensor:
-    """Return weights in the precision of the detector, or raise CheckpointError if they are not valid in it."""
+    """Return weights in the expected type, or raise CheckpointError if they are not finite or a variance is negative."""
     converted = tensor.detach().to(expected.dtype)
     if not torch.isfinite(converted).all():
         raise CheckpointError(f"{path}: weights of {name} are not finite. Train again, or give another file.")

@@ -1,8 +1,8 @@
 """Convolutions with fixed weights, differentiable with respect to their input only.
 
-The attacks pass through a trained detector hundreds of times. Three measures reduce their cost (`benchmarks/attacks.py`
-measures the sum). Gradients of weights are not computed, and images are stored channels last. The two layers for which general
-convolutions are slow are matrix products: the single-channel input layer, and the layer whose kernel spans all bands.
+The attacks pass through a trained detector hundreds of times. Three optimisations reduce their cost (`benchmarks/attacks.py`
+measures the total effect). Gradients of weights are not computed, and images are stored channels last. Matrix products replace
+two slow convolutions: the layer whose kernel spans all bands, and the gradient of the single-channel input layer.
 """
 
 from typing import Any

@@ -33,7 +33,7 @@ def flipped(p_sing: Any, threshold: float, was_sing: Any) -> Any:
     threshold : float
         Decision threshold for P(sing).
     was_sing : bool, ndarray or Tensor
-        Decision before, broadcast to `p_sing`.
+        Previous decision, broadcast to `p_sing`.
 
     Returns
     -------
@@ -65,7 +65,7 @@ class Flip:
 
     @property
     def sign(self) -> int:
-        """1 if larger P(sing) is evidence for the label, otherwise -1."""
+        """1 if a larger P(sing) is evidence for the label, otherwise -1."""
         return towards(self.label)
 
     def has_flipped(self, p_sing: Any) -> Any:

@@ -73,7 +73,7 @@ class Detector(nn.Module):
         return convolution.weight, convolution.bias
 
     def forward(self, log_mel: Tensor) -> Tensor:
-        """Compute logits, where batch norms and dropout follow the mode of the module.
+        """Compute logits; batch norms and dropout follow the mode of the module.
 
         Parameters
         ----------

@@ -101,7 +101,7 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
+        """Precision of the standardisation and, unless the network is `lowered`, of the weights."""
         return self.mean.dtype
 
     def standardise(self, log_mel: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class Predictions:
 
     detector: str = note("name of the detector")
     threshold: float = note("sing is P(sing) > threshold")
-    threshold_source: str = note("configured, or tuned on the validation songs")
+    threshold_source: str = note("given, the checkpoint's own, or tuned on N validation songs")
     songs: dict[str, SongPrediction] = note("one group per song")
 
 
@@ -193,7 +193,7 @@ def predict_excerpts(
     parts = []
     with torch.inference_mode():
         for start in range(0, len(excerpts), batch):
-            part = excerpts[start : start + batch]  # copied: a model may work in place, torch needs contiguous writable memory
+            part = excerpts[start : start + batch]  # copied: a model may work in place; torch needs contiguous writable memory
             copied = part.clone() if isinstance(part, torch.Tensor) else torch.as_tensor(part.copy())
             parts.append(predict_logits(copied).cpu().numpy())
     return probability(np.concatenate(parts)) if parts else np.zeros(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..errors import CheckpointError
 from ..jobs.provenance import file_digest
 
-PRETRAINED = "pretrained"  # its name in place of the path of a checkpoint
+PRETRAINED = "pretrained"  # name of this detector, given in place of a checkpoint path
 WEIGHTS = Path(__file__).with_name("pretrained.pt")
 DIGEST = "d9b5f20e3eac41d6"
 

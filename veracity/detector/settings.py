@@ -16,7 +16,7 @@ Batch = Annotated[int, between(2, 10_000)]
 DecayEvery = Annotated[int, between(1, 10**9)]
 Change = Annotated[float, between(0, 0.9)]
 
-# Number of excerpts in one shard of a batch (`veracity.detector.shards`), so that a shard fits into the cache. Eight such
+# Number of excerpts in one shard of a batch (`veracity.detector.shards`), so few that a shard fits in the cache. Eight such
 # shards take less time than 32 excerpts at once, even on a single thread.
 SHARD_EXCERPTS = 4
 

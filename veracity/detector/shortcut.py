@@ -1,4 +1,4 @@
-"""Detector with a planted shortcut, trained to predict "sing" exactly where a short tone sounds.
+"""Detector with a planted shortcut, trained to predict "sing" exactly when an excerpt contains a short tone.
 
 The cause of each decision is known by construction, so the detector is a control for explainers. It does not detect singing.
 torch is imported only where a detector is trained, so that the settings can be used without it.
@@ -73,7 +73,7 @@ class ShortcutSettings:
         Raises
         ------
         ConfigError
-            If the mel band does not exist, or the tone does not fit in one segment with the overlapping windows.
+            If the mel band does not exist, or the tone and the windows that overlap it do not fit in one segment.
         """
         if self.mel >= frontend.n_mels:
             raise ConfigError(
@@ -84,7 +84,7 @@ class ShortcutSettings:
         if n > held:
             most = max(0, held) / frontend.sample_rate
             raise ConfigError(
-                f"controls.shortcut.seconds: must fit in one segment with the overlapping windows, got {plain(self.seconds)}. "
+                f"controls.shortcut.seconds: tone and overlapping windows must fit in one segment, got {plain(self.seconds)}. "
                 f"Give at most {math.floor(1000 * most) / 1000}, or lower lime.n_time."
             )
         return n
@@ -137,7 +137,7 @@ def train_shortcut(detector: "Detector", songs: Sequence[np.ndarray], shortcut: 
     Returns
     -------
     Checkpoint
-        Detector in evaluation mode. Its threshold is the midpoint between the median logits with and without the tone.
+        Detector in evaluation mode. Its threshold is P(sing) midway between the median logits with and without the tone.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def train_shortcut(detector: "Detector", songs: Sequence[np.ndarray], shortcut: 
 
     with Progress(shortcut.n_updates, "training on the shortcut") as progress:
         for update in range(shortcut.n_updates):
-            # The names in random streams are never changed, because they determine the trained weights.
+            # The names of random streams must never change, because they determine the trained weights.
             torch.manual_seed(seed_for(seed, "planted cue dropout", update))
             excerpts = without_and_with(rng_for(seed, "planted cue", update), half)
             train_step(trained, optimiser, excerpts, target, shortcut.learning_rate)

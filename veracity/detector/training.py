@@ -98,7 +98,7 @@ def train(
     """
     _check_labels(data.labels)
     settings, saved = data.settings, saved or SavedState()
-    # Includes the initial weights, because a factorisation on two threads rounds differently.
+    # The initial weights are computed in this block, because their factorisation rounds differently on more threads.
     with workers(threads, device) as pool, free_memory_kept():
         run = _Training(data, architecture, seed, device, curve_every, pool)
         if (state := saved.restore(run.identity(data))) is not None:
@@ -198,7 +198,7 @@ class _Training:
             self.sums.zero_()
 
     def finish_norms(self, data: TrainingData) -> None:
-        """Replace the running averages of the batch norms by the statistics of the final weights over clean excerpts."""
+        """Replace the running averages of the batch norms by the statistics of the final weights without augmentation."""
         norms = self.detector.eval().norms[1:]  # the first one standardises the input
         momenta = [norm.momentum for norm in norms]
         for norm in norms:

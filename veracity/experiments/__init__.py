@@ -1,6 +1,6 @@
 """Experiments of the paper on the adversarial excerpts of one song, and evaluations that require all masks.
 
-Each module contains the artefact of one stage and the function ``compute``, which returns it. Random generators are derived
+Most modules contain the artefact of one stage and the function ``compute``, which returns it. Random generators are derived
 from song, domain and excerpt, so that further excerpts or songs do not change the results of others.
 """
 

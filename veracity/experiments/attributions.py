@@ -25,7 +25,7 @@ class Attributions:
     """
 
     explainer: str = note("name of the explainer")
-    fill: str = note("content of switched-off segments; clean: the perturbation game")
+    fill: str = note("content of switched-off segments; clean: the perturbation game; empty for stored attributions")
     privileged: bool = note("whether the explainer has access to the clean excerpt")
     signed: bool = note("whether a positive weight means evidence for the label")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
@@ -46,7 +46,7 @@ class Attributions:
     positive_by_norm: np.ndarray = array(
         "excerpt", unit="1", of=bool, doc="whether the same number of segments by norm flips the label"
     )
-    noted_names: np.ndarray = array("noted", unit="name", doc="diagnostics that the explainer returned")
+    noted_names: np.ndarray = array("noted", unit="name", doc="names of the diagnostics that the explainer noted")
     noted: np.ndarray = array("excerpt", "noted", unit="the explainer's", doc="values of the diagnostics, NaN if missing")
 
 
@@ -174,5 +174,5 @@ def _stored(explainer: ExplainerSettings, excerpts: Excerpts, n_segments: int, d
     if weights.shape != (n, n_segments) or weights.dtype.kind not in "fiu":
         raise ConfigError(f"{path}: weights do not match the excerpts, got shape {weights.shape}, {weights.dtype}. {cure}.")
     if not np.array_equal(starts, excerpts.start_frame):
-        raise ConfigError(f"{path}: start_frame does not match the excerpts, got {starts.tolist()[:5]} first. {cure}.")
+        raise ConfigError(f"{path}: start_frame does not match the excerpts, got {starts.tolist()[:5]} (first values). {cure}.")
     return weights

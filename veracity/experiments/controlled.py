@@ -1,8 +1,8 @@
 """Controls: explanations whose correct answer or chance level is known by construction (stage ``controlled``).
 
 ``confined``: attacks that may change only a few segments of an excerpt. ``shortcut``: a detector trained to decide by a tone in
-one segment. ``random_weights``: the excerpts of the study, explained for an untrained detector and scored against the flip sets
-of the trained detector. ``grid_...``: the experiment of the study on other grids.
+one segment. ``random_weights``: excerpts of the main experiments, explained for an untrained detector and scored against the
+flip sets of the trained detector. ``grid_...``: the same excerpts on other grids.
 
 References
 ----------
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 SHORTCUT = "shortcut"
 CONTROLS = ("confined", SHORTCUT, "random_weights")  # in addition to other grids
-KNOWN_CAUSE = ("confined", SHORTCUT)  # controls with a planted cause in audio; all others use the excerpts of the study
+KNOWN_CAUSE = ("confined", SHORTCUT)  # controls with a planted cause in audio; all others use those of the main experiments
 GRID, SHIFTED = "grid_", "shifted"
 NOSING = LABELS[0]
 
@@ -67,18 +67,21 @@ class Controlled:
     cause: np.ndarray = array(
         "excerpt", "segment", unit="1", of=bool, doc="segments that contain the planted cause; none in controls without one"
     )
-    outside: np.ndarray = array("excerpt", unit="ln magnitude", doc="largest difference outside these segments")
+    outside: np.ndarray = array(
+        "excerpt", unit="ln magnitude", doc="largest change outside the segments of the cause; NaN without a cause"
+    )
     recall: np.ndarray = array(
         "explainer",
         "excerpt",
         unit="1",
-        doc="share of the segments with the cause among the same number of top segments; NaN without a cause",
+        doc="share of the segments with the cause that are among the same number of top segments; NaN without a cause",
     )
     aufc_normalised: np.ndarray = array(
         "explainer",
         "excerpt",
         unit="1",
-        doc="normalised area under the flip curve: 0 for a random ranking, 1 for the best; NaN if all rankings score the same",
+        doc="normalised area under the flip curve: 0 for a random ranking, 1 for the best; "
+        "NaN if all rankings score the same or not all masks are known",
     )
 
 
@@ -93,8 +96,8 @@ class Case:
     cause : ndarray of bool, shape (n_excerpts, n_segments)
         Segments in which the cause was planted; all False without a planted cause.
     n_tried : int
-        Number of excerpts in which the cause was planted, including those that did not flip. Without a planted cause, the
-        number of excerpts.
+        Number of excerpts in which the cause was planted, including those whose label did not flip. Without a planted cause,
+        the number of excerpts.
     truth : sequence of ndarray of bool, shape (2**n_segments,), or None
         Whether each mask of the perturbation flips the label, for each excerpt. If None, the default, the explained model
         determines it.
@@ -107,7 +110,7 @@ class Case:
 
 
 def stream_of(control: str) -> str:
-    """Return the name of a control in random streams; it is never changed, because it determines numbers."""
+    """Return the name of a control in random streams; it must not change, because random numbers depend on it."""
     return "cue" if control == SHORTCUT else control
 
 
@@ -117,9 +120,10 @@ def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: in
     Parameters
     ----------
     control : str
-        Name of the control. ``grid_4x5`` and ``grid_shifted`` specify a grid; all other controls use that of the study.
+        Name of the control. Names such as ``grid_4x5`` (time x frequency) and ``grid_shifted`` specify a grid. All other
+        controls use the grid of `lime_settings`.
     lime_settings : LimeSettings
-        Settings with the grid of the study.
+        Settings of LIME, including its grid.
     n_frames, n_mels : int
         Shape of an excerpt.
 
@@ -138,7 +142,7 @@ def grid_of(control: str, lime_settings: LimeSettings, n_frames: int, n_mels: in
 
 
 def study_case(excerpts: Excerpts, per_direction: int, n_segments: int, flips: Flips | None = None) -> Case:
-    """Return the first excerpts of each direction of the study as a case without a planted cause.
+    """Return the first excerpts of each direction as a case without a planted cause.
 
     Parameters
     ----------
@@ -149,7 +153,7 @@ def study_case(excerpts: Excerpts, per_direction: int, n_segments: int, flips: F
     n_segments : int
         Number of segments of the grid.
     flips : Flips, optional
-        Flip sets of the excerpts, which determine the truth instead of the explained model.
+        Flip sets of the excerpts, used as the truth instead of those of the explained model.
 
     Returns
     -------
@@ -226,12 +230,12 @@ def confined_case(
     per_direction : int
         Largest number of excerpts to keep for each direction.
     rng : Generator
-        Source of the excerpts and of the segments.
+        Generator that draws the excerpts and the segments.
 
     Returns
     -------
     Case
-        The excerpts that flip, with the attacked segments.
+        The excerpts whose label flips, with the attacked segments.
 
     Raises
     ------
@@ -268,7 +272,7 @@ def shortcut_case(
     largest: int,
     rng: np.random.Generator,
 ) -> Case:
-    """Add a tone to one segment of random excerpts, and keep those in which it flips the trained detector to "sing".
+    """Add a tone to one segment of random excerpts, and keep those in which it flips the decision to "sing".
 
     Parameters
     ----------
@@ -285,12 +289,12 @@ def shortcut_case(
     largest : int
         Largest number of excerpts to keep.
     rng : Generator
-        Source of the excerpts and of the segments.
+        Generator that draws the excerpts and the segments.
 
     Returns
     -------
     Case
-        The excerpts that flip, with the segment of the tone.
+        The excerpts whose label flips, with the segment of the tone.
     """
     import torch
 
@@ -519,7 +523,10 @@ def _ranked(
 
 
 def _areas(rankings: Sequence[np.ndarray], flips: np.ndarray | None) -> list[float]:
-    """Return the normalised area under the flip curve of each ranking; NaN if the flips are unknown or not scored."""
+    """Return the normalised area under the flip curve of each ranking; NaN if undefined.
+
+    It is undefined if the flips are unknown, the empty set flips, or the full set does not.
+    """
     if flips is None or not flips[-1] or flips[0]:
         return [np.nan] * len(rankings)
     truth = scoring.truth_of(flips)

@@ -108,7 +108,7 @@ def compute(
     inside = padded_log_mel[half : len(padded_log_mel) - half]
     start = _first_nosing(inside, n_frames, model.p_sing, threshold, rng)
     if start is None:
-        log.warning("%s: no excerpt is predicted no sing, so nothing can be drawn", song)
+        log.warning('%s: no excerpt is predicted "no sing", so nothing can be drawn', song)
         return _no_drawing(padded_log_mel.shape[1])
     excerpt = np.ascontiguousarray(inside[start : start + n_frames])
     # Shapes are tried one by one in random order, because the broadest shape would otherwise always be chosen.
@@ -171,7 +171,7 @@ def _first_nosing(
     rng: np.random.Generator,
     batch: int = 32,
 ) -> int | None:
-    """Return the first frame of a random "no sing" excerpt, or None if there is none."""
+    """Return the start frame of a random "no sing" excerpt, or None if there is none."""
     starts = rng.permutation(len(frames) - n_frames + 1)
     for part in np.array_split(starts, max(1, len(starts) // batch)):
         nosing = ~is_sing(predict(np.stack([frames[s : s + n_frames] for s in part])), threshold)

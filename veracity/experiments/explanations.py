@@ -51,7 +51,7 @@ class Explanations:
         "excerpt",
         "segment",
         unit="rank",
-        doc="ranking beginning with the smallest set that keeps the adversarial decision, each part ordered by Shapley value",
+        doc="weights that rank the smallest set that keeps the adversarial decision first, each part ordered by Shapley value",
     )
     smallest_set_size: np.ndarray = array(
         "fill", "excerpt", unit="segments", doc="size of that set, 0 if the fill alone keeps the decision, NaN if there is none"
@@ -68,7 +68,7 @@ class Explanations:
         "excerpt",
         "order",
         unit="probability^2",
-        doc="variance over all masks by order of interaction, 1 first",
+        doc="variance over all masks by order of interaction, starting with order 1",
     )
     audit: np.ndarray = array("input", "fill", "excerpt", unit="probability", doc="largest difference from direct evaluation")
 
@@ -78,7 +78,7 @@ class Explanations:
         Parameters
         ----------
         name : str
-            Name of the field.
+            Name of a field with the axes input and fill.
         input : {"adversarial", "clean"}
             Explained excerpts, "adversarial" by default.
         fill : str
@@ -183,7 +183,7 @@ def _keep_adversarial(
     flip: Flip,
     ties: np.random.Generator,
 ) -> None:
-    """Store the values that are computed for adversarial excerpts only: logits, smallest flip set, and additive share."""
+    """Store the values that are computed for adversarial excerpts only: weights of the logit, smallest set, additive share."""
     p = probability(logits)
     arrays["lime_logit"][game] = lime.fit_all(logits, settings).weights
     arrays["shapley_logit"][game] = solution_concepts.shapley(logits)

@@ -22,7 +22,7 @@ from .perturbation_games import check_same_model, first_masks, mask_index, norm_
 RANDOM_SETS = 32  # random sets of each size, if not all masks can be evaluated
 TOP_SEGMENTS = 3  # number of segments in the paper's Table 1, up to which logits are stored
 WEIGHTS = ("shapley", "shapley_logit", "banzhaf", "banzhaf_logit", "lime", "lime_logit")
-SEARCH_BUDGET = 8192  # sets that a search may evaluate for an excerpt, the number of samples of LIME
+SEARCH_BUDGET = 8192  # sets that a search may evaluate for an excerpt, as many as LIME has samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class AllSets:
     smallest_sets: np.ndarray = array("set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts")
     smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="index of the excerpt of each set")
     n_minimal_sets: np.ndarray = array(
-        "excerpt", "size", unit="sets", of=int, doc="inclusion-minimal flip sets of 0, 1, 2, ... segments"
+        "excerpt", "size", unit="sets", of=int, doc="number of inclusion-minimal flip sets of 0, 1, 2, ... segments"
     )
     core: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="whether the segment is in every smallest flip set")
     necessary: np.ndarray = array(
@@ -105,7 +105,7 @@ class TriedSets:
 
 @dataclass(frozen=True, kw_only=True)
 class Flips:
-    """Flips of the label by segments that LIME, the norm, or all possible sets select."""
+    """Flips of the label by the segments that LIME or the norm selects, and by all (or the tried) sets."""
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments in LIME")
@@ -124,7 +124,11 @@ class Flips:
         "fill", "method", "excerpt", unit="segments", doc="number of segments that LIME weights in favour of the label"
     )
     positive_by_lime: np.ndarray = array(
-        "fill", "method", "excerpt", unit="1", doc="whether all segments that LIME weights in favour together flip the label"
+        "fill",
+        "method",
+        "excerpt",
+        unit="1",
+        doc="whether all segments that LIME weights in favour of the label flip it together",
     )
     positive_by_norm: np.ndarray = array(
         "fill", "method", "excerpt", unit="1", doc="whether the same number of segments by norm flips the label"

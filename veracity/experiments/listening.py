@@ -46,8 +46,8 @@ TITLES = {
     "best": "smallest flip set",
 }
 PEAK = 0.5  # peak of amplified sounds, relative to full scale
-MAX_DB = 60.0  # largest gain in dB; weaker perturbations are negligible
-FULL_SCALE = 2**15 - 1  # largest sample of 16 bits
+MAX_DB = 60.0  # largest gain in dB; perturbations that need more are negligible
+FULL_SCALE = 2**15 - 1  # largest value of a 16-bit sample
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def sounds_of(
 
 
 def audible_part(audio: np.ndarray, first: int, frontend: FrontEnd) -> np.ndarray:
-    """Return the samples in the windows of an excerpt; beyond the ends, the song is reflected as by the front end.
+    """Return the samples in the windows of an excerpt; beyond the ends, the song is reflected as in the front end.
 
     Parameters
     ----------

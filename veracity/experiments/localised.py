@@ -33,17 +33,17 @@ class Localised:
     evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
     fill: str = note("content of switched-off segments")
     methods: np.ndarray = array("method", unit="name", doc="sampled or exact LIME")
-    k_tried: np.ndarray = array("k", unit="segments", of=int, doc="tested numbers of segments")
+    k_tried: np.ndarray = array("k", unit="segments", of=int, doc="values of k that were tested")
     n_excerpts: int = note("number of excerpts for each k")
-    k: np.ndarray = array("row", unit="segments", of=int, doc="segments that hold the perturbation")
+    k: np.ndarray = array("row", unit="segments", of=int, doc="number of segments that contain the perturbation")
     excerpt: np.ndarray = array("row", unit="1", of=int, doc="index of the excerpt")
     original: np.ndarray = array("row", unit="label", doc="sing or nosing: the decision on the clean excerpt")
-    kept: np.ndarray = array("row", unit="mask index", of=int, doc="the segments that hold the perturbation")
+    kept: np.ndarray = array("row", unit="mask index", of=int, doc="the segments that contain the perturbation")
     p_sing: np.ndarray = array("row", unit="probability", doc="P(sing) of the partly perturbed excerpt")
     weights: np.ndarray = array("method", "row", "segment", unit="probability", doc="LIME weights")
     fidelity: np.ndarray = array("method", "row", unit="1", doc="weighted R^2 of the surrogate")
     n_found: np.ndarray = array("method", "row", unit="segments", doc="number of the k segments among LIME's top k")
-    found_flips: np.ndarray = array("method", "row", unit="1", doc="whether the identified segments suffice to flip the label")
+    found_flips: np.ndarray = array("method", "row", unit="1", doc="whether these n_found segments suffice to flip the label")
     n_needed: np.ndarray | None = array(
         "row", unit="segments", doc="size of the smallest flip sets within the k segments", optional=True
     )
@@ -83,7 +83,7 @@ def compute(
     settings : LimeSettings
         Settings of LIME, including the grid.
     k_tried : sequence of int
-        Numbers of segments.
+        Values of k to test.
     seed : int
         Seed of the run.
     song : str
@@ -150,7 +150,7 @@ class Confined:
 
 @dataclass(frozen=True)
 class PerturbedExcerpt:
-    """Excerpt whose perturbation is confined, with everything that judges a ranking.
+    """Excerpt whose perturbation is confined, with everything needed to score a ranking.
 
     Attributes
     ----------

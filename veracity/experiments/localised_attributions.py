@@ -22,14 +22,14 @@ class LocalisedAttributions:
     """Recovery by one explainer of the confined perturbations of `Localised`, with the same rows."""
 
     explainer: str = note("name of the explainer")
-    k: np.ndarray = array("row", unit="segments", of=int, doc="segments that hold the perturbation")
+    k: np.ndarray = array("row", unit="segments", of=int, doc="number of segments that contain the perturbation")
     excerpt: np.ndarray = array("row", unit="1", of=int, doc="index of the excerpt")
     original: np.ndarray = array("row", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     ranking: np.ndarray = array(
         "row", "rank", unit="segment", of=int, doc="segments in order of decreasing weight, ties in random order"
     )
     n_found: np.ndarray = array("row", unit="segments", doc="number of the k segments among the explainer's top k")
-    found_flips: np.ndarray = array("row", unit="1", doc="whether the identified segments suffice to flip the label")
+    found_flips: np.ndarray = array("row", unit="1", doc="whether these n_found segments suffice to flip the label")
     n_needed: np.ndarray = array("row", unit="segments", doc="size of the smallest flip sets within the k segments, or NaN")
     needed_found: np.ndarray = array(
         "row", unit="1", doc="share of the best-matched smallest flip set that is in the explainer's top k, or NaN"

@@ -47,7 +47,7 @@ def shapley(task: ExplanationTask, *, scale: exact.Scale = "probability") -> np.
 
 
 def occlusion(task: ExplanationTask) -> np.ndarray:
-    """Return the difference of the decrease of the label's logit when a single segment is switched off."""
+    """Return the difference of occlusion values: the decrease of the label's logit when a segment is switched off."""
     return _difference(task, single.leave_one_out)
 
 

@@ -124,7 +124,7 @@ def try_out(
 ) -> None:
     """Run explainers that may not support a model on one excerpt, before any long computation.
 
-    These are the explainers that use gradients or layers, and those of users. All others only evaluate masks.
+    These are the explainers that use gradients or layers, and user-defined ones. All others at most evaluate masks.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def try_out(
     model : ExplainedModel
         The explained model.
     excerpts : Tensor, shape (2, n_frames, n_bands)
-        Two unlike excerpts in the representation of the model, which stand for the adversarial and the clean excerpt.
+        Two different excerpts in the representation of the model, used as the adversarial and the clean excerpt.
     grid : SegmentGrid
         Segments of the excerpts.
     threshold : float

@@ -1,7 +1,7 @@
 """Explainers that use the values of all masks: Shapley and Banzhaf values, and the smallest sufficient set.
 
-The smallest set that alone yields the label (a *deciding* set) is a *sufficient input subset* (Carter et al.) of the explained
-game, found exactly.
+A *deciding* set is a set of segments that alone yields the label. A smallest one is a *sufficient input subset* (Carter et al.)
+of the explained game, found exactly.
 
 References
 ----------

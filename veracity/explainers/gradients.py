@@ -1,4 +1,4 @@
-"""Gradient-based explainers, computed with captum; attributions of points are summed over each segment.
+"""Gradient-based explainers, computed with captum; attributions of points are summed (saliency: averaged) over each segment.
 
 The zero of a log-mel spectrogram is arbitrary (magnitude 1). Methods that multiply by the input therefore use its difference
 from the fill, and *input x gradient* is included for comparison only. Complex representations are split into real and imaginary

@@ -51,7 +51,7 @@ class LimeSettings:
         Ridge penalty.
     fill : {"mean", "zero", "min"}
         Content of switched-off segments in figures and tables.
-    fills : tuple of the same
+    fills : tuple of {"mean", "zero", "min"}
         Fills for which explanations are computed; must include `fill`.
     exact : bool
         Whether to compute results that need all masks if the evaluator supports it.

@@ -19,13 +19,13 @@ QuestionFill = Literal["mean", "zero", "min", "clean"]
 CLEAN: Final = "clean"  # name of the fill that defines the perturbation game
 LIME = "lime"  # LIME as in the paper, computed by a separate stage
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-#: Reference curves, which are not explainers: the best ranking, and the best, random (expected) and worst set of each k.
+#: Reference curves, which are not explainers: the best ranking, and the best, random (expected) and worst set of each size.
 BOUNDS = ("best_ranking", "best_set", "random_set", "worst_set")
 REQUESTED_SUFFIX = "_asked"
 #: Names that have another meaning in tables.
 RESERVED = (*BOUNDS, LIME, "lime_exact", "norm", "best", "best_found", "random", "random_sampled", "worst", "sampled", "exact")
-#: Baselines that the truth study computes from games that are evaluated anyway. It lists a configured explainer of the same
-#: name as "<name>_asked".
+#: Baselines that the truth study computes from games that are evaluated anyway. A configured explainer with one of these names
+#: is listed as "<name>_asked".
 EXACT_BASELINES = (
     *("norm", "lime", "lime_exact", "lime_difference", "lime_exact_difference", "shapley", "banzhaf"),
     *("lime_logit", "shapley_logit", "banzhaf_logit", "smallest_set"),
@@ -147,12 +147,16 @@ READY: dict[str, dict[str, Any]] = {
 }
 
 
-_NEEDS = {"exact": "the values of all masks", "gradients": "gradients", "layers": "layers"}
+_ALL_MASKS = "the values of all masks"
+# Capabilities that explainers of this package need, by module or by function.
+_NEEDS = {"exact": _ALL_MASKS, "gradients": "gradients", "layers": "layers", "surrogate:lime_exact": _ALL_MASKS}
+_NEEDS |= {"difference:shapley": _ALL_MASKS, "difference:lime_logit": _ALL_MASKS}
 
 
 def need_of(explainer: ExplainerSettings) -> str:
     """Return the capability of the model that a built-in explainer needs, or an empty string."""
-    return _NEEDS.get((explainer.call or "").removeprefix("veracity.explainers.").partition(":")[0], "")
+    function = (explainer.call or "").removeprefix("veracity.explainers.")
+    return _NEEDS.get(function) or _NEEDS.get(function.partition(":")[0], "")
 
 
 def check_needs(explainers: Sequence[ExplainerSettings], missing: Mapping[str, str]) -> None:
@@ -237,7 +241,7 @@ def ready(name: str, **changes: Any) -> ExplainerSettings:
     """Return a built-in explainer with some settings changed, or raise ConfigError if no explainer has this name."""
     if name not in READY:
         raise ConfigError(
-            f"explainers: unknown explainer, got {quoted(name)}. Choose one of docs/explainers.md{hint(name, READY)}."
+            f"explainers: unknown explainer, got {quoted(name)}. Choose one from docs/explainers.md{hint(name, READY)}."
         )
     return ExplainerSettings(**{"name": name, **READY[name], **changes})
 
@@ -248,8 +252,8 @@ def _settings_of(item: Any) -> ExplainerSettings:
             return ExplainerSettings(item, **READY[item])
         if ":" not in item:
             raise ConfigError(
-                f"explainers: unknown explainer, got {quoted(item)}. Choose one of docs/explainers.md, or give module:callable"
-                f"{hint(item, READY)}."
+                f"explainers: unknown explainer, got {quoted(item)}. Choose one from docs/explainers.md, or give "
+                f"module:callable{hint(item, READY)}."
             )
         return ExplainerSettings(re.sub(r"\W", "_", item.rpartition(":")[2]).strip("_").lower(), call=item)
     if not isinstance(item, Mapping):
@@ -265,7 +269,7 @@ def _settings_of(item: Any) -> ExplainerSettings:
         given.setdefault("name", called)
     elif isinstance(called, str) and ":" not in called:
         raise ConfigError(
-            f"explainers: unknown explainer, got {quoted(called)}. Choose one of docs/explainers.md, or give module:callable"
+            f"explainers: unknown explainer, got {quoted(called)}. Choose one from docs/explainers.md, or give module:callable"
             f"{hint(called, READY)}."
         )
     if "name" not in given:

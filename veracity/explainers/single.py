@@ -1,4 +1,4 @@
-"""Explainers that switch single segments, which need the fewest queries of all model-agnostic explainers.
+"""Explainers that switch single segments on or off; they need the fewest queries of all model-agnostic explainers.
 
 References
 ----------

@@ -69,7 +69,7 @@ class DirectEvaluator(Evaluator):
     predict_logits : callable
         Function from excerpts, Tensor of shape (n, n_frames, n_mels), to logits, Tensor of shape (n,).
     batch : int
-        Number of masks per forward pass, 64 by default.
+        Number of masks per batch, 64 by default.
     reason : str
         Reason why this evaluator was chosen, empty by default.
     """

@@ -7,8 +7,8 @@ games are used:
 - Perturbation game: ``on`` is the adversarial and ``off`` the clean excerpt. Its values show which subsets of a perturbation
   flip the label (paper section 5.2).
 
-torch is imported inside functions here and in `veracity.games.evaluators`, so that tables can read the artefacts of games
-without torch.
+torch is imported inside functions here and in `veracity.games.evaluators`, so that result tables can be made from the
+artefacts of games without torch.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def best_ranking(flips: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    Segments 1 and 2 flip the label together, and so does segment 0 with either of them:
+    Any two of three segments flip the label together:
 
     >>> best_ranking(np.array([0, 0, 0, 1, 0, 1, 1, 1], dtype=bool)).tolist()
     [2, 1, 0]
@@ -189,12 +189,12 @@ SCORES = {
     "excess_k": "number of segments until the first flip minus the size of a smallest flip set",
     "sufficiency": f"whether the first {TOP} segments alone flip the label",
     "comprehensiveness": f"whether the label does not flip with all segments except the first {TOP}",
-    "best_match_recall": "share of the best-matching smallest set among the same number of first segments",
+    "best_match_recall": "share of the best-matching smallest set that is among the same number of first segments",
     "core_precision": "share of the first s segments that are in every smallest set, where s is the size of a smallest set",
     "core_recall": "share of the segments in every smallest set that are among the first s segments",
-    "pointing": "whether the first segment is in at least one minimal set",
+    "pointing": "whether the first segment is in at least one inclusion-minimal set",
     "pointing_strict": "whether the first segment is in every smallest set",
-    "rank_accuracy": "share of the segments in any smallest set among the same number of first segments",
+    "rank_accuracy": "share of the segments in any smallest set that are among the same number of first segments",
     "mass_accuracy": "share of the positive weight that is on segments in any smallest set",
     "roc_auc": "area under the ROC curve of the weights for the segments in any smallest set",
     "necessity": f"P(no flip | none of the first {TOP} is added), with the other segments at random",

@@ -1,8 +1,8 @@
 """Search for the smallest flip sets where it is too expensive to evaluate all masks.
 
 A beam search finds a flip set and removes the segments that it does not need, which gives an upper bound on the smallest size.
-All sets are then tried in order of size as far as the query budget allows. If this reaches the size of the best set, that set
-is proved to be a smallest one.
+All sets are then tried in order of size as far as the query budget allows. If all sets smaller than the best set were tried,
+the best set is proved to be a smallest one.
 """
 
 import itertools

@@ -64,7 +64,7 @@ def shapley(values: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    Two segments that have no effect alone and add 1 together share it equally:
+    Two segments with no effect alone and a joint effect of 1 share it equally:
 
     >>> shapley(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
     [0.5, 0.5]
@@ -138,7 +138,7 @@ class FlipCurve:
 
 
 def flip_curve(flips: np.ndarray) -> FlipCurve:
-    """Return the best, worst and mean flip for every number of segments.
+    """Return whether the best and the worst set of each size flip the label, and the share of sets that do.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def smallest_flip_sets(flips: np.ndarray) -> np.ndarray:
 
 
 def best_sets(values: np.ndarray) -> np.ndarray:
-    """Return the set of the largest value for each size 0, 1, ..., n_segments, as mask indices, shape (n_segments + 1,).
+    """Return the set with the largest value for each size 0, 1, ..., n_segments, as mask indices, shape (n_segments + 1,).
 
     Examples
     --------

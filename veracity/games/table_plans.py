@@ -173,13 +173,13 @@ def plan_tables(steps: Sequence[Step], grid: SegmentGrid) -> tuple[TablePlan | N
     if widest > MAX_CELL_BITS:
         return (
             None,
-            f"one input of the dense layer depends on {widest} segments, at most {MAX_CELL_BITS} can be tabulated",
+            f"one input of the dense layer depends on {widest} segments, but at most {MAX_CELL_BITS} can be tabulated",
         )
     n_shown = max(last - first + 1 for (first, last), _ in cells)
     if grid.n_band * n_shown > MAX_TABLE_BITS:
         return (
             None,
-            f"a table of {n_shown} x {grid.n_band} segments is needed, at most {MAX_TABLE_BITS} can be tabulated",
+            f"a table of {n_shown} x {grid.n_band} segments is needed, but at most {MAX_TABLE_BITS} can be tabulated",
         )
 
     shape = (window, stride, padding)

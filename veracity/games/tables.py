@@ -247,7 +247,7 @@ def _sub_index(segments: tuple[int, ...], bits: tuple[int, ...]) -> Tensor:
 
 
 def _merge(segments: tuple[int, ...], by_times: dict[tuple[int, ...], Tensor], plan: TablePlan) -> Tensor:
-    """Add up the sums that belong to a table, which is the first table that contains all of their segments."""
+    """Add up the sums of a table; each sum belongs to the first table that contains all of its segments."""
     total = None
     for times, rows in by_times.items():
         home = next(table for table in plan.tables if set(times) <= set(table))
@@ -285,7 +285,7 @@ class TableEvaluator(Evaluator):
     def logits(self, games: Sequence[Game], masks: np.ndarray | None = None) -> Iterator[np.ndarray]:
         """Yield the logits of each game in turn; see `Evaluator.logits`.
 
-        ConfigError is raised for a game on another grid, or with a method `inputs` of its own, which the plan does not cover.
+        ConfigError is raised for a game on another grid, or with an overridden method `inputs`, which the plan does not cover.
         """
         for game in games:
             self._check(game)

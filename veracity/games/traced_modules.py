@@ -1,8 +1,8 @@
 """Conversion of a torch module to a feed-forward network, which exact tables require.
 
-``torch.fx`` traces the module on an example. Before the first convolution or pool, all operations must be pointwise. From there
-to the sum over the map, convolutions, pools, batch norms and activations are supported. After the sum, any operation is
-allowed.
+``torch.fx`` traces the module and runs it on an example. Before the first convolution or pool, all operations must be
+pointwise. From there to the sum over the map, convolutions, pools, batch norms and activations are supported. After the sum,
+any operation is allowed.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
         if not isinstance(value, Tensor):
             continue  # a shape, used by a rearrangement
         if tensors != [current]:
-            raise ConfigError(f"{node.name} joins results, and only layers in sequence can be tabulated")
+            raise ConfigError(f"{node.name} joins results, but only layers in sequence can be tabulated")
         operation = _operation(node, traced, record.values, current, depends)
         if operation.kind != "nothing":
             operations.append(operation)
@@ -271,7 +271,7 @@ def _operation(
             return _Operation(name, "other", run, layer, before, after)
         return _Operation(name, "nothing" if move is MOVED[0] else "move", move, layer, before, after)
     if any(n in depends and n is not current for n in node.all_input_nodes):
-        raise ConfigError(f"{node.name} uses the shape of a result, and is not a rearrangement")
+        raise ConfigError(f"{node.name} uses the shape of a result but is not a rearrangement")
     if NOTHING.fullmatch(known):
         kind = "nothing"
     elif POINTWISE.fullmatch(known):

@@ -61,7 +61,7 @@ def draw_drums(rng: np.random.Generator, sample_rate: int) -> Callable[[int], np
 
 
 def accompany(rng: np.random.Generator, key: Key, clock: Clock) -> np.ndarray:
-    """Render chords and bass, and usually pad and drums, for a whole song.
+    """Render chords and bass, and usually a pad and drums, for a whole song.
 
     Parameters
     ----------

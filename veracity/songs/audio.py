@@ -24,7 +24,7 @@ MIN_RATE, MAX_RATE = 2000, 768000  # Hz
 MAX_PEAK = 16.0  # 24 dB above full scale
 MAX_SAMPLES = 2**30  # largest length of a song: 6.8 hours at 44.1 kHz, 4 GB
 FULL_SCALE = 32767 / 32768  # largest 16-bit sample
-SILENCE = 1e-3  # -60 dB of full scale
+SILENCE = 1e-3  # -60 dB relative to full scale
 
 
 def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0) -> np.ndarray:
@@ -129,7 +129,7 @@ def write_audio(path: str | os.PathLike, audio: "np.ndarray | Tensor", sample_ra
 def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
     """Return a copy of an array or tensor on any device as a float32 array, shape (n_samples,).
 
-    Integers are scaled by their type to full scale, -1 to 1.
+    Integers are scaled from the range of their type to the range from -1 to 1.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def one_channel(audio: "np.ndarray | Tensor") -> np.ndarray:
 
 
 def _implausible(samples: np.ndarray) -> str:
-    """Return why samples cannot be audio at full scale -1 to 1, with the cure, or an empty string."""
+    """Return why samples cannot be audio with a full scale of 1, with the cure, or an empty string."""
     if not np.isfinite(samples).all():
         return f"samples must be finite, got {np.count_nonzero(~np.isfinite(samples))} that are not. Replace them"
     if (peak := float(np.abs(samples).max())) > MAX_PEAK:

@@ -20,5 +20,5 @@ class AudioStats:
     clipped_share: float = note("share of samples, of all channels, at or beyond full scale", default=nan)
     silent_share: float = note("share of 10 ms blocks of the averaged channels whose peak is below -60 dB", default=nan)
     dc_offset: float = note("mean of the average of the channels", default=nan)
-    averaging_loss_db: float = note("power of the channels relative to that of their average, dB", default=nan)
+    averaging_loss_db: float = note("mean power of the channels relative to that of their average, dB", default=nan)
     audio_digest: str = note("digest of the samples of the average of the channels: SHA-256, 16 hexadecimal digits", default="")

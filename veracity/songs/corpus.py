@@ -77,7 +77,7 @@ def song_name(file: str | os.PathLike) -> str:
 
 
 def _distinct_names(files: Iterable[str]) -> dict[str, str]:
-    """Return a name for each file; names shared by several files get the names of their folders or, if necessary, a digest."""
+    """Return a name for each file; shared names are extended by the folders or, if necessary, a digest."""
     names = {file: song_name(file) for file in files}
     counts = Counter(names.values())
     with_folders = {file: song_name(file.replace("/", " ")) for file, name in names.items() if counts[name] > 1}
@@ -90,7 +90,7 @@ def _distinct_names(files: Iterable[str]) -> dict[str, str]:
     return names
 
 
-#: Names of songs (as in `song_name`) or of files, by split; ``*`` and ``?`` stand for any characters or any one.
+#: Names of songs (as in `song_name`) or of files, by split; ``*`` matches any characters, ``?`` any single one.
 Selection = Mapping[str, Sequence[str]]
 
 
@@ -146,7 +146,7 @@ def _listed(root: Path, audio: Mapping[str, Path]) -> Iterator[tuple[str, str, s
 
 
 def _selected(selection: Selection, files: Iterable[str], folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield the configuration key, the file and the split of each selected song; all missing songs are named at once."""
+    """Yield the configuration key, the file and the split of each selected song; one error lists all missing songs."""
     named = {file: song_name(file) for file in files if file.lower().endswith(AUDIO_SUFFIXES)}
     found = {
         (split, pattern): [file for file, name in named.items() if any(fnmatchcase(n, pattern) for n in (name, file))]
@@ -171,7 +171,7 @@ def read_audio_folder(folder: str | os.PathLike, selection: Selection | None = N
     folder : path-like
         Folder of audio files.
     selection : Selection, optional
-        Songs of each split, by default all of them in the split "test". A file is named by its path in the folder.
+        Songs of each split, by default all of them in the split "test". File names include the path in the folder.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def read_audio_folder(folder: str | os.PathLike, selection: Selection | None = N
 
 
 def unused_labels(folder: str | os.PathLike, used: Iterable[Path | None]) -> list[str]:
-    """Return the paths of files in a folder that look like labels of songs but are not among those that are used.
+    """Return the paths of files in a folder that look like label files but are not used.
 
     Text files are not included, because they may contain anything.
     """

@@ -34,7 +34,7 @@ class Decoder:
     skipped_bytes: int = 0  # between the frames of an MP3 file
     cut_off: bool = False  # whether the stream lacks its end mark or ends inside a frame
     n_samples: int = 0  # decoded so far
-    source: BinaryIO | None = None  # of uncompressed audio, whose reader stops at the length in the header
+    source: BinaryIO | None = None  # file of uncompressed audio; its reader stops at the length in the header
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield the remaining audio in blocks, shape (n_samples, n_channels), float32; the last block may be shorter."""
@@ -87,7 +87,7 @@ def opened(path: Path) -> Iterator[Decoder]:
                 claimed, file = np.nan, stack.enter_context(_Sequential(_Endless(content[frames.start :])))
             of_stream = (frames.seconds, frames.skipped_bytes, frames.cut_off) if frames else ()
             yield Decoder(file, claimed, *of_stream)
-        else:  # truncation is not detected
+        else:  # rejected, because truncation would not be detected
             raise soundfile.SoundFileRuntimeError(f"format {file.format} is not supported")
 
 
@@ -129,6 +129,6 @@ def _without_total(content: bytes) -> io.BytesIO:
 
 
 def _times_as_long(head: bytes, n_bytes: int) -> float:
-    """Return the size in the header of a WAV or AIFF file over its actual size; 1 if the header is not larger or unknown."""
+    """Return the ratio of the size in a WAV or AIFF header to the actual size; 1 if the former is unknown or not larger."""
     claimed = 8 + int.from_bytes(head[4:], "little" if head[:4] == b"RIFF" else "big")
     return claimed / n_bytes if n_bytes < claimed < UNKNOWN_BYTES else 1.0

@@ -23,11 +23,11 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplemen
 
 
 def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = None, progress: TextIO | None = None) -> Path:
-    """Download a zip archive and unpack it to a folder, unless the folder already contains a corpus.
+    """Download a zip archive and unpack it into a folder, unless the folder already contains a corpus.
 
     An interrupted download is resumed from the file ``.<folder>.part`` next to the folder. The archive is unpacked next to the
-    folder and moved when complete, so that no partial corpus is left. Its digest is recorded in ``<folder>.sha256``, in the
-    format of ``sha256sum``. If this file exists, the archive must have the recorded digest.
+    folder and moved when complete, so that no partial corpus is left. The archive's digest is recorded in
+    ``<folder>.sha256``, in the format of ``sha256sum``. If this file exists, the archive must have the recorded digest.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
 
 
 def _fetch(url: str, part: Path, progress: TextIO | None) -> None:
-    """Download a file, or the rest of it if a part is there."""
+    """Download a file, or the rest of it if a part exists."""
     import requests
     from tqdm import tqdm
 
@@ -133,7 +133,7 @@ def _unpack_checked(url: str, archive: Path, folder: Path, sha256: str | None, r
 
 
 def _unpack(archive: Path, folder: Path, url: str) -> None:
-    """Unpack a zip archive to a folder that does not exist yet.
+    """Unpack a zip archive into a folder that does not exist yet.
 
     All names are checked before anything is written. Links, devices and names with .. are rejected instead of being unpacked as
     something else.

@@ -61,7 +61,7 @@ def log_mel(magnitude: Tensor | np.ndarray, frontend: FrontEnd) -> Tensor:
     Parameters
     ----------
     magnitude : Tensor or ndarray, shape (..., n_frames, n_bins)
-        Linear magnitudes. Negative values, which an attack may produce, are absorbed by the floor.
+        Linear magnitudes. Negative mel values, which an attack may cause, are replaced by the floor.
     frontend : FrontEnd
         Settings of the front end.
 

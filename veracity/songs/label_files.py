@@ -26,7 +26,7 @@ MAX_BYTES = 2**24  # largest size of a label file or list
 NUMBER = r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"  # float() also reads 1_0, digits of other scripts and nan
 
 
-LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order of their names in an error about two files
+LABEL_SUFFIXES = (".lab", ".txt", ".csv")  # in the order of search, and of the names in an error about two files
 Words = Mapping[Label, Sequence[str]]
 WORDS: Words = {"sing": ("sing",), "nosing": ("nosing",)}
 
@@ -87,7 +87,7 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
         if gaps_are_nosing and start > expected + GAP_SECONDS:
             intervals.append(Interval(expected, start, "nosing"))
         elif abs(start - expected) > GAP_SECONDS:
-            problem = "gap after" if start > expected else "unsorted or overlapping start before"
+            problem = "gap after" if start > expected else "unsorted or overlapping interval before"
             raise CorpusError(f"{where}: {problem} {expected} s, {got}. Write intervals that follow one another from 0 s.")
         intervals.append(Interval(start, end, label))
     if not intervals:
@@ -137,7 +137,7 @@ def find_labels(audio: Path, files: Iterable[Path] | None = None) -> Path | None
 
 
 def _beside(audio: Path, folder: Iterable[Path]) -> list[Path]:
-    """Return the files with a suffix of labels and the stem of an audio file, regardless of Unicode normalisation."""
+    """Return the files with a label suffix and the stem of an audio file, regardless of Unicode normalisation."""
     stem = unicodedata.normalize("NFC", audio.stem)
     files = [path for path in folder if path.suffix.lower() in LABEL_SUFFIXES and path.is_file()]
     named = [path for path in files if unicodedata.normalize("NFC", path.stem) == stem]
@@ -236,7 +236,7 @@ def frame_labels(intervals: Sequence[Interval], n_frames: int, *, frames_per_sec
 
 
 def label_overhang_seconds(intervals: Sequence[Interval], seconds: float) -> float:
-    """Return the time in seconds by which labels exceed the audio; negative if they end before it."""
+    """Return the time in seconds by which labels extend past the end of the audio; negative if they end earlier."""
     return float(intervals[-1].end_seconds - seconds)
 
 
@@ -250,7 +250,7 @@ def text_lines(path: Path) -> list[str]:
     """
     try:
         if not path.is_file():
-            raise CorpusError(f"{path}: file is missing in the corpus. Add it.")
+            raise CorpusError(f"{path}: file is missing from the corpus. Add it.")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:

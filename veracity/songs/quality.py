@@ -14,7 +14,7 @@ EARLY = 0.5  # share of the song after the last label that suggests another unit
 
 
 def quality_problems(song: Spectrogram) -> list[str]:
-    """Return short texts about unusual audio and labels of a song; properties that were not measured are skipped."""
+    """Return short descriptions of unusual audio and labels of a song; properties that were not measured are skipped."""
     overhang, problems = song.label_overhang_seconds, []
     if abs(overhang) > ROUNDING_SECONDS:
         end, cure = (

@@ -1,7 +1,7 @@
 """The spectrogram of a song as an artefact, which training, predictions and drawings read.
 
-This module is separate from `veracity.songs.spectrograms`, which computes spectrograms. Changes in the reading of audio and
-labels therefore trigger retraining only if they change a spectrogram.
+This module is separate from `veracity.songs.spectrograms`, which computes spectrograms. Changes to the code that reads
+audio and labels therefore trigger retraining only if they change a spectrogram.
 """
 
 from __future__ import annotations

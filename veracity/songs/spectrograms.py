@@ -47,7 +47,7 @@ def compute_spectrogram(song: Song, frontend: FrontEnd, words: Words = WORDS) ->
     magnitude = magnitudes(torch.as_tensor(audio), frontend)
     if not bool(torch.isfinite(magnitude.half()).all()):
         raise CorpusError(
-            f"{song.audio}: too loud for spectrograms of half precision (largest magnitude {float(magnitude.max()):.3g}), "
+            f"{song.audio}: too loud for half-precision spectrograms (largest magnitude {float(magnitude.max()):.3g}), "
             f"got a peak of {audio_stats.peak:.3g}. Scale it to +-1, or lower frontend.frame_samples."
         )
     is_sing, overhang = None, math.nan

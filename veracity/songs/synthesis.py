@@ -1,7 +1,7 @@
 """Synthetic corpus with exact labels, generated in seconds, so that everything runs without a download.
 
 A song consists of an accompaniment (chords, pad, bass, drums), sung phrases, and lead instruments. Leads play in most rests of
-the voice and during some of its phrases. Each phrase has another player. Voice and leads use the same synthesiser at similar
+the voice and during some of its phrases. Each phrase has its own player. Voice and leads use the same synthesiser at similar
 levels: a harmonic source plus noise, filtered by resonances. They differ as singing differs from instruments. The voice glides
 from note to note, has vibrato, moves its formants from vowel to vowel and has consonants. A lead has steady pitches. It keeps
 its resonances, which may equal those of a vowel, or shifts all of them together. Loudness, harmonics or bursts of noise alone
@@ -91,7 +91,7 @@ class SyntheticSong:
 
 
 def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, ...]:
-    """Divide a song into alternating intervals, of which 45 to 55 % are sung and most are 1.5 to 5 s long."""
+    """Divide a song into alternating intervals, most 1.5 to 5 s long; 45 to 55 % of the duration is sung."""
     n_pairs = max(1, round(seconds / 6.5))
     share = rng.uniform(0.45, 0.55)
     lengths = rng.uniform(0.5, 1.5, size=(n_pairs, 2))
@@ -107,7 +107,7 @@ def plan_intervals(rng: np.random.Generator, seconds: float) -> tuple[Interval, 
 def play_phrases(
     rng: np.random.Generator, key: Key, clock: Clock, spans: list[tuple[float, float]], *, sung: bool
 ) -> np.ndarray:
-    """Render a phrase in each span, each by another player.
+    """Render a phrase in each span, each by a different player.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
     Parameters
     ----------
     folder : path-like
-        Folder of the corpus, which is created if it is missing. Files of the same names are replaced, others are kept.
+        Folder of the corpus, which is created if it is missing. Files with the same names are replaced; others are kept.
     settings : SynthesisSettings
         Size of the corpus.
     seed : int
@@ -207,7 +207,7 @@ def write_corpus(folder: str | os.PathLike, settings: SynthesisSettings, *, seed
             path.write_text("".join(f"{name}.flac\n" for name in names), encoding="utf-8")
     with replacing(Path(folder, "README.txt")) as path:
         path.write_text(
-            "Synthetic songs with exact labels, made by veracity (veracity/songs/synthesis.py). Nobody sang or played here.\n"
+            "Synthetic songs with exact labels, made by veracity (veracity/songs/synthesis.py). No recordings were used.\n"
             f"Seed {seed}; {str(settings).replace(str(settings.seconds), plain(settings.seconds))}.\n",
             encoding="utf-8",
         )

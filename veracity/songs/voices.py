@@ -110,7 +110,7 @@ class Voice:
     noise : float
         Level of breath or bow noise relative to the harmonics.
     formant_scale : float
-        Factor of all resonance frequencies, which is larger for a shorter vocal tract.
+        Factor applied to all resonance frequencies, larger for a shorter vocal tract.
     body_hz : tuple of float or None
         Three lowest resonances of an instrument in Hz; None for a singer, whose resonances vary.
     sweep_octaves : float
@@ -243,7 +243,7 @@ def articulate_notes(rng: np.random.Generator, since_start: np.ndarray, lead: Vo
 
 
 def play_phrase(rng: np.random.Generator, voice: Voice, key: Key, clock: Clock) -> np.ndarray:
-    """Render a phrase that fills the clock.
+    """Render a phrase of the length of `clock`.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def play_phrase(rng: np.random.Generator, voice: Voice, key: Key, clock: Clock) 
 
     stft_settings = {"fs": clock.sample_rate, "nperseg": clock.window_samples, "noverlap": 3 * clock.hop_samples}
     source = pulses(np.interp(np.arange(clock.n_samples), np.arange(len(times)) * clock.hop_samples, f0_hz), clock.sample_rate)
-    spectrum = stft(source, **stft_settings)[2] * harmonic_gains.T  # (n_bins, n_frames), as SciPy has it
+    spectrum = stft(source, **stft_settings)[2] * harmonic_gains.T  # (n_bins, n_frames), as in SciPy
     spectrum += stft(3 * rng.standard_normal(clock.n_samples), **stft_settings)[2] * noise_gains.T
     accents = rng.uniform(-3, 3, len(pitches))[note]
     sound = istft(spectrum * 10 ** (clock.smooth(accents, 0.05) / 20), **stft_settings)[1][: clock.n_samples]
@@ -301,7 +301,7 @@ def play_phrase(rng: np.random.Generator, voice: Voice, key: Key, clock: Clock) 
 
 
 def cascade_gains(resonances_hz: np.ndarray, clock: Clock) -> np.ndarray:
-    """Compute the magnitude response of resonators in series, centres of (n_frames, n_resonances) to (n_frames, n_bins)."""
+    """Compute the gains of resonators in series, from centres (n_frames, n_resonances) to gains (n_frames, n_bins)."""
     squared = np.ones((len(resonances_hz), len(clock.bins_hz)))
     for centre in resonances_hz.T[:, :, None]:  # (n_frames, 1)
         bandwidth = 50 + centre / 20

@@ -284,7 +284,13 @@ class Controls:
         "grid_4x5",
     )
     margin: Annotated[Margin, about("Half width of the interval that counts as chance.")] = 0.2
-    per_direction: Annotated[Few, about("Largest number of excerpts for each song, attack and direction.")] = 1
+    per_direction: Annotated[
+        Few,
+        about(
+            "Largest number of excerpts for each song, attack and direction; four times this number for shortcut. "
+            "random_weights uses all excerpts of the run."
+        ),
+    ] = 1
     candidates: Annotated[int, between(1, 1_000_000), about("Number of excerpts per song in which a cause is planted.")] = 8
     explainers: Annotated[tuple[ExplainerItem, ...], about("Explainers to evaluate in addition to the standard ones.")] = (
         "energy",
@@ -308,7 +314,7 @@ class Listening:
 class Localised:
     """Perturbations confined to their segments of largest norm."""
 
-    k: Annotated[Several[Segments], about("Numbers of segments.")] = (1, 3, 5)
+    k: Annotated[Several[Segments], about("Numbers of segments to which perturbations are confined.")] = (1, 3, 5)
     explainers: Annotated[Flag, about("Whether all explainers are evaluated, or LIME only.")] = True
 
 

@@ -87,7 +87,7 @@ def explain_drawing(
     touched = grid.sums(np.abs(drawn - clean).astype(np.float64)) > 0
     p_clean, p_drawn = (float(p) for p in model.p_sing(np.stack([clean, drawn])))
     if not touched.any():
-        p_drawn = p_clean  # equal, because rounding may differ between positions in a batch
+        p_drawn = p_clean  # set equal, because rounding may differ between positions in a batch
     check_cancelled()
     filled = next(model.values([fill_game(drawn, grid, settings.fill)]))
     assert filled.all_values is not None

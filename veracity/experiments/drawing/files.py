@@ -24,8 +24,8 @@ LONGEST_NAME = 300  # characters; names of files have at most 255
 def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int = 80) -> dict[str, np.ndarray]:
     """Read drawings from files, such as those of the authors.
 
-    Arrays may be masks or spectrograms with a drawing. Each array is scaled to the range from 0 to 1 and used as a coverage. A
-    spectrogram therefore keeps its background. An array of shape (n_mels, n_frames) is transposed, unless the two numbers are
+    Arrays may be drawings or spectrograms with a drawing. Each array is scaled to the range from 0 to 1 and used as a coverage.
+    A spectrogram therefore keeps its background. An array of shape (n_mels, n_frames) is transposed, unless the two numbers are
     equal. Axes of length 1 are removed, and a stack of drawings is split.
 
     Pickles are read by an unpickler that accepts only arrays in dictionaries, lists and tuples, so that no code is executed
@@ -134,7 +134,7 @@ def _read_npz(data: bytes, n_frames: int, n_mels: int) -> dict[str, np.ndarray]:
         _check_size(sum(member.file_size for member in archive.infolist()))  # upper limit of the unpacked size
         for member in archive.infolist():
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise RefusedError("compressed with a method that NumPy does not use")  # whose unpacked size is not limited
+                raise RefusedError("compressed with a method that NumPy does not use")  # their unpacked size is not limited
             name = member.filename.removesuffix(".npy")
             if name in arrays:
                 raise RefusedError(f"two arrays named {shortened(name)}")
@@ -158,7 +158,7 @@ def _read_png(data: bytes, n_frames: int, n_mels: int) -> np.ndarray:
     if ink.getextrema()[0] == 255:  # no transparency, so the drawing is dark on light
         ink = image.convert("L").point(lambda grey: 255 - grey)
     rows = np.asarray(ink.resize((n_frames, n_mels), Image.Resampling.BILINEAR))  # high frequencies first
-    return rows[::-1].T  # (n_mels, n_frames), high first > (n_frames, n_mels), low first
+    return rows[::-1].T  # (n_mels, n_frames), high first -> (n_frames, n_mels), low first
 
 
 def _read_pickle(data: bytes, n_frames: int, n_mels: int) -> Any:
@@ -218,7 +218,7 @@ def _unstacked(values: np.ndarray, name: str, n_frames: int, n_mels: int) -> Ite
 def _scaled(values: np.ndarray, name: str, path: Path, n_frames: int, n_mels: int) -> np.ndarray:
     """Return an array as a coverage."""
     if values.shape == (n_mels, n_frames) and n_mels != n_frames:
-        values = values.T  # (n_mels, n_frames) > (n_frames, n_mels)
+        values = values.T  # (n_mels, n_frames) -> (n_frames, n_mels)
     if values.shape != (n_frames, n_mels):
         raise DrawingError(f"{path}: {name} must have {n_frames} frames x {n_mels} bands, got shape {values.shape}. Resize it.")
     with np.errstate(over="ignore", invalid="ignore"):  # reported below

@@ -77,7 +77,7 @@ def fit_drawing(
     Each shape is placed at random positions with random `SIZES`. The `STRENGTHS` are tried in increasing order. At the first
     strength at which any drawing flips the decision, the drawing with the largest P(sing) is returned.
 
-    Differs from the paper: there, drawings were adapted by hand, and the procedure is not described.
+    Differs from the paper, whose authors adapted drawings by hand and do not describe the procedure.
 
     Parameters
     ----------

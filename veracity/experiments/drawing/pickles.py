@@ -17,7 +17,7 @@ MAX_STEPS = 50_000  # largest number of opcodes of a pickle; an array takes abou
 
 
 class RefusedError(Exception):
-    """Error of a file of drawings with unsupported or unsafe content; the message describes it."""
+    """Error for a file of drawings with unsupported or unsafe content, which the message describes."""
 
 
 class _Dtype:
@@ -61,7 +61,7 @@ class _ArraysOnly(pickle.Unpickler):
             ("numpy._core.multiarray", "_reconstruct"): lambda *_: PickledArray(),
             ("numpy._core.multiarray", "scalar"): lambda dtype, data: PickledArray(data, dtype, ()).values().item(),
             ("numpy._core.numeric", "_frombuffer"): PickledArray,
-            ("_codecs", "encode"): lambda text, _: text,  # encodes bytes as latin1 in pickles before protocol 3
+            ("_codecs", "encode"): lambda text, _: text,  # pickles before protocol 3 contain bytes as latin1 text
         }
         if (module, name) not in stand_ins:
             raise RefusedError(f"contains {shortened(f'{module}.{name}')}, only arrays are supported in pickles")
@@ -69,12 +69,12 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def read_pickle(data: bytes) -> Any:
-    """Read arrays, numbers and texts in lists, tuples and dictionaries from a pickle of any protocol, Python and NumPy.
+    """Read arrays, numbers and strings in lists, tuples and dictionaries from a pickle of any protocol and version.
 
     The result contains a `PickledArray` for each array. RefusedError is raised if the pickle contains anything else or has too
     many opcodes. Damaged pickles may raise any exception.
     """
     for n_steps, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if n_steps == MAX_STEPS or ("PUT" in opcode.name and (argument or 0) > MAX_STEPS):  # it allocates a memo of this size
+        if n_steps == MAX_STEPS or ("PUT" in opcode.name and (argument or 0) > MAX_STEPS):  # PUT allocates a memo of this size
             raise RefusedError(f"more than {MAX_STEPS} pickle opcodes")
     return _ArraysOnly(io.BytesIO(data), encoding="latin1").load()  # latin1 for arrays pickled by Python 2

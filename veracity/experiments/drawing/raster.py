@@ -47,7 +47,7 @@ def rasterise(
         return _paste(shape, start, extent, n_cells)
     canvas = _paint(shape, start * SUPERSAMPLING, extent * SUPERSAMPLING, n_cells * SUPERSAMPLING)
     blocks = canvas.reshape(n_mels, SUPERSAMPLING, n_frames, SUPERSAMPLING)  # one block of sub-cells per cell
-    return blocks.mean(axis=(1, 3), dtype=np.float32).T  # (n_mels, n_frames) > (n_frames, n_mels)
+    return blocks.mean(axis=(1, 3), dtype=np.float32).T  # (n_mels, n_frames) -> (n_frames, n_mels)
 
 
 def _paint(shape: Shape, start: np.ndarray, extent: np.ndarray, n_cells: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ class Shape:
     text: str = ""
 
 
-# A trotting horse that faces right, drawn for this project, in hundredths, from the ear clockwise.
+# Corners of a trotting horse that faces right, in hundredths of the square, clockwise from the ear. Drawn for this project.
 # fmt: off
 _HORSE = (
     (78, 100), (82, 94), (88, 90), (94, 82), (99, 75), (99, 71), (96, 68), (92, 69), (88, 73), (83, 75),  # head
