@@ -184,7 +184,7 @@ def test_an_attack_that_is_resumed_ends_as_one_that_was_not(tmp_path):
 
 
 def test_songs_shorter_than_an_excerpt_are_refused():
-    with pytest.raises(ConfigError, match=r"attacks.seconds: shorter than an excerpt of m:f of 0.51 s, got 0.25 s\."):
+    with pytest.raises(ConfigError, match=r"attacks.seconds: shorter than an excerpt of m:f .0.51 s., got 0.25 s\."):
         attack_windows(
             song(0.25),
             OneLabel(wave_model(), "loud", 0.5),

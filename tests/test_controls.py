@@ -174,7 +174,10 @@ def test_shortcut_is_found_only_by_explainers_that_use_the_model(songs, random_s
 def test_shortcut_longer_than_a_segment_is_refused():
     with pytest.raises(ConfigError, match=r"controls.shortcut.mel: must be below frontend.n_mels 80, got 80"):
         ShortcutSettings(mel=80).n_samples(FRONTEND)
-    with pytest.raises(ConfigError, match=r"controls.shortcut.seconds: tone and overlapping windows must fit in one segment,  got 2. Give at most 1\.5"):
+    with pytest.raises(
+        ConfigError,
+        match=r"controls.shortcut.seconds: tone and overlapping windows must fit in one segment, got 2\. Give at most 1\.5",
+    ):
         ShortcutSettings(seconds=2).n_samples(FRONTEND)
     assert ShortcutSettings().n_samples(FRONTEND, n_time=5) == 4410
     with pytest.raises(ConfigError, match=r"lower lime.n_time"):

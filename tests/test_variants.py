@@ -524,6 +524,6 @@ def test_the_numbers_of_the_docs_are_those_of_the_run():
         arrow = "sing → no sing" if original == "sing" else "no sing → sing"
         assert f"| {domain}, {arrow} | {' | '.join(cells)} |" in text
     costs = pd.read_csv(ROOT / "docs" / "jamendo_free_variants" / "variant_costs.csv").set_index("variant")
-    for name, column in {"alone": "cpu_seconds_alone", "added to those before": "cpu_seconds"}.items():
+    for name, column in {"alone": "cpu_seconds_alone", "in addition to those to its left": "cpu_seconds"}.items():
         cells = [f"{seconds / 60:.1f}" if seconds else "0" for seconds in costs[column]]
         assert f"| {name} | {' | '.join(cells)} |" in text
