@@ -90,7 +90,7 @@ def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.port <= 65535:
         raise ConfigError(f"--port: must be from 0 to 65535, got {options.port}. Give 0 for any free port.")
     if options.corpus and not options.run:
-        raise ConfigError(f"--corpus: requires --run, got {options.corpus}. Add --run results/<run>, or leave it out.")
+        raise ConfigError(f"--corpus: requires --run, got {options.corpus}. Add --run results/<run>, or leave out --corpus.")
     if options.corpus and not options.corpus.is_dir():
         raise ConfigError(
             f"--corpus: folder is missing, got {options.corpus}. Give the folder of the run's songs, or leave it out "

@@ -160,9 +160,9 @@ def warp(source: Tensor, stretch: Tensor, shift: Tensor, *, n_frames: int, n_bin
 
     Notes
     -----
-    Differs from the paper's source, which interpolates with splines of order 2 and clips negative values. On a smooth
-    spectrogram, the two differ by at most 1 % of the largest magnitude. On music, log-mel values differ by 0.15 (RMS) and by
-    0.05 on average.
+    Differs from the paper's source (Schlüter and Grill, 2015), which interpolates with splines of order 2 and clips negative
+    values. On a smooth spectrogram, the two differ by at most 1 % of the largest magnitude. On music, log-mel values differ by
+    0.15 (RMS) and by 0.05 on average.
     """
     middle, half = source.shape[1] // 2, n_frames // 2
     times = middle + (torch.arange(n_frames, device=source.device) - half) / stretch[:, None]  # (n, n_frames)

@@ -96,8 +96,9 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
     put_footnote(
         figure,
         f"{footnote}. Means over songs, without intervals (figure_leaderboard has those of the area). Shown are {len(chosen)} "
-        f"of {n} explainers and fills: LIME, the norm and, by mean area over panels, the two best of the fill game (without "
-        "exact LIME), its best privileged one and the best of the perturbation game; the table has the others. Dashed: "
+        f"of {n} explainers and fills: LIME, the norm and the best others by mean area over panels: two unprivileged ones of "
+        "the fill game (other than exact LIME and lime_logit), a privileged one of the fill game and one of the perturbation "
+        "game. The table has the others. Dashed: "
         "privileged, with access to the clean excerpt.",
     )
     return figure

@@ -7,7 +7,7 @@ ISO/IEC 11172-3 and 13818-3, audio layer III. The Xing header is a convention of
 
 from typing import NamedTuple
 
-KBITS = {  # by MPEG version (bits of the header: 3 for 1, 2 for 2, 0 for 2.5)
+KBITS = {  # kbit/s by MPEG version; its bits in the header are 3 for version 1, 2 for version 2 and 0 for version 2.5
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }

@@ -38,7 +38,7 @@ def _refused(key: str, problem: str, value: object, cure: str) -> ConfigError:
 
 
 def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) -> None:
-    """Raise ConfigError if keys of a validated configuration contradict each other, with the name of a key and the cure.
+    """Raise ConfigError, which names a key and the cure, if keys of a validated configuration contradict each other.
 
     `n_songs` is the number of songs of each split, or None if the corpus has not been downloaded.
     """
@@ -46,7 +46,7 @@ def check_together(config: Configuration, *, n_songs: Mapping[str, int] | None) 
     if not config.model.build:  # a user-supplied classifier replaces the detector
         config.detector.architecture.dense_kernel(frontend.excerpt_frames, frontend.n_mels)
     if frontend.hop_samples > frontend.frame_samples:
-        problem = f"larger than frontend.frame_samples {frontend.frame_samples}, so frames would skip some audio"
+        problem = f"larger than frontend.frame_samples {frontend.frame_samples} (frames would skip some audio)"
         raise _refused("frontend.hop_samples", problem, frontend.hop_samples, "Lower it")
     _check_attacked(config)
     _check_lengths(config)
@@ -111,7 +111,7 @@ def _check_lime(config: Configuration) -> None:
     weighted = effective_samples(lime.n_samples, n, lime.kernel_width)
     if weighted < n + 1:
         width = plain(lime.kernel_width)
-        problem = f"with lime.kernel_width {width} equivalent to {weighted:.2g} masks, too few for the weights of {n} segments"
+        problem = f"equivalent to only {weighted:.2g} masks at lime.kernel_width {width}, too few for {n} segments"
         raise _refused("lime.n_samples", problem, lime.n_samples, "Raise it, or lime.kernel_width")
     if max(config.localised.k) > n:
         problem = f"the grid has only {n} segments (lime.n_time {lime.n_time} times lime.n_band {lime.n_band})"
@@ -154,7 +154,7 @@ def lacks_masks(config: Configuration, *, n_time: int | None = None, n_band: int
     if not why or n_time * n_band <= DIRECT_EXACT_SEGMENTS:
         return ""
     shown = f"lime.n_time {n_time} times lime.n_band {n_band} is {n_time * n_band}"
-    return f"with {why} they are evaluated only for up to {DIRECT_EXACT_SEGMENTS} segments, and {shown}"
+    return f"with {why} they are evaluated only for up to {DIRECT_EXACT_SEGMENTS} segments ({shown})"
 
 
 def _check_model(config: Configuration) -> None:
@@ -172,7 +172,7 @@ def _check_model(config: Configuration) -> None:
     if model.label and not model.build:
         raise _refused("model.label", "requires model.build", quoted(model.label), "Set both, or set it to null")
     if model.build and not model.label:
-        raise _refused("model.label", "missing with model.build", "null", "Name the label of model.build to explain")
+        raise _refused("model.label", "required if model.build is set", "null", "Name the label of model.build to explain")
     if model.build:
         _check_callable(model.build, "model.build")
         for domain in DOMAINS:
@@ -213,7 +213,7 @@ def _check_explainers(config: Configuration) -> None:
     explainers = explainers_of(config.explainers)
     for one in explainers:
         if one.stored and not os.path.isdir(one.stored):  # noqa: PTH112 - does not raise for long names
-            raise _refused("explainers", f"stored of {one.name} must be a folder", quoted(one.stored), "Give the path to one")
+            raise _refused(f"explainers.{one.name}.stored", "must be a folder", quoted(one.stored), "Give the path to one")
         if one.call:
             _check_callable(one.call, f"explainers.{one.name}.call", one.options)
     missing = {"the values of all masks": why} if (why := lacks_masks(config)) else {}
