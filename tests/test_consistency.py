@@ -134,7 +134,7 @@ IMPOSSIBLE_TOGETHER = [
         {"lime": {"evaluator": "direct"}},
         "stability.n_samples: the study requires all masks, but with lime.evaluator direct they are evaluated only for",
     ),
-    ({"model": {"predict": "json:loads"}}, "with model.predict they are evaluated only for up to 12 segments, and"),
+    ({"model": {"predict": "json:loads"}}, "with model.predict they are evaluated only for up to 12 segments ("),
     (
         {"drawings": {"shapes": ["horse", "hors"]}},
         "letters:TEXT for any text (did you mean 'horse'?).",
@@ -143,12 +143,12 @@ IMPOSSIBLE_TOGETHER = [
     ({"drawings": {"shapes": ["letters:  "]}}, "drawings.shapes: unknown shape, got 'letters:'."),
     ({"drawings": {"folder": "/nowhere/to be found"}}, "drawings.folder: does not exist, got '/nowhere/to be found'."),
     ({"drawings": {"folder": "x" * 5000}}, "does not exist"),
-    ({"lime": {"kernel_width": 0.01}}, "equivalent to 1 masks, too few for the weights of 20 segments"),
-    ({"lime": {"n_samples": 10}}, "too few for the weights of 20 segments, got 10. Raise it, or lime.kernel_width."),
+    ({"lime": {"kernel_width": 0.01}}, "equivalent to only 1 masks at lime.kernel_width 0.01, too few for 20 segments"),
+    ({"lime": {"n_samples": 10}}, "too few for 20 segments, got 10. Raise it, or lime.kernel_width."),
     ({"attacks": {"waveform": {"eps": 3}}}, "attacks.waveform.eps: out of range, got 3. Give a number from 1.0e-12 to 2."),
     (
         {"frontend": {"hop_samples": 2048}},
-        "frontend.hop_samples: larger than frontend.frame_samples 1024, so frames would skip some audio, got 2048.",
+        "frontend.hop_samples: larger than frontend.frame_samples 1024 (frames would skip some audio), got 2048.",
     ),
     ({"corpus": {"words": {"sing": ["x"], "nosing": ["x"]}}}, "corpus.words: must differ between sing and nosing, got 'x'."),
     (
@@ -221,7 +221,7 @@ IMPOSSIBLE_TOGETHER = [
     ),
     (
         {"explainers": ["lime", {"name": "x", "stored": "/nowhere"}]},
-        "explainers: stored of x must be a folder, got '/nowhere'.",
+        "explainers.x.stored: must be a folder, got '/nowhere'.",
     ),
     (
         {"attacks": {"seconds": 3}, "frontend": {"hop_samples": 1000}},
