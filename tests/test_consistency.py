@@ -161,7 +161,10 @@ IMPOSSIBLE_TOGETHER = [
         "model.threshold: there is no model.build or model.predict, got 0.9. Set detector.threshold instead.",
     ),
     ({"model": {"predict": "json:loads", "threshold": 7}}, "model.threshold: out of range, got 7."),
-    ({"model": {"build": "json:loads"}}, "model.label: required if model.build is set, got null. Name the label of model.build"),
+    (
+        {"model": {"build": "json:loads"}},
+        "model.label: required if model.build is set, got null. Name the label of model.build",
+    ),
     (
         {"explainers": ["lime", {"call": "shapley", "options": {"scal": "logit"}}]},
         "call: unknown option of veracity.explainers.exact:shapley, got 'scal'. Choose from scale (did you mean 'scale'?).",

@@ -14,10 +14,12 @@ from veracity.attacks.excerpt_scope import attack_excerpts
 from veracity.attacks.excerpts import pick_excerpts
 from veracity.attacks.settings import PAPER, AttackSettings
 from veracity.attacks.song_scope import attack_song
+from veracity.errors import ArtefactError
 from veracity.experiments import explanations, flips, listening
 from veracity.experiments.listening import AttackedSong
 from veracity.explainers.lime import LimeSettings
 from veracity.games.models import explained_model
+from veracity.results import report
 from veracity.songs.frontend import FrontEnd, excerpt_magnitudes, excerpt_samples, log_mel, magnitudes
 
 FRONTEND = FrontEnd()
@@ -125,3 +127,13 @@ def test_excerpts_come_from_different_songs_first():
     assert len(listening.chosen(items, 5, seed=0)) == 5
     assert len(set(listening.chosen(items, 100, seed=0))) == 6
     assert found == listening.chosen(items, 3, seed=0) != listening.chosen(items, 3, seed=1)
+
+
+def test_a_sound_outside_of_its_folder_is_refused_by_the_report(tmp_path):
+    (tmp_path / "listening").mkdir()
+    (tmp_path / "secret.wav").touch()
+    row = {"domain": "waveform", "original": "sing", "song": "a", "seconds": 1.0, "segments": "", "gain_db": 0.0, "p_sing": 0.5}
+    row |= {"flips": 1.0, "p_heard": 0.5, "flips_heard": 1.0, "sound": "original", "file": "../secret.wav"}
+    pd.DataFrame([row]).to_csv(tmp_path / "listening.csv", index=False)
+    with pytest.raises(ArtefactError, match=r"listening.csv: files must be in .*listening, got ../secret.wav"):
+        report._sounds(tmp_path / "listening.csv", tmp_path / "listening")

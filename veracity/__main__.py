@@ -1,6 +1,7 @@
 """Command line interface ``veracity``, which serves the drawing page."""
 
 import argparse
+import contextlib
 import os
 import socket
 import sys
@@ -75,13 +76,14 @@ def _page(options: argparse.Namespace) -> int:
         return session, session.song(options.song or run_song or notebook.example(EXAMPLE))
 
     page = Page(prepare, drawings=options.drawings, run=run, is_synthetic=not (options.song or run_song))
-    config = uvicorn.Config(application(page), log_level="warning", server_header=False)
+    config = uvicorn.Config(application(page), log_level="warning", server_header=False, timeout_graceful_shutdown=3)
     listening = _listening(options.port)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
     print(f"{address} (stop with Ctrl+C)", flush=True)
     if not options.no_browser:
         webbrowser.open(address)
-    uvicorn.Server(config).run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
     return 0
 
 

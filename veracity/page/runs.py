@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class FinishedRun:
             )
         self.checkpoint = attacked
         self.audio = {song.name: song.audio for song in songs_of("folder", corpus)} if corpus else {}
-        self.excerpt = functools.lru_cache(maxsize=KEPT)(self._excerpt)
+        self._cached, self._evaluating = functools.lru_cache(maxsize=KEPT)(self._excerpt), threading.Lock()
         self._models: dict[str, Any] = {}
 
     def _attacked(self) -> Path | None:
@@ -143,6 +144,11 @@ class FinishedRun:
 
     def _frontend(self, path: Path) -> FrontEnd:
         return FrontEnd(**json.loads(str(store.read_attributes(path)["settings"]))["frontend"])
+
+    def excerpt(self, domain: str, song: str, number: int) -> RunExcerpt:
+        """Return an adversarial excerpt; one is evaluated at a time, because each takes tens of MB while it is evaluated."""
+        with self._evaluating:
+            return self._cached(domain, song, number)
 
     def _excerpt(self, domain: str, song: str, number: int) -> RunExcerpt:
         path = self._path(domain, song)

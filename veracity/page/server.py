@@ -2,7 +2,9 @@
 
 import base64
 import json
+import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -16,12 +18,14 @@ import matplotlib
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..experiments.drawing.shapes import SHAPES
@@ -31,6 +35,7 @@ from .session import PlacedDrawing, Session, Song, SupersededError, as_wav, is_a
 STATIC = Path(__file__).resolve().parent / "static"
 MAX_UPLOADED = 64 << 20  # largest size of an uploaded file in bytes
 MAX_REQUEST_BYTES = 1 << 20  # largest size of a request in bytes
+UPLOADS = "veracity-page-"  # prefix of temporary folders with uploaded files, followed by the number of the process
 MAX_SONGS = 8  # largest number of songs in memory; one of 15 minutes takes 100 MB
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src data:; frame-ancestors 'none'",
@@ -75,6 +80,7 @@ class Page:
 
     def prepare(self) -> None:
         """Create the session and its first song, while the page displays a waiting message."""
+        _remove_uploads_of_killed_pages()
         try:
             self.session, song = self._make()
             self._first = song.identity
@@ -193,7 +199,7 @@ class Page:
     def put(self, name: str, content: bytes) -> dict[str, Any]:
         """Add an uploaded song; the file is removed after it has been read."""
         session, _ = self.ready()
-        with tempfile.TemporaryDirectory(prefix="veracity-page-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{UPLOADS}{os.getpid()}-") as folder:
             path = Path(folder, "song" + re.sub(r"[^.\w]", "", Path(name).suffix)[:8])
             path.write_bytes(content)
             song = session.song(path, name)
@@ -246,6 +252,17 @@ class Page:
         return (values.reshape(shape) / 255).astype(np.float32)
 
 
+def _remove_uploads_of_killed_pages() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{UPLOADS}[0-9]*-*"):
+        process = int(folder.name.removeprefix(UPLOADS).split("-")[0])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # of another user
+
+
 def application(page: Page) -> Starlette:
     """Create the web application of a page."""
     handlers = {
@@ -265,7 +282,7 @@ def application(page: Page) -> Starlette:
         yield
 
     routes = [
-        Route("/", lambda _: FileResponse(STATIC / "page.html", headers=HEADERS)),
+        Route("/", lambda _: FileResponse(STATIC / "page.html")),
         *(
             Route(f"/{path}", _endpoint(handler), methods=["GET" if path in ("about", "song") else "POST"])
             for path, handler in handlers.items()
@@ -274,7 +291,23 @@ def application(page: Page) -> Starlette:
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])  # prevents DNS rebinding
-    return Starlette(routes=routes, middleware=[hosts], lifespan=lifespan, exception_handlers={Exception: _internal_error})
+    middleware = [Middleware(_Headers), hosts]
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan, exception_handlers={Exception: _internal_error})
+
+
+class _Headers:
+    """Middleware that adds `HEADERS` to all responses, including files and errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
 
 
 def _endpoint(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> Endpoint:
@@ -296,7 +329,7 @@ def _upload_endpoint(page: Page) -> Endpoint:
                 content += part
         if len(content) > MAX_UPLOADED:
             return _refused(f"file: larger than {MAX_UPLOADED >> 20} MiB. Shorten it, or pass its path to the command.")
-        name = Path(request.query_params.get("name", "song")).name
+        name = shortened(Path(request.query_params.get("name", "")).name.strip(".") or "song")
         return await _answer(lambda: page.put(name, bytes(content)))
 
     return endpoint
@@ -306,9 +339,14 @@ async def _arguments(request: Request) -> dict[str, Any]:
     """Return the JSON object of a POST request, or the query parameters of a GET request."""
     if request.method != "POST":
         return dict(request.query_params)
-    content = await request.body()
-    if len(content) > MAX_REQUEST_BYTES or not request.headers.get("content-type", "").startswith("application/json"):
-        raise ConfigError(f"request: must be JSON of at most {MAX_REQUEST_BYTES >> 20} MiB. Reload the page.")
+    refusal = ConfigError(f"request: must be JSON of at most {MAX_REQUEST_BYTES >> 20} MiB. Reload the page.")
+    if not request.headers.get("content-type", "").startswith("application/json"):  # which no other site can send unasked
+        raise refusal
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > MAX_REQUEST_BYTES:
+            raise refusal
     try:
         arguments = json.loads(content)
     except ValueError as error:
@@ -323,9 +361,9 @@ async def _arguments(request: Request) -> dict[str, Any]:
 async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
     """Return the result as JSON, or the message of a user error or of a superseded request."""
     try:
-        return JSONResponse(await run_in_threadpool(work), headers=HEADERS)
+        return JSONResponse(await run_in_threadpool(work))
     except SupersededError as error:
-        return JSONResponse({"superseded": str(error)}, status_code=409, headers=HEADERS)
+        return JSONResponse({"superseded": str(error)}, status_code=409)
     except VeracityError as error:
         return _refused(str(error))
 
@@ -333,7 +371,7 @@ async def _answer(work: Callable[[], dict[str, Any]]) -> Response:
 async def _internal_error(_: Request, error: Exception) -> Response:
     """Return a response for an unexpected error, which Starlette raises again so that uvicorn prints its traceback."""
     message = f"page: internal error of the server ({type(error).__name__}). See its terminal for details."
-    return JSONResponse({"error": message}, status_code=500, headers=HEADERS)
+    return JSONResponse({"error": message}, status_code=500, headers=HEADERS)  # sent outside of the middleware
 
 
 def _argument(arguments: dict[str, Any], name: str, kind: type) -> Any:
@@ -350,7 +388,7 @@ def _excerpt_of(arguments: dict[str, Any]) -> tuple[str, str, int]:
 
 
 def _refused(message: str) -> Response:
-    return JSONResponse({"error": message}, status_code=400, headers=HEADERS)
+    return JSONResponse({"error": message}, status_code=400)
 
 
 def _bytes(values: np.ndarray) -> str:

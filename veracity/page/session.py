@@ -151,15 +151,13 @@ class Session:
         """
         title = name or str(path)
         try:
-            audio = load_audio(path, sample_rate=self.frontend.sample_rate)
+            audio = load_audio(path, sample_rate=self.frontend.sample_rate, max_seconds=MAX_SECONDS)
         except CorpusError as error:  # the advice about file lists does not apply
             message = str(error).replace(str(path), title).replace(", or remove the song from the corpus", "")
             raise CorpusError(message) from None
         seconds, least = len(audio) / self.frontend.sample_rate, self.frontend.excerpt_seconds
         if seconds < least:
             raise ConfigError(f"{title}: shorter than one excerpt of {least:.2f} s, got {seconds:.2f} s. Give a longer song.")
-        if seconds > MAX_SECONDS:
-            raise ConfigError(f"{title}: longer than {MAX_SECONDS:.0f} s, got {seconds:.0f} s. Cut it.")
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(audio), self.frontend), self.frontend)
             logits = dense_in_chunks(self.network, pad_silence(frames, self.frontend)).numpy()

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 import yaml
 
+from ..errors import ArtefactError, shortened
 from ..experiments.listening import TITLES as HEARD
 from ..jobs.files import replacing
 from ..jobs.origins import commit
@@ -220,7 +221,10 @@ def _sounds(path: Path, folder: Path) -> list[tuple[str, list[dict[str, str]]]]:
         words += f". f(x) {row.p_sing:.3f}, {_flips(row.flips)}" if not math.isnan(row.p_sing) else ""
         words += f". The sound: f(x) {row.p_heard:.3f}"
         words += f", {_flips(row.flips_heard)}." if not math.isnan(row.flips_heard) else "."
-        audio = base64.b64encode((folder / str(row.file)).read_bytes()).decode()
+        file = folder / str(row.file)
+        if file.resolve().parent != folder.resolve():
+            raise ArtefactError(f"{path}: files must be in {folder}, got {shortened(str(row.file))}. Delete it, and run again.")
+        audio = base64.b64encode(file.read_bytes()).decode()
         groups.setdefault(panel, []).append({"heading": HEARD[str(row.sound)], "words": words, "audio": audio})
     return list(groups.items())
 

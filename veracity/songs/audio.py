@@ -27,7 +27,7 @@ FULL_SCALE = 32767 / 32768  # largest 16-bit sample
 SILENCE = 1e-3  # -60 dB relative to full scale
 
 
-def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0) -> np.ndarray:
+def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0, max_seconds: float = inf) -> np.ndarray:
     """Decode a file and return the mean of its channels at the given sample rate.
 
     Parameters
@@ -38,6 +38,8 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
         Sample rate of the returned audio in Hz.
     min_seconds : float
         Shortest accepted length in seconds, 0 by default.
+    max_seconds : float
+        Longest accepted length in seconds, unlimited by default. Decoding stops there.
 
     Returns
     -------
@@ -50,11 +52,11 @@ def load_audio(path: str | os.PathLike, *, sample_rate: int, min_seconds: float 
         If the file is missing, empty, damaged, too short or too long, if its sample rate is implausible, or if its samples are
         not finite or far exceed full scale.
     """
-    return load_audio_and_stats(path, sample_rate=sample_rate, min_seconds=min_seconds)[0]
+    return load_audio_and_stats(path, sample_rate=sample_rate, min_seconds=min_seconds, max_seconds=max_seconds)[0]
 
 
 def load_audio_and_stats(
-    path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0
+    path: str | os.PathLike, *, sample_rate: int, min_seconds: float = 0.0, max_seconds: float = inf
 ) -> tuple[np.ndarray, AudioStats]:
     """Return the audio as `load_audio` does, and the properties of the file and its samples.
 
@@ -66,6 +68,8 @@ def load_audio_and_stats(
         Sample rate of the returned audio in Hz.
     min_seconds : float
         Shortest accepted length in seconds, 0 by default.
+    max_seconds : float
+        Longest accepted length in seconds, unlimited by default. Decoding stops there.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def load_audio_and_stats(
     CorpusError
         For the reasons listed in `load_audio`.
     """
-    mono, audio_stats = _decode(Path(path))
+    mono, audio_stats = _decode(Path(path), max_seconds)
     if audio_stats.seconds < min_seconds:
         raise CorpusError(
             f"{path}: shorter than one excerpt of {min_seconds:.2f} s, got {audio_stats.seconds:.2f} s. "
@@ -230,7 +234,7 @@ def _decoder(path: Path) -> Iterator["Decoder"]:
         raise CorpusError(f"{path}: cannot be read ({error.strerror}). Check the file and its permissions.") from None
 
 
-def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
+def _decode(path: Path, max_seconds: float) -> tuple[np.ndarray, AudioStats]:
     """Decode a file in blocks, average its channels, and measure its properties."""
     means: list[np.ndarray] = []
     peak, n_clipped, power = 0.0, 0, 0.0
@@ -245,6 +249,8 @@ def _decode(path: Path) -> tuple[np.ndarray, AudioStats]:
                 power += float(np.square(block, out=magnitude).sum(dtype=np.float64))
             if decoder.n_samples > MAX_SAMPLES:
                 raise CorpusError(f"{path}: longer than {MAX_SAMPLES / rate / 3600:.1f} hours. Cut it into songs.")
+            if decoder.n_samples > max_seconds * rate:  # here, because a small file may contain hours of silence
+                raise CorpusError(f"{path}: longer than {max_seconds:.0f} s. Cut it.")
         n_samples = decoder.n_samples
     _check_samples(path, n_samples, peak)
     mono = np.concatenate(means)

@@ -370,7 +370,7 @@ async function fetchSong(which = "") {
 
 // --- the perturbations of a run ---------------------------------------------------------------------------------------
 
-const run = { chosen: null, mask: 0 };
+const run = { chosen: null, mask: 0, n_asked: 0 };
 
 function showRuns(listed) {
   const rows = listed.filter((row) => !row.error);
@@ -398,8 +398,11 @@ function showRuns(listed) {
 async function fetchExcerpt(row) {
   const question = { domain: row.domain, song: row.song, number: Number($("run-excerpt").value) };
   report("run-state", "Evaluating all sets of segments …");
+  const number = ++run.n_asked, isNewest = () => number === run.n_asked; // answers may arrive in another order
+  $("run-found").hidden = true;
   try {
     const found = await ask("run/excerpt", question);
+    if (!isNewest()) return;
     const n = found.n_time * found.n_band;
     run.chosen = { ...found, ...question, n, p_sing: new Float32Array(bytes(found.p_sing).buffer) };
     $("run-found").hidden = false;
@@ -419,7 +422,7 @@ async function fetchExcerpt(row) {
     report("run-state", "");
     toggle(0);
     showChoices();
-  } catch (error) { report("run-state", error.message, true); }
+  } catch (error) { if (isNewest()) report("run-state", error.message, true); }
 }
 
 const pOf = (mask) => run.chosen.p_sing[mask];
@@ -460,7 +463,8 @@ function showChoices() {
 async function play(mask) {
   try {
     const { domain, song, number } = run.chosen;
-    const { sound } = await ask("run/sound", { domain, song, number, segments: segmentsOf(mask) });
+    const asked = run.n_asked, { sound } = await ask("run/sound", { domain, song, number, segments: segmentsOf(mask) });
+    if (asked !== run.n_asked) return;
     $("run-audio").src = sound;
     report("run-state", "");
     await $("run-audio").play().catch(() => {}); // some browsers require a click first
