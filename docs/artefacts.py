@@ -66,10 +66,10 @@ the run, the `versions` of Python and the libraries, and the SHA-256 (first 16 d
 dataset has the attributes `axes`, `unit` and `description`. Read a file with h5py, with `h5dump` or with
 `veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`.
 
-- **Reproducibility.** Files contain no time and no absolute path. The same seed on the same machine gives the same
+- **Reproducibility.** Files have no timestamps or absolute paths. The same seed on the same machine gives the same
   bytes on a CPU.
 - **Integrity.** The first 512 bytes of a file (its user block, which h5py and h5dump skip) contain the SHA-256 digest of
-  the rest, which is compared when the file is read. Datasets of numbers also have HDF5's own checksum (fletcher32). A file
+  the rest, which is checked when the file is read. Datasets of numbers also have HDF5's own checksum (fletcher32). A file
   that is damaged, was changed, or was made from another version of an input is rejected with instructions.
 - **Segments.** They are numbered time * n_band + band, where band 0 is the lowest. A set of segments is a *mask index*:
   bit i is set if segment i is in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
@@ -82,7 +82,7 @@ dataset has the attributes `axes`, `unit` and `description`. Read a file with h5
 | `training/seed0.pt` | checkpoint with architecture, front end and settings (`veracity.detector.checkpoints.load_checkpoint`) |
 | `training/seed0.csv` | training curve |
 | `*.state.pt` | saved state of an unfinished training run or attack, next to its output |
-| `damaged.*.state.pt` | saved state that could not be read again |
+| `damaged.*.state.pt` | saved state that could not be read |
 | `tables/*.csv`, `tables/*.md` | tables as data and in readable form |
 | `figures/*.{png,pdf}`, `figures/*.csv` | figures and the numbers that they show |
 | `logs/`, `benchmarks/` | log of each job, and its time and memory measured by Snakemake |

@@ -60,7 +60,7 @@ Audio(both, rate=result.sample_rate)
 Audio(result.sound(result.top(3)), rate=result.sample_rate)
 
 # %% [markdown]
-# Save the adversarial audio in 32-bit floats, so that the perturbation is not rounded:
+# Save the adversarial audio as 32-bit floats, so that the perturbation is not rounded:
 
 # %%
 write_audio("results/example/adversarial.wav", result.adversarial_audio, result.sample_rate)
@@ -69,7 +69,7 @@ write_audio("results/example/adversarial.wav", result.adversarial_audio, result.
 # ## Compare LIME with the truth
 #
 # `smallest_sets` are the smallest flip sets: the fewest segments of the perturbation that suffice to flip the decision. LIME
-# explains the adversarial excerpt. The loop tests whether the segments that it ranks first also flip the decision.
+# explains the adversarial excerpt. The loop tests whether LIME's first segments also flip the decision.
 
 # %%
 for k in (1, 2, 3, 5):

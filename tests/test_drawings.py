@@ -154,7 +154,7 @@ def test_texts_that_are_no_words_are_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("la 中", "letter '中' is missing in the typeface"), ("\u2800", "nothing is visible")]
+    ("text", "message"), [("la 中", "letter '中' is missing from the typeface"), ("\u2800", "nothing is visible")]
 )
 def test_letters_that_cannot_be_drawn_are_told(text, message):
     with pytest.raises(ConfigError, match=message):

@@ -147,7 +147,7 @@ def test_robust_flips_and_watsons_numbers_by_brute_force():
 
 def test_a_label_that_does_not_flip_has_no_truth():
     for flips in (np.zeros(8, dtype=bool), np.ones(8, dtype=bool)):
-        with pytest.raises(ValueError, match="must be true for all segments"):
+        with pytest.raises(ValueError, match="must be true for the full set"):
             scoring.truth_of(flips)
 
 

@@ -33,7 +33,7 @@ ATTACKED = "detector"  # name of the attacked detector in the field `model`
 
 @dataclass(frozen=True, kw_only=True)
 class Excerpts:
-    """Random excerpts of one song whose label an attack has flipped."""
+    """Random sample of the flipped excerpts of one song."""
 
     domain: str = note("domain of the perturbation: waveform or spectrogram")
     scope: str = note("song: one perturbation per song (the paper); excerpt: one per excerpt")

@@ -201,12 +201,12 @@ class TrainingSettings:
     filter_max_semitones : float
         Upper limit of the width of the random filter in semitones.
     standardisation : {"exact", "running"}
-        Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of the
+        Statistics of the log-mel bands: exact, of the training set (the paper), or batch-norm running statistics of the
         augmented batches (its published implementation).
     batch_norms : {"running", "final"}
         Statistics of the batch norms: running averages over the training batches (the paper), or those of the final weights
         over random training excerpts without augmentation and dropout. The averages lag behind weights that still change
-        fast, as in short training runs, which can shift all probabilities towards 0 or 1.
+        fast, as in short training runs; this can shift all probabilities towards 0 or 1.
     precision : {"float32", "bfloat16"}
         Precision of the convolutions of the detector. Weights, statistics, loss and optimiser are always float32. A CPU without
         bfloat16 uses float32, with a warning.

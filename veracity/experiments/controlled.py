@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 SHORTCUT = "shortcut"
 CONTROLS = ("confined", SHORTCUT, "random_weights")  # in addition to other grids
-KNOWN_CAUSE = ("confined", SHORTCUT)  # controls with a planted cause in audio; all others use those of the main experiments
+KNOWN_CAUSE = ("confined", SHORTCUT)  # controls with a cause planted in audio; others use the excerpts of the main experiments
 GRID, SHIFTED = "grid_", "shifted"
 NOSING = LABELS[0]
 
@@ -81,7 +81,7 @@ class Controlled:
         "excerpt",
         unit="1",
         doc="normalised area under the flip curve: 0 for a random ranking, 1 for the best; "
-        "NaN if all rankings score the same or not all masks are known",
+        "NaN if all rankings tie or not all masks were evaluated",
     )
 
 

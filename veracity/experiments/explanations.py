@@ -51,7 +51,7 @@ class Explanations:
         "excerpt",
         "segment",
         unit="rank",
-        doc="weights that rank the smallest set that keeps the adversarial decision first, each part ordered by Shapley value",
+        doc="weights that rank first the smallest set that keeps the adversarial decision, each part ordered by Shapley value",
     )
     smallest_set_size: np.ndarray = array(
         "fill", "excerpt", unit="segments", doc="size of that set, 0 if the fill alone keeps the decision, NaN if there is none"

@@ -128,7 +128,7 @@ class Flips:
         "method",
         "excerpt",
         unit="1",
-        doc="whether all segments that LIME weights in favour of the label flip it together",
+        doc="whether these n_positive segments together flip the label",
     )
     positive_by_norm: np.ndarray = array(
         "fill", "method", "excerpt", unit="1", doc="whether the same number of segments by norm flips the label"

@@ -1,6 +1,6 @@
 """Privileged explainers of the fill game: the change of an attribution from the clean to the adversarial excerpt.
 
-Each explains the fill game of both excerpts and returns the difference of the weights. They show how much access to the clean
+Each explains the fill game of both excerpts and returns the difference of the weights. They show what access to the clean
 excerpt contributes without the perturbation game.
 """
 

@@ -122,7 +122,7 @@ def explain(
 def try_out(
     explainers: Sequence[ExplainerSettings], model: ExplainedModel, excerpts: Tensor, grid: SegmentGrid, *, threshold: float
 ) -> None:
-    """Run explainers that may not support a model on one excerpt, before any long computation.
+    """Run on one excerpt, before long computations, the explainers that may fail for a model.
 
     These are the explainers that use gradients or layers, and user-defined ones. All others at most evaluate masks.
 
@@ -154,7 +154,7 @@ def try_out(
 def _found(call: str, what: str) -> Callable[..., Any]:
     function = imported(call, what)
     if not callable(function):
-        raise ConfigError(f"{what}: {quoted(call)} must be callable, got a {type(function).__name__}. Give module:callable.")
+        raise ConfigError(f"{what}: {quoted(call)} must be callable, got {type(function).__name__}. Give module:callable.")
     return function
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..games.explained import GameValues
 
 METHODS = ("sampled", "exact")
-BYTES_OF_A_BIT = 30  # memory per bit of a sampled mask while it is drawn and fitted, once as bool and three times as float64
+BYTES_OF_A_BIT = 30  # memory per bit of a sampled mask while drawn and fitted: one bool, three float64, and a margin
 MAX_BYTES = 16 * 2**30  # memory limit for the masks of a fit: 28 million masks on the paper's grid
 
 
@@ -54,7 +54,7 @@ class LimeSettings:
     fills : tuple of {"mean", "zero", "min"}
         Fills for which explanations are computed; must include `fill`.
     exact : bool
-        Whether to compute results that need all masks if the evaluator supports it.
+        Whether to compute results that need all masks, if the evaluator allows it.
     evaluator : {"auto", "direct"}
         ``auto``: exact tables if the model allows them. ``direct``: one forward pass for each mask.
     """

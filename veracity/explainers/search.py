@@ -20,7 +20,7 @@ BUDGET = 2048  # default for tasks without a query budget
 
 
 def greedy_forward(task: ExplanationTask) -> np.ndarray:
-    """Switch on the segment that raises the label's logit most, repeatedly until the query budget is used up.
+    """Switch on the segment that raises the label's logit most, repeatedly within the query budget.
 
     Segments switched on earlier rank higher.
     """

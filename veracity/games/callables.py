@@ -1,7 +1,7 @@
 """Evaluators of a user's model that is available only as a function from excerpts to probabilities.
 
-The model is imported, called on copies, and its output is validated. Modules that need only `checked_probabilities` import
-neither torch nor the exact tables through this module.
+The model is imported and called on copies, and its output is validated. Its import loads neither torch nor the exact
+tables, for modules that need only `checked_probabilities`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def callable_evaluator(target: str) -> DirectEvaluator:
     """
     predict = imported(target, "the callable of model.predict", key="model.predict")
     if not callable(predict):
-        raise ConfigError(f"{_name(target)} must be callable, got a {type(predict).__name__}. Give module:callable.")
+        raise ConfigError(f"{_name(target)} must be callable, got {type(predict).__name__}. Give module:callable.")
     return DirectEvaluator(_UsersModel(target, predict), reason=f"{target} provides only predictions")
 
 

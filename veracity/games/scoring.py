@@ -289,7 +289,7 @@ def truth_of(flips: np.ndarray) -> Truth:
         If the empty set flips the label or the full set does not.
     """
     if flips[0] or not flips[-1]:
-        raise ValueError("flips: must be true for all segments and false for no segments")
+        raise ValueError("flips: must be true for the full set and false for the empty set")
     minimal = solution_concepts.minimal_flip_sets(flips)
     curve, best = solution_concepts.flip_curve(flips).mean, best_ranking(flips)
     return Truth(

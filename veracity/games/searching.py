@@ -133,7 +133,7 @@ class _Search:
         return known
 
     def improve(self, known: int) -> None:
-        """Use the remaining budget for sets one segment smaller than the smallest flip set.
+        """Use the remaining budget for sets one segment smaller than the best one found.
 
         Combinations of the segments with the highest single values are tried first.
         """

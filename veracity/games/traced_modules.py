@@ -53,7 +53,7 @@ MOVED: tuple[Callable[[Tensor], Tensor], ...] = (
 
 
 def feedforward_of_module(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> FeedForward:
-    """Convert a module from excerpts to logits into a feed-forward network.
+    """Return a module that maps excerpts to logits as a feed-forward network.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class _Operation:
         return self.kind in ("conv2d", "avgpool2d", "average", "norm", "move", "linear")
 
     def step(self, swapped: bool) -> Step:
-        """Return the operation as a step on maps (n, n_channels, n_frames, n_bands), which the module may hold transposed."""
+        """Return the operation as a step on maps (n, n_channels, n_frames, n_bands), which may be transposed in the module."""
         if self.kind in ("pointwise", "norm"):
             return Step(_turned(self.run) if swapped else self.run)
         if self.kind in WINDOWS:
@@ -227,7 +227,7 @@ def _followed(module: nn.Module, example: Tensor) -> list[_Operation]:
             continue
         if node.op == "output":
             if node.args[0] is not current:
-                raise ConfigError("the module returns more than its last result")
+                raise ConfigError("the module must return only its last result")
             continue
         depends.add(node)
         value = record.values[node]

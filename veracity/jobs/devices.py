@@ -112,7 +112,7 @@ def reserve(identities: Sequence[str], folder: Path, *, poll_seconds: float = 1.
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Return whether a device is a GPU, or a CPU for which oneDNN supports bfloat16 (such as with AVX512).
+    """Return whether a device is a GPU, or a CPU for which oneDNN supports bfloat16 (e.g. with AVX512).
 
     torch emulates bfloat16 on other CPUs. Without AVX512, an update of an attack took 20 s in bfloat16 and 1.2 s in float32.
     """

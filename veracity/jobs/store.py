@@ -184,7 +184,7 @@ def _read_value(group: h5py.Group, field: dataclasses.Field, hint: Any) -> Any:
     if isinstance(member, h5py.Group):
         return {key: _read_group(subgroup, typing.get_args(hint)[1]) for key, subgroup in member.items()}
     if dict(member.attrs) != _described(field):
-        raise MisfitError(f"axes or unit of {field.name} do not match the declaration")
+        raise MisfitError(f"attributes of {field.name} do not match the declaration")
     return member.asstr()[...].astype(str) if h5py.check_string_dtype(member.dtype) else member[...]
 
 

@@ -53,7 +53,7 @@ def parts(hint: Any) -> list[type]:
 
 
 def plain_type(hint: Any) -> type:
-    """Return the type of an attribute given its type hint, which is the first member other than None for a union."""
+    """Return the type of an attribute given its type hint; for a union, the first member other than None."""
     return next((member for member in typing.get_args(hint) if member is not types.NoneType), hint)
 
 

@@ -2,7 +2,7 @@
 
 A computation is divided into parts independently of the number of threads. Each part runs on one thread, and the results are
 combined in order. One thread and eight threads therefore give the same bytes. With the threads of torch they would not, because
-torch divides sums by the number of threads.
+torch splits sums by number of threads.
 """
 
 from collections.abc import Callable, Iterator, Sequence

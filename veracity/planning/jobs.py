@@ -55,7 +55,7 @@ class Job:
 
 
 def snakemake(config: Mapping[str, Any], snakefile: Path, *arguments: str, folder: Path = Path()) -> str:
-    """Run Snakemake with a complete configuration in a working directory, by default this one, and return its output.
+    """Run Snakemake with a complete configuration in a folder, by default the current one, and return its output.
 
     VeracityError is raised if Snakemake fails. The message contains that of the failed job if there is one.
     """
@@ -124,7 +124,7 @@ def load(
 ) -> tuple[float, float]:
     """Return the work of a job, which determines its time, and its size, which determines its memory and files.
 
-    Both are seconds of audio, excerpts or games. The work of an attack is the length in seconds times the number of updates;
+    Both are excerpts, games or seconds of audio. The work of an attack is the length in seconds times the number of updates;
     that of training and of the shortcut detector is the number of updates. `lengths` are those of the songs in seconds.
     `excerpts` and `updates` are numbers of explained excerpts and of updates of an attack, by default the maxima of the
     configuration.

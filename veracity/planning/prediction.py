@@ -4,7 +4,7 @@ The cost of a job is modelled as ``start-up + fixed + per_work * work``. The job
 work (`veracity.planning.jobs`). The coefficients are measured (`veracity.planning.probes`). The prediction is approximate:
 
 - Updates of attacks and numbers of excerpts are upper bounds, because attacks stop when all decisions are flipped and songs may
-  have fewer flipped excerpts. The cost of a drawing is that in the probes.
+  have fewer flipped excerpts. A drawing costs as much as in the probes.
 - The songs of the probes are synthetic FLAC files. Those of the run may take longer to decode.
 - Memory is that of one thread. Each further thread of an attack requires a quarter of a GB for its chunk.
 - Each table is assumed to cost as much as a few short tables, and each figure as much as Figure 1.
@@ -34,7 +34,7 @@ JAMENDO = {"n_train": 61, "n_valid": 16, "n_test": 16, "seconds": 240.0}  # assu
 def plan(config: Mapping[str, Any], snakefile: Path, *, cores: Sequence[int], processes: int) -> tuple[pd.DataFrame, list[str]]:
     """Predict the cost of a run with a complete configuration; raise VeracityError if a job fails with it.
 
-    If its corpus has not been downloaded, the songs are as many and as long as those of Jamendo. Costs are measured in at
+    If its corpus has not been downloaded, the number and length of its songs are those of Jamendo. Costs are measured in at
     most two processes. The result is that of `by_stage` for the first number of cores, and a summary for each number of cores.
     """
     is_assumed = not runs_of(config)[""].songs

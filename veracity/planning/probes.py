@@ -147,7 +147,7 @@ def _run(
 
     def rank(job: Job) -> tuple:
         known_cause = job.wildcards.get("control") in KNOWN_CAUSE  # may find no excerpts with few updates
-        # Attacks on the spectrogram flip all excerpts even of a detector that is hardly trained.
+        # Attacks on the spectrogram flip all excerpts, even of a barely trained detector.
         return known_cause, job.wildcards.get("domain") == "waveform", job.rule, job.outputs
 
     for job in sorted(jobs_of(config, snakefile, folder=folder), key=rank):
@@ -170,7 +170,7 @@ def _point(folder: Path, job: Job, run: Run, lengths: Mapping[str, float], *, is
         done = {"excerpts": _length(excerpts, "original"), "updates": _length(attack, "loss_history") - 1}
     work, size = load(job, run, lengths, **done)
     n_bytes = sum(path.stat().st_size for path in (folder / output for output in job.outputs) if path.is_file())
-    if job.rule == "perturbations":  # perturbations after few equal steps compress too well
+    if job.rule == "perturbations":  # perturbations after a few equal steps compress too well
         with h5py.File(attack, "r") as file:
             n_bytes = sum(array.nbytes for array in file.values() if isinstance(array, h5py.Dataset))
     seconds = (cost.s if is_wall else cost.cpu_time) - cost.startup

@@ -261,7 +261,7 @@ class Truth:
 
 @settings("controls.confined")
 class Confined(AttackSettings):
-    """Attack on the spectrogram that may change a few segments only."""
+    """Attack on the spectrogram that may change only a few segments."""
 
     segments: Annotated[int, between(1, 63), about("Number of segments that may change.")] = 3
     eps: Step = 10
@@ -315,7 +315,7 @@ class Localised:
     """Perturbations confined to their segments of largest norm."""
 
     k: Annotated[Several[Segments], about("Numbers of segments to which perturbations are confined.")] = (1, 3, 5)
-    explainers: Annotated[Flag, about("Whether all explainers are evaluated, or LIME only.")] = True
+    explainers: Annotated[Flag, about("All explainers are evaluated; false: LIME only.")] = True
 
 
 @settings("drawings")

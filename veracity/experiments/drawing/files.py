@@ -31,7 +31,7 @@ def import_drawings(path: str | os.PathLike, *, n_frames: int = 115, n_mels: int
     Pickles are read by an unpickler that accepts only arrays in dictionaries, lists and tuples, so that no code is executed
     (`veracity.experiments.drawing.pickles`). Numbers and text other than arrays are ignored.
 
-    A file, and the content of an archive or image, may have at most 64 MiB. Further limits are 1000 drawings, 50 000 opcodes of
+    A file, and the content of an archive or image, may be at most 64 MiB. Further limits are 1000 drawings, 50 000 opcodes of
     a pickle, a million members of containers, and 4 nested containers.
 
     Parameters

@@ -1,6 +1,6 @@
 """Arrays from untrusted pickles, read with stand-ins for the classes and functions of NumPy, so that no code is executed.
 
-No function named in the file is called. A file can therefore not make NumPy allocate an array larger than its data.
+No function named in the file is called. A file therefore cannot make NumPy allocate an array larger than its data.
 """
 
 import io

@@ -92,7 +92,7 @@ def _glyphs(text: str) -> tuple[np.ndarray, ...]:
     unknown = [letter for letter in text if ord(letter) not in font.get_charmap()]
     if unknown:  # matplotlib would draw a box
         raise ConfigError(
-            f"shape: letter {unknown[0]!r} is missing in the typeface, got {quoted(LETTERS + text)}. Choose other letters."
+            f"shape: letter {unknown[0]!r} is missing from the typeface, got {quoted(LETTERS + text)}. Choose other letters."
         )
     if not any(font.load_char(ord(letter)).width for letter in text):
         raise ConfigError(f"shape: nothing is visible, got {quoted(LETTERS + text)}. Choose other letters.")
