@@ -3,7 +3,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.27")
+min_version("9.27")  # the oldest version in the tests
 
 
 configfile: Path(workflow.basedir) / "config" / "config.yaml"
@@ -22,7 +22,8 @@ rule all:
     localrule: True
 
 
-# Rules of the variant eps_small are named eps_small__perturbations and so on; see docs/variants.md.
+# Rules of the variant eps_small are named eps_small__perturbations and so on; see docs/variants.md. They are part of `all` only
+# as far as the table `compare` reads their artefacts.
 for variant in config["variants"]:
     module_name, prefix = f"variant__{variant}", f"{variant}__"
 

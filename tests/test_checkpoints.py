@@ -130,7 +130,7 @@ def test_our_checkpoint_of_another_front_end_is_refused_with_each_field_that_dif
         tmp_path / "a.pt",
         "frontend.sample_rate 16000 instead of 22050",
         "frontend.f_max 7000.0 instead of 8000.0",
-        "Set frontend.sample_rate, frontend.f_max to the checkpoint's",
+        "Set frontend.sample_rate, frontend.f_max as in the checkpoint",
         frontend=FrontEnd(),
     )
     assert "n_mels" not in message

@@ -657,7 +657,7 @@ def test_a_damaged_state_is_not_gone_on_from(left_over, damage, undisturbed):
 def test_songs_of_one_label_train_nothing(sung, lacking):
     magnitudes, is_sing = toy_songs()
     data = data_of(magnitudes, [np.full_like(truth, sung) for truth in is_sing], n_updates=2, batch=4)
-    with pytest.raises(CorpusError, match=f"no frame of “{lacking}”"):
+    with pytest.raises(CorpusError, match=f"no frame is labelled “{lacking}”"):
         run(data=data)
 
 

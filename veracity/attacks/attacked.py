@@ -170,8 +170,7 @@ def snr_db(clean: Tensor, delta: Tensor) -> Tensor:
 def identity_of(audio: np.ndarray, network: Network, frontend: FrontEnd) -> dict[str, Any]:
     """Return values that identify the audio and the detector of a saved state.
 
-    They are checksums of the audio and the weights, which do not depend on the machine. Another machine can therefore resume
-    the attack.
+    The checksums of audio and weights do not depend on the machine. Another machine can therefore resume the attack.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class AttackedDetector:
     Raises
     ------
     ConfigError
-        If `threshold` is not from 0 to 1.
+        If `threshold` is not in [0, 1].
     """
 
     detector: AnyDetector

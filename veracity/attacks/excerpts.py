@@ -53,7 +53,7 @@ class Excerpts:
         "model", "label", unit="excerpts", of=int, doc="number of these excerpts that the attack flipped"
     )
     start_frame: np.ndarray = array(
-        "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: its index there)"
+        "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: excerpt index)"
     )
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     clean: np.ndarray = array(

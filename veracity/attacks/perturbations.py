@@ -73,7 +73,7 @@ class WindowAttack:
     scope: str = note("song: overlapping excerpts share a perturbation of the waveform; excerpt: each has its own")
     model: str = note("model.build, the classifier that was attacked")
     label: str = note("the label that is attacked and explained, against the rest")
-    threshold: float = note("the decision is the label above this probability")
+    threshold: float = note("the label is predicted above this probability")
     start_seconds: float = note("start of the attacked part in the song, seconds")
     start_sample: np.ndarray = array("excerpt", unit="samples", of=int, doc="first sample of each excerpt in the attacked part")
     delta: np.ndarray = array(

@@ -1,6 +1,6 @@
 """Perturbed quantities of a song (samples or magnitudes), and the computation of its log-mel frames in chunks.
 
-Frame 0 is the first of the silence, half an excerpt long, before the song. Excerpt ``i`` therefore consists of the
+Frame 0 is the first of the half excerpt of silence before the song. Excerpt ``i`` therefore consists of the
 frames ``i : i + excerpt_frames``. Adjacent chunks overlap by one frame less than an excerpt, so that each excerpt is completely
 inside one chunk.
 """
@@ -37,7 +37,7 @@ class PerturbedSong(ABC):
         return [(first, min(first + n, self.n_excerpts) + context) for first in range(0, self.n_excerpts, n)]
 
     def extended(self, x: Tensor) -> Tensor:
-        """Return `x`, with the shape of `clean`, extended by everything that the frames depend on."""
+        """Extend `x`, which has the shape of `clean`, by everything else that frames depend on."""
         return x
 
     def folded(self, gradient: Tensor) -> Tensor:

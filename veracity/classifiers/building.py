@@ -32,7 +32,7 @@ class ModelSettings:
     build : str or None
         Function in the notation ``module:callable`` that returns a `Classifier`; None for the paper's detector.
     label : str or None
-        Explained label of the classifier; may be None only if the classifier has a single label.
+        Explained label of the classifier; a configuration with `build` must contain it.
     threshold : float, "arg max" or None
         Probability above which the label is predicted, or "arg max" to predict the most probable label. None: 0.5, or the
         detector's threshold if `predict` is set.
@@ -192,7 +192,7 @@ def _check_logits(raw: "Tensor", named: str) -> None:
             f"{named} must return logits, got probabilities ({rows.min():.3f} to {rows.max():.3f}). Remove the last sigmoid or "
             "softmax, or apply torch.logit to the result of a sigmoid and torch.log to that of a softmax."
         )
-    log.warning("%s: all logits of different excerpts are from 0 to 1, as if they were probabilities. Check its output", named)
+    log.warning("%s: the logits of all trial excerpts are from 0 to 1, as if they were probabilities. Check its output", named)
 
 
 def _last_function(result: "Tensor") -> str:

@@ -1,4 +1,4 @@
-"""Silero VAD, a recurrent voice activity detector on waveforms at 16 kHz, as an example of a third-party model.
+"""Silero VAD, a recurrent voice activity detector for waveforms at 16 kHz, as an example of a third-party model.
 
 References
 ----------
@@ -30,7 +30,7 @@ class _Speech(nn.Module):
 
 
 def speech() -> WaveformClassifier:
-    """Return Silero VAD as a classifier with the single label "speech", on excerpts of 1.504 s.
+    """Return Silero VAD as a classifier with the single label "speech", for excerpts of 1.504 s.
 
     Returns
     -------

@@ -166,8 +166,8 @@ def _compare(stored: Any, expected: Any, key: str, path: str | os.PathLike) -> N
     different = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     differences = ", ".join(f"{name} {mine} instead of {other}" for name, (mine, other) in different.items())
     raise CheckpointError(
-        f"{path}: does not match the configuration, got {differences}. Set {', '.join(different)} to the checkpoint's, or give "
-        "another file."
+        f"{path}: does not match the configuration, got {differences}. Set {', '.join(different)} as in the checkpoint, or "
+        "give another file."
     )
 
 
@@ -224,7 +224,7 @@ def _check_fit(state: dict[Any, Any], expected: dict[str, Tensor], architecture:
         complaint = wrong[0] if wrong else f"{shortened(unknown[0])} is unknown"
         raise CheckpointError(
             f"{path}: does not match {architecture} ({complaint}; {len(wrong) + len(unknown)} differences). Set "
-            "detector.architecture, frontend.n_mels and frontend.excerpt_frames to the checkpoint's, or give another file."
+            "detector.architecture, frontend.n_mels and frontend.excerpt_frames as in the checkpoint, or give another file."
         )
 
 

@@ -122,7 +122,7 @@ def predict_songs(
         if not np.isfinite(logit).all():
             raise NumericalError(
                 f"{detector}: must return finite logits for {spectrogram.song}, got {np.count_nonzero(~np.isfinite(logit))} of "
-                f"{len(logit)} that are not finite. Give another checkpoint, whose weights have been trained."
+                f"{len(logit)} that are not finite. Give a checkpoint with trained weights."
             )
         smoothed = smooth(probability(logit), frames=median_frames)
         songs[spectrogram.song] = SongPrediction(

@@ -232,7 +232,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         if not self.targets[0] < 0.5 < self.targets[1]:
             raise ConfigError(
-                f"detector.training.targets: must be below and above 0.5, got {list(self.targets)}. Give that of no sing "
+                f"detector.training.targets: must be below and above 0.5, got {list(self.targets)}. Put no sing "
                 "first, as in [0.02, 0.98]."
             )
         for unit in ("hz", "semitones"):

@@ -122,7 +122,7 @@ def _check_labels(is_sing: np.ndarray) -> None:
     if is_sing.all() or not is_sing.any():
         lacking = title(label(not is_sing.any()))
         raise CorpusError(
-            f"filelists/train: no frame of “{lacking}” in the songs. List songs with both labels, or give detector.checkpoint."
+            f"filelists/train: no frame is labelled “{lacking}”. List songs with both labels, or give detector.checkpoint."
         )
 
 

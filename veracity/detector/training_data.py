@@ -30,8 +30,8 @@ class TrainingData:
     Parameters
     ----------
     songs : iterable of (magnitude, is_sing)
-        Magnitudes, ndarray of shape (n_frames, n_bins), and labels, ndarray of bool of shape (n_frames,), of each song. An
-        iterator keeps at most two songs in memory in addition to the stored magnitudes.
+        Magnitudes, ndarray of shape (n_frames, n_bins), and labels, ndarray of bool of shape (n_frames,), of each song. With
+        an iterator, at most two songs are held in addition to the stored magnitudes.
     frontend : FrontEnd
         Front end that computed the magnitudes.
     settings : TrainingSettings

@@ -30,7 +30,7 @@ DIGITS = 8  # number of hexadecimal digits of a digest in a name
 MISSING = ("nan", "null")
 REPETITIVE = re.compile(r"(.+?)\1{15,}$")  # Snakemake rejects 20 repetitions
 UNUSED_SUFFIXES = (".lab", ".csv", ".tsv", ".json", ".jams", ".textgrid", ".xml")  # of files that may contain labels
-AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order of search for names that end in .trs
+AUDIO_SUFFIXES = (".ogg", ".mp3", ".flac", ".wav")  # in the order of search for listed names without one
 
 
 @dataclass(frozen=True)
@@ -280,6 +280,6 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _find_audio(listed: str, audio: Mapping[str, Path]) -> str | None:
-    """Return the file that a line of a list names, which may lack the suffix or have the suffix .trs instead."""
+    """Return the file for a line of a list, in which the suffix may be missing or .trs."""
     candidates = (listed, *(listed.removesuffix(".trs") + suffix for suffix in AUDIO_SUFFIXES))
     return next((name for name in candidates if name in audio), None)

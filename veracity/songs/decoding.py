@@ -1,7 +1,7 @@
 """Decoders of audio files, which read streams to their end.
 
 The length in a header is only compared with the decoded length, because headers may lack a length or contain a wrong one. For
-an MP3 file without a number of frames, libsndfile estimates the length from the first frame and stops decoding there.
+an MP3 file without a frame count, libsndfile estimates the length from the first frame and stops at that length.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class Decoder:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Decoder]:
-    """Open an audio file such that it is decoded to its end, regardless of the length in its header.
+    """Open an audio file so that it is decoded to its end, regardless of the length in its header.
 
     SoundFileError is raised if the file cannot be opened or decoded, or has an unsupported format.
     """

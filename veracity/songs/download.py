@@ -38,7 +38,7 @@ def fetch_archive(url: str, folder: str | os.PathLike, *, sha256: str | None = N
     sha256 : str, optional
         Expected digest of the archive, by default that of ``<folder>.sha256`` if it exists.
     progress : text file, optional
-        Terminal on which progress is displayed, by default the standard error.
+        Terminal on which progress is displayed, by default standard error.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def _fetch(url: str, part: Path, progress: TextIO | None) -> None:
     except requests.RequestException as error:
         cure = "Check the address, or download it by hand"
         if done:
-            cure = f"Run the same command again, which continues after {done / 1e6:.1f} MB"
+            cure = f"Run the same command again to continue after {done / 1e6:.1f} MB"
         raise CorpusError(f"{url}: cannot be fetched ({shortened(str(error))}). {cure}.") from None
 
 

@@ -88,7 +88,7 @@ def read_labels(path: str | os.PathLike, words: Words = WORDS) -> list[Interval]
             intervals.append(Interval(expected, start, "nosing"))
         elif abs(start - expected) > GAP_SECONDS:
             problem = "gap after" if start > expected else "unsorted or overlapping interval before"
-            raise CorpusError(f"{where}: {problem} {expected} s, {got}. Write intervals that follow one another from 0 s.")
+            raise CorpusError(f"{where}: {problem} {expected} s, {got}. Write consecutive intervals from 0 s.")
         intervals.append(Interval(start, end, label))
     if not intervals:
         raise CorpusError(f"{path}: no labels. Write a line 'start end label' for each interval.")

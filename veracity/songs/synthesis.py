@@ -125,7 +125,7 @@ def play_phrases(
     Returns
     -------
     ndarray, shape (n_samples,)
-        Stem whose RMS is 5 to 9 dB (voice) or 2 to 6 dB (leads) above 1 over its non-zero samples.
+        Stem whose RMS over its non-zero samples is 5 to 9 dB (voice) or 2 to 6 dB (leads) above 1.
     """
     stem = np.zeros(clock.n_samples)
     for span in spans:

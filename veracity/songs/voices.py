@@ -319,6 +319,6 @@ def pulses(f0_hz: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def at_level(stem: np.ndarray, level_db: float) -> np.ndarray:
-    """Scale a stem to an RMS of `level_db` dB relative to 1 over its non-zero samples; silence stays silent."""
+    """Scale a stem to `level_db`, the RMS over non-zero samples in dB relative to 1; silence stays silent."""
     sounding = stem[stem != 0]
     return stem * (10 ** (level_db / 20) / np.sqrt(np.mean(sounding**2))) if len(sounding) else stem

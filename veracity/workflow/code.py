@@ -1,4 +1,4 @@
-"""Digests of code, so that an edit re-runs all dependent jobs, except an edit of comments only."""
+"""Digests of code, so that any edit beyond comments re-runs all dependent jobs."""
 
 import ast
 import functools

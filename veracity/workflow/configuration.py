@@ -2,7 +2,7 @@
 
 ``config/config.yaml`` contains the same defaults with comments, for users who edit them. ``python docs/configuration.py``
 writes the JSON schema and the reference page from the model. Ranges of library settings are defined in their classes. Upper
-limits are generous; they only catch typing errors. `veracity.workflow.consistency` checks keys against each
+limits are generous; they only catch typos. `veracity.workflow.consistency` checks keys against each
 other.
 """
 
@@ -57,7 +57,7 @@ Target = Annotated[
         "module:callable (for example my_package.my_model:predict)",
     ),
 ]
-Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", "an explainer, as in shapley or shapley:clean")]
+Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", "an explainer, like shapley or shapley:clean")]
 Control = Annotated[
     str,
     matching(
@@ -145,9 +145,9 @@ class DetectorKeys:
         FilePath | None, about("Path to a trained detector (.pt), or pretrained; null: detectors are trained.")
     ] = None
     threshold: Annotated[
-        Probability | None, about("Threshold of P(sing) for a decision; null: tuned on the validation songs.")
+        Probability | None, about("Decision threshold of P(sing); null: the checkpoint's, or tuned on validation songs.")
     ] = None
-    median_frames: Annotated[Few, about("Length in frames of the median filter of predictions, for scores only.")] = 56
+    median_frames: Annotated[Few, about("Length of the median filter in frames, for scores and threshold tuning only.")] = 56
     n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 1
     attacked: Annotated[Seed, about("Trained detector that is attacked and explained.")] = "seed0"
     architecture: Architecture = Architecture()
@@ -378,7 +378,7 @@ MODEL = TypeAdapter(Configuration)
 
 
 def defaults() -> dict[str, Any]:
-    """Return all keys with their defaults, as types of YAML."""
+    """Return all keys with their defaults, as YAML types."""
     return json.loads(json.dumps(asdict(Configuration())))
 
 

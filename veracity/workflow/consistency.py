@@ -204,7 +204,7 @@ def _check_callable(target: str, key: str, options: Iterable[str] = ()) -> None:
     known = [argument.arg for argument in (*defines[0].args.args[1:], *defines[0].args.kwonlyargs)]
     for option in options:
         if option not in known:
-            cure = f"Choose from {', '.join(known)}" if known else "Leave it out, because it has no options"
+            cure = f"Choose from {', '.join(known)}" if known else "Leave it out, as there are no options"
             raise _refused(key, f"unknown option of {target}", quoted(option), f"{cure}{hint(option, known)}")
 
 

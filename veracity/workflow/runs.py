@@ -246,7 +246,7 @@ class Run:
         return [names for names in every if self._is_read(stage, **names)]
 
     def _tuning_runs(self) -> list[dict[str, str]]:
-        """Return the names of the artefacts with all settings of the attacks on all validation songs."""
+        """Return the names of the artefacts for each attack setting and validation song."""
         return [
             {"domain": domain, "setting": f"eps{eps}_eta{eta}_alpha{alpha}", "song": song}
             for domain in DOMAINS
@@ -258,7 +258,7 @@ class Run:
         self, stage: str, *, domain: str = "", song: str = "", explainer: str = "", control: str = "", **_: str
     ) -> bool:
         """Return whether tables and figures read an artefact."""
-        if stage == "localised_attributions":  # stored attributions exist only for whole excerpts
+        if stage == "localised_attributions":  # stored attributions are for complete perturbations
             return self.config["localised"]["explainers"] and not self.explainers[explainer].stored
         if control == "confined":
             return domain == "spectrogram"

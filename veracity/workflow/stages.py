@@ -59,7 +59,7 @@ def _attacks(config: Mapping[str, Any]) -> dict[str, Stage]:
     """Return the stages that attack songs."""
     build = config["model"]["build"]
     corpus = ("corpus.synthetic", "frontend.sample_rate") if _is_synthetic(config) else ()
-    # No custom classifier depends on the songs, so the attack depends on them directly.
+    # A custom classifier does not depend on the songs, so the attack does directly.
     attacked = (*BUILT, *corpus) if build else ("frontend", "model.build", "detector.attacked")
     detector, reads = () if build else ("predictions",), ("audio", "model") if build else ("audio",)
     scope = ("attacks.scope", "attacks.seconds", "attacks.candidates")

@@ -14,7 +14,7 @@ GPUS = ("/dev/nvidia0", "/dev/kfd")  # device files of GPUs of NVIDIA and AMD
 
 
 def threads_of(run: Run, stage: str, cores: int) -> int:
-    """Return the number of threads of each job of the stage training, perturbations or tuning_runs on a number of cores."""
+    """Return the number of threads of each job of the stage training, perturbations or tuning_runs on `cores` cores."""
     device = run.config["device"]
     on_gpu = device.startswith("cuda") or (device == "auto" and any(Path(path).exists() for path in GPUS))
     if on_gpu or run.build:  # a user-supplied classifier may not be thread-safe

@@ -154,7 +154,7 @@ def spectrograms_of(names):
 
 def song_files(wildcards):
     """Return the audio and labels of a song as named inputs."""
-    if wildcards.song not in RUN.songs:  # because an error raised here would show a traceback
+    if wildcards.song not in RUN.songs:  # missing input, as an error would show a traceback
         missing = f"corpus.folder: folder is missing, got {config['corpus']['folder']}. Set it, or run the target download."
         return {"audio": f"({f'song: not in the corpus, got {wildcards.song}. Correct the name.' if RUN.songs else missing})"}
     song = RUN.songs[wildcards.song]

@@ -19,6 +19,7 @@ rule synthetic_corpus:
         "../scripts/synthetic_corpus.py"
 
 
+# Without an output, so that it runs only on request.
 rule download:
     log:
         log_of("download"),

@@ -1,4 +1,5 @@
 # Excerpts, explanations and flips, with one job for each song and attack, and for each explainer.
+# veracity/workflow/stages.py declares the keys, files and stages on which the artefacts of each stage depend.
 # Inputs of the stages in addition to the attacked model.
 EXPLAINING = {
     "excerpts": ["perturbations"],

@@ -16,7 +16,7 @@ class Page:
     """Table or figure."""
 
     reads: list  # stages and other pages
-    outputs: dict  # paths by name
+    outputs: dict  # paths by name; other pages read the first one
     params: dict = field(default_factory=dict)  # parameters in addition to those in pages.smk
     when: bool = True  # whether the page is part of the target `all`
     inputs: dict = field(default_factory=dict)  # inputs in addition to those of `reads`

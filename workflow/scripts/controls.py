@@ -15,6 +15,6 @@ with job(snakemake):
     measured = controls.scores((Path(p).stem, Path(p).parent.name, store.read(p, Controlled)) for p in snakemake.input)
     table = controls.table(measured, seed=params.seed, margin=params.margin, left_out=params.left_out)
     write_csv(snakemake, measured, snakemake.output.excerpts)
-    title = f"Controls: explainers where the correct answer or the chance level is known. {controls.summary(table)}"
+    title = f"Controls: experiments whose correct answer or chance level is known. {controls.summary(table)}"
     write_table(snakemake, table, controls.page(table), title, empty="No controls are configured (controls.names).")
     save(controls.plot(table, measured, margin=params.margin, footnote=params.note), snakemake.output.png, snakemake.output.pdf)

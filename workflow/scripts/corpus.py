@@ -13,7 +13,7 @@ with job(snakemake):
     log = logging.getLogger("veracity.results.corpus")
     if unused := snakemake.params.unused_labels:
         shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
-        log.warning("%d files that may contain labels are not used (%s); docs/corpus.md has the format", len(unused), shown)
+        log.warning("%d files that may contain labels are not used (%s); see docs/corpus.md", len(unused), shown)
     table = corpus.table(store.read(path, Spectrogram) for path in snakemake.input)
     for song, verdict in zip(table.song, table.verdict, strict=True):
         if verdict != corpus.GOOD:

@@ -1,4 +1,4 @@
-"""Rule flips: label flips by segments of one song's perturbations: those chosen by LIME, by the norm, and all sets."""
+"""Rule flips: label flips in one song by segments chosen by LIME or by the norm, and by all sets of segments."""
 
 from veracity.attacks.excerpts import Excerpts
 from veracity.experiments import flips
