@@ -119,7 +119,7 @@ def test_no_flipped_byte_passes(tmp_path, detector):
 
 def test_our_checkpoint_of_another_architecture_is_refused(tmp_path):
     save_checkpoint(tmp_path / "a.pt", Checkpoint(random_detector(Architecture("ismir2016"))))
-    said = "detector.architecture.layers ismir2016 instead of ismir2015. Set detector.architecture.layers to"
+    said = "detector.architecture.layers ismir2016 instead of ismir2015. Set detector.architecture.layers as in"
     assert_refused(tmp_path / "a.pt", said, architecture=Architecture())
 
 

@@ -448,11 +448,11 @@ def declared(**fields):
         ({"matrix": None}, "unknown field matrix"),
         (
             {"matrix": (np.ndarray, store.array("row", "column", unit="km", doc="numbers"))},
-            "axes or unit of matrix do not match",
+            "attributes of matrix do not match",
         ),
         (
             {"matrix": (np.ndarray, store.array("column", "row", unit="m", doc="numbers"))},
-            "axes or unit of matrix do not match",
+            "attributes of matrix do not match",
         ),
         (
             {"matrix": (np.ndarray, store.array("row", "column", unit="m", doc="numbers", of=int))},
