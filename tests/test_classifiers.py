@@ -321,6 +321,11 @@ def test_the_field_logits_of_a_result_is_used(named):
     torch.testing.assert_close(one.logit(one.representation(audio)), 100 * audio.square().mean(dim=1), rtol=1e-4, atol=1e-4)
 
 
+def test_a_threshold_of_none_is_one_half():
+    one = OneLabel(of(nn.Linear(4096, 1)), "x")
+    assert one.threshold == one.decision == OneLabel(one.classifier, "x", None).decision == 0.5
+
+
 def test_an_adapter_does_not_freeze_the_module():
     module = nn.Linear(4096, 1)
     of(module)

@@ -107,9 +107,7 @@ def test_an_interrupted_download_is_resumed(server, tmp_path, monkeypatch, chang
     monkeypatch.setattr(download, "CHUNK", 50)
     monkeypatch.setattr(Handler, "breaks_after", 100)
     for after in (100, 200):
-        with pytest.raises(
-            CorpusError, match=r"cannot be fetched .* Run the same command again to continue after 0\.0 MB"
-        ):
+        with pytest.raises(CorpusError, match=r"cannot be fetched .* Run the same command again to continue after 0\.0 MB"):
             fetch_archive(f"{server}/corpus.zip", folder)
         assert [path.stat().st_size for path in folder.parent.iterdir()] == [after]
     monkeypatch.setattr(Handler, "breaks_after", None)

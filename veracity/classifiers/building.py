@@ -92,8 +92,7 @@ def built(settings: ModelSettings) -> OneLabel:
     labels = _checked_labels(classifier, settings)
     if settings.label is None and len(labels) != 1:
         raise ConfigError(f"model.label: missing for {settings.build} with {len(labels)} labels, got null. Choose one of them.")
-    threshold: Any = 0.5 if settings.threshold is None else settings.threshold
-    model = OneLabel(classifier, labels[0] if settings.label is None else settings.label, threshold)
+    model = OneLabel(classifier, labels[0] if settings.label is None else settings.label, settings.threshold)
     check(model, _named(settings), source)
     return model
 

@@ -78,13 +78,14 @@ class OneLabel:
         The classifier.
     label : str
         One of the labels of the classifier.
-    threshold : float or "arg max"
-        The label is predicted if its probability exceeds this threshold or, with "arg max", if its logit is the largest.
+    threshold : float, "arg max" or None
+        The label is predicted if its probability exceeds this threshold or, with "arg max", if its logit is the largest. None
+        (default) stands for 0.5, as in the configuration.
     """
 
     classifier: Classifier
     label: str
-    threshold: float | Literal["arg max"]
+    threshold: float | Literal["arg max"] | None = None
 
     def __post_init__(self) -> None:
         labels = list(self.classifier.labels)
@@ -94,7 +95,9 @@ class OneLabel:
             raise ConfigError(
                 f"model.label: not a label of the classifier, got {quoted(self.label)}. Choose from {shown}{near}."
             )
-        if self.threshold == ARG_MAX:
+        if self.threshold is None:
+            object.__setattr__(self, "threshold", 0.5)
+        elif self.threshold == ARG_MAX:
             if len(labels) < 2:
                 raise ConfigError(
                     "model.threshold: must be a number for a classifier with one label, got 'arg max'. Give a probability."
@@ -105,7 +108,7 @@ class OneLabel:
     @property
     def decision(self) -> float:
         """Decision threshold for the sigmoid of `logit`."""
-        return 0.5 if self.threshold == ARG_MAX else float(self.threshold)
+        return 0.5 if self.threshold in (None, ARG_MAX) else float(self.threshold)
 
     @property
     def shape(self) -> tuple[int, int]:

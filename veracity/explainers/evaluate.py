@@ -16,7 +16,7 @@ from ..errors import ConfigError, VeracityError, quoted, shortened
 from ..games.game import Game, fill_game
 from ..games.grid import SegmentGrid
 from ..jobs.callables import callable_source, describe_error, imported, preserve_global_state
-from ..labels import SING, Label
+from ..labels import Label
 from .settings import CLEAN, ExplainerSettings, need_of, ready
 from .task import Explainer, ExplanationTask, QueryBudget
 
@@ -147,7 +147,7 @@ def try_out(
     for explainer in explainers:
         if explainer.call and (need_of(explainer) in ("gradients", "layers") or not explainer.call.startswith("veracity.")):
             rng = np.random.default_rng(0)
-            explain(explainer, model, excerpts[0], grid, SING, threshold=threshold, rng=rng, clean=excerpts[1])
+            explain(explainer, model, excerpts[0], grid, "sing", threshold=threshold, rng=rng, clean=excerpts[1])
 
 
 @functools.lru_cache(maxsize=64)

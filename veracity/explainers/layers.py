@@ -115,7 +115,9 @@ def _keep_apart(module: nn.Module) -> None:
 
 def _in_a_row(module: nn.Module) -> list[nn.Module]:
     """Return the layers of nested sequences in the order of execution; any other module counts as a single layer."""
-    if type(module).forward is not nn.Sequential.forward:  # a subclass may use its layers in another way
+    if (
+        not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward
+    ):  # a subclass may use its layers in another way
         return [module]
     return [layer for part in module for layer in _in_a_row(part)]
 
