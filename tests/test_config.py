@@ -335,7 +335,7 @@ def test_messages_end_with_the_cure():
         ("detector.training.batch", 1, "Give a whole number from 2 to 10000."),
         ("run", "a b", "Give letters, digits, _, . and -, starting with a letter or digit."),
         ("detector.checkpoint", "", "Give a path or null."),
-        ("localised.k", [], "Give a list of one or more different values, each a whole number of at least 1."),
+        ("localised.k", [], "Give a list of one or more distinct values, each a whole number of at least 1."),
         ("detector.training.targets", [0.02], "Give a list of 2 values, each a number from 0 to 1."),
         ("model.threshold", "best", "Give a number from 1.0e-6 to 0.999999, arg max or null."),
         ("variants", {"A": {}}, "Give names of lower-case letters, digits and single _, each with the keys that differ."),

@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from workspaces import SMALL, Workspace
 
+from veracity.attacks.excerpts import Excerpts
 from veracity.detector.checkpoints import Checkpoint
 from veracity.experiments.drawings import DrawnExcerpt
 from veracity.jobs import store
@@ -460,6 +461,16 @@ def test_a_damaged_file_of_a_run_is_named_and_the_rest_of_the_page_lives(finishe
         assert all(str(path) in text_of(browser, "run-broken") for path in run.paths.values())
         after_change(browser, lambda: stroke(browser, (100, 20)))
         assert browser.get_log("browser") == []
+
+
+def test_an_intact_file_without_settings_is_named(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "other")
+    run = FinishedRun(tmp_path / "other")
+    (first, path), *_ = run.paths.items()
+    store.write(path, store.read(path, Excerpts), {"inputs": "{}"})
+    broken = [row for row in run.listing() if "error" in row]
+    assert [(row["domain"], row["song"]) for row in broken] == [first]
+    assert broken[0]["error"] == f"{path}: lacks the attribute settings. Delete it and run snakemake again."
 
 
 def test_a_run_of_something_else_is_refused(tmp_path, finished):

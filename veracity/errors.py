@@ -47,7 +47,7 @@ def shortened(text: object, n: int = 80) -> str:
     try:
         whole = text if isinstance(text, str) else reprlib.repr(text)
     except ValueError:  # Python refuses to print integers with thousands of digits
-        whole = f"{type(text).__name__} of many digits"
+        whole = f"{type(text).__name__} with many digits"
     part = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(whole[: 8 * n].split()))
     return part if len(part) <= n and len(whole) <= 8 * n else part[: n - 1].rstrip() + "…"
 

@@ -58,7 +58,7 @@ class Explained:
     label_name : str
         Display name of "sing".
     seconds : float
-        Start of the excerpt in the song in seconds. `p_sing` refers to excerpts by their centre, `excerpt_seconds` / 2 later.
+        Start of the excerpt in the song in seconds. `p_sing` returns the centre, `excerpt_seconds` / 2 later.
     audio : ndarray, shape (n_samples,), float32
         Attacked part of the song.
     adversarial_audio : ndarray, shape (n_samples,), float32, or None
@@ -151,8 +151,8 @@ class Explained:
     def sound(self, segments: Iterable[int]) -> np.ndarray:
         """Return the attacked part of the song with only the given segments of the perturbation.
 
-        The sound is composed of frames and bins of both versions with their phases. The decision on it may differ slightly from
-        `flip`, which combines log-mel excerpts.
+        The sound is composed of frames and bins of both versions with their phases. The decision on it may differ from `flip`,
+        which combines log-mel excerpts.
 
         Parameters
         ----------
@@ -220,14 +220,14 @@ class Explained:
 
     def __str__(self) -> str:
         sets = self.smallest_sets
-        flip_sets = "no part of the perturbation flips it"
+        flip_sets = "no flip set"
         if sets:
             flip_sets = f"smallest flip sets: {len(sets)}, of size {len(sets[0])}"
         return (
             f'"{self.before}" ({self.p_clean:.3f}) -> "{self.after}" ({self.p_adversarial:.3f}), '
             f"threshold {self.threshold:.2f}\n"
             f'{flip_sets}\nLIME\'s first {len(self.top())} for "{title(self.label, self.label_name)}" {self.top()} '
-            f"{'flip it' if self.flip(self.top()) else 'do not flip it'}"
+            f"{'flip' if self.flip(self.top()) else 'do not flip'} the label"
         )
 
 
@@ -246,7 +246,7 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
     n_samples: int = 8192,
     seed: int = 0,
 ) -> Explained:
-    """Attack three seconds of a song and explain one excerpt of them (paper sections 4.3, 4.4 and 5.2).
+    """Attack three seconds of a song and explain one excerpt (paper sections 4.3, 4.4 and 5.2).
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def explain(  # noqa: PLR0913 - options of a notebook are easier to read as keyw
         Checkpoint of a detector, by default "pretrained" (``veracity/detector/pretrained.md``), or a user-supplied classifier.
         For a classifier, only the excerpt is attacked instead of three seconds.
     at : float
-        Start of the excerpt in seconds. `p_sing` refers to it by its centre, half an excerpt later.
+        Start of the excerpt in seconds. `p_sing` returns the centre, half an excerpt later.
     label : {"sing", "nosing"}, optional
         Label to explain, by default the decision on the adversarial excerpt.
     threshold : float, optional
@@ -455,7 +455,7 @@ class _Model:
 
 
 def _model(detector: str | os.PathLike | Checkpoint | OneLabel, threshold: float | None) -> _Model:
-    """Return a detector or a classifier, which is tried first, as the model to attack and explain."""
+    """Return the model to attack and explain; a user-supplied classifier is checked first."""
     from .classifiers.protocol import OneLabel
 
     if isinstance(detector, OneLabel):

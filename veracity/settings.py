@@ -288,7 +288,7 @@ def accepted(schema: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         if "prefixItems" in node:
             return f"a list of {len(node['prefixItems'])} values, each {accepted(schema, node['prefixItems'][0])}"
         amount = "one or more " if node.get("minItems") == 1 else ""
-        different = "different " if node.get("uniqueItems") else ""
+        different = "distinct " if node.get("uniqueItems") else ""
         return f"a list of {amount}{different}values, each {accepted(schema, node.get('items', {}))}"
     if kind == "object":
         keys = node.get("properties", {})

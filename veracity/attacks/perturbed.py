@@ -1,6 +1,6 @@
 """Perturbed quantities of a song (samples or magnitudes), and the computation of its log-mel frames in chunks.
 
-Frame 0 is the first of the half excerpt of silence before the song. Excerpt ``i`` therefore consists of the
+Frame 0 is the first frame of silence; half an excerpt of it precedes the song. Excerpt ``i`` therefore consists of the
 frames ``i : i + excerpt_frames``. Adjacent chunks overlap by one frame less than an excerpt, so that each excerpt is completely
 inside one chunk.
 """

@@ -197,11 +197,11 @@ class TrainingSettings:
     filter_max_hz : float
         Upper limit of the centre frequency of the random filter in Hz.
     filter_min_semitones : float
-        Lower limit of the width of the random filter in semitones; the width is uniform.
+        Lower limit of the width of the random filter in semitones; the width is drawn uniformly.
     filter_max_semitones : float
         Upper limit of the width of the random filter in semitones.
     standardisation : {"exact", "running"}
-        Statistics of the log-mel bands: exact, of the training set (the paper), or batch-norm running statistics of the
+        Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of the
         augmented batches (its published implementation).
     batch_norms : {"running", "final"}
         Statistics of the batch norms: running averages over the training batches (the paper), or those of the final weights

@@ -122,7 +122,7 @@ def explain(
 def try_out(
     explainers: Sequence[ExplainerSettings], model: ExplainedModel, excerpts: Tensor, grid: SegmentGrid, *, threshold: float
 ) -> None:
-    """Run on one excerpt, before long computations, the explainers that may fail for a model.
+    """Try the explainers that may fail for a model on one excerpt, before long computations.
 
     These are the explainers that use gradients or layers, and user-defined ones. All others at most evaluate masks.
 

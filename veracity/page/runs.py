@@ -16,7 +16,7 @@ from ..attacks.perturbations import WindowAttack, read_attack
 from ..attacks.perturbed import central
 from ..attacks.settings import DOMAINS
 from ..detector.checkpoints import load_checkpoint
-from ..errors import ConfigError, VeracityError, within
+from ..errors import ArtefactError, ConfigError, VeracityError, within
 from ..experiments.explanations import Explanations
 from ..experiments.flips import Flips
 from ..experiments.listening import audible_part, perturbed_audio
@@ -60,6 +60,22 @@ class RunExcerpt:
     best: list[int]
 
 
+def _attribute(path: Path, name: str) -> Any:
+    """Return an attribute of an artefact, or raise ArtefactError if it is missing."""
+    try:
+        return json.loads(str(store.read_attributes(path)[name]))
+    except (KeyError, ValueError):
+        raise ArtefactError(f"{path}: lacks the attribute {name}. Delete it and run snakemake again.") from None
+
+
+def _setting(path: Path, key: str) -> dict[str, Any]:
+    """Return a part of the settings of an artefact, or raise ArtefactError if it is missing."""
+    settings = _attribute(path, "settings")
+    if not isinstance(settings, dict) or not isinstance(settings.get(key), dict):
+        raise ArtefactError(f"{path}: its settings lack {key}. Delete it and run snakemake again.")
+    return settings[key]
+
+
 class FinishedRun:
     """Finished run of the paper's detector.
 
@@ -99,7 +115,7 @@ class FinishedRun:
         checkpoints = [*self.folder.glob("imported/checkpoint.pt"), *sorted(self.folder.glob("training/seed*[0-9].pt"))]
         for path in self.paths.values():
             with contextlib.suppress(VeracityError):
-                made_from = json.loads(str(store.read_attributes(path)["inputs"]))
+                made_from = _attribute(path, "inputs")
                 ends = {each: "/".join(each.parts[-2:]) for each in checkpoints}
                 checkpoints = [each for each, end in ends.items() if any(name.endswith(end) for name in made_from)]
                 break
@@ -110,7 +126,7 @@ class FinishedRun:
         """Decision threshold of the run's detector; None if no file of excerpts can be read."""
         for path in self.paths.values():
             with contextlib.suppress(VeracityError):
-                return float(store.read_attributes(path)["threshold"])
+                return float(_attribute(path, "threshold"))
         return None
 
     def song(self) -> Path | None:
@@ -143,7 +159,7 @@ class FinishedRun:
         return rows
 
     def _frontend(self, path: Path) -> FrontEnd:
-        return FrontEnd(**json.loads(str(store.read_attributes(path)["settings"]))["frontend"])
+        return FrontEnd(**_setting(path, "frontend"))
 
     def excerpt(self, domain: str, song: str, number: int) -> RunExcerpt:
         """Return an adversarial excerpt; one is evaluated at a time, because each takes tens of MB while it is evaluated."""
@@ -179,9 +195,8 @@ class FinishedRun:
 
     def grid(self, path: Path) -> Any:
         """Return the segment grid of the flips of a song."""
-        settings = json.loads(str(store.read_attributes(self.folder / "flips" / path.parent.name / path.name)["settings"]))
-        frontend = self._frontend(path)
-        numbers = {key: settings["lime"][key] for key in ("n_time", "n_band")}
+        of_lime, frontend = _setting(self.folder / "flips" / path.parent.name / path.name, "lime"), self._frontend(path)
+        numbers = {key: of_lime[key] for key in ("n_time", "n_band")}
         return LimeSettings(**numbers).grid(frontend.excerpt_frames, frontend.n_mels)
 
     def model(self, path: Path) -> Any:
@@ -239,9 +254,9 @@ class FinishedRun:
         attack = read_attack(attack_path)
         assert not isinstance(attack, WindowAttack)  # rejected in __init__, because such runs have no detector
         audio = load_audio(self._audio(song, attack_path), sample_rate=frontend.sample_rate)
-        settings = json.loads(str(store.read_attributes(attack_path)["settings"]))["attacks"]
-        audio, _ = central(audio, settings["seconds"], frontend.sample_rate, frontend.hop_samples)
+        audio, _ = central(audio, _setting(attack_path, "attacks")["seconds"], frontend.sample_rate, frontend.hop_samples)
         first = int(excerpts.start_frame[number])
+        within(first, 0, len(audio) // frontend.hop_samples, f"start_frame in {path}", whole=True)
         inside = np.isin(grid.segment_map(), segments)
         perturbed = perturbed_audio(audio, attack, first, frontend)
         return audible_part(
@@ -253,7 +268,6 @@ class FinishedRun:
         path = self.audio.get(song) or (made[0] if made else None)
         if path is None:
             raise ConfigError(f"{song}: audio is missing in the run. Start the page with --corpus and the folder of its songs.")
-        known = json.loads(str(store.read_attributes(attack)["inputs"])).values()
-        if file_digest(path) not in known:
+        if file_digest(path) not in _attribute(attack, "inputs").values():
             raise VeracityError(f"{path}: does not match the attacked audio. Start the page with the --corpus of that run.")
         return Path(path)

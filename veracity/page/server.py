@@ -1,4 +1,4 @@
-"""Web application of the page for the local machine; `veracity.page.session` and `veracity.page.runs` do the computation."""
+"""Local web application of the page; `veracity.page.session` and `veracity.page.runs` do the computation."""
 
 import base64
 import json
@@ -375,7 +375,7 @@ async def _internal_error(_: Request, error: Exception) -> Response:
 
 
 def _argument(arguments: dict[str, Any], name: str, kind: type) -> Any:
-    """Return a value of a request, or raise ConfigError if it is missing or has another type; a float may be an integer."""
+    """Return a value of a request, or raise ConfigError if it is missing or has another type; integers count as floats."""
     value = arguments.get(name)
     if not isinstance(value, int | float if kind is float else kind) or isinstance(value, bool):
         words = {str: "text", int: "a whole number", float: "a number", list: "a list"}[kind]

@@ -66,7 +66,7 @@ class Song:
 
     @functools.cached_property
     def identity(self) -> str:
-        """Digest of name and audio that identifies the song in requests, also after a restart."""
+        """Digest of name and audio that identifies the song in requests, even after a restart."""
         return hashlib.sha256(self.name.encode() + b"\0" + self.audio.tobytes()).hexdigest()[:16]
 
 

@@ -90,7 +90,7 @@ def looks(n: int) -> list[tuple[Any, str, str | None]]:
 
 
 def say_empty(ax: Axes, text: str = "no excerpt flipped") -> None:
-    """Show in the middle of an empty panel why it is empty."""
+    """Write the reason in the middle of an empty panel."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize=8, color="0.35", backgroundcolor="white")
 
 

@@ -1,8 +1,8 @@
 """Table and figure ``compare``: the base run and its variants, with differences from the base over the same songs.
 
-The statistical unit is the song, as in `veracity.results.over_songs`. If a variant shares the excerpts of the base, differences
-are paired by excerpt. If its attacks or its detector differ, they are paired by song. The comparison is descriptive, without
-adjustment for the number of variants.
+The statistical unit is the song, as in `veracity.results.over_songs`. Differences are paired by excerpt if a variant shares
+the excerpts of the base, and by song if its attacks or its detector differ. The comparison is descriptive, without adjustment
+for the number of variants.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -236,7 +236,7 @@ def _cell(row: object) -> str:
         return UNDETERMINED
     percent = row.measure != FIDELITY  # type: ignore[attr-defined]
     shown = f"{100 * row.value:.0f}{NBSP}%" if percent else f"{row.value:.2f}"  # type: ignore[attr-defined]
-    shown += " (searched)" if row.searched else ""  # type: ignore[attr-defined]
+    shown += " (not exact)" if row.searched else ""  # type: ignore[attr-defined]
     numbers = [row.difference, row.difference_low, row.difference_high]  # type: ignore[attr-defined]
     if np.isnan(numbers[0]):
         return shown
@@ -293,8 +293,8 @@ def plot(
     figure.legend(list(handles.values()), list(handles), loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     put_footnote(
         figure,
-        f"{footnote}. Flip curves: means over songs, without intervals. Bottom row: mean paired differences of attack success "
-        f"and of flips by {TOP_SEGMENTS} segments, over the songs that both runs have. Lines: {INTERVALS}; {NO_INTERVAL}.",
+        f"{footnote}. Flip curves: means over songs, without intervals. Bottom row: mean paired differences in attack success "
+        f"and in flips by {TOP_SEGMENTS} segments, over the songs that both runs have. Lines: {INTERVALS}; {NO_INTERVAL}.",
     )
     return figure
 

@@ -51,7 +51,7 @@ def table(
     Returns
     -------
     DataFrame
-        ``difference`` is the mean over the songs that have both scores, with its interval. ``p`` is the p-value of a sign-flip
+        ``difference`` is the mean difference over songs with both scores, with an interval. ``p`` is the p-value of a sign-flip
         test, adjusted for all rows by step-down min-P in ``p_adjusted``. ``verdict`` summarises the result.
 
     Raises
@@ -113,7 +113,7 @@ def of_explainer(songs: pd.DataFrame, name: str, fill: str) -> pd.DataFrame:
     """
     explainer, wanted_fill = wanted(name, fill)
     rows = songs[(songs.explainer == explainer) & songs.fill.isin(["", wanted_fill])]
-    if ":" not in name and rows.empty:  # the explainer used another fill than the default
+    if ":" not in name and rows.empty:  # the explainer used a fill other than the default
         rows = songs[songs.explainer == explainer]
     if rows.empty:
         near = hint(explainer, songs.explainer.unique())

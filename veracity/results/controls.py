@@ -92,7 +92,7 @@ def scores(controlled: Keyed) -> pd.DataFrame:
     DataFrame
         ``value`` is the recall: the share of the segments with the cause among the same number of top segments. Without a known
         cause it is the normalised area under the flip curve. ``chance`` is the expected recall of a random ranking, 0 without a
-        known cause. ``outside`` is the largest difference outside the segments with the cause.
+        known cause. ``outside`` is the largest change outside the segments with the cause.
     """
     parts = []
     for song, domain, item in controlled:
@@ -122,14 +122,14 @@ def table(measured: pd.DataFrame, *, seed: int, margin: float, left_out: Mapping
     margin : float
         Margin around chance within which an interval counts as chance.
     left_out : mapping of str to str, optional
-        Reasons for controls that were omitted.
+        Reason for each omitted control.
 
     Returns
     -------
     DataFrame
         One row per control, domain and explainer, over both directions. Controls with a known cause have an additional row
-        for differences outside the segments with the cause. Grids have an additional row for the score of exact Shapley values
-        of the perturbation game minus that of the fill game.
+        for changes outside the segments with the cause. Other grids have an additional row for the score of exact Shapley
+        values of the perturbation game minus that of the fill game.
     """
     rows: list[dict[str, object]] = []
     for (control, domain), part in measured.groupby(["control", "domain"], sort=False):
@@ -191,7 +191,7 @@ def verdict_of(measured: Estimate, expected: str, chance: float, margin: float) 
     Returns
     -------
     str
-        "as expected", "not as expected", "undetermined" if the interval does not decide, or "" without an expectation.
+        "as expected", "not as expected", "undetermined" if the interval is inconclusive, or "" without an expectation.
     """
     low, high = measured.low, measured.high
     if np.isnan(low) and measured.n >= FEWEST_THAT_AGREE:

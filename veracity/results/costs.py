@@ -18,13 +18,13 @@ def table(results: Path) -> pd.DataFrame:
     Parameters
     ----------
     results : Path
-        Folder of the run. Measurements are in ``benchmarks/<rule>...tsv``.
+        Folder of the run. Measurements are in ``benchmarks/**/*.tsv``.
 
     Returns
     -------
     DataFrame
         One row per stage, in order of decreasing wall time: number of jobs, total and largest wall time, total CPU time, CPU
-        time of start-up, share of CPU time after it in per cent, peak memory, and size of the files of the stage.
+        time of start-up, percentage of CPU time after start-up, peak memory, and size of the files of the stage.
 
     Raises
     ------

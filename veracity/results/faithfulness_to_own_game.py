@@ -24,7 +24,7 @@ ALL_FILLS = "all"
 LINE = 0.055  # height of a label in data units
 MARKERS = {"mean": "o", "zero": "s", "min": "^", CLEAN: "D"}  # of fills in the figure
 OTHER_FILL = "v"
-#: Colour of each kind of explainers, and whether its markers are filled.
+#: Colour of each kind of explainer, and whether its markers are filled.
 LOOKS = {KINDS[0]: (PALETTE[0], True), KINDS[1]: (PALETTE[3], False), KINDS[2]: (PALETTE[2], True)}
 COLUMNS = [*PANEL, *EXPLAINER, "kind", "n_songs", "n"]
 COLUMNS += ["own_game", "own_game_low", "own_game_high", "truth", "truth_low", "truth_high"]

@@ -16,7 +16,7 @@ from .study import PANEL, PANELS
 
 ALL = "all"
 PREDICTORS = ("fidelity", "additive_share")
-TITLES = {"fidelity": "fidelity (R²)", "additive_share": "share that any additive surrogate explains"}
+TITLES = {"fidelity": "fidelity (R²)", "additive_share": "share the best additive surrogate explains"}
 #: Excerpts that are compared: all, or those with a flip set of at most three segments, which can be explained correctly.
 ANSWERABLE = "some three segments flip"
 COLUMNS = [*PANEL, "explainer", "fill", "predictor", "among", "n_songs", "n_right", "n_wrong", "n_wrong_unanswerable"]

@@ -29,7 +29,7 @@ CURVES = {
     "random": ("random k segments (expectation)", "0.45", "--", None),
     "best_found": ("best k segments found (search)", PALETTE[2], "-.", None),
     "random_sampled": ("random k segments (sampled)", "0.45", "-.", None),
-    "worst": ("every set of k flips", PALETTE[3], ":", None),
+    "worst": ("worst k segments", PALETTE[3], ":", None),
 }
 
 

@@ -13,10 +13,10 @@ from .study import BOUNDS, CLEAN, EXPLAINER, KINDS, PANEL, kind_of, named, with_
 
 #: Bounds in drawing order: title, colour and line style.
 CURVES = {
-    "best_set": ("best set of each k", "0.1", ":"),
+    "best_set": ("best set for each k", "0.1", ":"),
     "random_set": ("random ranking", "0.5", "-."),
 }
-ALWAYS = ("lime", "norm")  # explainers that are shown in any case: the paper's
+ALWAYS = ("lime", "norm")  # explainers that are always shown: the paper's
 LIKE_LIME = ("lime_exact", "lime_logit")  # explainers whose fill-game curves are nearly LIME's; these are in the table only
 #: Number of further explainers of each kind. With `ALWAYS` and the bounds, a panel has at most eight curves.
 N_BEST = dict(zip(KINDS, (2, 1, 1), strict=True))
@@ -96,16 +96,15 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
     put_footnote(
         figure,
         f"{footnote}. Means over songs, without intervals (figure_leaderboard has those of the area). Shown are {len(chosen)} "
-        f"of {n} explainers and fills: LIME, the norm and the best others by mean area over panels: two unprivileged ones of "
-        "the fill game (other than exact LIME and lime_logit), a privileged one of the fill game and one of the perturbation "
-        "game. The table has the others. Dashed: "
-        "privileged, with access to the clean excerpt.",
+        f"of {n} explainers and fills: LIME, the norm and, by mean area over panels, the best two unprivileged ones of the "
+        "fill game (other than exact LIME and lime_logit) and the best privileged one of each game. The table has the others. "
+        "Dashed: privileged, with access to the clean excerpt.",
     )
     return figure
 
 
 def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the explainers to show: those of the paper, and the best others of each kind by mean area over panels.
+    """Return the explainers to show: the paper's, and those of each kind with the largest mean area over panels.
 
     Explainers without scores in one of the panels are omitted.
     """

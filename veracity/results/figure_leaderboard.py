@@ -12,8 +12,8 @@ from .panels import panels
 from .study import BOUNDS, BUDGETS, EXPLAINER, PRIVILEGED, by_song, named, with_fill
 
 SCORE = "aufc_normalised"
-N_BEST = 2  # number of explainers shown for each query budget, both with and without access to the clean excerpt
-ALWAYS = ("lime",)  # explainers that are shown in any case
+N_BEST = 2  # number of explainers shown per query budget and access to the clean excerpt
+ALWAYS = ("lime",)  # explainers that are always shown
 #: Marker, colour and title of explainers, by access to the clean excerpt.
 LOOKS = {
     False: ("o", PALETTE[0], "no access to the clean excerpt"),

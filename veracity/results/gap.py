@@ -233,8 +233,8 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
         figure.legend(*handles, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
     put_footnote(
         figure,
-        f"{footnote}. Area under the flip curve, 0: a random ranking, 1: the best ranking. The gap is 1 minus LIME's score, "
-        f"and the sum of the parts. Lines and brackets: {INTERVALS}; {NO_INTERVAL}.",
+        f"{footnote}. Area under the flip curve, 0: a random ranking, 1: the best ranking. The gap, 1 minus LIME's score, "
+        f"is the sum of the parts. Lines and brackets: {INTERVALS}; {NO_INTERVAL}.",
     )
     return figure
 

@@ -1,4 +1,4 @@
-"""Table ``localisation``: segments of localised perturbations that explainers identify, of all and of those needed to flip."""
+"""Table ``localisation``: segments of localised perturbations, and those needed to flip, that explainers identify."""
 
 import pandas as pd
 
@@ -17,8 +17,8 @@ def table(long: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row per panel, k and method. ``mean_found`` is the mean number of the k segments among the top k. ``mean_needed`` is
-        the mean size of the smallest flip sets within the k segments. ``needed_found_percent`` is the mean share of the
-        best-matched such set that is among the top k.
+        the mean size of the smallest flip sets within the k segments. ``needed_found_percent`` is the mean percentage of
+        the best-matching one of these sets among the top k.
     """
     keys = ["domain", "original", "k", "method"]
     columns = {

@@ -1,8 +1,8 @@
-"""Statistics with the song as the unit: the score of a song is the mean over its excerpts, an estimate the mean over songs.
+"""Statistics with the song as the unit: song scores are means over excerpts, and estimates are means over songs.
 
-Excerpts of one song are not independent. For `MIN_SONGS_BOOTSTRAP` or more songs, intervals are BCa bootstraps over songs. For
-fewer, they are t intervals, whose coverage at a nominal 95 % was 94, 94 and 95 % in simulations with 3, 8 and 15 songs (BCa:
-77, 91 and 94 %).
+Excerpts of one song are not independent. For `MIN_SONGS_BOOTSTRAP` or more songs, intervals are from a BCa bootstrap over
+songs. For fewer, they are t intervals, whose coverage at a nominal 95 % was 94, 94 and 95 % in simulations with 3, 8 and 15
+songs (BCa: 77, 91 and 94 %).
 
 Scores take few distinct values, so resampled statistics are often tied with the observed one. Sums of the same numbers differ
 in their last digits depending on the order of summation. Statistics are therefore compared after rounding to `DIGITS`
@@ -25,7 +25,7 @@ MIN_SONGS_TEST = 6  # with fewer songs, no test can be significant
 N_RESAMPLES = 9999
 EXACT_FLIPS = 15  # largest number of songs for which all sign flips are enumerated
 INTERVALS = f"95 % intervals over songs (BCa bootstrap for {MIN_SONGS_BOOTSTRAP} or more songs, t for fewer)"
-NO_INTERVAL = "no line: all songs agree, or a single song"
+NO_INTERVAL = "none for one song or if all songs agree"
 DIGITS = 12  # number of significant digits in comparisons of statistics
 
 

@@ -113,7 +113,7 @@ def table(rates: pd.DataFrame, localised: pd.DataFrame, *, fill: str, comparable
     Returns
     -------
     DataFrame
-        Percentages with Wilson's 95 % interval over excerpts, and medians with an order-statistic interval of 95 %. A published
+        Percentages with Wilson's 95 % interval over excerpts, and medians with a 95 % order-statistic interval. A published
         value *agrees* if it is within the interval.
     """
     rows = [*_flips(rates, fill), *_found(localised), *_fidelity(localised)]

@@ -25,10 +25,10 @@ CAPTIONS = {
     "figure2": "Label flips when only k segments of a perturbation are added, selected by LIME or by norm (paper Figure 2), "
     "with the best and worst possible selections, a random one, and that of exact LIME.",
     "figure3": "Perturbations confined to k segments: number of these among LIME's top k (paper Figure 3), with the numbers "
-    "expected by chance and for exact LIME.",
+    "for exact LIME and those expected by chance.",
     "figure4": "Fidelity of explanations that identify the perturbed segment, and of others (paper Figure 4).",
     "figure_stability": "Sampled and exact LIME: error of the weights, agreement of the top three segments and of the top one.",
-    "figure_explainers": "Flip curves of LIME, the norm and the best explainers of each kind, with the best set of each k "
+    "figure_explainers": "Flip curves of LIME, the norm and the best explainers of each kind, with the best set for each k "
     "and a random ranking.",
     "figure_leaderboard": "Area under the flip curve of the best explainers of each query budget: 0 for a random ranking, 1 "
     "for the best; intervals over songs.",
@@ -36,7 +36,7 @@ CAPTIONS = {
     "faithfulness_to_own_game": "Agreement of each explainer with the solution of its own game, and its score.",
     "fidelity_vs_correctness": "Whether the fidelity of LIME predicts a correct explanation, among excerpts of the same song.",
     "truths": "Sizes and numbers of flip sets, and the share of excerpts in which they are exactly monotone.",
-    "compare": "Comparison of the run and its variants, with differences from the run over the same songs and 95 % intervals.",
+    "compare": "Comparison of the base run and its variants, with differences over the same songs and 95 % intervals.",
     "controls": "Controls, in which the correct answer or the chance level is known by construction, with the expectations.",
     "listening": "Sounds of explanations, with predictions of the detector for the segments and for the sound.",
     "costs": "Time, memory and disk space by stage.",
@@ -48,7 +48,7 @@ CAPTIONS = {
     "table1": "Label flips by three segments (paper Table 1): sampled and exact LIME, norm, and the bounds.",
     "table2": "Label flips by all segments of positive weight, and by the same number by norm (paper Table 2).",
     "published": "All published numbers of the paper with those of this run, and a verdict.",
-    "localisation": "Segments of localised perturbations that explainers identify, of all segments and of those needed.",
+    "localisation": "Segments of localised perturbations, and those needed to flip, that explainers identify.",
     "smallest_sets": "Sizes of the smallest flip sets, which are upper bounds unless proved.",
     "fidelity": "Fidelity of LIME by fill.",
     "sampling_error": "Sampling error of LIME against the number of samples.",

@@ -5,7 +5,7 @@ that difference is small. Songs of one artist are not independent. Each estimate
 repeated:
 
 - ``ratio of sums``: areas above random, summed over a panel's excerpts, divided by the sum for the best ranking,
-- ``area``: differences of the unnormalised area, as means over songs,
+- ``area``: differences in unnormalised area, as means over songs,
 - ``artists``: the mean over songs, with an interval over artists (a t interval for few artists, as in the other tables),
 - ``artists, bootstrap``: the same with a BCa bootstrap over artists, whose coverage is below the nominal level for few artists.
 """
@@ -37,7 +37,7 @@ def table(
     groups: Mapping[str, str],
     seed: int,
 ) -> pd.DataFrame:
-    """Estimate explainers, declared contrasts and the parts of the gap with each of `METHODS`.
+    """Estimate scores, declared contrasts and the parts of the gap with each of `METHODS`.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def table(
     Returns
     -------
     DataFrame
-        One row per panel, estimate and method. ``n_units`` is the number of songs or artists of the interval, and ``n`` the
-        number of excerpts.
+        One row per panel, estimate and method. ``n_units`` is the number of songs or artists, and ``n`` the number of
+        excerpts.
     """
     rows: list[dict[str, object]] = []
     for panel, part in scores.groupby(PANEL, sort=False) if len(scores) else ():

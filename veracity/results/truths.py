@@ -119,7 +119,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
     Returns
     -------
     Figure
-        One row per quantity with equal axes, one column per original label.
+        One row per quantity with shared axes, one column per original label.
     """
     figure, axes = new_figure(3, 2, (7.6, 8.0), sharex="row", sharey="row")
     rng = np.random.default_rng(0)  # only for the jitter of the points
@@ -149,7 +149,7 @@ def plot(rows: pd.DataFrame, *, footnote: str, label_name: str = SING) -> Figure
     put_footnote(
         figure,
         f"{footnote}. Values of single excerpts, without intervals; the table has means over songs with intervals. Points are "
-        "shifted at random by up to 0.12 segments, and up or down by at most 5 %. Exactly monotone: all supersets of "
+        "shifted at random by up to 0.12 segments horizontally and 5 % vertically. Exactly monotone: all supersets of "
         "flip sets flip.",
     )
     return figure

@@ -17,8 +17,8 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Parameters
     ----------
     runs : iterable of mapping
-        Base run and variants, each with its ``name`` and its required artefacts ``needed``, each of them as (folder of the run
-        that creates it, path).
+        Base run and variants, each with its ``name`` and, in ``needed``, its required artefacts as (folder of the run that
+        creates it, path).
 
     Returns
     -------

@@ -26,7 +26,7 @@ BEYOND_ANY_FILE = 2**40  # bytes
 
 @dataclass
 class Decoder:
-    """Open audio file, with the properties of its length and its end."""
+    """Open audio file, with information about its length and its end."""
 
     file: soundfile.SoundFile
     claimed_seconds: float  # according to the header, or to the size of the file if the header claims less; NaN if unknown

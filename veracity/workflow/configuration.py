@@ -142,7 +142,7 @@ class DetectorKeys:
     """Singing voice detector."""
 
     checkpoint: Annotated[
-        FilePath | None, about("Path to a trained detector (.pt), or pretrained; null: detectors are trained.")
+        FilePath | None, about("Path to a trained detector (.pt), or `pretrained`; null: detectors are trained.")
     ] = None
     threshold: Annotated[
         Probability | None, about("Decision threshold of P(sing); null: the checkpoint's, or tuned on validation songs.")
@@ -315,7 +315,7 @@ class Localised:
     """Perturbations confined to their segments of largest norm."""
 
     k: Annotated[Several[Segments], about("Numbers of segments to which perturbations are confined.")] = (1, 3, 5)
-    explainers: Annotated[Flag, about("All explainers are evaluated; false: LIME only.")] = True
+    explainers: Annotated[Flag, about("Whether all explainers are evaluated; false: LIME only.")] = True
 
 
 @settings("drawings")

@@ -19,7 +19,7 @@ class Stage:
     made_from: tuple[str, ...] = ()  # stages whose artefacts the jobs read
     reads: tuple[str, ...] = ()  # external files that the jobs read, by their names in `veracity.workflow.runs.Run.outside`
     named_by: tuple[str, ...] = ("domain", "song")  # wildcards in the names of the artefacts
-    file: str = ""  # path in the folder of the stage, by default the wildcards as folders and name of an HDF5 file
+    file: str = ""  # path in the folder of the stage, by default of an HDF5 file with the wildcards as folders and name
 
     @property
     def pattern(self) -> str:
@@ -59,7 +59,7 @@ def _attacks(config: Mapping[str, Any]) -> dict[str, Stage]:
     """Return the stages that attack songs."""
     build = config["model"]["build"]
     corpus = ("corpus.synthetic", "frontend.sample_rate") if _is_synthetic(config) else ()
-    # A custom classifier does not depend on the songs, so the attack does directly.
+    # A custom classifier does not depend on the songs, so the attack must depend on them directly.
     attacked = (*BUILT, *corpus) if build else ("frontend", "model.build", "detector.attacked")
     detector, reads = () if build else ("predictions",), ("audio", "model") if build else ("audio",)
     scope = ("attacks.scope", "attacks.seconds", "attacks.candidates")
