@@ -137,7 +137,7 @@ class WaveformClassifier:
 
 
 def _logits(module: Any, x: Tensor) -> Tensor:
-    """Return the logits of a module for a batch, in float32 or float64; an axis of a single label is removed.
+    """Return the logits of a module for a batch; an axis of a single label is removed.
 
     The batch is converted to the precision of the module's weights. If the result has a field ``logits``, as in
     transformers, that field is used.
@@ -152,5 +152,4 @@ def _logits(module: Any, x: Tensor) -> Tensor:
             f"classifier.logits: the module must return a tensor, got {type(answer).__name__}. Wrap it in a module "
             "that returns only the logits."
         )
-    answer = answer.float() if answer.dtype in (torch.float16, torch.bfloat16) else answer
     return answer[:, 0] if answer.ndim == 2 and answer.shape[1] == 1 else answer

@@ -149,7 +149,7 @@ class OneLabel:
         return self.of_logits(logits)
 
     def of_logits(self, logits: Tensor) -> Tensor:
-        """Return the logit of the label against all others, shape (n,) or (n, n_labels) to (n,).
+        """Return the logit of the label against all others, shape (n,) or (n, n_labels) to (n,), in float32 or float64.
 
         With "arg max", it is the label's logit minus the largest other logit, which is positive (probability above 0.5) if and
         only if the label has the largest logit. With a threshold, it is the label's own logit or, for exclusive labels, the
@@ -163,6 +163,7 @@ class OneLabel:
         import torch
 
         n_labels = len(self.classifier.labels)
+        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits  # NumPy has no bfloat16
         if logits.ndim == 1 and n_labels == 1:
             return logits
         if logits.shape != (len(logits), n_labels):
