@@ -499,10 +499,19 @@ def ask(name, one):
     return x, evaluate.explain(settings, model, x[0], grid, "sing", threshold=0.5, rng=rng, clean=x[1])
 
 
-@pytest.mark.parametrize("module", [Indexing, lambda: mel_cnn().module])
-def test_deeplift_adds_up_to_the_change_of_the_model_itself(module):
+@pytest.mark.parametrize(
+    "one",
+    [
+        lambda: of_mel(Indexing()),
+        lambda: of_mel(mel_cnn().module),
+        lambda: OneLabel(mel_cnn(3), "music", 0.4),
+        lambda: OneLabel(mel_cnn(3, exclusive=True), "music", ARG_MAX),
+        lambda: OneLabel(mel_cnn(2, exclusive=True), "music", ARG_MAX),
+    ],
+)
+def test_deeplift_adds_up_to_the_change_of_the_model_itself(one):
     torch.manual_seed(0)
-    one = of_mel(module())
+    one = one()
     x, answer = ask("deeplift", one)
     mean = x[0].mean().expand(x[0].shape)
     with torch.no_grad():
