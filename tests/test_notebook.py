@@ -121,6 +121,18 @@ def test_a_classifier_of_ones_own_is_explained_too(song):
         notebook.explain(song, one, at=0.7, attack=STRONG["waveform"])
 
 
+def test_a_decision_for_the_largest_logit_is_printed_without_a_threshold(song):
+    class LoudOrQuiet(nn.Module):
+        def forward(self, audio):
+            loudness = 400 * (audio**2).mean(dim=1)
+            return torch.stack([loudness, 4 - loudness], dim=1)
+
+    module = WaveformClassifier(LoudOrQuiet(), labels=["loud", "quiet"], sample_rate=RATE, excerpt_samples=8192, exclusive=True)
+    settings = {"n_time": 3, "n_band": 2, "n_samples": 64, "attack": STRONG["waveform"]}
+    assert "largest logit\n" in str(notebook.explain(song, OneLabel(module, "loud", "arg max"), at=0.7, **settings))
+    assert "threshold 0.40\n" in str(notebook.explain(song, OneLabel(module, "loud", 0.4), at=0.7, **settings))
+
+
 def test_pictures_name_the_labels(found):
     figure = notebook.plot(found, k=2)
     headings = [ax.get_title() for ax in figure.axes]

@@ -92,6 +92,9 @@ class Explained:
         Weighted R^2 of the surrogates of `lime` and `lime_exact`.
     frontend : FrontEnd or None
         Front end of the detector; None for a user-supplied classifier.
+    is_arg_max : bool
+        Whether the label with the largest logit is predicted. P(sing) is then the sigmoid of its logit minus the largest other
+        logit, and the threshold is 0.5.
     """
 
     label: Label
@@ -116,6 +119,7 @@ class Explained:
     fidelity: float
     fidelity_exact: float
     frontend: FrontEnd | None = None
+    is_arg_max: bool = False
 
     @property
     def before(self) -> str:
@@ -225,7 +229,7 @@ class Explained:
             flip_sets = f"smallest flip sets: {len(sets)}, of size {len(sets[0])}"
         return (
             f'"{self.before}" ({self.p_clean:.3f}) -> "{self.after}" ({self.p_adversarial:.3f}), '
-            f"threshold {self.threshold:.2f}\n"
+            f"{'largest logit' if self.is_arg_max else f'threshold {self.threshold:.2f}'}\n"
             f'{flip_sets}\nLIME\'s first {len(self.top())} for "{title(self.label, self.label_name)}" {self.top()} '
             f"{'flip' if self.flip(self.top()) else 'do not flip'} the label"
         )
@@ -485,6 +489,7 @@ def _attacked_window(
     detector: OneLabel, samples: np.ndarray, at: float, domain: Domain, settings: AttackSettings
 ) -> dict[str, Any]:
     from .attacks.windows import attack_windows
+    from .classifiers.protocol import ARG_MAX
 
     rate, size = detector.classifier.sample_rate, detector.classifier.excerpt_samples
     part = _cut(samples, round(at * rate), size, rate)
@@ -498,6 +503,7 @@ def _attacked_window(
         "audio_seconds": at,
         "sample_rate": rate,
         "excerpt_seconds": size / rate,
+        "is_arg_max": detector.threshold == ARG_MAX,
     }
 
 
