@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -282,14 +283,18 @@ class Session:
         """
         clean, start = self._clean(song, drawing), drawing.start
         drawn = draw(clean, drawing.coverage, level=float(clean.mean(dtype=np.float64)) + drawing.strength)
-        after = redrawn(song.audio, clean, drawn, self.frontend, first_frame=start)
-        samples = excerpt_samples(start, self.frontend)
-        around = round(AROUND_SECONDS * self.frontend.sample_rate)
+        hop, around = self.frontend.hop_samples, round(AROUND_SECONDS * self.frontend.sample_rate)
+        # The surroundings of the excerpt, by whole frames, because a whole song takes seconds.
+        margin = 1 + math.ceil((around + self.frontend.frame_samples) / hop)
+        first = max(0, start - margin)
+        audio = song.audio[first * hop : (start + self.frontend.excerpt_frames + margin) * hop]
+        after = redrawn(audio, clean, drawn, self.frontend, first_frame=start - first)
+        samples = excerpt_samples(start - first, self.frontend)
         part = slice(max(0, samples.start - around), samples.stop + around)
         with torch.inference_mode():
             frames = log_mel(magnitudes(torch.as_tensor(after), self.frontend), self.frontend)
-            excerpt = frames[start : start + self.frontend.excerpt_frames].numpy()
-        return song.audio[part], after[part], float(self.model.p_sing(excerpt[None])[0])
+            excerpt = frames[start - first :][: self.frontend.excerpt_frames].numpy()
+        return audio[part], after[part], float(self.model.p_sing(excerpt[None])[0])
 
 
 def save_drawing(folder: str | os.PathLike, name: str, coverage: np.ndarray) -> Path:
