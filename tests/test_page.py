@@ -37,6 +37,7 @@ from veracity.page.server import Page
 from veracity.page.session import PlacedDrawing, Session, SupersededError, save_drawing
 from veracity.songs.frontend import log_mel, magnitudes
 from veracity.songs.resynthesis import redrawn
+from veracity.songs.settings import excerpt_samples
 
 FRAMES, MELS = 25, 25
 SETTINGS = LimeSettings(n_time=3, n_band=2)
@@ -160,6 +161,13 @@ def test_what_was_drawn_is_audible_where_it_was_drawn(session, song):
     before, after, p_sound = session.sounds(song, PlacedDrawing(60, half_drawn(), 5))
     assert len(before) == len(after) == (FRAMES - 1) * hop + window + 2 * round(0.5 * 22050)
     assert 0 <= p_sound <= 1
+    clean = session.excerpt(song, 60)
+    drawn = draw(clean, half_drawn(), level=float(clean.mean()) + 5)
+    samples = excerpt_samples(60, session.frontend)
+    part = slice(samples.start - round(0.5 * 22050), samples.stop + round(0.5 * 22050))
+    np.testing.assert_array_equal(before, song.audio[part])
+    of_whole_song = redrawn(song.audio, clean, drawn, session.frontend, first_frame=60)
+    np.testing.assert_allclose(after, of_whole_song[part], atol=1e-5)
 
 
 def test_digital_silence_stays_silent_whatever_is_drawn(session, tmp_path):
