@@ -41,7 +41,7 @@ FILES = {
 INTRODUCTION = """# Artefacts
 
 This page lists the files that a run writes, and the contents of each HDF5 file. `python docs/artefacts.py` generates it
-from the dataclasses of the stages; a test checks that it is up to date.
+from the dataclasses of the stages; a test checks that the page is up to date.
 
 ## Paths
 
@@ -57,7 +57,7 @@ of the script in `workflow/scripts/`. The paths below contain these placeholders
 | `{control}` | `confined`, `shortcut`, `random_weights`, or `grid_` and a grid |
 
 A [variant](variants.md) of a run has a folder of the same structure, `results/<run>/variants/<name>`. It contains the
-artefacts that the variant does not share with the run.
+artefacts that the variant does not share with the base run.
 
 ## Format of the HDF5 files
 
@@ -66,11 +66,11 @@ the run, the `versions` of Python and the libraries, and the SHA-256 (first 16 d
 dataset has the attributes `axes`, `unit` and `description`. Read a file with h5py, with `h5dump` or with
 `veracity.jobs.store.read(path, veracity.experiments.flips.Flips)`.
 
-- **Reproducibility.** Files have no timestamps or absolute paths. The same seed on the same machine gives the same
-  bytes on a CPU.
+- **Reproducibility.** Files contain no timestamps or absolute paths. On a CPU, the same seed on the same machine gives the
+  same bytes.
 - **Integrity.** The first 512 bytes of a file (its user block, which h5py and h5dump skip) contain the SHA-256 digest of
-  the rest, which is checked when the file is read. Datasets of numbers also have HDF5's own checksum (fletcher32). A file
-  that is damaged, was changed, or was made from another version of an input is rejected with instructions.
+  the rest; this digest is checked when the file is read. Datasets of numbers also have HDF5's own checksum (fletcher32). A file
+  that is damaged, was changed, or was made from another version of an input is rejected, with instructions on what to do.
 - **Segments.** They are numbered time * n_band + band, where band 0 is the lowest. A set of segments is a *mask index*:
   bit i is set if segment i is in the set (`veracity.games.grid.masks_of`, `veracity.games.grid.indices_of`).
 

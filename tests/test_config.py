@@ -338,7 +338,11 @@ def test_messages_end_with_the_cure():
         ("localised.k", [], "Give a list of one or more distinct values, each a whole number of at least 1."),
         ("detector.training.targets", [0.02], "Give a list of 2 values, each a number from 0 to 1."),
         ("model.threshold", "best", "Give a number from 1.0e-6 to 0.999999, arg max or null."),
-        ("variants", {"A": {}}, "Give names of lower-case letters, digits and single _, each with the keys that differ."),
+        (
+            "variants",
+            {"A": {}},
+            "Give names of lower-case letters, digits and single underscores, each with the keys that differ.",
+        ),
         ("lime", 5, "Give a mapping with the keys n_time, n_band,"),
     ):
         assert cure in message_of(with_value(path, value)), (path, value)

@@ -232,7 +232,7 @@ def test_provenance_is_stored_beside_the_numbers(tmp_path):
 
 def test_layout_lists_every_field():
     rows = {name: rest for name, *rest in store.layout(Predictions)}
-    assert rows["threshold"] == ["attribute", "", "sing is P(sing) > threshold"]
+    assert rows["threshold"] == ["attribute", "", "the decision is sing if P(sing) > threshold"]
     assert rows["songs"] == ["group of SongPrediction", "", "one group per song"]
     assert ("best", "excerpt, k", "1", "whether any set of 1, 2, ... segments flips the label") in store.layout(AllSets)
     assert [row[0] for row in store.layout(Everything)] == [field.name for field in dataclasses.fields(Everything)]

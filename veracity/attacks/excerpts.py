@@ -40,7 +40,7 @@ class Excerpts:
     model: str = note("the model that is explained: `detector`, which was attacked, or module:callable")
     attacked: str = note("the model that was attacked: `detector`, or module:callable", default=ATTACKED)
     label: str = note("display name of `sing` in this file: the label that is explained against the rest", default=SING)
-    threshold: float = note("threshold of the explained model: sing is P(sing) > threshold")
+    threshold: float = note("threshold of the explained model; the decision is sing if P(sing) > threshold")
     start_seconds: float = note("start of the attacked part in the song, seconds")
     n: np.ndarray = array(
         "model",
@@ -53,7 +53,10 @@ class Excerpts:
         "model", "label", unit="excerpts", of=int, doc="number of these excerpts that the attack flipped"
     )
     start_frame: np.ndarray = array(
-        "excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part (model.build: excerpt index)"
+        "excerpt",
+        unit="frames",
+        of=int,
+        doc="first frame of each excerpt in the attacked part, or index of the excerpt if model.build is set",
     )
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     clean: np.ndarray = array(

@@ -18,7 +18,7 @@ class SongAttack:
     """Perturbation of a whole song, with the predictions of the detector."""
 
     domain: str = note("waveform or spectrogram: the input to which delta is added")
-    threshold: float = note("sing is P(sing) > threshold")
+    threshold: float = note("the decision is sing if P(sing) > threshold")
     start_seconds: float = note("start of the attacked part in the song, seconds")
     snr_db: float = note("energy of the clean input relative to that of delta, dB")
     delta_l2: float = note("Euclidean norm of delta")
@@ -45,10 +45,10 @@ class SongAttack:
 
 @dataclass(frozen=True, kw_only=True)
 class ExcerptAttack:
-    """Perturbations of single excerpts, one for each, with the predictions of the detector."""
+    """Perturbations of single excerpts (one per excerpt), with the predictions of the detector."""
 
     domain: str = note("waveform or spectrogram: the input to which delta is added")
-    threshold: float = note("sing is P(sing) > threshold")
+    threshold: float = note("the decision is sing if P(sing) > threshold")
     start_seconds: float = note("start of the attacked part in the song, seconds")
     start_frame: np.ndarray = array("excerpt", unit="frames", of=int, doc="first frame of each excerpt in the attacked part")
     delta: np.ndarray = array(

@@ -40,8 +40,8 @@ class AttackSettings:
         ``adam``: Adam with learning rate `eta` on the sign of the gradient, as in the published implementation. ``sign``:
         equation 2 of the paper.
     precision : {"float32", "tf32", "bfloat16"}
-        Precision of the detector during the updates. ``tf32`` is float32 except on a GPU. A CPU without bfloat16 uses float32,
-        with a warning. Flips and results are always computed in float32.
+        Precision of the detector during the updates. On a CPU, ``tf32`` is the same as float32. A CPU without bfloat16 uses
+        float32, with a warning. Flips and results are always computed in float32.
     """
 
     eps: Step

@@ -30,14 +30,14 @@ class ModelSettings:
     Attributes
     ----------
     build : str or None
-        Function in the notation ``module:callable`` that returns a `Classifier`; None for the paper's detector.
+        Function that returns a `Classifier`, given as ``module:callable``; None for the paper's detector.
     label : str or None
-        Explained label of the classifier; a configuration with `build` must contain it.
+        Label that is explained, one of the classifier's; required if `build` is set.
     threshold : float, "arg max" or None
         Probability above which the label is predicted, or "arg max" to predict the most probable label. None: 0.5, or the
         detector's threshold if `predict` is set.
     hop_seconds : float
-        Time between the starts of adjacent excerpts of a song in seconds.
+        Time in seconds between the starts of adjacent excerpts of a song.
     """
 
     build: Annotated[str, Field(strict=True)] | None = None

@@ -43,7 +43,7 @@ class Predictions:
     """Predictions of one detector for the songs on which it was not trained."""
 
     detector: str = note("name of the detector")
-    threshold: float = note("sing is P(sing) > threshold")
+    threshold: float = note("the decision is sing if P(sing) > threshold")
     threshold_source: str = note("given, the checkpoint's own, or tuned on N validation songs")
     songs: dict[str, SongPrediction] = note("one group per song")
 

@@ -63,9 +63,9 @@ class Architecture:
     ----------
     layers : {"ismir2015", "ismir2016"}
         Layers of the network: those of 2015 with batch norm, as in the paper's published checkpoint, or the variant of 2016, in
-        which a 3 x 18 convolution and a pool along frequency replace the second pool.
+        which a 3 x 18 convolution and pooling along frequency replace the second pooling layer.
     zero_mean : bool
-        Whether the mean of each kernel of the first convolution is subtracted from it; the layer then has no bias.
+        Whether each kernel of the first convolution has its mean subtracted; if so, the layer has no bias.
     """
 
     layers: Layers = "ismir2015"
@@ -181,7 +181,7 @@ class TrainingSettings:
     learning_rate : float
         Initial learning rate of Adam.
     decay : float
-        Factor of the learning rate, applied every `decay_every` updates.
+        Factor by which the learning rate is multiplied every `decay_every` updates.
     decay_every : int
         Number of updates between two multiplications of the learning rate by `decay`.
     targets : tuple of float
@@ -193,7 +193,7 @@ class TrainingSettings:
     filter_db : float
         Largest gain of the random filter in dB; the gain is drawn uniformly from [-filter_db, filter_db].
     filter_min_hz : float
-        Lower limit of the centre frequency of the random filter in Hz; the centre frequency is log-uniform.
+        Lower limit of the centre frequency of the random filter in Hz; the frequency is drawn log-uniformly.
     filter_max_hz : float
         Upper limit of the centre frequency of the random filter in Hz.
     filter_min_semitones : float
@@ -201,12 +201,12 @@ class TrainingSettings:
     filter_max_semitones : float
         Upper limit of the width of the random filter in semitones.
     standardisation : {"exact", "running"}
-        Statistics of the log-mel bands: exact ones of the training set (the paper), or batch-norm running statistics of the
-        augmented batches (its published implementation).
+        Statistics that standardise the log-mel bands: exact statistics of the training set (the paper), or batch-norm running
+        statistics of the augmented batches (the published implementation).
     batch_norms : {"running", "final"}
-        Statistics of the batch norms: running averages over the training batches (the paper), or those of the final weights
-        over random training excerpts without augmentation and dropout. The averages lag behind weights that still change
-        fast, as in short training runs; this can shift all probabilities towards 0 or 1.
+        Statistics of the batch norms: running averages over the training batches (the paper), or statistics of the final
+        network over random training excerpts without augmentation and dropout. Running averages lag behind weights that
+        still change fast, as in short training runs; this can shift all probabilities towards 0 or 1.
     precision : {"float32", "bfloat16"}
         Precision of the convolutions of the detector. Weights, statistics, loss and optimiser are always float32. A CPU without
         bfloat16 uses float32, with a warning.

@@ -30,14 +30,14 @@ N_TUNED = 32  # number of excerpts with the tone, and of excerpts without it, th
 
 @settings("controls.shortcut")
 class ShortcutSettings:
-    """Tone of the shortcut, and training of a detector on it.
+    """Tone of the shortcut, and training of a detector to rely on this tone.
 
     Attributes
     ----------
     mel : int
         Index of the mel band whose centre frequency is that of the tone.
     seconds : float
-        Length of the tone in seconds, including the rise and fall of a Hann window.
+        Length of the tone in seconds, including its rise and fall, shaped by a Hann window.
     level_db : float
         Level of the tone relative to the excerpt in dB.
     n_updates : int

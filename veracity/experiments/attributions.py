@@ -44,9 +44,9 @@ class Attributions:
         "excerpt", unit="1", of=bool, doc="whether all segments with positive weight together flip the label"
     )
     positive_by_norm: np.ndarray = array(
-        "excerpt", unit="1", of=bool, doc="whether the same number of segments by norm flips the label"
+        "excerpt", unit="1", of=bool, doc="whether the n_positive segments of largest norm flip the label"
     )
-    noted_names: np.ndarray = array("noted", unit="name", doc="names of the diagnostics that the explainer noted")
+    noted_names: np.ndarray = array("noted", unit="name", doc="names of the diagnostics that the explainer recorded")
     noted: np.ndarray = array("excerpt", "noted", unit="the explainer's", doc="values of the diagnostics, NaN if missing")
 
 

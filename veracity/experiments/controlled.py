@@ -74,7 +74,7 @@ class Controlled:
         "explainer",
         "excerpt",
         unit="1",
-        doc="share of the segments with the cause that are among the same number of top segments; NaN without a cause",
+        doc="share of the n segments with the cause that are among the top n; NaN without a cause",
     )
     aufc_normalised: np.ndarray = array(
         "explainer",

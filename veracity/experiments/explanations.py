@@ -51,7 +51,8 @@ class Explanations:
         "excerpt",
         "segment",
         unit="rank",
-        doc="weights that rank first the smallest set that keeps the adversarial decision, each part ordered by Shapley value",
+        doc="weights for a ranking that starts with the smallest set that keeps the adversarial decision; "
+        "this set and the rest are each ordered by Shapley value",
     )
     smallest_set_size: np.ndarray = array(
         "fill", "excerpt", unit="segments", doc="size of that set, 0 if the fill alone keeps the decision, NaN if there is none"
@@ -60,7 +61,7 @@ class Explanations:
         "fill",
         "excerpt",
         unit="1",
-        doc="share of the variance of P(sing) over masks, weighted by LIME's kernel, that the best additive surrogate explains",
+        doc="share of P(sing)'s variance over masks (weighted by LIME's kernel) that the best additive surrogate explains",
     )
     variance_by_order: np.ndarray = array(
         "input",

@@ -36,13 +36,13 @@ class AllSets:
     random: np.ndarray = array("excerpt", "k", unit="1", doc="share of the sets of 1, 2, ... segments that flip the label")
     smallest_size: np.ndarray = array("excerpt", unit="segments", of=int, doc="size of the smallest flip sets")
     smallest_sets: np.ndarray = array("set", unit="mask index", of=int, doc="the smallest flip sets of all excerpts")
-    smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="index of the excerpt of each set")
+    smallest_sets_excerpt: np.ndarray = array("set", unit="1", of=int, doc="index of the excerpt to which each set belongs")
     n_minimal_sets: np.ndarray = array(
         "excerpt", "size", unit="sets", of=int, doc="number of inclusion-minimal flip sets of 0, 1, 2, ... segments"
     )
     core: np.ndarray = array("excerpt", "segment", unit="1", of=bool, doc="whether the segment is in every smallest flip set")
     necessary: np.ndarray = array(
-        "excerpt", "segment", unit="1", of=bool, doc="whether removing the segment alone undoes the flip"
+        "excerpt", "segment", unit="1", of=bool, doc="whether removing only this segment undoes the flip"
     )
     shapley: np.ndarray = array(
         "excerpt", "segment", unit="probability", doc="exact Shapley values of the perturbation's segments"
@@ -61,7 +61,7 @@ class AllSets:
         "byte",
         unit="bits",
         of=int,
-        doc="whether each mask flips the label; numpy.unpackbits(..., bitorder='little')",
+        doc="whether each mask flips the label; read with numpy.unpackbits(..., bitorder='little')",
     )
     audit: np.ndarray = array("excerpt", unit="probability", doc="largest difference from direct evaluation")
 
@@ -84,7 +84,7 @@ class TriedSets:
         "excerpt",
         "k",
         unit="1",
-        doc="whether any set of 1, 2, ... segments that was tried, by search or at random, flips the label",
+        doc="whether any tried set (by search or at random) of 1, 2, ... segments flips the label",
     )
     random_sampled: np.ndarray = array(
         "excerpt", "k", unit="1", doc="share of the tried random sets of 1, 2, ... segments that flip the label"
@@ -105,7 +105,7 @@ class TriedSets:
 
 @dataclass(frozen=True, kw_only=True)
 class Flips:
-    """Flips of the label by the segments that LIME or the norm selects, and by all (or the tried) sets."""
+    """Flips of the label by the segments that LIME or the norm selects, and by all sets of segments (or those tried)."""
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
     fills: np.ndarray = array("fill", unit="name", doc="content of switched-off segments in LIME")
@@ -118,7 +118,7 @@ class Flips:
         "fill", "method", "excerpt", "k", unit="1", doc="whether LIME's top 1, 2, ... segments flip the label"
     )
     by_norm: np.ndarray = array(
-        "excerpt", "k", unit="1", of=bool, doc="whether the 1, 2, ... segments of highest norm flip the label"
+        "excerpt", "k", unit="1", of=bool, doc="whether the 1, 2, ... segments of largest norm flip the label"
     )
     n_positive: np.ndarray = array(
         "fill", "method", "excerpt", unit="segments", doc="number of segments that LIME weights in favour of the label"
@@ -131,7 +131,7 @@ class Flips:
         doc="whether these n_positive segments together flip the label",
     )
     positive_by_norm: np.ndarray = array(
-        "fill", "method", "excerpt", unit="1", doc="whether the same number of segments by norm flips the label"
+        "fill", "method", "excerpt", unit="1", doc="whether the n_positive segments of largest norm flip the label"
     )
     sets: AllSets | TriedSets = note("flips of all sets of segments, or of the tried sets if not all could be evaluated")
 

@@ -27,7 +27,7 @@ from .perturbation_games import check_same_model, mask_index, norm_ranking, pert
 class Localised:
     """Recovery by LIME of perturbations that are confined to the k segments of largest norm.
 
-    There is one row for each excerpt and k for which these segments alone flip the label.
+    There is one row for each excerpt and each k for which these k segments alone flip the label.
     """
 
     evaluator: str = note("tables (exact, fast) or direct (one forward pass per mask)")
@@ -51,7 +51,7 @@ class Localised:
         "method",
         "row",
         unit="1",
-        doc="share of the best-matched smallest flip set that is in LIME's top k",
+        doc="largest share of any of these smallest flip sets that is in LIME's top k",
         optional=True,
     )
     audit: np.ndarray = array("row", unit="probability", doc="largest difference from direct evaluation")

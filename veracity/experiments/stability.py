@@ -28,11 +28,11 @@ class Stability:
     n_samples: np.ndarray = array("size", unit="masks", of=int, doc="number of samples of LIME")
     original: np.ndarray = array("excerpt", unit="label", doc="sing or nosing: the decision on the clean excerpt")
     weight_error: np.ndarray = array(
-        "excerpt", "size", "repeat", unit="1", doc="RMS difference of the weights over the RMS of the exact ones"
+        "excerpt", "size", "repeat", unit="1", doc="RMS difference of the weights divided by the RMS of the exact weights"
     )
     top_right: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="whether the top segment is that of exact LIME")
     top_overlap: np.ndarray = array(
-        "excerpt", "size", "repeat", unit="segments", doc="number of the top 3 segments among the top 3 of exact LIME"
+        "excerpt", "size", "repeat", unit="segments", doc="number of top 3 segments that are also in the top 3 of exact LIME"
     )
     fidelity: np.ndarray = array("excerpt", "size", "repeat", unit="1", doc="weighted R^2 of the sampled fit")
     fidelity_exact: np.ndarray = array("excerpt", unit="1", doc="weighted R^2 of the exact fit")

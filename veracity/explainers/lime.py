@@ -44,7 +44,7 @@ class LimeSettings:
     n_band : int
         Number of segments along frequency.
     n_samples : int
-        Number of masks of sampled LIME (N_s).
+        Number of masks that sampled LIME draws (N_s).
     kernel_width : float
         Width of the kernel in cosine distance.
     alpha : float

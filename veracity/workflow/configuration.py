@@ -32,10 +32,10 @@ Flag = Annotated[bool, Field(strict=True)]
 FilePath = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "a path"})]
 Text = Annotated[str, Field(strict=True)]
 ExplainerItem = Annotated[
-    Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name, or a mapping with keys of an explainer"})
+    Text | dict[str, Any], Field(json_schema_extra={"accepted": "a name or a mapping with the keys of an explainer"})
 ]
 Address = Annotated[str, Field(strict=True, min_length=1, json_schema_extra={"accepted": "an address"})]
-Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "the 64 hexadecimal digits of sha256sum")]
+Digest = Annotated[str, matching("[0-9a-fA-F]{64}", "64 hexadecimal digits (as printed by sha256sum)")]
 Seed = Annotated[str, matching("seed[0-9]{1,3}", "seed0, seed1 and so on")]
 RunName = Annotated[
     str, matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, _, . and -, starting with a letter or digit", max_length=100)
@@ -57,7 +57,9 @@ Target = Annotated[
         "module:callable (for example my_package.my_model:predict)",
     ),
 ]
-Explainer = Annotated[str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", "an explainer, like shapley or shapley:clean")]
+Explainer = Annotated[
+    str, matching("[a-z][a-z0-9_]*(:(mean|zero|min|clean))?", "an explainer, such as shapley or shapley:clean")
+]
 Control = Annotated[
     str,
     matching(
@@ -66,10 +68,10 @@ Control = Annotated[
     ),
 ]
 VariantName = Annotated[
-    str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of lower-case letters, digits and single _", max_length=40)
+    str, matching("[a-z][a-z0-9]*(_[a-z0-9]+)*", "a name of lower-case letters, digits and single underscores", max_length=40)
 ]
 _NAMES_WITH_KEYS = {
-    "accepted": "names of lower-case letters, digits and single _, each with the keys that differ",
+    "accepted": "names of lower-case letters, digits and single underscores, each with the keys that differ",
     "additionalProperties": False,
 }
 Variants = Annotated[dict[VariantName, dict[str, Any]], Field(max_length=100, json_schema_extra=_NAMES_WITH_KEYS)]
@@ -145,7 +147,8 @@ class DetectorKeys:
         FilePath | None, about("Path to a trained detector (.pt), or `pretrained`; null: detectors are trained.")
     ] = None
     threshold: Annotated[
-        Probability | None, about("Decision threshold of P(sing); null: the checkpoint's, or tuned on validation songs.")
+        Probability | None,
+        about("Decision threshold of P(sing); null: that of the checkpoint, or one tuned on the validation songs."),
     ] = None
     median_frames: Annotated[Few, about("Length of the median filter in frames, for scores and threshold tuning only.")] = 56
     n_seeds: Annotated[int, between(1, 1000), about("Number of trained detectors.")] = 1
@@ -180,9 +183,9 @@ class Attacks:
 
     scope: Annotated[Literal["song", "excerpt"], about("One perturbation per song or per excerpt.")] = "song"
     splits: Annotated[Several[Split], about("Splits whose songs are attacked and explained.")] = ("test",)
-    seconds: Annotated[PartSeconds | None, about("Length of the attacked centre of a song in seconds; null: whole song.")] = 10
-    chunk_frames: Annotated[Frames | None, about("Frames processed at once; null: chosen for the device.")] = None
-    candidates: Annotated[int, between(1, 1_000_000), about("Number of attacked excerpts per song if scope is excerpt.")] = 40
+    seconds: Annotated[PartSeconds | None, about("Length of the attacked middle of a song, in seconds; null: whole song.")] = 10
+    chunk_frames: Annotated[Frames | None, about("Number of frames processed together; null: chosen for the device.")] = None
+    candidates: Annotated[int, between(1, 1_000_000), about("Number of attacked excerpts per song (`scope: excerpt`).")] = 40
     waveform: Waveform = Waveform()
     spectrogram: Spectrogram = Spectrogram()
 
@@ -240,7 +243,7 @@ class FlipKeys:
 
 @settings("truth")
 class Truth:
-    """Comparison of explainers with the exact flip sets."""
+    """Evaluation of explainers against the exact flip sets."""
 
     score: Annotated[Score, about("Score that the contrasts compare.")] = "aufc_normalised"
     tested: Annotated[Several[Explainer], about("Explainers tested against the reference explainers.")] = (
@@ -255,7 +258,7 @@ class Truth:
     n_rankings: Annotated[int, between(100, 10**7), about("Number of random rankings, for the chance level.")] = 10_000
     groups: Annotated[
         dict[str, Word],
-        about("Artist of each song, for the table sensitivity; a song without an entry counts as its own artist."),
+        about("Artist of each song, for the table `sensitivity`; a song without an entry counts as its own artist."),
     ] = field(default_factory=dict)
 
 
@@ -283,12 +286,12 @@ class Controls:
         "grid_10x2",
         "grid_4x5",
     )
-    margin: Annotated[Margin, about("Half width of the interval that counts as chance.")] = 0.2
+    margin: Annotated[Margin, about("Half the width of the interval that counts as chance.")] = 0.2
     per_direction: Annotated[
         Few,
         about(
-            "Largest number of excerpts for each song, attack and direction; four times this number for shortcut. "
-            "random_weights uses all excerpts of the run."
+            "Largest number of excerpts for each song, attack and direction. `shortcut` uses four times this number, and "
+            "`random_weights` all excerpts of the run."
         ),
     ] = 1
     candidates: Annotated[int, between(1, 1_000_000), about("Number of excerpts per song in which a cause is planted.")] = 8
@@ -307,7 +310,7 @@ class Controls:
 class Listening:
     """Explanations as audio."""
 
-    per_panel: Annotated[int, between(0, 10), about("Number of excerpts of each attack and direction.")] = 2
+    per_panel: Annotated[int, between(0, 10), about("Number of excerpts for each attack and direction.")] = 2
 
 
 @settings("localised")
@@ -326,7 +329,7 @@ class Drawings:
         *("horse", "wiggle", "upward sweep", "downward sweep", "zigzag", "spiral", "heart", "star", "circle", "house", "A"),
         "LIME",
     )
-    folder: Annotated[FilePath | None, about("Path to drawings: .npy, .npz, .png or pickled arrays.")] = None
+    folder: Annotated[FilePath | None, about("File or folder of drawings: .npy, .npz, .png or pickled arrays.")] = None
     n_placements: Annotated[Few, about("Number of places and sizes tried for each shape.")] = 8
 
 
@@ -334,7 +337,7 @@ class Drawings:
 class Stability:
     """Sampling error of LIME."""
 
-    n_samples: Annotated[Distinct[Masks], about("Numbers of sampled masks; empty: no study.")] = tuple(
+    n_samples: Annotated[Distinct[Masks], about("Numbers of sampled masks; if empty, the study is skipped.")] = tuple(
         2**n for n in range(6, 16)
     )
     n_repeats: Annotated[Few, about("Number of fits for each number of masks.")] = 2
@@ -349,10 +352,10 @@ class Configuration:
     seed: Annotated[int, between(0, 2**53 - 1), about("Seed from which every random number derives.")] = 0
     device: Annotated[Device, about("Device for training, predictions and attacks; `auto`: a GPU if there is one.")] = "auto"
     explaining_device: Annotated[Device, about("Device for all other jobs.")] = "cpu"
-    variants: Annotated[Variants, about("Names of variants, each with the keys that differ from this run.")] = field(
+    variants: Annotated[Variants, about("Names of variants, each with the keys in which it differs from this run.")] = field(
         default_factory=dict
     )
-    save_every_seconds: Annotated[float, between(0, 1e6), about("Time between saved states in seconds.")] = 60
+    save_every_seconds: Annotated[float, between(0, 1e6), about("Time in seconds between saved states of a job.")] = 60
     corpus: Corpus = Corpus()
     frontend: FrontEnd = FrontEnd()
     detector: DetectorKeys = DetectorKeys()
