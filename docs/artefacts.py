@@ -54,7 +54,7 @@ of the script in `workflow/scripts/`. The paths below contain these placeholders
 | `{song}` | name of the song in lower-case letters, digits and hyphens |
 | `{detector}` | `seed0`, `seed1`, ... or `checkpoint` |
 | `{explainer}` | a name from `explainers` |
-| `{control}` | `confined`, `shortcut`, `random_weights`, or `grid_` and a grid |
+| `{control}` | `confined`, `shortcut`, `random_weights`, or `grid_` followed by a grid |
 
 A [variant](variants.md) of a run has a folder of the same structure, `results/<run>/variants/<name>`. It contains the
 artefacts that the variant does not share with the base run.

@@ -55,7 +55,7 @@ NOSING = LABELS[0]
 class Controlled:
     """Results of a control for one song: explainers, excerpts with the segments of the cause, and scores."""
 
-    control: str = note("name of the control: confined, shortcut, random_weights, or grid_ and a grid")
+    control: str = note("name of the control: confined, shortcut, random_weights, or grid_ followed by a grid")
     explainers: np.ndarray = array("explainer", unit="name", doc="names of the explainers")
     fills: np.ndarray = array(
         "explainer", unit="name", doc="fill of the game of each explainer; clean for the perturbation game"

@@ -51,7 +51,7 @@ class Localised:
         "method",
         "row",
         unit="1",
-        doc="largest share of any of these smallest flip sets that is in LIME's top k",
+        doc="share of a smallest flip set that is in LIME's top k (maximum over these sets)",
         optional=True,
     )
     audit: np.ndarray = array("row", unit="probability", doc="largest difference from direct evaluation")

@@ -32,7 +32,7 @@ class LocalisedAttributions:
     found_flips: np.ndarray = array("row", unit="1", doc="whether these n_found segments suffice to flip the label")
     n_needed: np.ndarray = array("row", unit="segments", doc="size of the smallest flip sets within the k segments, or NaN")
     needed_found: np.ndarray = array(
-        "row", unit="1", doc="largest share of any of these flip sets that is in the explainer's top k, or NaN"
+        "row", unit="1", doc="share of a smallest flip set that is in the explainer's top k (maximum over these sets), or NaN"
     )
 
 

@@ -115,7 +115,7 @@ def _one_label(model: OneLabel) -> nn.Module:
 
 
 class _ReadOut(nn.Module):
-    """Logit of a label as a module, with the maximum of "arg max" as a pool, for which DeepLift has a rule."""
+    """Logit of a label as a module. For "arg max", a pool computes the maximum, because DeepLift has a rule for pools."""
 
     def __init__(self, model: OneLabel) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ Evaluations of different masks share almost all of their computation, because th
 four steps (`veracity.games.game` defines ``on``, ``off`` and masks):
 
 1. An output of the *trunk*, the first steps, depends on a few neighbouring segments. Forward passes of masks that repeat a
-   small pattern over the grid provide every position under every combination of the bits on which it depends.
+   small pattern over the grid provide the output at every position for every combination of the mask bits on which it depends.
 2. A *cell* is one position of the last map, over which the first dense layer sums. It is computed for each combination of its
    bits, by gathering its window from those passes and applying the remaining steps (the *neck*). Multiplying by its slice of
    the dense weights gives a vector, and the dense layer is the sum of these vectors over the cells.
@@ -304,7 +304,9 @@ class TableEvaluator(Evaluator):
             )
         planned, found = self.plan.grid, game.grid
         if found != planned and not np.array_equal(found.segment_map(), planned.segment_map()):
-            raise ConfigError(f"game: its grid must be that of the tables, {planned}, got {found}. Create a model for it.")
+            raise ConfigError(
+                f"game: its grid must be that of the tables, {planned}, got {found}. Create a model for this grid."
+            )
 
     def _tables(self, game: Game) -> MaskTables:
         """Return the tables of a game, cached for the last game because a search evaluates the same game many times."""

@@ -53,7 +53,7 @@ MOVED: tuple[Callable[[Tensor], Tensor], ...] = (
 
 
 def feedforward_of_module(module: nn.Module, example: Tensor, read_out: Callable[[Tensor], Tensor]) -> FeedForward:
-    """Return a module that maps excerpts to logits as a feed-forward network.
+    """Convert a module that maps excerpts to logits into a feed-forward network.
 
     Parameters
     ----------

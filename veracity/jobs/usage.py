@@ -66,7 +66,7 @@ def free_memory_kept() -> Iterator[None]:
 
 
 def startup_line() -> str:
-    """Return the first line of the log of a job, its CPU time of start-up."""
+    """Return the first line of a job's log: the CPU time of its start-up."""
     return f"{STARTUP}: {time.process_time():.2f}"
 
 

@@ -72,7 +72,7 @@ def _pixels(points: np.ndarray, start: np.ndarray, extent: np.ndarray) -> list[t
 
 
 def _stroke(painter: Any, points: Sequence[tuple[float, float]], thickness: float) -> None:
-    """Draw a line with round ends and joints, because lines of PIL have flat ends and open joints."""
+    """Draw a line with round ends and joints, because PIL draws lines with flat ends and open joints."""
     painter.line(points, fill=1, width=round(thickness))
     for x, y in points:
         painter.ellipse((x - thickness / 2, y - thickness / 2, x + thickness / 2, y + thickness / 2), fill=1)
