@@ -177,7 +177,7 @@ class Doubling(nn.Module):
         (Joined(), "add joins results"),
         (Choosing(), "torch.fx cannot trace"),
         (Doubling(), "roll"),
-        (nn.Sequential(nn.GRU(BANDS, 4)), "joins results|returns more|not a supported convolution|do not return a map"),
+        (nn.Sequential(nn.GRU(BANDS, 4)), "joins results|only its last result|not a supported convolution|do not return a map"),
         (nn.Sequential(nn.LayerNorm(BANDS), nn.Flatten(), nn.Linear(FRAMES * BANDS, 1)), "LayerNorm"),
         (nn.Sequential(nn.Unflatten(1, (1, FRAMES)), nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), nn.ReLU(),
                        nn.Flatten(), nn.Linear(4000, 1)), "pads with values other than zero"),

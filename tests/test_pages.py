@@ -114,7 +114,7 @@ def test_the_notebook_of_the_docs_explains(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(block(("running.md", "from veracity import notebook")), names)
-    assert "LIME's first three" in capsys.readouterr().out
+    assert "LIME's first 3 for" in capsys.readouterr().out
     assert (tmp_path / "explained.png").stat().st_size > 10_000
     before = names["song"].read_bytes()
     assert notebook.example().read_bytes() == before

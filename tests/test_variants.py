@@ -28,7 +28,7 @@ VARIANTS = {
     "eps_small": {"attacks": {"waveform": {"eps": 0.005}}},
     "fill_min": {"lime": {"fill": "min"}},
     "grid_3x2": {"lime": {"n_time": 3, "n_band": 2}},
-    "grid_again": {"lime": {"n_time": 3, "n_band": 2, "fill": "zero"}},
+    "grid_again": {"lime": {"n_time": 3, "n_band": 2, "fill": "min"}},
     "seed1": {"detector": {"attacked": "seed1"}},
 }
 MADE = {"explanations": 2, "flips": 2}
@@ -58,7 +58,7 @@ REACHED = {
         {"synthetic_corpus": 1, "spectrograms": 4, "training": 1, "predictions": 1, **ATTACKED},
     ),
     "explainers": ({"explainers": ["lime", "occlusion"]}, {}),
-    "grid_again": ({"lime": {"n_time": 3, "n_band": 2, "fill": "zero"}}, {}),
+    "grid_again": ({"lime": {"n_time": 3, "n_band": 2, "fill": "min"}}, {}),
 }
 
 
