@@ -3,7 +3,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.27")  # the oldest version in the tests
+min_version("9.27")
 
 
 configfile: Path(workflow.basedir) / "config" / "config.yaml"

@@ -6,7 +6,7 @@ A classifier is any object with the attributes and methods of `Classifier`. `ver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -148,12 +148,12 @@ class OneLabel:
             )
         return self.of_logits(logits)
 
-    def of_logits(self, logits: Tensor) -> Tensor:
+    def of_logits(self, logits: Tensor, largest: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Return the logit of the label against all others, shape (n,) or (n, n_labels) to (n,), in float32 or float64.
 
         With "arg max", it is the label's logit minus the largest other logit, which is positive (probability above 0.5) if and
         only if the label has the largest logit. With a threshold, it is the label's own logit or, for exclusive labels, the
-        logit of its softmax probability.
+        logit of its softmax probability. `largest` computes the maximum, (n, n_labels - 1) to (n,), by default that of torch.
 
         Raises
         ------
@@ -175,5 +175,5 @@ class OneLabel:
         label_logits = logits[:, place]
         others = torch.cat([logits[:, :place], logits[:, place + 1 :]], dim=1)
         if self.threshold == ARG_MAX:
-            return label_logits - others.amax(dim=1)
+            return label_logits - (largest(others) if largest else others.amax(dim=1))
         return label_logits - torch.logsumexp(others, dim=1) if self.classifier.exclusive and n_labels > 1 else label_logits

@@ -6,11 +6,10 @@ The explained model is the attacked detector, a classifier, or a user's function
 import logging
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from ..classifiers.building import trial_excerpts
-from ..classifiers.protocol import ARG_MAX, HasLayers, OneLabel
+from ..classifiers.protocol import HasLayers, OneLabel
 from ..detector.checkpoints import AnyDetector, as_network
 from ..detector.modules import as_module
 from ..errors import ConfigError
@@ -119,15 +118,10 @@ class _ReadOut(nn.Module):
 
     def __init__(self, model: OneLabel) -> None:
         super().__init__()
-        self.of_logits, self.is_arg_max = model.of_logits, model.threshold == ARG_MAX
-        labels = list(model.classifier.labels)
-        self.place, self.largest = labels.index(model.label), nn.MaxPool1d(len(labels) - 1)
+        self.of_logits, self.pool = model.of_logits, nn.MaxPool1d(len(model.classifier.labels) - 1)
 
     def forward(self, logits: Tensor) -> Tensor:
-        if not self.is_arg_max:
-            return self.of_logits(logits)
-        others = torch.cat([logits[:, : self.place], logits[:, self.place + 1 :]], dim=1)
-        return logits[:, self.place] - self.largest(others[:, None])[:, 0, 0]
+        return self.of_logits(logits, lambda others: self.pool(others[:, None])[:, 0, 0])
 
 
 def network_evaluator(detector: AnyDetector, grid: SegmentGrid, *, exact_tables: bool = True) -> Evaluator:

@@ -163,12 +163,17 @@ def _implausible(samples: np.ndarray) -> str:
     """Return why samples cannot be audio with a full scale of 1, with the cure, or an empty string."""
     if not np.isfinite(samples).all():
         return f"samples must be finite, got {np.count_nonzero(~np.isfinite(samples))} that are not. Replace them"
-    if (peak := float(np.abs(samples).max())) > MAX_PEAK:
-        return (
-            f"the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
-            "Divide the samples by the largest integer (32768 for 16 bits)"
-        )
-    return ""
+    return _too_loud(float(np.abs(samples).max()))
+
+
+def _too_loud(peak: float) -> str:
+    """Return that a peak far exceeds full scale, with the cure, or an empty string."""
+    if peak <= MAX_PEAK:
+        return ""
+    return (
+        f"the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
+        "Divide the samples by the largest integer (32768 for 16 bits)"
+    )
 
 
 def claimed_length(path: str | os.PathLike) -> tuple[float, int, int]:
@@ -280,11 +285,8 @@ def _check_samples(path: Path, n_samples: int, peak: float) -> None:
         raise CorpusError(f"{path}: no samples. Replace it, or remove the song from the corpus.")
     if not isfinite(peak):
         raise CorpusError(f"{path}: samples are not finite (NaN or infinite). Export the audio again.")
-    if peak > MAX_PEAK:
-        raise CorpusError(
-            f"{path}: the peak is much larger than full scale (1), which suggests integer samples, got {peak:.4g}. "
-            "Divide the samples by the largest integer (32768 for 16 bits) and export the audio again."
-        )
+    if problem := _too_loud(peak):
+        raise CorpusError(f"{path}: {problem} and export the audio again.")
 
 
 def _claim(seconds: float, claimed: float, in_stream: float) -> float:

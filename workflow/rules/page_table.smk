@@ -23,6 +23,13 @@ class Page:
     runs: list = field(default_factory=lambda: [RUN])  # runs whose artefacts the job reads
 
 
+def labels_without_use():
+    """Return the files of the corpus that may contain labels and are not used; those of the Jamendo layout are used, except by a custom classifier."""
+    if not RUN.songs or RUN.is_synthetic or not (BUILD or config["corpus"]["kind"] == "audio"):
+        return []
+    return unused_labels(config["corpus"]["folder"], () if BUILD else (song.labels for song in RUN.songs.values()))
+
+
 EXACT = config["lime"]["exact"]  # all masks are evaluated, so that explainers can be scored
 HAS_STUDY = bool(EXACT and config["stability"]["n_samples"])
 AUDITED = ["explanations", "flips", "localised", *(["stability"] if HAS_STUDY else []), *([] if BUILD else ["drawings"])]
@@ -35,12 +42,9 @@ HEARD = {
     "songs": RUN.explained,
     "audio_digests": lambda wildcards: [RUN.outside("audio", song=name) for name in RUN.explained],
 }
-USED_LABELS = [] if BUILD else [song.labels for song in RUN.songs.values()]
-MAY_HAVE_UNUSED_LABELS = RUN.songs and not RUN.is_synthetic and (BUILD or config["corpus"]["kind"] == "audio")
-UNUSED_LABELS = unused_labels(config["corpus"]["folder"], USED_LABELS) if MAY_HAVE_UNUSED_LABELS else []
 CONTRASTS = keys("truth.score", "truth.tested", "truth.against", "truth.margin")
 PAGES = {
-    "corpus": Page(["spectrograms"], TABLE, {"unused_labels": UNUSED_LABELS}),
+    "corpus": Page(["spectrograms"], TABLE, {"unused_labels": lambda wildcards: labels_without_use()}),
     "classifier": Page([], TABLE, {"settings": uses("classifier")}, when=bool(BUILD)),
     "detector": Page(["predictions"], TABLE, when=not BUILD),
     "attacks": Page(["perturbations", "excerpts"], TABLE),
